@@ -1,0 +1,171 @@
+"""The records of COCO's annotations and detection results, one by one, each checked.
+
+A record is kept, left out for a reason that is counted, or faulty: then its message names the file, the
+record, the field, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from posekit.datasets.fields import require, require_id
+from posekit.errors import DataError
+
+Number = (int, float)
+
+
+class PersonRow:
+    """One person on the way into the table."""
+
+    __slots__ = ("box_xywh", "image_index", "keypoints", "person_id", "score")
+
+    def __init__(
+        self, image_index: int, person_id: int, box_xywh: Any, keypoints: Any = None, score: float = 1.0
+    ) -> None:
+        self.image_index, self.person_id, self.box_xywh = image_index, person_id, box_xywh
+        self.keypoints, self.score = keypoints, score
+
+
+class RecordReader(ABC):
+    """Walks the records of a list; a faulty one raises or is counted, as the policy says."""
+
+    def __init__(
+        self,
+        path: str,
+        categories: frozenset[int],
+        row_of_image: Mapping[int, int],
+        counts: Counter[str],
+    ) -> None:
+        self.path, self.categories = path, categories
+        self.row_of_image, self.counts = row_of_image, counts
+
+    @abstractmethod
+    def read(self, number: int, record: Any) -> PersonRow | None:
+        """One record; None if it is left out, which is counted here."""
+
+    def read_all(self, records: Any, on_bad_record: str) -> list[PersonRow]:
+        if not isinstance(records, list):
+            raise DataError(f"{self.path}: expected a list of records, found {type(records).__name__}")
+        rows = []
+        for number, record in enumerate(records):
+            try:
+                row = self.read(number, record)
+            except DataError:
+                if on_bad_record == "error":
+                    raise
+                self.counts["bad_record"] += 1
+                continue
+            if row is not None:
+                rows.append(row)
+        return rows
+
+    def image_row(self, record: Mapping[str, Any], where: str) -> int:
+        image_id = require(record, "image_id", where, int)
+        if image_id not in self.row_of_image:
+            raise DataError(
+                f"{where}, field 'image_id': expected the id of one of the {len(self.row_of_image)} images, "
+                f"found {image_id}"
+            )
+        return self.row_of_image[image_id]
+
+    def box(self, record: Mapping[str, Any], where: str) -> list[float]:
+        box = require(record, "bbox", where, list)
+        # A comparison with NaN is False, so NaN is refused here as well.
+        numbers = len(box) == 4 and all(isinstance(v, Number) and abs(v) < 1e9 for v in box)
+        if not numbers or not (box[2] > 0 and box[3] > 0):
+            raise DataError(
+                f"{where}, field 'bbox': expected x, y and a positive width and height, found {box}"
+            )
+        return box
+
+
+class AnnotationReader(RecordReader):
+    """Ground truth, by the HRNet release's rules."""
+
+    def __init__(
+        self,
+        path: str,
+        num_keypoints: int,
+        categories: frozenset[int],
+        row_of_image: Mapping[int, int],
+        counts: Counter[str],
+    ) -> None:
+        super().__init__(path, categories, row_of_image, counts)
+        self.num_keypoints = num_keypoints
+        self.seen: set[int] = set()
+
+    def read(self, number: int, record: Any) -> PersonRow | None:
+        person_id = require_id(record, "id", f"{self.path}: annotations[{number}]")
+        where = f"{self.path}: annotation id {person_id}"
+        if person_id in self.seen:
+            raise DataError(f"{where}, field 'id': expected unique ids, found it twice")
+        self.seen.add(person_id)
+        reason = self._left_out(record, where)
+        keypoints = None
+        if reason is None:
+            keypoints = self._keypoints(record, where)
+            if not any(v > 0 for v in keypoints[2::3]):
+                reason = "no_labelled_keypoint"
+        if reason is not None:
+            self.counts[reason] += 1
+            return None
+        return PersonRow(self.image_row(record, where), person_id, self.box(record, where), keypoints)
+
+    def _left_out(self, record: Mapping[str, Any], where: str) -> str | None:
+        if require(record, "category_id", where, int) not in self.categories:
+            return "other_category"
+        if record.get("iscrowd", 0):
+            return "crowd"
+        area = record.get("area", 1)
+        if not isinstance(area, Number) or area != area:
+            raise DataError(f"{where}, field 'area': expected a number, found {area!r}")
+        return "no_area" if area <= 0 else None
+
+    def _keypoints(self, record: Mapping[str, Any], where: str) -> list[float]:
+        keypoints = require(record, "keypoints", where, list)
+        if len(keypoints) != 3 * self.num_keypoints:
+            raise DataError(
+                f"{where}, field 'keypoints': expected {3 * self.num_keypoints} numbers "
+                f"({self.num_keypoints} keypoints of x, y, v), found {len(keypoints)}"
+            )
+        for at, value in enumerate(keypoints):
+            if not isinstance(value, Number) or not abs(value) < 1e9:
+                raise DataError(
+                    f"{where}, field 'keypoints': expected finite numbers, found {value!r} as number {at}"
+                )
+        wrong = [v for v in keypoints[2::3] if v not in (0, 1, 2)]
+        if wrong:
+            raise DataError(f"{where}, field 'keypoints': expected v = 0, 1 or 2, found {wrong[0]!r}")
+        return keypoints
+
+
+class DetectionReader(RecordReader):
+    """A detector's boxes, in the COCO results form."""
+
+    def __init__(
+        self,
+        path: str,
+        categories: frozenset[int],
+        row_of_image: Mapping[int, int],
+        counts: Counter[str],
+        score_threshold: float,
+    ) -> None:
+        super().__init__(path, categories, row_of_image, counts)
+        self.score_threshold = score_threshold
+
+    def read(self, number: int, record: Any) -> PersonRow | None:
+        where = f"{self.path}: detection {number}"
+        if require(record, "category_id", where, int) not in self.categories:
+            self.counts["other_category"] += 1
+            return None
+        image_row = self.image_row(record, where)
+        score = require(record, "score", where, Number)
+        if not abs(score) < 1e30:
+            raise DataError(f"{where}, field 'score': expected a finite number, found {score!r:.40}")
+        if score < self.score_threshold:
+            self.counts["low_score"] += 1
+            return None
+        return PersonRow(image_row, number, self.box(record, where), score=float(score))

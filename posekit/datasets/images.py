@@ -1,0 +1,217 @@
+"""Image files: reading, and noticing what cannot be read.
+
+OpenCV returns a grey-filled picture for a truncated JPEG and says so on stderr alone, so the end of the file
+is looked at here. Grayscale, 16-bit, CMYK, alpha and non-ASCII paths all come out as uint8 RGB.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from posekit.errors import ConfigError, DataError
+
+try:
+    import cv2
+except ImportError as error:  # most often libGL.so.1 on a server without a display
+    raise ImportError(
+        f"OpenCV cannot be imported ({error}). On a machine without a display use "
+        "'pip uninstall -y opencv-python && pip install opencv-python-headless'."
+    ) from error
+
+# OpenCV >= 4.11 decodes straight to RGB.
+_COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
+
+
+def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.ndarray:
+    """Reads an image file.
+
+    Args:
+        path: The file.
+        orientation: "ignore" keeps the stored rows as they are, as the releases do with annotated data;
+            "apply" turns the picture as its EXIF entry says, for a user's own photos.
+
+    Returns:
+        uint8 (H, W, 3), RGB, contiguous. An alpha channel is dropped.
+
+    Raises:
+        DataError: If the file is missing, empty, truncated or no image.
+    """
+    if orientation not in ("ignore", "apply"):
+        raise ConfigError(f"read_image: 'orientation' must be 'ignore' or 'apply', found {orientation!r}")
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError as error:
+        raise DataError(f"{os.fspath(path)}: image cannot be read: {error.strerror or error}") from error
+    if data.size == 0:
+        raise DataError(f"{os.fspath(path)}: image file is empty")
+    if is_truncated(data):
+        raise DataError(f"{os.fspath(path)}: image file is truncated ({data.size} bytes, no end marker)")
+    image = _decode(data, orientation == "ignore")
+    if image is None:
+        raise DataError(f"{os.fspath(path)}: not an image that OpenCV can decode ({data.size} bytes)")
+    return image
+
+
+def _decode(data: np.ndarray, ignore_orientation: bool) -> np.ndarray | None:
+    flags = cv2.IMREAD_COLOR if _COLOR_RGB is None else _COLOR_RGB
+    if ignore_orientation:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(data, flags)
+    except cv2.error:  # e.g. a size beyond OpenCV's limit; the caller names the file
+        return None
+    if image is not None and _COLOR_RGB is None:
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def is_truncated(data: np.ndarray) -> bool:
+    """Whether an encoded JPEG, PNG, BMP or WebP file (uint8 (N,)) stops before its end."""
+    head = data[:16].tobytes()
+    if head.startswith(b"\xff\xd8"):
+        # Nearly every file ends with the end-of-image marker; only the others are walked through.
+        return data[-2:].tobytes() != b"\xff\xd9" and not _jpeg_has_end(data.tobytes())
+    if head.startswith(b"\x89PNG"):
+        return b"IEND" not in data[-12:].tobytes() and b"IEND\xaeB`\x82" not in data.tobytes()
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return len(data) < int.from_bytes(head[4:8], "little") + 8
+    if head.startswith(b"BM") and len(head) >= 6:
+        return len(data) < int.from_bytes(head[2:6], "little")
+    return False
+
+
+def _jpeg_has_end(data: bytes) -> bool:
+    """Walks the marker segments of a JPEG: an embedded preview's end marker does not count."""
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            return False
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return True
+        if marker == 0xFF:  # fill byte
+            at += 1
+            continue
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xDA:
+            at = _end_of_scan(data, at)
+    return data[at : at + 2] == b"\xff\xd9"
+
+
+def _end_of_scan(data: bytes, at: int) -> int:
+    """Where the entropy-coded bytes from ``at`` on end: the next marker that is no stuffing or restart."""
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            return len(data)
+        if data[at + 1] != 0 and not 0xD0 <= data[at + 1] <= 0xD7:
+            return at
+        at += 2
+
+
+class ImageBuffer:
+    """Reads images, one after another, with a fourth channel and into the same memory.
+
+    OpenCV 5 warps four channels three times as fast as three; in fresh memory, the page faults of the wider
+    copy would cost more than that saves.
+    """
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, dtype=np.uint8)
+
+    def read(self, path: str) -> np.ndarray:
+        """The image, uint8 (H, W, 4): RGB and a channel that means nothing. Valid until the next call.
+
+        Raises:
+            DataError: As :func:`read_image`.
+        """
+        image = read_image(path)
+        height, width = image.shape[:2]
+        size = height * width * 4
+        if self._memory.size < size:
+            self._memory = np.empty(size, dtype=np.uint8)
+        target = self._memory[:size].reshape(height, width, 4)
+        return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=target)
+
+
+def image_size_hw(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width of the stored picture; of a JPEG only the header is read.
+
+    Raises:
+        DataError: If the file is missing or no image.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(1 << 16)
+    except OSError as error:
+        raise DataError(f"{os.fspath(path)}: image cannot be read: {error.strerror or error}") from error
+    size = _jpeg_size_hw(head)
+    if size is None:
+        height, width = read_image(path).shape[:2]
+        size = height, width
+    return size
+
+
+def fill_image_sizes(
+    image_dir: str | os.PathLike[str], names: Sequence[str], sizes_hw: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Image sizes, those that an annotation does not state (0, 0) being read from the files.
+
+    A file that is absent or unreadable leaves its size unknown; whoever needs the picture says so.
+    """
+    root = Path(image_dir)
+    if all(all(size) for size in sizes_hw) or not root.is_dir():
+        return list(sizes_hw)
+    filled = []
+    for name, size in zip(names, sizes_hw, strict=True):
+        if not all(size) and not leaves_folder(name):
+            with contextlib.suppress(DataError):
+                size = image_size_hw(root / name)
+        filled.append(size)
+    return filled
+
+
+def _jpeg_size_hw(head: bytes) -> tuple[int, int] | None:
+    """The size in a JPEG's start-of-frame segment, or None if it is no JPEG or lies further on."""
+    at = 2 if head.startswith(b"\xff\xd8") else len(head)
+    while at + 9 <= len(head) and head[at] == 0xFF:
+        marker = head[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(head[at + 5 : at + 7], "big"), int.from_bytes(head[at + 7 : at + 9], "big")
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    return None
+
+
+def leaves_folder(name: str) -> bool:
+    """Whether an image name of an annotation would lead out of the image folder."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or name[1:2] == ":"
+
+
+def missing_images(image_dir: str | os.PathLike[str], names: Iterable[str]) -> list[str]:
+    """The names that are not in the folder; each (sub)folder is listed once, no file is touched.
+
+    Raises:
+        DataError: If the image folder itself is missing.
+    """
+    root = Path(image_dir)
+    if not root.is_dir():
+        raise DataError(f"{root}: image folder not found")
+    listed: dict[str, frozenset[str]] = {}
+    missing = []
+    for name in names:
+        folder, _, base = name.rpartition("/")
+        if folder not in listed:
+            listed[folder] = _list_folder(root / folder)
+        if base not in listed[folder]:
+            missing.append(name)
+    return missing
+
+
+def _list_folder(folder: Path) -> frozenset[str]:
+    return frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()  # noqa: PTH208 (names only)

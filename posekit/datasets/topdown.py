@@ -1,0 +1,284 @@
+"""People -> samples: one decoded image, one warp, one crop per person.
+
+The crop is cut by a single ``cv2.warpAffine``, the mirror image folded into its matrix. A sample's random
+draws depend on (seed, epoch, row) alone, so neither the number of workers nor of processes changes it.
+Images are read without applying their EXIF orientation, as all releases read annotated data.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, get_worker_info
+
+from posekit.datasets.images import ImageBuffer, cv2, missing_images
+from posekit.datasets.sampler import SampleKey
+from posekit.datasets.skeletons import get_skeleton
+from posekit.datasets.table import PersonTable
+from posekit.errors import ConfigError, DataError
+from posekit.geometry import apply_warp
+from posekit.registry import DATASETS
+from posekit.structures import PersonRecord, Sample, Skeleton
+from posekit.transforms import Augment, Crop
+
+_worker_is_set_up = False
+
+
+@DATASETS.register_module()
+class TopDownDataset(Dataset[Sample]):
+    """The crops of a table's people.
+
+    Args:
+        source: A table, or a loader and its settings: ``dict(type=load_coco, ann_file=..., ...)``.
+        skeleton: The keypoints; handed to the loader unless the source states its own.
+        crop: A ``Crop`` or its settings.
+        augment: An ``Augment`` or its settings; None: none.
+        subset: Row numbers, or a selector and its settings: ``dict(type=hashed_split, part="val")``.
+        on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable
+            person's sample instead and remembers the file (:meth:`faulty_images`).
+        check_images: Look at once whether all image files exist.
+
+    Raises:
+        ConfigError: On settings that contradict each other.
+        DataError: On a faulty annotation, or a missing image unless images may be skipped.
+    """
+
+    def __init__(
+        self,
+        source: PersonTable | Mapping[str, Any],
+        skeleton: Skeleton | str | Mapping[str, Any] | None = None,
+        crop: Crop | Mapping[str, Any] = Crop((256, 256)),  # noqa: B008 (immutable)
+        augment: Augment | Mapping[str, Any] | None = None,
+        subset: Sequence[int] | Callable[[PersonTable], Any] | Mapping[str, Any] | None = None,
+        on_bad_image: str = "error",
+        check_images: bool = True,
+    ) -> None:
+        if on_bad_image not in ("error", "skip"):
+            raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
+        self.table = _select(_load(source, skeleton), subset)
+        images = None if subset is None else np.unique(self.table.image_index)
+        self._image_ids = None if images is None else self.table.image_ids[images]
+        self.crop: Crop = _build(crop, Crop)
+        self.augment: Augment | None = None if augment is None else _build(augment, Augment)
+        if self.augment is not None:
+            self.augment.check_skeleton(self.table.skeleton)
+        self.on_bad_image = on_bad_image
+        self._flip_index = self.table.skeleton.flip_index
+        # One flag per image, in shared memory: workers set it, the main process reads it.
+        self._faulty = torch.zeros(len(self.table.image_ids), dtype=torch.uint8).share_memory_()
+        self._buffer = ImageBuffer()
+        self._last: tuple[int, np.ndarray] | None = None
+        if check_images:
+            self._check_images()
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """What evaluators and logs need to know.
+
+        Skeleton, table, box source, annotation file, crop, images to score, number of people, and what was
+        left out of the file and why. ``image_ids`` is None where all images of the annotation count, as they
+        do without a ``subset``.
+        """
+        return {
+            "skeleton": self.table.skeleton,
+            "table": self.table,
+            "box_source": self.table.box_source,
+            "ann_file": self.table.ann_file,
+            "crop": self.crop,
+            "image_ids": self._image_ids,
+            "people": len(self.table),
+            "counts": dict(self.table.counts),
+        }
+
+    def faulty_images(self) -> list[str]:
+        """Names of the images that could not be read so far, by any worker."""
+        return [self.table.image_name(int(image)) for image in self._faulty.nonzero()]
+
+    def __getitem__(self, key: int | SampleKey) -> Sample:
+        """The sample of a row.
+
+        Args:
+            key: A row number (seed 0, epoch 0), or the key that an ``EpochSampler`` yields.
+
+        Raises:
+            DataError: If the image cannot be read and may not be skipped, or none can.
+        """
+        _set_up_worker()
+        seed, epoch, row = key if isinstance(key, tuple) else (0, 0, int(key))
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"sample {row} of {len(self)}")
+        row %= len(self)
+        try:
+            return self._sample(seed, epoch, row)
+        except DataError:
+            if self.on_bad_image == "error":
+                raise
+            self._faulty[int(self.table.image_index[row])] = 1
+        return self._substitute(seed, epoch, row)
+
+    def _substitute(self, seed: int, epoch: int, row: int) -> Sample:
+        """The sample of the next person whose image can be read; the same whoever asks, and when."""
+        for step in range(1, len(self)):
+            other = (row + step) % len(self)
+            image = int(self.table.image_index[other])
+            if self._faulty[image]:
+                continue
+            try:
+                return self._sample(seed, epoch, other)
+            except DataError:
+                self._faulty[image] = 1
+        raise DataError(f"{self.table.image_dir}: not one image of {self.table.ann_file} can be read")
+
+    def _sample(self, seed: int, epoch: int, row: int) -> Sample:
+        record = self.table[row]
+        image = self._image(row, record)
+        if self.augment is None:
+            placement = self.crop.place(record.box_xyxy)
+        else:
+            rng = np.random.default_rng((seed, epoch, row))
+            placement = self.augment.draw(rng, record, self.table.skeleton, self.crop)
+        warp = self.crop.warp(placement)
+        keypoints, weight = self._keypoints(record, image.shape[:2], warp, placement.flip)
+        return Sample(
+            image=cut(image, warp, self.crop.input_size_hw),
+            keypoints=keypoints,
+            weight=weight,
+            warp=warp,
+            box_xyxy=np.array(record.box_xyxy),
+            box_score=np.float32(record.box_score),
+            image_id=np.int64(record.image_id),
+            person_id=np.int64(record.person_id),
+        )
+
+    def _image(self, row: int, record: PersonRecord) -> np.ndarray:
+        """The decoded image; the last one is kept, since a detector finds some 20 people on each."""
+        index = int(self.table.image_index[row])
+        if self._last is None or self._last[0] != index:
+            self._last = None  # its memory is about to be overwritten
+            self._last = index, self._buffer.read(record.image_path)
+        return self._last[1]
+
+    def _keypoints(
+        self, record: PersonRecord, size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints in input pixels and their weights; a mirrored crop has left and right exchanged."""
+        last_xy = (size_hw[1] - 1, size_hw[0] - 1)
+        labelled = record.visible > 0
+        inside = ((record.keypoints >= 0) & (record.keypoints <= last_xy)).all(axis=1)
+        points = apply_warp(record.keypoints, warp).astype(np.float32) * labelled[:, None]
+        weight = (labelled & inside).astype(np.float32)
+        if flip:
+            points, weight = points[self._flip_index], weight[self._flip_index]
+        return points, weight
+
+    def _check_images(self) -> None:
+        images = np.unique(self.table.image_index)
+        names = [self.table.image_name(int(image)) for image in images]
+        missing = missing_images(self.table.image_dir, names)
+        if not missing:
+            return
+        message = (
+            f"{self.table.ann_file}: {len(missing)} of {len(names)} images not found in "
+            f"{self.table.image_dir}: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+        )
+        if self.on_bad_image == "error" or len(missing) == len(names):
+            raise DataError(message)
+        warnings.warn(message + "; other people take their place", stacklevel=3)
+        gone = set(missing)
+        self._faulty[[int(i) for i, name in zip(images, names, strict=True) if name in gone]] = 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_last": None, "_buffer": ImageBuffer()}
+
+
+def cut(image: np.ndarray, warp: np.ndarray, input_size_hw: tuple[int, int]) -> np.ndarray:
+    """Cuts a crop: bilinear, black outside the image.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, or with a fourth channel as ``ImageBuffer`` reads it.
+        warp: float64 (2, 3), image -> input pixels.
+        input_size_hw: The crop's height h and width w.
+
+    Returns:
+        uint8 (3, h, w), contiguous.
+    """
+    height, width = input_size_hw
+    if image.shape[2] == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
+    crop = cv2.warpAffine(image, warp, (width, height), flags=cv2.INTER_LINEAR)
+    planes = np.empty((4, height, width), dtype=np.uint8)
+    # OpenCV splits into these planes in half the time of numpy's transposed copy.
+    cv2.split(crop, list(planes))
+    return planes[:3]
+
+
+def _set_up_worker() -> None:
+    """One OpenCV thread per data worker: the workers are the parallelism; in the main process, nothing."""
+    global _worker_is_set_up
+    if not _worker_is_set_up and get_worker_info() is not None:
+        cv2.setNumThreads(0)
+        _worker_is_set_up = True
+
+
+def _build(spec: Any, default: Callable[..., Any]) -> Any:
+    """An object from itself or from its settings, a dict whose ``type`` may be left out or be a name."""
+    if not isinstance(spec, Mapping):
+        return spec
+    settings = dict(spec)
+    maker = _resolve(settings.pop("type", default))
+    try:
+        return maker(**settings)
+    except TypeError as error:  # a misspelt or missing setting
+        raise ConfigError(f"{getattr(maker, '__name__', maker)}: {error}") from error
+
+
+def _resolve(maker: Any) -> Callable[..., Any]:
+    if isinstance(maker, str):
+        found = DATASETS.get(maker)
+        if found is None:
+            raise ConfigError(f"dataset: 'type' names {maker!r}, which is not registered")
+        return found
+    return maker
+
+
+def _load(
+    source: PersonTable | Mapping[str, Any], skeleton: Skeleton | str | Mapping[str, Any] | None
+) -> PersonTable:
+    if isinstance(source, Mapping):
+        if "type" not in source:
+            raise ConfigError("dataset: 'source' needs a 'type', e.g. load_coco")
+        settings = dict(source)
+        if skeleton is not None:
+            settings.setdefault("skeleton", skeleton)
+        source = _build(settings, PersonTable)
+    if not isinstance(source, PersonTable):
+        raise ConfigError(f"dataset: 'source' must give a PersonTable, found {type(source).__name__}")
+    if skeleton is not None and get_skeleton(skeleton) != source.skeleton:
+        raise ConfigError(
+            f"dataset: the source has skeleton '{source.skeleton.name}', the config states "
+            f"'{get_skeleton(skeleton).name}' (or other names, pairs or sigmas)"
+        )
+    return source
+
+
+def _select(table: PersonTable, subset: Any) -> PersonTable:
+    if subset is None:
+        return table
+    if isinstance(subset, Mapping):
+        settings = dict(subset)
+        if "type" not in settings:
+            raise ConfigError("dataset: 'subset' needs a 'type', e.g. hashed_split")
+        subset = _build({"table": table, **settings}, PersonTable)
+    elif callable(subset):
+        subset = subset(table)
+    rows = np.asarray(subset)
+    if rows.size == 0 or (rows.dtype == bool and not rows.any()):
+        raise ConfigError(f"dataset: 'subset' selects no one of the {len(table)} people of {table.ann_file}")
+    return table.select(rows)

@@ -1,0 +1,1 @@
+"""Everything mmengine: configs, the runner, hooks, checkpoints and reports. Importing it imports nothing."""

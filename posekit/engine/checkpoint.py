@@ -1,0 +1,244 @@
+"""Checkpoints: read without running code in them, written whole or not at all.
+
+A checkpoint is a dict of tensors and plain Python values, so that ``torch.load(weights_only=True)`` takes it
+on every torch from 2.4 on. Its fields: ``state_dict``; ``meta`` (epoch, iter, config text, seed, skeleton,
+versions); and, for resuming, ``optimizer``, ``param_schedulers``, ``message_hub`` and ``rng``.
+
+In a work directory ``epoch_N.pth`` are the checkpoints of a run, ``last_checkpoint`` names the newest, and
+``best_<score>.pth`` holds the weights that scored best.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from posekit.errors import CheckpointError
+from posekit.files import atomic_file, write_text
+
+MARKER = "last_checkpoint"
+_LISTED = 8  # keys shown per kind of mismatch
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint onto the CPU; nothing in the file is executed.
+
+    Args:
+        path: A file written by ``torch.save``.
+
+    Returns:
+        The dict stored in it.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, not a dict, or needs code to be run to load it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path}: no such file")
+    try:
+        _check_archive(path)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_explain_refusal(path, str(error))) from error
+    except Exception as error:  # damaged bytes lead the unpickler into every kind of error
+        raise CheckpointError(f"checkpoint {path}: damaged or truncated ({_brief(error)})") from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f"checkpoint {path}: expected a dict, found {type(checkpoint).__name__}")
+    return checkpoint
+
+
+def _check_archive(path: Path) -> None:
+    """Compares every record of a zip-form checkpoint with its CRC-32, which torch does not."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        bad = archive.testzip()
+    if bad is not None:
+        raise zipfile.BadZipFile(f"record {bad} does not match its checksum")
+
+
+def _explain_refusal(path: Path, message: str) -> str:
+    nothing_ran = "Expected tensors and plain values only; nothing in it was executed"
+    if match := re.search(r"GLOBAL ([\w.]+)", message):  # what the pickle wanted to call, since torch 2.4
+        return (
+            f"checkpoint {path}: refused, because loading it could run code: it refers to "
+            f"'{match.group(1)}'. {nothing_ran}"
+        )
+    reason = re.search(r"WeightsUnpickler error:\s*(.+)", message)
+    why = reason.group(1) if reason else message.strip().splitlines()[0]
+    if "nsupported" in why and "operand" not in why:  # an operand unknown to pickle is no pickle at all
+        return f"checkpoint {path}: refused, because loading it could run code ({why}). {nothing_ran}"
+    return f"checkpoint {path}: damaged, or not a checkpoint ({why})"
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:200]}"
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Writes a checkpoint atomically.
+
+    Args:
+        checkpoint: Tensors and plain values, nested; see :func:`to_plain`.
+        path: The file; an older one stays until the new one is complete on disk.
+
+    Raises:
+        CheckpointError: If it cannot be written (no space, no permission); the older file is intact.
+        TypeError: If it holds something that could not be loaded back safely.
+    """
+    plain = to_plain(checkpoint)
+    try:
+        with atomic_file(path) as file:
+            torch.save(plain, file)
+    except (OSError, RuntimeError) as error:  # torch's zip writer turns ENOSPC into a RuntimeError
+        raise CheckpointError(
+            f"checkpoint {path}: cannot be written ({_brief(error)}); what was there before is unchanged"
+        ) from error
+
+
+def to_plain(value: Any, where: str = "checkpoint") -> Any:
+    """Copies nested containers into what ``weights_only=True`` accepts: tensors on the CPU and plain values.
+
+    Numpy scalars become Python numbers and numpy arrays lists, exactly.
+
+    Raises:
+        TypeError: On anything else, naming where it stands.
+    """
+    if value is None or isinstance(value, (bool, torch.dtype)):
+        return value
+    kind: Any
+    for kind in (int, float, str, bytes):
+        if isinstance(value, kind):
+            return kind(value)  # of a subclass (torch.__version__ is one of str) only the value is kept
+    if isinstance(value, Tensor):
+        return value.detach().cpu()
+    if isinstance(value, np.generic):
+        return to_plain(value.item(), where)
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: to_plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [to_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise TypeError(f"{where}: a {type(value).__name__} cannot be stored in a checkpoint")
+
+
+def is_plain(value: Any) -> bool:
+    """Whether :func:`to_plain` takes a value."""
+    try:
+        to_plain(value)
+    except TypeError:
+        return False
+    return True
+
+
+# --- weights -------------------------------------------------------------------------------------------
+
+
+def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, Tensor]:
+    """The weights in a checkpoint: its ``state_dict``, or itself; a wrapper's ``module.`` is dropped.
+
+    Raises:
+        CheckpointError: If there are none.
+    """
+    weights = checkpoint.get("state_dict", checkpoint)
+    if not isinstance(weights, Mapping) or not any(isinstance(v, Tensor) for v in weights.values()):
+        raise CheckpointError(
+            f"checkpoint {source}: expected weights in 'state_dict', "
+            f"found the keys {sorted(map(str, checkpoint))[:_LISTED]}"
+        )
+    return {key.removeprefix("module."): v for key, v in weights.items() if isinstance(v, Tensor)}
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
+    """Loads weights into a model; every key must be accounted for.
+
+    Args:
+        model: The network, not wrapped.
+        weights: As from :func:`weights_of`.
+        source: The file they came from, for the message.
+
+    Raises:
+        CheckpointError: With a table of missing, unexpected and mismatched keys.
+    """
+    table = compare_weights(model.state_dict(), weights)
+    if table:
+        raise CheckpointError(
+            f"checkpoint {source} was made for another architecture than this config's "
+            f"{type(model).__name__}:\n{table}"
+        )
+    model.load_state_dict(dict(weights))
+
+
+def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """A table of the keys that differ between a model and a checkpoint; empty if none does."""
+    missing = [f"{key}  {_shape(expected[key])}" for key in expected if key not in found]
+    unexpected = [f"{key}  {_shape(found[key])}" for key in found if key not in expected]
+    mismatched = [
+        f"{key}  expected {_shape(expected[key])}, found {_shape(found[key])}"
+        for key in expected
+        if key in found and expected[key].shape != found[key].shape
+    ]
+    parts = [
+        _table("missing from the checkpoint", missing, len(expected)),
+        _table("unexpected in the checkpoint", unexpected, len(found)),
+        _table("of another shape", mismatched, len(expected)),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(str(side) for side in tensor.shape) or "scalar"
+
+
+def _table(title: str, rows: list[str], total: int) -> str:
+    if not rows:
+        return ""
+    shown = "".join(f"\n    {row}" for row in rows[:_LISTED])
+    more = f"\n    ... and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    return f"  {len(rows)} of {total} keys {title}:{shown}{more}"
+
+
+# --- work directories ----------------------------------------------------------------------------------
+
+
+def mark_last(work_dir: str | Path, name: str) -> None:
+    """Points the marker at a checkpoint that is complete on disk.
+
+    The bare file name is stored, so that a work directory can be moved.
+    """
+    write_text(Path(work_dir) / MARKER, name)
+
+
+def best_name(metric: str) -> str:
+    """The file that keeps the best weights by a score: ``best_PCKh@0.5_mean_weighted.pth``."""
+    return f"best_{re.sub(r'[^A-Za-z0-9.@-]+', '_', metric)}.pth"
+
+
+def epoch_files(work_dir: str | Path) -> list[tuple[int, Path]]:
+    """The ``epoch_N.pth`` of a work directory as (N, path), oldest epoch first."""
+    found = []
+    for path in Path(work_dir).glob("epoch_*.pth"):
+        if match := re.fullmatch(r"epoch_(\d+)\.pth", path.name):
+            found.append((int(match.group(1)), path))
+    return sorted(found)
+
+
+def resume_candidates(work_dir: str | Path) -> Iterator[Path]:
+    """The checkpoints to resume from, best first: the marked one, then the others, newest first."""
+    marker = Path(work_dir) / MARKER
+    marked = Path(work_dir) / Path(marker.read_text().strip()).name if marker.is_file() else None
+    if marked is not None and marked.name:
+        yield marked
+    others = [path for _, path in epoch_files(work_dir) if path != marked]
+    yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)

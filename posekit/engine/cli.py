@@ -1,0 +1,57 @@
+"""What the command-line tools share: options, and errors as one message without a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from posekit.errors import PosekitError
+
+FAILED = 2
+INTERRUPTED = 130
+
+
+def run_tool(main: Callable[[], int | None]) -> None:
+    """Runs a tool and exits: 0 if all went well, 2 with a message on what the user can mend."""
+    try:
+        status = main() or 0
+    except PosekitError as error:
+        print(f"error: {message_of(error)}", file=sys.stderr)
+        status = FAILED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def message_of(error: PosekitError) -> str:
+    """An error's message; if a data loading process raised it, without that process's traceback."""
+    text = str(error)
+    if "Original Traceback" not in text:
+        return text
+    # torch puts the worker's whole traceback into the message; its last part is the error's own line.
+    return re.split(r"\n(?:\w+\.)*\w*Error: ", text)[-1].strip()
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--work-dir``, ``--cfg-options`` and ``--launcher``."""
+    parser.add_argument("--work-dir", metavar="D", help="output folder (default: work_dirs/<config name>)")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override config entries by dotted key, e.g. train_dataloader.batch_size=8",
+    )
+    parser.add_argument(
+        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="how processes were started"
+    )
+
+
+def work_dir(given: str | None, configured: str | None, config: str) -> str:
+    """The output folder: the option, the config's own, or ``work_dirs/<config name>``."""
+    return given or configured or str(Path("work_dirs") / Path(config).stem)

@@ -1,0 +1,65 @@
+"""The hooks of a run by name, and the one that makes its epochs independent of each other.
+
+They replace mmengine's where its own would copy a number from the device at every step, delete the old
+checkpoint before the new one is safe, pickle live objects, or print nothing for minutes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook
+
+from posekit.engine.checkpoint_hook import CheckpointHook
+from posekit.engine.loss_hooks import DivergenceError, LossLogHook, ValidationLossHook
+from posekit.engine.progress_hooks import CurvesHook, ImageFaultHook, PeopleHook, ProgressHook, TimeLeftHook
+from posekit.registry import HOOKS
+
+__all__ = [
+    "CheckpointHook",
+    "CurvesHook",
+    "DivergenceError",
+    "EpochSeedHook",
+    "ImageFaultHook",
+    "LossLogHook",
+    "PeopleHook",
+    "ProgressHook",
+    "TimeLeftHook",
+    "ValidationLossHook",
+    "default_hooks",
+    "optional_hooks",
+]
+
+
+@HOOKS.register_module()
+class EpochSeedHook(DistSamplerSeedHook):
+    """Tells the sampler the epoch, and seeds torch from (seed, epoch, rank).
+
+    What a network draws in epoch N then depends on nothing that happened before it: not on a validation
+    in between, nor on the training having been resumed.
+    """
+
+    def before_train_epoch(self, runner: Any) -> None:
+        super().before_train_epoch(runner)
+        torch.manual_seed((runner.seed * 1_000_003 + runner.epoch) * 65_537 + runner.rank)
+
+
+def default_hooks() -> dict[str, dict[str, Any]]:
+    """The hooks of every run by name; a config's ``default_hooks`` changes arguments, or drops one (None)."""
+    return {
+        "runtime_info": {"type": LossLogHook},
+        "timer": {"type": TimeLeftHook},
+        "sampler_seed": {"type": EpochSeedHook},
+        "logger": {"type": ProgressHook},
+        "param_scheduler": {"type": ParamSchedulerHook},
+        "people": {"type": PeopleHook},
+        "image_faults": {"type": ImageFaultHook},
+        "curves": {"type": CurvesHook},
+        "checkpoint": {"type": CheckpointHook},
+    }
+
+
+def optional_hooks() -> dict[str, dict[str, Any]]:
+    """The hooks that ``default_hooks`` can switch on by name."""
+    return {"val_loss": {"type": ValidationLossHook}}

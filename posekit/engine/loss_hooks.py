@@ -1,0 +1,132 @@
+"""Losses: logged without a copy from the device at every step, watched, and taken on the validation set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
+from mmengine.logging import HistoryBuffer
+from torch import Tensor
+
+from posekit.engine.checkpoint import epoch_files
+from posekit.errors import PosekitError
+from posekit.registry import HOOKS
+
+# mmengine appends to its histories by copying them; unbounded, that is quadratic in the training's length.
+_HISTORY = 5000
+
+
+class DivergenceError(PosekitError, ArithmeticError):
+    """The loss is no longer a finite number."""
+
+
+@HOOKS.register_module()
+class LossLogHook(RuntimeInfoHook):
+    """Collects losses on the device and copies them to the host once per log interval.
+
+    On a CPU the copy is free, so there every step is looked at. A loss that is not finite stops the
+    training and names the iteration and the image ids of its batch, even if found some steps later.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, dict[str, Tensor], list[int]]] = []
+        self.interval = 1
+        self.last_loop_stage: str | None = None
+
+    def before_run(self, runner: Any) -> None:
+        # The config's text is in the checkpoint's meta already.
+        runner.message_hub.update_info_dict({"seed": runner.seed, "experiment_name": runner.experiment_name})
+
+    def before_train(self, runner: Any) -> None:
+        # As mmengine's, less the data set's metainfo: it holds the whole annotation table.
+        for key in ("epoch", "iter", "max_epochs", "max_iters"):
+            runner.message_hub.update_info(key, getattr(runner, key))
+        runner.message_hub.update_info("loop_stage", "train")
+        self.waiting.clear()
+        self.interval = min((h.interval for h in runner.hooks if isinstance(h, LoggerHook)), default=50)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
+    ) -> None:
+        losses = {key: torch.as_tensor(value).detach() for key, value in (outputs or {}).items()}
+        self.waiting.append((runner.iter, losses, _image_ids(data_batch)))
+        on_host = all(value.device.type == "cpu" for value in losses.values())
+        due = self.every_n_inner_iters(batch_idx, self.interval)
+        if on_host or due or self.end_of_epoch(runner.train_dataloader, batch_idx):
+            self.flush(runner)
+
+    def flush(self, runner: Any) -> None:
+        """Hands the waiting losses to the log, in order.
+
+        Raises:
+            DivergenceError: If one is not finite.
+        """
+        waiting, self.waiting = self.waiting, []
+        values = [value.float().reshape(()) for _, losses, _ in waiting for value in losses.values()]
+        numbers = iter(torch.stack(values).tolist() if values else [])  # the one copy from the device
+        for iteration, losses, image_ids in waiting:
+            for key in losses:
+                number = next(numbers)
+                if "loss" in key and not math.isfinite(number):
+                    raise DivergenceError(_diverged(runner, key, number, iteration, image_ids))
+                runner.message_hub.update_scalar(f"train/{key}", number)
+        _shorten(runner.message_hub.log_scalars)
+
+
+def _image_ids(batch: Any) -> list[int]:
+    ids = getattr(batch, "image_id", None)
+    return torch.as_tensor(ids).tolist() if ids is not None else []
+
+
+def _diverged(runner: Any, key: str, number: float, iteration: int, image_ids: list[int]) -> str:
+    files = epoch_files(runner.work_dir)
+    good = f"the last checkpoint is {files[-1][1]}" if files else "there is no checkpoint yet"
+    return (
+        f"training stopped: {key} is {number} at iteration {iteration + 1} (epoch {runner.epoch + 1}); "
+        f"image ids of its batch: {image_ids}. A lower learning rate or gradient clipping "
+        f"(optim_wrapper.clip_grad) may help; {good}"
+    )
+
+
+def _shorten(scalars: Mapping[str, HistoryBuffer]) -> None:
+    for buffer in scalars.values():
+        buffer.max_length = _HISTORY
+
+
+@HOOKS.register_module()
+class ValidationLossHook(Hook):
+    """Adds the mean loss over the validation set to the scores, as ``loss``.
+
+    It costs one more forward pass per batch (without the flip test), so it is off unless a config says
+    ``default_hooks=dict(val_loss=dict())``.
+    """
+
+    priority = "ABOVE_NORMAL"  # before the scores are logged
+
+    def __init__(self) -> None:
+        self.totals: list[Tensor] = []
+        self.people = 0
+
+    def before_val_epoch(self, runner: Any) -> None:
+        self.totals, self.people = [], 0
+
+    @torch.no_grad()
+    def after_val_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        model = getattr(runner.model, "module", runner.model)
+        losses = model(*model.data_preprocessor(data_batch, False), mode="loss")
+        total, _ = model.parse_losses(losses)
+        size = len(data_batch[0])
+        self.totals.append(total.double() * size)
+        self.people += size
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, Any] | None = None) -> None:
+        sums = torch.stack([torch.stack(self.totals).sum(), torch.tensor(self.people).to(self.totals[0])])
+        all_reduce(sums)
+        if metrics is not None:
+            metrics["loss"] = float(sums[0] / sums[1])

@@ -1,0 +1,348 @@
+"""The runner: mmengine's, with its traps closed in one place each.
+
+* Two runners in one process do not share a log, a message hub or a visualizer (:meth:`setup_env`).
+* Checkpoints are plain, atomic and loaded without running code (:meth:`save_checkpoint`,
+  :meth:`load_checkpoint`, :meth:`resume`).
+* Batches are collated into :class:`~posekit.structures.Sample` (:meth:`build_dataloader`).
+* Start-up does not run compilers and formatters (:meth:`_log_env`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader, default_collate
+
+from posekit.engine.checkpoint import (
+    load_weights,
+    read_checkpoint,
+    resume_candidates,
+    weights_of,
+    write_checkpoint,
+)
+from posekit.engine.config import PoseConfig, prepare_config
+from posekit.engine.hooks import default_hooks as own_default_hooks
+from posekit.engine.hooks import optional_hooks
+from posekit.engine.report import environment
+from posekit.engine.state import (
+    describe_run,
+    message_hub_state,
+    random_state,
+    restore_message_hub,
+    restore_random_state,
+    skeleton_dict,
+)
+from posekit.errors import CheckpointError
+from posekit.files import write_json, write_text
+
+_TIMESTAMPS: set[str] = set()
+
+
+class PoseRunner(Runner):
+    """Trains, validates and tests one config.
+
+    Build it with :meth:`from_cfg`; the arguments of the constructor are mmengine's.
+    """
+
+    # mmengine sets these without annotations.
+    _timestamp: str
+    optim_wrapper: Any
+    param_schedulers: Any
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> PoseRunner:
+        """Builds a runner from a config, which is checked and completed first.
+
+        Args:
+            cfg: As from :func:`posekit.engine.config.load_config`, or nested dicts; ``work_dir`` must be set.
+
+        Raises:
+            ConfigError: As :func:`posekit.engine.config.prepare_config`.
+        """
+        if not isinstance(cfg, PoseConfig):
+            source = cfg.filename if isinstance(cfg, Config) else None
+            cfg = prepare_config(cfg, source or "(Python)")
+        return super().from_cfg(cfg)  # type: ignore[return-value]
+
+    # --- set-up ------------------------------------------------------------------------------------------
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        """Makes the time stamp unique, which log folder and all process-wide singletons are named after.
+
+        mmengine's has a resolution of one second, and ``get_instance`` hands an old logger, message hub or
+        visualizer to a second runner of the same name.
+        """
+        super().setup_env(env_cfg)
+        stamp, number = self._timestamp, 1
+        alone = self.world_size == 1  # ranks must agree, and they cannot by looking at one disk
+        while self._timestamp in _TIMESTAMPS or (alone and (Path(self.work_dir) / self._timestamp).exists()):
+            number += 1
+            self._timestamp = f"{stamp}_{number}"
+        _TIMESTAMPS.add(self._timestamp)
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        """Logs environment and config; mmengine's own calls gcc, nvcc and yapf."""
+        facts = environment(self.seed, self.cfg.filename)
+        lines = "\n".join(f"    {key}: {value}" for key, value in facts.items())
+        self.logger.info(f"environment:\n{lines}\n    launcher: {self.launcher}, ranks: {self.world_size}")
+        self.logger.info(f"config:\n{self.cfg.pretty_text}")
+
+    def get_hooks_info(self) -> str:
+        """One line instead of mmengine's eighty."""
+        return "    " + ", ".join(type(hook).__name__ for hook in self.hooks)
+
+    @master_only
+    def dump_config(self) -> None:
+        """Writes the config beside this run's log; :meth:`train` also puts it into the work directory."""
+        write_text(Path(self.log_dir) / self._config_name(), self.cfg.pretty_text)
+
+    def _config_name(self) -> str:
+        return Path(self.cfg.filename).name if self.cfg.filename else "config.py"
+
+    def register_default_hooks(self, hooks: Mapping[str, Hook | dict[str, Any] | None] | None = None) -> None:
+        """Registers posekit's default hooks, changed by the config: arguments, another type, or None."""
+        chosen: dict[str, Any] = own_default_hooks()
+        for name, hook in (hooks or {}).items():
+            if isinstance(hook, dict) and "type" not in hook:
+                chosen[name] = {**(chosen.get(name) or optional_hooks()[name]), **hook}
+            else:
+                chosen[name] = hook
+        for hook in chosen.values():
+            if hook is not None:
+                self.register_hook(hook)
+
+    def build_dataloader(  # type: ignore[override]
+        self, dataloader: DataLoader | dict[str, Any], seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """As mmengine's, with torch's collating (it keeps the NamedTuple) and pinned memory on GPUs."""
+        if isinstance(dataloader, DataLoader):
+            return dataloader
+        loader = dict(copy.deepcopy(dataloader))
+        loader.setdefault("collate_fn", {"type": default_collate})
+        loader.setdefault("pin_memory", torch.cuda.is_available())
+        # torch refuses both without workers, which --cfg-options may take away from a config stating them.
+        if loader.get("num_workers", 0) > 0:
+            loader.setdefault("persistent_workers", True)
+        else:
+            loader.pop("persistent_workers", None)
+            loader.pop("prefetch_factor", None)
+        if "sampler" not in loader and "batch_sampler" not in loader:
+            loader["sampler"] = _default_sampler(training=dataloader is self._train_dataloader)
+        return Runner.build_dataloader(loader, seed, diff_rank_seed)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """As mmengine's; the wrapper logs to this runner, not to the one that was made last."""
+        built = super().build_optim_wrapper(optim_wrapper)
+        if isinstance(built, OptimWrapper):
+            built.message_hub = self.message_hub
+        return built
+
+    # --- running -----------------------------------------------------------------------------------------
+
+    def train(self) -> nn.Module:
+        """Trains; ``run.json`` and the config are left in the work directory."""
+        self._write_run_record()
+        return super().train()
+
+    @master_only
+    def _write_run_record(self) -> None:
+        folder = Path(self.work_dir)
+        write_text(folder / self._config_name(), self.cfg.pretty_text)
+        record = environment(self.seed, self.cfg.filename)
+        record.update(
+            work_dir=self.work_dir, log_dir=self.log_dir, launcher=self.launcher, ranks=self.world_size
+        )
+        write_json(folder / "run.json", record)
+        write_json(Path(self.log_dir) / "run.json", record)
+
+    def close(self) -> None:
+        """Closes the log file; for processes that make many runners."""
+        for handler in list(self.logger.handlers):
+            handler.close()
+            self.logger.removeHandler(handler)
+
+    @property
+    def _bare_model(self) -> nn.Module:
+        return self.model.module if is_model_wrapper(self.model) else self.model
+
+    # --- checkpoints -------------------------------------------------------------------------------------
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable = "cpu",
+        strict: bool = True,
+        revise_keys: list[tuple[str, str]] | None = None,
+    ) -> dict[str, Any]:
+        """Loads weights; every key must fit.
+
+        Args:
+            filename: A local file.
+            map_location: Unused: weights are read on the CPU and copied to where the model is.
+            strict: Unused: always strict.
+            revise_keys: Unused: only a wrapper's ``module.`` is dropped.
+
+        Raises:
+            CheckpointError: If it is damaged, unsafe or of another architecture.
+        """
+        return self._adopt(read_checkpoint(filename), filename)
+
+    def _adopt(self, checkpoint: dict[str, Any], source: str | Path) -> dict[str, Any]:
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        load_weights(self._bare_model, weights_of(checkpoint, source), source)
+        self._has_loaded = True
+        self.logger.info(f"weights loaded from {source}")
+        return checkpoint
+
+    def load_or_resume(self) -> None:
+        """Loads or resumes what the config names: ``load_from``, ``resume`` or both."""
+        if self._has_loaded:
+            return
+        if self._resume and self._load_from is None:
+            self._resume_newest()
+        elif self._resume:
+            self.resume(self._load_from)
+        elif self._load_from is not None:
+            self.load_checkpoint(self._load_from)
+
+    def _resume_newest(self) -> None:
+        """Resumes from the newest checkpoint of the work directory that can be read."""
+        damaged = []
+        for path in resume_candidates(self.work_dir):
+            try:
+                checkpoint = read_checkpoint(path)
+            except CheckpointError as error:
+                self.logger.warning(f"{error}; trying the one before")
+                damaged.append(str(path))
+                continue
+            self._resume_from(checkpoint, path)
+            return
+        if damaged:
+            raise CheckpointError(f"nothing to resume from in {self.work_dir}: {damaged} cannot be read")
+        self.logger.info(f"no checkpoint in {self.work_dir} yet: starting from the beginning")
+
+    def resume(
+        self,
+        filename: str | Path | None,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | Callable = "default",
+    ) -> None:
+        """Continues the run that wrote a checkpoint.
+
+        Args:
+            filename: A checkpoint ``epoch_N.pth``.
+            resume_optimizer: Restore the optimiser.
+            resume_param_scheduler: Restore the schedulers.
+            map_location: Unused, as in :meth:`load_checkpoint`.
+
+        Raises:
+            CheckpointError: As :meth:`load_checkpoint`; also if it holds weights alone.
+        """
+        source = str(filename)
+        self._resume_from(read_checkpoint(source), source, resume_optimizer, resume_param_scheduler)
+
+    def _resume_from(
+        self, checkpoint: dict[str, Any], source: str | Path, optimizer: bool = True, schedulers: bool = True
+    ) -> None:
+        meta = checkpoint.get("meta", {})
+        missing = [key for key in ("optimizer", "message_hub") if key not in checkpoint]
+        if missing or "epoch" not in meta or "iter" not in meta:
+            raise CheckpointError(
+                f"checkpoint {source}: holds weights but not the state of a training ({missing} missing); "
+                "resume from an epoch_N.pth, or start anew from it with --cfg-options load_from=..."
+            )
+        self._check_seed(meta, source)
+        self._adopt(checkpoint, source)
+        self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
+        restore_message_hub(self.message_hub, checkpoint["message_hub"])
+        if optimizer:
+            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+            self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+        if schedulers and self.param_schedulers is not None:
+            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+            self._restore_schedulers(checkpoint.get("param_schedulers", []), source)
+        if "rng" in checkpoint and self.world_size == 1:
+            restore_random_state(checkpoint["rng"])
+        self.logger.info(f"resumed from {source}: epoch {self.epoch}, iteration {self.iter}")
+
+    def _check_seed(self, meta: Mapping[str, Any], source: str | Path) -> None:
+        if meta.get("seed") is not None and meta["seed"] != self.seed:
+            self.logger.warning(f"{source} was trained with seed {meta['seed']}, this run has {self.seed}")
+        skeleton, own = meta.get("skeleton"), skeleton_dict(self._bare_model)
+        if skeleton and own and skeleton.get("keypoints") != own["keypoints"]:
+            raise CheckpointError(
+                f"checkpoint {source}: made for skeleton '{skeleton.get('name')}', "
+                f"this config has '{own['name']}'"
+            )
+
+    def _restore_schedulers(self, states: list[Any], source: str | Path) -> None:
+        if len(states) != len(self.param_schedulers):
+            raise CheckpointError(
+                f"checkpoint {source}: expected {len(self.param_schedulers)} schedulers, found {len(states)}"
+            )
+        for scheduler, state in zip(self.param_schedulers, states, strict=True):
+            scheduler.load_state_dict(state)
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict[str, Any] | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict[str, Any] | None = None,
+        by_epoch: bool = True,
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Writes a checkpoint of plain values, atomically.
+
+        Args:
+            out_dir: Folder.
+            filename: Name in it.
+            file_client_args: Unused; local files only.
+            save_optimizer: Add what resuming needs: optimiser, message hub, random state.
+            save_param_scheduler: Add the schedulers.
+            meta: Added to the meta data; ``epoch`` and ``iter`` count what is done.
+            by_epoch: Called at the end of an epoch, which the loop counts only afterwards.
+            backend_args: Unused.
+
+        Raises:
+            CheckpointError: If it cannot be written; an older file of the name is intact.
+        """
+        # At the end of an epoch the loop has counted the last iteration, but not yet the epoch.
+        done = (self.epoch + 1, self.iter) if by_epoch else (self.epoch, self.iter + 1)
+        checkpoint: dict[str, Any] = {
+            "meta": {**describe_run(self, *done), **(meta or {})},
+            "state_dict": self._bare_model.state_dict(),
+        }
+        if save_optimizer:
+            checkpoint["optimizer"] = self.optim_wrapper.state_dict()
+            checkpoint["message_hub"] = message_hub_state(self.message_hub)
+            checkpoint["rng"] = random_state()
+        if save_param_scheduler and self.param_schedulers is not None:
+            # OneCycle keeps its annealing function among its state; a scheduler built anew has it already.
+            checkpoint["param_schedulers"] = [
+                {key: value for key, value in scheduler.state_dict().items() if not callable(value)}
+                for scheduler in self.param_schedulers
+            ]
+        self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+        write_checkpoint(checkpoint, Path(out_dir) / filename)
+
+
+def _default_sampler(training: bool) -> dict[str, Any]:
+    from posekit.datasets.sampler import EpochSampler
+
+    return {"type": EpochSampler, "shuffle": training, "round_up": training}

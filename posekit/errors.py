@@ -1,0 +1,24 @@
+"""The errors posekit raises at its public edges.
+
+Every message names the file or config, the record, the field, what was expected and what was found.
+The tools catch :class:`PosekitError`, print its message and exit with status 2; anything else is a bug
+and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class PosekitError(Exception):
+    """Base of every error that a user's input can cause."""
+
+
+class DataError(PosekitError, ValueError):
+    """An annotation, results, detections or image file that cannot be used as it stands."""
+
+
+class ConfigError(PosekitError, ValueError):
+    """A config that names an unknown key or carries an impossible value."""
+
+
+class CheckpointError(PosekitError, RuntimeError):
+    """A checkpoint that is damaged, unsafe to load or made for another architecture."""

@@ -1,0 +1,244 @@
+"""Turns ``Pose`` lists into arrays, applies COCO's test protocol to them, and writes both result forms.
+
+Two forms are written: ``results.json``, COCO's keypoint results form, and for MPII ``pred.mat``, which the
+official evaluation accepts. Coordinates are 0-based image pixels except in ``pred.mat``, which is 1-based.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import DataError
+from posekit.files import atomic_file
+from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
+from posekit.metrics.ground_truth import CocoPeople
+from posekit.metrics.nms import crop_areas, oks_nms, rescore
+from posekit.metrics.oks import Detections, keypoint_areas
+from posekit.structures import Pose
+
+# Where nobody was predicted: far from every image, so that it counts as wrong, and finite, as evaluators
+# want it.
+NOWHERE = -1e4
+
+
+@dataclass(frozen=True, eq=False)
+class PoseArrays:
+    """A list of N poses as arrays, in image pixels.
+
+    Attributes:
+        keypoints: float64 (N, K, 3): x, y, score.
+        boxes_xyxy: float64 (N, 4).
+        box_scores: float64 (N,).
+        image_ids: int64 (N,).
+        person_ids: int64 (N,).
+    """
+
+    keypoints: np.ndarray
+    boxes_xyxy: np.ndarray
+    box_scores: np.ndarray
+    image_ids: np.ndarray
+    person_ids: np.ndarray
+
+    @classmethod
+    def from_poses(cls, poses: Sequence[Pose], num_keypoints: int) -> PoseArrays:
+        """Stacks poses.
+
+        Raises:
+            DataError: If a pose has another number of keypoints, or a coordinate is not finite.
+        """
+        count = len(poses)
+        keypoints = np.zeros((count, num_keypoints, 3))
+        boxes = np.zeros((count, 4))
+        if count:
+            wrong = next((p for p in poses if len(p.keypoints) != num_keypoints), None)
+            if wrong is not None:
+                raise DataError(
+                    f"prediction for person {wrong.person_id} of image {wrong.image_id}: expected "
+                    f"{num_keypoints} keypoints, found {len(wrong.keypoints)}"
+                )
+            keypoints[..., :2] = np.concatenate([p.keypoints for p in poses]).reshape(count, num_keypoints, 2)
+            keypoints[..., 2] = np.concatenate([p.scores for p in poses]).reshape(count, num_keypoints)
+            boxes[:] = np.concatenate([p.box_xyxy for p in poses]).reshape(count, 4)
+        _check_poses_finite(keypoints, poses)
+        return cls(
+            keypoints,
+            boxes,
+            np.array([p.box_score for p in poses], np.float64),
+            np.array([p.image_id for p in poses], np.int64),
+            np.array([p.person_id for p in poses], np.int64),
+        )
+
+    def take(self, rows: np.ndarray) -> PoseArrays:
+        """The poses of ``rows``, in that order."""
+        return PoseArrays(
+            self.keypoints[rows],
+            self.boxes_xyxy[rows],
+            self.box_scores[rows],
+            self.image_ids[rows],
+            self.person_ids[rows],
+        )
+
+
+def _check_poses_finite(keypoints: np.ndarray, poses: Sequence[Pose]) -> None:
+    bad = np.flatnonzero(~np.isfinite(keypoints).all(axis=(1, 2)))
+    if bad.size:
+        pose = poses[bad[0]]
+        raise DataError(
+            f"prediction for person {pose.person_id} of image {pose.image_id}: keypoints or scores are not "
+            f"finite ({bad.size} of {len(poses)} predictions); has the training diverged?"
+        )
+
+
+def select_poses(
+    poses: PoseArrays,
+    sigmas: Sequence[float] | np.ndarray,
+    rescore_threshold: float | None = 0.2,
+    nms_threshold: float | None = 0.9,
+    aspect: float | None = None,
+    padding: float = 1.25,
+) -> tuple[PoseArrays, np.ndarray]:
+    """The COCO protocol on poses: rescoring, then OKS-NMS in each image.
+
+    Args:
+        poses: Of all images.
+        sigmas: (K,), for the NMS.
+        rescore_threshold: Score = box score x mean of the keypoint scores above it; None: the box score.
+        nms_threshold: OKS above which the lesser of two poses of an image is dropped; None: none is.
+        aspect: The crops' width / height and
+        padding: their padding: the NMS works with the crops' areas, as the HRNet release does.
+
+    Returns:
+        The poses that stay, in their order, and their scores (N',).
+    """
+    scores = poses.box_scores
+    if rescore_threshold is not None:
+        scores = rescore(scores, poses.keypoints[..., 2], rescore_threshold)
+    if nms_threshold is None:
+        return poses, scores
+    areas = crop_areas(poses.boxes_xyxy, aspect, padding)
+    kept = np.sort(oks_nms(poses.keypoints, areas, scores, sigmas, nms_threshold, poses.image_ids))
+    return poses.take(kept), scores[kept]
+
+
+def first_of_each_person(poses: PoseArrays, person_ids: np.ndarray) -> np.ndarray:
+    """Predictions in the order of ``person_ids``: float64 (N, K, 2), NaN for a person without one.
+
+    A person predicted twice (a sampler's padding, a stand-in for an unreadable image) counts once.
+    """
+    predicted = np.full((len(person_ids), poses.keypoints.shape[1], 2), np.nan)
+    found, first = np.unique(poses.person_ids, return_index=True)
+    if not len(found):
+        return predicted
+    place = np.minimum(np.searchsorted(found, person_ids), len(found) - 1)
+    known = found[place] == person_ids
+    predicted[known] = poses.keypoints[first[place[known]], :, :2]
+    return predicted
+
+
+def write_results(
+    path: str | Path, poses: PoseArrays, scores: np.ndarray, category_id: int, ground_truth_boxes: bool
+) -> None:
+    """Writes a COCO keypoint results file, atomically.
+
+    Each record has image_id, category_id, keypoints ([x, y, score] x K, flat), score, and box_xywh, the
+    person box. The box is not called ``bbox``: pycocotools would take its area for AP and AR of medium
+    and large people, where the releases' files, which have no box, give the keypoints' extent.
+
+    Args:
+        path: The file.
+        poses: N poses.
+        scores: (N,).
+        category_id: Of all poses.
+        ground_truth_boxes: Write each pose's annotation_id: the person whose box it was.
+    """
+    boxes = xyxy_to_xywh(poses.boxes_xyxy)
+    results = [
+        {
+            "image_id": image_id,
+            "category_id": category_id,
+            "keypoints": keypoints,
+            "score": score,
+            "box_xywh": box,
+            **({"annotation_id": person_id} if ground_truth_boxes else {}),
+        }
+        for image_id, person_id, keypoints, score, box in zip(
+            poses.image_ids.tolist(),
+            poses.person_ids.tolist(),
+            poses.keypoints.reshape(len(scores), -1).tolist(),
+            np.asarray(scores, np.float64).tolist(),
+            boxes.tolist(),
+            strict=True,
+        )
+    ]
+    with atomic_file(path) as file:
+        file.write(json.dumps(results, separators=(",", ":")).encode("utf-8"))
+
+
+def read_poses(path: str | Path) -> list[Pose]:
+    """Reads back what :func:`write_results` wrote, e.g. to draw it.
+
+    ``person_id`` is -1 without annotation_id.
+
+    Raises:
+        DataError: If the file is not such a list.
+    """
+    try:
+        records = json.loads(Path(path).read_text("utf-8"))
+        return [_pose_of(record) for record in records]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected a results file with image_id, keypoints and box_xywh "
+            f"({type(error).__name__}: {error})"
+        ) from error
+
+
+def _pose_of(record: dict[str, Any]) -> Pose:
+    keypoints = np.array(record["keypoints"], np.float32).reshape(-1, 3)
+    return Pose(
+        keypoints=keypoints[:, :2],
+        scores=keypoints[:, 2],
+        box_xyxy=xywh_to_xyxy(record["box_xywh"]).astype(np.float32),
+        image_id=record["image_id"],
+        person_id=record.get("annotation_id", -1),
+    )
+
+
+def write_mpii_predictions(path: str | Path, predicted: np.ndarray) -> None:
+    """Writes ``preds`` (N, 16, 2), 1-based, as the official MPII evaluation takes it; atomically.
+
+    Args:
+        path: The ``.mat`` file.
+        predicted: (N, 16, 2), 0-based pixels in the order of the ground truth; NaN (nobody predicted)
+            becomes a point far outside the image.
+    """
+    from scipy.io import savemat
+
+    buffer = io.BytesIO()
+    savemat(buffer, {"preds": np.where(np.isnan(predicted), NOWHERE, predicted) + 1.0})
+    with atomic_file(path) as file:
+        file.write(buffer.getvalue())
+
+
+def to_detections(poses: PoseArrays, scores: np.ndarray, people: CocoPeople) -> Detections:
+    """Poses as detections of the ground truth's first category.
+
+    Poses of images that are not scored are left out. An unmatched pose's area is its keypoints' extent, as
+    pycocotools has it for results without a box.
+    """
+    image_ids = people.truth.image_ids
+    rows = np.flatnonzero(np.isin(poses.image_ids, image_ids))
+    keypoints = poses.keypoints[rows]
+    return Detections(
+        np.searchsorted(image_ids, poses.image_ids[rows]),
+        np.zeros(len(rows), np.int64),
+        keypoints,
+        np.asarray(scores, np.float64)[rows],
+        keypoint_areas(keypoints),
+    )

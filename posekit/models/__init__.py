@@ -1,0 +1,21 @@
+"""Networks: image -> maps -> heatmaps -> losses or poses. Importing it fills the MODELS registry."""
+
+from posekit import codecs  # noqa: F401 - registers the codecs
+from posekit.models.estimator import PoseEstimator
+from posekit.models.heads import HeatmapHead
+from posekit.models.hourglass import Hourglass
+from posekit.models.hrnet import HRNet
+from posekit.models.losses import FocalMSELoss, MSELoss
+from posekit.models.simple_baseline import SimpleBaseline
+from posekit.models.timm_backbone import TimmBackbone
+
+__all__ = [
+    "FocalMSELoss",
+    "HRNet",
+    "HeatmapHead",
+    "Hourglass",
+    "MSELoss",
+    "PoseEstimator",
+    "SimpleBaseline",
+    "TimmBackbone",
+]

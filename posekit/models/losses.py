@@ -1,0 +1,327 @@
+"""Losses on heatmaps: pure functions, and the thin modules that configs name.
+
+Every function takes ``prediction`` and ``target`` (B, K, h, w) and ``weight`` (B, K) or None, and returns a
+scalar. The target carries no gradient. Each reading that papers and releases differ on has a name of its own:
+
+===================== ==================================================================================
+:func:`mse_loss`        w (p - y)^2, mean over all B*K*h*w: the weight once, not in the divisor
+:func:`focal_mse_loss`  w (y + delta)^gamma (p - y)^2, the same mean; gamma = 0 is ``mse_loss``
+:func:`joints_mse_loss` HRNet release: (w p - w y)^2 / 2, the weight before the square
+:func:`ohkm_mse_loss`   the mean of each sample's ``topk`` hardest keypoints
+:func:`adaptive_wing_loss`  Wang, Bo & Fuxin, ICCV 2019
+===================== ==================================================================================
+
+Reductions: ``"mean"`` divides by B*K*h*w, ``"sum_over_batch"`` by B alone. Losses of offset maps are in
+``offset_losses.py``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from posekit.errors import ConfigError
+from posekit.registry import MODELS
+
+REDUCTIONS = ("mean", "sum_over_batch")
+# The HRNet release's USE_DIFFERENT_JOINTS_WEIGHT for COCO: elbows and knees 1.2, wrists and ankles 1.5.
+COCO17_KEYPOINT_WEIGHTS = (1, 1, 1, 1, 1, 1, 1, 1.2, 1.2, 1.5, 1.5, 1, 1, 1.2, 1.2, 1.5, 1.5)  # fmt: skip
+
+
+def mse_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    reduction: str = "mean",
+) -> torch.Tensor:
+    """Mean of w (p - y)^2; MMPose's KeypointMSELoss.
+
+    Args:
+        prediction: (B, K, h, w).
+        target: (B, K, h, w).
+        weight: (B, K), applied once; the divisor counts every element whatever its weight. None: all 1.
+        reduction: ``"mean"`` or ``"sum_over_batch"``.
+
+    Raises:
+        ValueError: On shapes that do not fit.
+
+    >>> mse_loss(torch.full((1, 1, 1, 2), 2.0), torch.zeros(1, 1, 1, 2), torch.tensor([[0.5]]))
+    tensor(2.)
+    """
+    _check_shapes(prediction, target, weight)
+    return _reduce((prediction - target.detach()).square(), weight, reduction)
+
+
+def focal_mse_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    gamma: float = 1.0,
+    delta: float = 1e-3,
+    reduction: str = "mean",
+) -> torch.Tensor:
+    """Mean of w (y + delta)^gamma (p - y)^2: pixels near a keypoint count more than background.
+
+    Xu & Feng, Computer Systems & Applications 29(10), 2020. The paper leaves the reduction open; see the
+    module. gamma = 0 is :func:`mse_loss` bit for bit.
+
+    Args:
+        prediction: (B, K, h, w).
+        target: (B, K, h, w), y >= 0 (a negative y counts as 0 in the factor).
+        weight: (B, K), applied once. None: all 1.
+        gamma: Focusing exponent, finite, >= 0.
+        delta: What the background (y = 0) weighs, to the power gamma; finite, >= 0.
+        reduction: ``"mean"`` or ``"sum_over_batch"``.
+
+    Raises:
+        ValueError: On shapes that do not fit.
+        ConfigError: On an impossible gamma, delta or reduction.
+    """
+    _check_not_negative("gamma", gamma)
+    _check_not_negative("delta", delta)
+    if gamma == 0:
+        return mse_loss(prediction, target, weight, reduction)
+    _check_shapes(prediction, target, weight)
+    fixed = target.detach()
+    factor = fixed.clamp(min=0) + delta
+    if gamma != 1:
+        factor = factor.pow(gamma)
+    return _reduce(factor * (prediction - fixed).square(), weight, reduction)
+
+
+def joints_mse_loss(
+    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean of (w p - w y)^2 / 2: the HRNet release's JointsMSELoss, the weight being squared.
+
+    Args:
+        prediction: (B, K, h, w).
+        target: (B, K, h, w).
+        weight: (B, K). None: all 1, its ``use_target_weight=False``.
+
+    Raises:
+        ValueError: On shapes that do not fit.
+    """
+    squared = None if weight is None else weight.square()
+    return 0.5 * mse_loss(prediction, target, squared)
+
+
+def ohkm_mse_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    topk: int = 8,
+    factor: float = 0.5,
+) -> torch.Tensor:
+    """Online hard keypoint mining: each sample's ``topk`` largest losses, mean over them and the batch.
+
+    Chen et al., Cascaded pyramid network, CVPR 2018. A keypoint's loss is factor * mean over pixels of (w p -
+    w y)^2; the HRNet release has factor 0.5, MMPose 1.
+
+    Args:
+        prediction: (B, K, h, w).
+        target: (B, K, h, w).
+        weight: (B, K), applied before the square. None: all 1.
+        topk: Keypoints kept of each sample, at most K.
+        factor: 0.5 (HRNet release) or 1 (MMPose).
+
+    Raises:
+        ValueError: On shapes that do not fit, or fewer than ``topk`` keypoints.
+    """
+    _check_shapes(prediction, target, weight)
+    if not 1 <= topk <= prediction.shape[1]:
+        raise ValueError(f"expected 1 <= topk <= {prediction.shape[1]} keypoints, found topk {topk}")
+    per_keypoint = factor * (prediction - target.detach()).square().mean(dim=(2, 3))
+    if weight is not None:
+        per_keypoint = per_keypoint * weight.square()
+    return per_keypoint.topk(topk, dim=1).values.mean()
+
+
+def adaptive_wing_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
+    alpha: float = 2.1,
+    omega: float = 14.0,
+    epsilon: float = 1.0,
+    theta: float = 0.5,
+) -> torch.Tensor:
+    """Adaptive wing loss, mean over all elements; targets in [0, 1].
+
+    Wang, Bo & Fuxin, ICCV 2019, eq. 4, with d = |w y - w p| and a = alpha - w y:
+    omega ln(1 + (d / epsilon)^a) below theta, and from there on the line A d - C that continues it smoothly.
+
+    Args:
+        prediction: (B, K, h, w).
+        target: (B, K, h, w).
+        weight: (B, K), applied to prediction and target (MMPose), so it bends the curve too. None: all 1.
+        alpha: Above the largest weighted target. Where a < 1 the slope grows beyond bounds toward d = 0;
+            differences within rounding (d < the dtype's epsilon) count as none.
+        omega: Height of the curved part.
+        epsilon: Its width.
+        theta: Where the line begins.
+
+    Raises:
+        ValueError: On shapes that do not fit.
+    """
+    _check_shapes(prediction, target, weight)
+    target = target.detach()
+    if weight is not None:
+        prediction, target = prediction * weight[..., None, None], target * weight[..., None, None]
+    distance = (target - prediction).abs()
+    exponent = alpha - target
+    corner = (theta / epsilon) ** exponent
+    slope = omega * exponent * corner / (1 + corner) / theta
+    line = slope * (distance - theta) + omega * torch.log1p(corner)
+    # Clamped, so that the branches not taken stay finite and send back no NaN.
+    least = torch.finfo(distance.dtype).eps
+    curve = omega * torch.log1p((distance.clamp(least, theta) / epsilon) ** exponent)
+    curve = torch.where(distance < least, 0.0, curve)
+    return torch.where(distance < theta, curve, line).mean()
+
+
+def _reduce(elements: torch.Tensor, weight: torch.Tensor | None, reduction: str) -> torch.Tensor:
+    """Weights (B, K, h, w) by keypoint and reduces them."""
+    if reduction not in REDUCTIONS:
+        raise ConfigError(f"'reduction' must be one of {list(REDUCTIONS)}, found {reduction!r}")
+    # Summing the pixels first keeps the weighting off the big tensor, forward and backward.
+    per_keypoint = elements.sum(dim=(2, 3))
+    if weight is not None:
+        per_keypoint = per_keypoint * weight
+    divisor = elements.numel() if reduction == "mean" else elements.shape[0]
+    return per_keypoint.sum() / divisor
+
+
+def _check_shapes(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None) -> None:
+    if prediction.ndim != 4 or prediction.shape != target.shape:
+        raise ValueError(
+            f"expected prediction and target of one shape (B, K, h, w), found {tuple(prediction.shape)} and "
+            f"{tuple(target.shape)}"
+        )
+    if weight is not None and weight.shape != prediction.shape[:2]:
+        raise ValueError(
+            f"expected a weight of shape {tuple(prediction.shape[:2])}, found {tuple(weight.shape)}"
+        )
+
+
+def _check_not_negative(name: str, number: float) -> None:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
+        raise ConfigError(f"'{name}' must be a finite number >= 0, found {number!r}")
+
+
+class HeatmapLoss(nn.Module):
+    """What a head may ask of a loss.
+
+    Attributes:
+        maps_per_keypoint: 1, or 3 for a loss that reads offset maps too.
+        highest_peak: The highest target value the formula is meant for.
+        least_keypoints: How many keypoints it needs.
+    """
+
+    maps_per_keypoint = 1
+    highest_peak = math.inf
+    least_keypoints = 1
+
+
+@MODELS.register_module()
+class MSELoss(HeatmapLoss):
+    """:func:`mse_loss` as a module."""
+
+    def __init__(self, reduction: str = "mean") -> None:
+        super().__init__()
+        _check_reduction(reduction)
+        self.reduction = reduction
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return mse_loss(prediction, target, weight, self.reduction)
+
+
+@MODELS.register_module()
+class FocalMSELoss(HeatmapLoss):
+    """:func:`focal_mse_loss` as a module."""
+
+    def __init__(self, gamma: float = 1.0, delta: float = 1e-3, reduction: str = "mean") -> None:
+        super().__init__()
+        _check_not_negative("gamma", gamma)
+        _check_not_negative("delta", delta)
+        _check_reduction(reduction)
+        self.gamma, self.delta, self.reduction = gamma, delta, reduction
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return focal_mse_loss(prediction, target, weight, self.gamma, self.delta, self.reduction)
+
+    def extra_repr(self) -> str:
+        return f"gamma={self.gamma}, delta={self.delta}, reduction={self.reduction!r}"
+
+
+@MODELS.register_module()
+class JointsMSELoss(HeatmapLoss):
+    """:func:`joints_mse_loss` as a module; ``use_weight=False`` ignores the weights."""
+
+    def __init__(self, use_weight: bool = True) -> None:
+        super().__init__()
+        self.use_weight = use_weight
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return joints_mse_loss(prediction, target, weight if self.use_weight else None)
+
+
+@MODELS.register_module()
+class OHKMMSELoss(HeatmapLoss):
+    """:func:`ohkm_mse_loss` as a module."""
+
+    def __init__(self, topk: int = 8, factor: float = 0.5, use_weight: bool = True) -> None:
+        super().__init__()
+        if isinstance(topk, bool) or not isinstance(topk, int) or topk < 1:
+            raise ConfigError(f"'topk' must be a positive integer, found {topk!r}")
+        _check_not_negative("factor", factor)
+        self.topk, self.factor, self.use_weight = topk, factor, use_weight
+        self.least_keypoints = topk
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return ohkm_mse_loss(prediction, target, weight if self.use_weight else None, self.topk, self.factor)
+
+
+@MODELS.register_module()
+class AdaptiveWingLoss(HeatmapLoss):
+    """:func:`adaptive_wing_loss` as a module; ``use_weight=False`` ignores the weights (MMPose's default)."""
+
+    highest_peak = 1.0
+
+    def __init__(
+        self,
+        alpha: float = 2.1,
+        omega: float = 14.0,
+        epsilon: float = 1.0,
+        theta: float = 0.5,
+        use_weight: bool = True,
+    ) -> None:
+        super().__init__()
+        for name, number in (("alpha", alpha), ("omega", omega), ("epsilon", epsilon), ("theta", theta)):
+            _check_not_negative(name, number)
+            if number == 0:
+                raise ConfigError(f"'{name}' must be positive, found 0")
+        self.alpha, self.omega, self.epsilon, self.theta = alpha, omega, epsilon, theta
+        self.use_weight = use_weight
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        weight = weight if self.use_weight else None
+        shape = (self.alpha, self.omega, self.epsilon, self.theta)
+        return adaptive_wing_loss(prediction, target, weight, *shape)
+
+
+def _check_reduction(reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        raise ConfigError(f"'reduction' must be one of {list(REDUCTIONS)}, found {reduction!r}")

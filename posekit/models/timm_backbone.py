@@ -1,0 +1,206 @@
+"""Any timm network as a pose backbone: image -> one map at a quarter of its side.
+
+timm's feature maps go through one of the decoders of ``decoders.py``, chosen by name. Convolutional and
+hierarchical networks are asked for their features (``features_only``), a plain vision transformer for its
+last tokens. Maps are (B, C, h, w), the image is normalised float. timm is imported where it is used, since
+that takes as long as importing torch and most configs need no network of timm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from posekit.errors import ConfigError
+from posekit.models.decoders import STRIDE, DeconvDecoder, FeaturePyramid, FinestMap, SimpleDecoder
+from posekit.models.summary import unused_parameters
+from posekit.models.weights import (
+    Weights,
+    check_weights,
+    is_torchvision_mobilenet_v2,
+    mobilenet_v2_to_timm,
+    read_state_dict,
+)
+from posekit.registry import MODELS
+
+DECODERS: dict[str, type[nn.Module]] = {
+    "pyramid": FeaturePyramid,
+    "deconv": DeconvDecoder,
+    "simple": SimpleDecoder,
+    "none": FinestMap,
+}
+# The modules of timm whose networks keep one resolution throughout.
+_PLAIN_TRANSFORMERS = ("vision_transformer", "deit", "eva")
+# Arguments that a network takes only where its features are asked for.
+_FEATURE_OPTIONS = ("feature_location", "out_indices")
+
+
+@MODELS.register_module()
+class TimmBackbone(nn.Module):
+    """A network of timm with a decoder to stride 4.
+
+    Weights of the network that no output depends on (timm's HRNet computes branches that the decoder
+    "none" has no use for) do not learn: ``requires_grad`` is False, as DDP wants it.
+
+    Args:
+        name: As in ``timm.list_models()``, e.g. "mobilenetv2_100", "resnet50", "vit_base_patch16_224".
+        decoder: "pyramid": all maps from stride 4 on, depthwise separable, for small networks on a CPU;
+            "deconv": SimpleBaseline's transposed convolutions on the coarsest map; "simple": ViTPose's
+            bilinear upsampling (give the head ``kernel_size=3``); "none": the map at stride 4 itself.
+        width: Channels of the decoder; None: 64 for "pyramid", 256 for "deconv". The other two have none.
+        pretrained: True: timm's weights of this name (downloaded, or from its cache); a path: a local file
+            with timm's names for this network, torchvision's being known for ResNet and MobileNetV2;
+            False: a random start.
+        options: Further arguments of ``timm.create_model``, e.g. ``dict(drop_path_rate=0.1)``, or
+            ``dict(img_size=(256, 192))`` for a network of one input size, such as Swin.
+
+    Raises:
+        ConfigError: On a name timm does not have, an unknown decoder, or one that does not fit the network.
+        CheckpointError: If the file is unreadable or made for another network.
+    """
+
+    emits_heatmaps = False
+
+    def __init__(
+        self,
+        name: str,
+        decoder: str = "pyramid",
+        width: int | None = None,
+        pretrained: bool | str | Path = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        _check_names(name, decoder, width)
+        import timm
+
+        self.plain = timm.model_entrypoint(name).__module__.rsplit(".", 1)[-1] in _PLAIN_TRANSFORMERS
+        options = dict(options or {})
+        create = _create_transformer if self.plain else _create_features
+        self.backbone, channels, strides = create(name, pretrained is True, options)
+        if isinstance(pretrained, (str, Path)):
+            _load_file(self.backbone, name, pretrained, options)
+        self._first = 0 if self.plain else _first_at_stride(strides)
+        self.channels, self.strides = channels[self._first :], strides[self._first :]
+        sizes = {} if width is None else {"width": width}
+        self.decoder = DECODERS[decoder](self.channels, self.strides, **sizes)
+        self.out_channels: int = self.decoder.out_channels  # type: ignore[assignment]
+        self._freeze_unused(options)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Computes the decoded map.
+
+        Args:
+            image: float (B, 3, H, W), normalised; H and W multiples of the coarsest stride (32 for most).
+
+        Returns:
+            A list of one map, (B, out_channels, H/4, W/4).
+
+        Raises:
+            ConfigError: If the coarsest stride does not divide H or W.
+        """
+        self._check_size(image)
+        return [self.decoder(self.features(image))]
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The network's own maps from stride 4 on, finest first, each (B, C, h, w)."""
+        if self.plain:
+            return self.backbone.forward_intermediates(  # type: ignore[operator]
+                image, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
+            )
+        # Swin and its like give (B, h, w, C).
+        last = str(getattr(self.backbone, "output_fmt", "NCHW")).upper().endswith("NHWC")
+        maps = self.backbone(image)[self._first :]
+        return [features.permute(0, 3, 1, 2).contiguous() if last else features for features in maps]
+
+    def _check_size(self, image: Tensor) -> None:
+        height, width = image.shape[-2:]
+        if height % self.strides[-1] or width % self.strides[-1]:
+            raise ConfigError(
+                f"TimmBackbone: expected an input whose sides are multiples of {self.strides[-1]}, "
+                f"found {height} x {width} (height x width)"
+            )
+
+    def _freeze_unused(self, options: Mapping[str, Any]) -> None:
+        unused = set(unused_parameters(self, (3, *self._accepted_size(options))))
+        for name, weight in self.named_parameters():
+            if name in unused:
+                weight.requires_grad_(False)
+
+    def _accepted_size(self, options: Mapping[str, Any]) -> tuple[int, int]:
+        """A height and width that the network takes: its own where it has one, else a small one."""
+        default: Any = self.backbone.default_cfg
+        fixed = default.get("fixed_input_size") and not self.plain
+        size = options.get("img_size", default["input_size"][1:] if fixed else self.strides[-1])
+        height, width = (size, size) if isinstance(size, int) else size
+        return height, width
+
+
+def _check_names(name: str, decoder: str, width: int | None) -> None:
+    import timm
+
+    if not timm.is_model(name):
+        close = timm.list_models(f"*{name[:6]}*")[:8]
+        raise ConfigError(f"TimmBackbone: timm {timm.__version__} has no network {name!r}; similar: {close}")
+    if decoder not in DECODERS:
+        raise ConfigError(f"TimmBackbone: unknown decoder {decoder!r}; expected one of {sorted(DECODERS)}")
+    if width is not None and decoder in ("simple", "none"):
+        raise ConfigError(f"TimmBackbone: the decoder {decoder!r} has no 'width'; found {width}")
+
+
+def _create_features(
+    name: str, pretrained: bool, options: dict[str, Any]
+) -> tuple[nn.Module, list[int], list[int]]:
+    import timm
+
+    # By default timm's HRNet gives the classifier's wide maps (128 channels at stride 4 for W32).
+    own = {"feature_location": ""} if name.startswith("hrnet") else {}
+    model: Any = timm.create_model(name, pretrained=pretrained, features_only=True, **{**own, **options})
+    return model, model.feature_info.channels(), model.feature_info.reduction()
+
+
+def _create_transformer(
+    name: str, pretrained: bool, options: dict[str, Any]
+) -> tuple[nn.Module, list[int], list[int]]:
+    import timm
+
+    # Position embeddings are resampled to the crop's grid, so that no input size has to be stated.
+    own = {"num_classes": 0, "dynamic_img_size": "img_size" not in options}
+    model: Any = timm.create_model(name, pretrained=pretrained, **{**own, **options})
+    height, width = model.patch_embed.patch_size
+    if height != width:
+        raise ConfigError(f"TimmBackbone: {name} has patches of {height} x {width}; expected square ones")
+    return model, [model.num_features], [height]
+
+
+def _first_at_stride(strides: Sequence[int]) -> int:
+    """The first map that is no finer than the heatmaps."""
+    return next((index for index, stride in enumerate(strides) if stride >= STRIDE), len(strides) - 1)
+
+
+def _load_file(model: nn.Module, name: str, path: str | Path, options: Mapping[str, Any]) -> None:
+    """Loads a whole classifier's file into a network that has lost its classifier.
+
+    Every key is compared with the whole network of that name. What the features lack (classifier, later
+    stages) may be missing from the file, or belong to another number of classes.
+    """
+    import timm
+
+    found = read_state_dict(path)
+    if name.startswith("mobilenetv2") and is_torchvision_mobilenet_v2(found):
+        found = mobilenet_v2_to_timm(found)
+    whole_options = {key: value for key, value in options.items() if key not in _FEATURE_OPTIONS}
+    whole = timm.create_model(name, **whole_options).state_dict()
+    own = model.state_dict()
+    # A feature extractor flattens "stages.0" to "stages_0" and may put "model." in front.
+    prefix = "model_" if all(key.startswith("model.") for key in own) else ""
+    flat = {key.replace(".", "_").removeprefix(prefix): key for key in own}
+    used = {key: flat[key.replace(".", "_")] for key in whole if key.replace(".", "_") in flat}
+    relevant: Weights = {key: tensor for key, tensor in found.items() if key in used or key not in whole}
+    for key in used:
+        if key.endswith("num_batches_tracked"):
+            relevant.setdefault(key, whole[key])
+    check_weights({key: whole[key] for key in used}, relevant, path, f"timm's {name}")
+    model.load_state_dict({used[key]: tensor for key, tensor in relevant.items()})

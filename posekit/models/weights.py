@@ -1,0 +1,155 @@
+"""Starting a backbone from a weight file, with every key of the file and of the network accounted for.
+
+Files are read without running code in them (``torch.load(weights_only=True)`` or safetensors). A key is
+loaded, or is named by the caller as having no use here, or is an error: a backbone that silently kept its
+random start is a mistake that costs days.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from posekit.engine.checkpoint import compare_weights, read_checkpoint, weights_of
+from posekit.errors import CheckpointError
+
+Weights = dict[str, Tensor]
+
+# Torch before 0.4.1 wrote files without this counter, which only a batch norm without momentum reads.
+_COUNTER = "num_batches_tracked"
+
+
+def read_state_dict(path: str | Path) -> Weights:
+    """Reads the weights in a file: bare, or under ``state_dict`` or ``model``, a ``module.`` dropped.
+
+    Args:
+        path: A .pth / .pt / .pth.tar file written by ``torch.save``, or .safetensors.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, holds no weights, or loading it would run code.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    checkpoint = read_checkpoint(path)
+    nested = checkpoint.get("model")
+    if "state_dict" not in checkpoint and isinstance(nested, Mapping):
+        checkpoint = dict(nested)
+    return weights_of(checkpoint, path)
+
+
+def _read_safetensors(path: Path) -> Weights:
+    # timm brings it, but only those who have such a file need it.
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path}: no such file")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"checkpoint {path}: damaged or not a safetensors file ({error})") from error
+
+
+def load_backbone_weights(
+    module: nn.Module,
+    path: str | Path,
+    leftover: Iterable[str] = (),
+    optional: Iterable[str] = (),
+    rename: Callable[[Weights], Weights] | None = None,
+) -> tuple[str, ...]:
+    """Loads a file into a backbone.
+
+    Args:
+        module: The backbone.
+        path: See :func:`read_state_dict`.
+        leftover: Beginnings of names that the file may have and the backbone has no use for, such as
+            ``"classifier."``.
+        optional: Beginnings of names of the backbone that the file may lack, all or none of each, such as
+            ``"deconv_layers."``; they keep their start.
+        rename: Turns the file's names into the backbone's, before anything is compared.
+
+    Returns:
+        The names that were left over, sorted.
+
+    Raises:
+        CheckpointError: If the file cannot be read, or with a table of missing, unexpected and mismatched
+            keys.
+    """
+    found = read_state_dict(path)
+    return _load(module, rename(found) if rename else found, path, tuple(leftover), tuple(optional))
+
+
+def _load(
+    module: nn.Module,
+    found: Weights,
+    source: str | Path,
+    leftover: tuple[str, ...],
+    optional: tuple[str, ...],
+) -> tuple[str, ...]:
+    expected = module.state_dict()
+    left = sorted(key for key in found if key not in expected and key.startswith(leftover))
+    used = {key: tensor for key, tensor in found.items() if key not in left}
+    absent = tuple(prefix for prefix in optional if not any(key.startswith(prefix) for key in used))
+    for key, own in expected.items():
+        if key.startswith(absent) or key.rsplit(".", 1)[-1] == _COUNTER:
+            used.setdefault(key, own)
+    check_weights(expected, used, source, f"this {type(module).__name__} backbone")
+    module.load_state_dict(used)
+    return tuple(left)
+
+
+def check_weights(
+    expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str | Path, purpose: str
+) -> None:
+    """Compares names and shapes.
+
+    Raises:
+        CheckpointError: With a table of missing, unexpected and mismatched keys, if there are any.
+    """
+    table = compare_weights(expected, found)
+    if table:
+        raise CheckpointError(f"checkpoint {source} does not fit {purpose}:\n{table}")
+
+
+# --- names -------------------------------------------------------------------------------------------------
+
+# Blocks of equal channels, MobileNetV2 paper (Sandler et al., CVPR 2018), Table 2, column n.
+_MOBILENET_V2_REPEATS = (1, 2, 3, 4, 3, 3, 1)
+_EXPANDING = {"0.0": "conv_pw", "0.1": "bn1", "1.0": "conv_dw", "1.1": "bn2", "2": "conv_pwl", "3": "bn3"}
+# The very first block has no expansion, and timm then calls its last convolution conv_pw.
+_FIRST = {"0.0": "conv_dw", "0.1": "bn1", "1": "conv_pw", "2": "bn2"}
+_OUTSIDE = {
+    "features.0.0": "conv_stem",
+    "features.0.1": "bn1",
+    "features.18.0": "conv_head",
+    "features.18.1": "bn2",
+    "classifier.1": "classifier",
+}
+
+
+def mobilenet_v2_to_timm(weights: Mapping[str, Tensor]) -> Weights:
+    """Renames torchvision's ``mobilenet_v2`` weights to those of timm's ``mobilenetv2_100``.
+
+    A name that is not torchvision's is passed on as it is, for the comparison to report.
+    """
+    modules = dict(_OUTSIDE)
+    numbers = iter(range(1, sum(_MOBILENET_V2_REPEATS) + 1))
+    for stage, repeats in enumerate(_MOBILENET_V2_REPEATS):
+        for block in range(repeats):
+            number = next(numbers)
+            for theirs, ours in (_FIRST if number == 1 else _EXPANDING).items():
+                modules[f"features.{number}.conv.{theirs}"] = f"blocks.{stage}.{block}.{ours}"
+    renamed = {}
+    for key, tensor in weights.items():
+        owner, leaf = key.rsplit(".", 1) if "." in key else ("", key)
+        renamed[f"{modules[owner]}.{leaf}" if owner in modules else key] = tensor
+    return renamed
+
+
+def is_torchvision_mobilenet_v2(weights: Mapping[str, Tensor]) -> bool:
+    """Whether names are torchvision's (``features.1.conv.0.0.weight``), not timm's (``conv_stem.weight``)."""
+    return any(re.fullmatch(r"features\.\d+\.conv\.0\.0\.weight", key) for key in weights)

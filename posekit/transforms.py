@@ -1,0 +1,260 @@
+"""What happens to a person's crop before it is cut: the plan of a crop and its random changes.
+
+Everything ends in one warp (``geometry.warp_matrix``), the mirror image included. A draw depends on the
+random generator alone, which a data set seeds with (seed, epoch, sample).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from posekit.errors import ConfigError
+from posekit.geometry import check_convention, crop_from_box, warp_matrix
+from posekit.registry import DATASETS
+from posekit.structures import PersonRecord, Skeleton
+
+# The HRNet release draws randn() < 0.5, which is true with the probability Phi(0.5).
+_PREFER_UPPER = 0.6914624612740131
+
+
+@DATASETS.register_module()
+@dataclass(frozen=True)
+class Crop:
+    """How a box becomes the network's input.
+
+    Attributes:
+        input_size_hw: Height and width of the input.
+        aspect: Width / height of the crop; None keeps the input's. Another aspect stretches the crop, as in
+            the focal MSE paper, whose 3:4 crops (width:height) fill 256 x 256.
+        padding: Factor on the crop's sides.
+        convention: "hrnet", "udp" or "dark" (see ``posekit.geometry``).
+
+    Raises:
+        ConfigError: On sizes or factors that are not positive, or an unknown convention.
+    """
+
+    input_size_hw: tuple[int, int]
+    aspect: float | None = None
+    padding: float = 1.25
+    convention: str = "hrnet"
+
+    def __post_init__(self) -> None:
+        size = tuple(self.input_size_hw)
+        if len(size) != 2 or any(not isinstance(side, int) or side < 2 for side in size):
+            raise ConfigError(f"crop: 'input_size_hw' must be two sides of at least 2, found {size}")
+        object.__setattr__(self, "input_size_hw", size)
+        if self.aspect is not None and not 0 < self.aspect < float("inf"):
+            raise ConfigError(f"crop: 'aspect' must be a positive width / height, found {self.aspect}")
+        if not 0 < self.padding < float("inf"):
+            raise ConfigError(f"crop: 'padding' must be positive, found {self.padding}")
+        check_convention(self.convention)
+
+    @property
+    def crop_aspect(self) -> float:
+        """Width / height of the crop."""
+        height, width = self.input_size_hw
+        return width / height if self.aspect is None else self.aspect
+
+    def place(self, box_xyxy: np.ndarray) -> Placement:
+        """The crop of a box (4,), without any random change."""
+        center, size_wh = crop_from_box(box_xyxy, self.crop_aspect, self.padding, self.convention)
+        return Placement(center, size_wh)
+
+    def warp(self, placement: Placement) -> np.ndarray:
+        """float64 (2, 3): image pixels -> input pixels."""
+        return warp_matrix(
+            placement.center,
+            placement.size_wh,
+            self.input_size_hw,
+            placement.rotation_deg,
+            placement.flip,
+            self.convention,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where a crop lies in its image.
+
+    Attributes:
+        center: float64 (2,), image pixels.
+        size_wh: float64 (2,), width and height in image pixels, padding included.
+        rotation_deg: Degrees, positive turns the content counter-clockwise.
+        flip: Whether the crop is mirrored.
+    """
+
+    center: np.ndarray
+    size_wh: np.ndarray
+    rotation_deg: float = 0.0
+    flip: bool = False
+
+
+class HalfBody(NamedTuple):
+    """The crop of half a body: centre (2,) and width and height (2,), image pixels."""
+
+    center: np.ndarray
+    size_wh: np.ndarray
+
+
+def half_body_box(
+    keypoints: np.ndarray,
+    visible: np.ndarray,
+    upper_body: np.ndarray,
+    prefer_upper: bool,
+    aspect: float,
+    padding: float = 1.5,
+) -> HalfBody | None:
+    """The HRNet release's crop of the upper or lower body.
+
+    The preferred half is taken if more than two of its keypoints are labelled, otherwise the lower if more
+    than two of it are, otherwise the upper.
+
+    Args:
+        keypoints: (K, 2), image pixels.
+        visible: (K,), above 0 where labelled.
+        upper_body: bool (K,).
+        prefer_upper: Which half is preferred.
+        aspect: Width / height of the crop.
+        padding: Factor on the box of the half's keypoints, after widening to the aspect.
+
+    Returns:
+        The crop, centred on the mean of the keypoints; None where fewer than two are left or all coincide.
+    """
+    labelled = np.asarray(visible) > 0
+    upper, lower = labelled & upper_body, labelled & ~np.asarray(upper_body)
+    chosen = upper if (prefer_upper and upper.sum() > 2) or lower.sum() <= 2 else lower
+    if chosen.sum() < 2:
+        return None
+    points = np.asarray(keypoints, dtype=np.float64)[chosen]
+    box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+    _, size_wh = crop_from_box(box, aspect, padding)
+    return HalfBody(points.mean(axis=0), size_wh) if size_wh[0] > 0 else None
+
+
+@DATASETS.register_module()
+class Augment:
+    """Random half body, scale, rotation and mirroring. The defaults are the focal MSE paper's.
+
+    Args:
+        flip_prob: Probability of the mirror image.
+        rotation: Degrees r. "uniform": in [-r, r]; "clipped_normal": r N(0, 1) within [-2r, 2r].
+        rotation_prob: Probability of rotating at all.
+        scale: Range (low, high) of the factor on the crop's sides, or s for (1 - s, 1 + s). "uniform": even
+            over the range; "clipped_normal": 1 + s N(0, 1) within it, s being half the range.
+        sampling: "uniform" or "clipped_normal", the HRNet release's.
+        half_body_prob: Probability of cropping half the body of a person with enough keypoints.
+        half_body_min_keypoints: More labelled keypoints than this are enough.
+
+    Raises:
+        ConfigError: On a probability outside 0..1, an empty range or an unknown sampling.
+    """
+
+    def __init__(
+        self,
+        flip_prob: float = 0.5,
+        rotation: float = 30.0,
+        rotation_prob: float = 1.0,
+        scale: float | Sequence[float] = (0.65, 1.35),
+        sampling: str = "uniform",
+        half_body_prob: float = 0.0,
+        half_body_min_keypoints: int = 8,
+    ) -> None:
+        low_high = (1 - scale, 1 + scale) if isinstance(scale, (int, float)) else tuple(scale)
+        if len(low_high) != 2 or not 0 < low_high[0] <= low_high[1] < float("inf"):
+            raise ConfigError(f"augment: 'scale' must be a range (low, high) above 0, found {scale}")
+        if not 0 <= rotation <= 180:
+            raise ConfigError(f"augment: 'rotation' must be in 0..180 degrees, found {rotation}")
+        if sampling not in ("uniform", "clipped_normal"):
+            raise ConfigError(
+                f"augment: 'sampling' must be 'uniform' or 'clipped_normal', found {sampling!r}"
+            )
+        for name in ("flip_prob", "rotation_prob", "half_body_prob"):
+            if not 0 <= locals()[name] <= 1:
+                raise ConfigError(f"augment: '{name}' must be in 0..1, found {locals()[name]}")
+        self.flip_prob = flip_prob
+        self.rotation = float(rotation)
+        self.rotation_prob = rotation_prob
+        self.scale = (float(low_high[0]), float(low_high[1]))
+        self.sampling = sampling
+        self.half_body_prob = half_body_prob
+        self.half_body_min_keypoints = half_body_min_keypoints
+
+    @classmethod
+    def paper(cls, **changes: Any) -> Augment:
+        """The focal MSE paper: scale uniform in 0.65..1.35, rotation in -30..30, half the crops mirrored."""
+        return cls(**changes)
+
+    @classmethod
+    def hrnet_mpii(cls, **changes: Any) -> Augment:
+        """The HRNet release on MPII."""
+        return cls(**{**HRNET_MPII, **changes})
+
+    @classmethod
+    def hrnet_coco(cls, **changes: Any) -> Augment:
+        """The HRNet release on COCO, with half-body crops."""
+        return cls(**{**HRNET_COCO, **changes})
+
+    def check_skeleton(self, skeleton: Skeleton) -> None:
+        """Raises ConfigError if half-body crops are asked of a skeleton that names no upper body."""
+        if self.half_body_prob > 0 and not skeleton.upper_body:
+            raise ConfigError(
+                f"augment: 'half_body_prob' is {self.half_body_prob}, but skeleton '{skeleton.name}' "
+                "states no 'upper_body'"
+            )
+
+    def draw(
+        self, rng: np.random.Generator, record: PersonRecord, skeleton: Skeleton, crop: Crop
+    ) -> Placement:
+        """Draws the crop of a person."""
+        placed = self._half_body(rng, record, skeleton, crop) or crop.place(record.box_xyxy)
+        return Placement(
+            placed.center,
+            placed.size_wh * self._draw_scale(rng),
+            self._draw_rotation(rng) if rng.random() < self.rotation_prob else 0.0,
+            bool(rng.random() < self.flip_prob),
+        )
+
+    def _half_body(
+        self, rng: np.random.Generator, record: PersonRecord, skeleton: Skeleton, crop: Crop
+    ) -> HalfBody | None:
+        if self.half_body_prob == 0 or np.count_nonzero(record.visible) <= self.half_body_min_keypoints:
+            return None
+        if rng.random() >= self.half_body_prob:
+            return None
+        upper = bool(rng.random() < _PREFER_UPPER)
+        mask = skeleton.upper_body_mask
+        return half_body_box(record.keypoints, record.visible, mask, upper, crop.crop_aspect)
+
+    def _draw_scale(self, rng: np.random.Generator) -> float:
+        low, high = self.scale
+        if self.sampling == "uniform":
+            return float(rng.uniform(low, high))
+        drawn = (low + high) / 2 + (high - low) / 2 * rng.standard_normal()
+        return float(min(max(drawn, low), high))
+
+    def _draw_rotation(self, rng: np.random.Generator) -> float:
+        if self.sampling == "uniform":
+            return float(rng.uniform(-self.rotation, self.rotation))
+        drawn = self.rotation * rng.standard_normal()
+        return float(min(max(drawn, -2 * self.rotation), 2 * self.rotation))
+
+
+# The HRNet release's settings, to be unpacked into a config: dict(type=Augment, **HRNET_COCO).
+HRNET_MPII: dict[str, Any] = {
+    "flip_prob": 0.5,
+    "rotation": 30.0,
+    "rotation_prob": 0.6,
+    "scale": (0.75, 1.25),
+    "sampling": "clipped_normal",
+}
+HRNET_COCO: dict[str, Any] = {
+    **HRNET_MPII,
+    "rotation": 45.0,
+    "scale": (0.65, 1.35),
+    "half_body_prob": 0.3,
+    "half_body_min_keypoints": 8,
+}

@@ -1,0 +1,39 @@
+"""Packaging of posekit; ``pip install -e .`` installs it with everything it needs."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "posekit/__init__.py").read_text("utf-8"))
+assert VERSION is not None
+
+setup(
+    name="posekit",
+    version=VERSION.group(1),
+    description="Heatmap human pose estimation: Hourglass, HRNet, MSE and focal MSE, PCKh and OKS",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["posekit", "posekit.*"]),
+    package_data={"posekit": ["py.typed"]},
+    python_requires=">=3.10",
+    install_requires=[
+        # 2.13.0's CPU build does not work with any torchvision, and so not with timm.
+        "torch>=2.4,!=2.13.0",
+        "torchvision",
+        "timm>=1.0",
+        "mmengine>=0.10.7",
+        "pycocotools>=2.0.7",
+        "opencv-python>=4.8",
+        "numpy>=1.24",
+        "scipy>=1.10",  # reads and writes MATLAB files
+        "matplotlib>=3.7",
+        "tqdm",
+    ],
+    extras_require={
+        "test": ["ruff==0.17.5", "mypy==2.4.1", "pytest>=8", "pytest-xdist", "hypothesis", "coverage"],
+    },
+)

@@ -1,0 +1,192 @@
+"""Checkpoints: safe to read, whole when written, and clear when they do not fit."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from posekit.engine import checkpoint as ck
+from posekit.engine.state import random_state, restore_random_state
+from posekit.errors import CheckpointError
+from posekit.files import atomic_file, sha256, write_text
+
+
+class Payload:
+    """A pickle that touches a file when it is loaded by ordinary means."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (os.system, (f"touch '{self.path}'",))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_checkpoint_is_not_run(tmp_path, zipped):
+    touched, file = tmp_path / "ran", tmp_path / "evil.pth"
+    content = {"state_dict": {"a": torch.zeros(2)}, "meta": Payload(touched)}
+    torch.save(content, file, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(CheckpointError, match=r"evil\.pth: refused.*system.*nothing in it was executed"):
+        ck.read_checkpoint(file)
+    assert not touched.exists()
+    torch.load(file, weights_only=False)  # the payload is a live one
+    assert touched.exists()
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_bare_pickle_is_refused(tmp_path, protocol):
+    file = tmp_path / "evil.pth"
+    file.write_bytes(pickle.dumps(Payload(tmp_path / "ran"), protocol=protocol))
+    with pytest.raises(CheckpointError, match=r"evil\.pth"):
+        ck.read_checkpoint(file)
+    assert not (tmp_path / "ran").exists()
+
+
+def _good(path):
+    ck.write_checkpoint({"state_dict": {"a": torch.arange(5000.0)}}, path)
+    return path.read_bytes()
+
+
+def test_damaged_files_are_named(tmp_path):
+    data = _good(tmp_path / "good.pth")
+    middle = len(data) // 2
+    flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    cases = {"half": data[:middle], "short": data[:-1], "empty": b"", "text": b"hello" * 99, "bit": flipped}
+    for name, content in cases.items():
+        (tmp_path / f"{name}.pth").write_bytes(content)
+        with pytest.raises(CheckpointError, match=rf"{name}\.pth: damaged"):
+            ck.read_checkpoint(tmp_path / f"{name}.pth")
+    with pytest.raises(CheckpointError, match=r"none\.pth: no such file"):
+        ck.read_checkpoint(tmp_path / "none.pth")
+    torch.save([1], tmp_path / "list.pth")
+    with pytest.raises(CheckpointError, match="expected a dict, found list"):
+        ck.read_checkpoint(tmp_path / "list.pth")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_end_in_a_checkpoint_error(tmp_path_factory, content):
+    file = tmp_path_factory.mktemp("fuzz") / "f.pth"
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError):
+        ck.read_checkpoint(file)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    data = _good(tmp_path / "last.pth")
+
+    def full_disk(obj, file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(CheckpointError, match=r"last\.pth: cannot be written.*No space left"):
+        ck.write_checkpoint({"a": 1}, tmp_path / "last.pth")
+    assert (tmp_path / "last.pth").read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pth"]
+
+
+def test_atomic_file_appears_only_when_whole(tmp_path):
+    path = tmp_path / "sub" / "f.txt"
+    with atomic_file(path) as file:
+        file.write(b"abc")
+        assert not path.exists()
+    assert path.read_bytes() == b"abc"
+    with pytest.raises(TypeError), atomic_file(path) as file:
+        file.write("not bytes")
+    assert path.read_bytes() == b"abc"
+    assert sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_plain_values():
+    value = {
+        "a": np.float32(0.5),
+        "b": (np.arange(2), [None, "x"]),
+        "c": nn.Parameter(torch.ones(1)),
+        "d": np.int64(3),
+    }
+    plain = ck.to_plain(value)
+    assert plain["a"] == 0.5
+    assert type(plain["d"]) is int
+    assert plain["b"] == ([0, 1], [None, "x"])
+    assert type(plain["c"]) is torch.Tensor
+    with pytest.raises(TypeError, match=r"checkpoint\['a'\]\[1\]: a object"):
+        ck.to_plain({"a": [1, object()]})
+    assert not ck.is_plain({"a": object()})
+
+
+def net(width=3):
+    return nn.Sequential(nn.Linear(2, width), nn.BatchNorm1d(width))
+
+
+def test_weights_fit_or_are_tabled():
+    source, target = net(), net()
+    ck.load_weights(target, ck.weights_of({"state_dict": source.state_dict()}, "f"), "f")
+    assert torch.equal(target[0].weight, source[0].weight)
+    wrapped = {f"module.{key}": value for key, value in source.state_dict().items()}
+    ck.load_weights(target, ck.weights_of(wrapped, "f"), "f")
+
+    other = dict(net(4).state_dict())
+    other["extra"] = torch.zeros(7)
+    del other["1.bias"]
+    before = {key: value.clone() for key, value in target.state_dict().items()}
+    with pytest.raises(CheckpointError) as caught:
+        ck.load_weights(target, other, "other.pth")
+    message = str(caught.value)
+    assert "other.pth" in message
+    assert "1 of 7 keys missing from the checkpoint:\n    1.bias  3" in message
+    assert "1 of 7 keys unexpected in the checkpoint:\n    extra  7" in message
+    assert "0.weight  expected 3x2, found 4x2" in message
+    for key, value in target.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+def test_long_tables_are_cut():
+    expected = {f"layer{i}": torch.zeros(1) for i in range(100)}
+    table = ck.compare_weights(expected, {})
+    assert "100 of 100 keys missing" in table
+    assert "... and 92 more" in table
+    assert len(table.splitlines()) == 10
+
+
+def test_no_weights_at_all():
+    with pytest.raises(CheckpointError, match=r"w\.pth: expected weights.*'epoch'"):
+        ck.weights_of({"epoch": 3}, "w.pth")
+
+
+def test_candidates_begin_with_the_marked_one(tmp_path):
+    for i, name in enumerate(["epoch_1.pth", "epoch_10.pth", "epoch_2.pth", "epoch_x.pth", "best_AP.pth"]):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (100 + i, 100 + i))
+    assert [n for n, _ in ck.epoch_files(tmp_path)] == [1, 2, 10]
+    assert [p.name for p in ck.resume_candidates(tmp_path)] == ["epoch_2.pth", "epoch_10.pth", "epoch_1.pth"]
+    ck.mark_last(tmp_path, "epoch_10.pth")
+    assert [p.name for p in ck.resume_candidates(tmp_path)] == ["epoch_10.pth", "epoch_2.pth", "epoch_1.pth"]
+    write_text(tmp_path / ck.MARKER, "/elsewhere/epoch_1.pth")  # as mmengine writes it, folder since moved
+    assert next(iter(ck.resume_candidates(tmp_path))).name == "epoch_1.pth"
+
+
+def test_best_name_is_a_file_name():
+    assert ck.best_name("PCKh@0.5/mean_weighted") == "best_PCKh@0.5_mean_weighted.pth"
+    assert ck.best_name("../AP") == "best_.._AP.pth"
+
+
+def test_random_state_survives_a_file(tmp_path):
+    ck.write_checkpoint({"rng": random_state()}, tmp_path / "r.pth")
+    drawn = _draw()
+    assert _draw() != drawn
+    restore_random_state(ck.read_checkpoint(tmp_path / "r.pth")["rng"])
+    assert _draw() == drawn
+
+
+def _draw():
+    return [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002

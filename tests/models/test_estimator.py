@@ -1,0 +1,52 @@
+"""The estimator's parts: what is missing or of another kind is named by its place in the config."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from posekit.codecs import MSRACodec
+from posekit.errors import ConfigError
+from posekit.models.estimator import PoseEstimator
+from posekit.models.heads import HeatmapHead
+from posekit.models.hourglass import Hourglass
+from posekit.models.losses import MSELoss
+
+BACKBONE = {"type": Hourglass, "stacks": 1, "features": 8}
+HEAD = {"type": HeatmapHead, "codec": {"type": MSRACodec}, "loss": {"type": MSELoss}}
+DOT = {"name": "dot", "keypoints": ["a", "b"]}
+
+
+def build(backbone=None, head=None, **settings):
+    return PoseEstimator({**BACKBONE, **(backbone or {})}, {**HEAD, **(head or {})}, DOT, **settings)
+
+
+def test_parts_as_configs_or_built():
+    for codec in (MSRACodec(), {"type": "MSRACodec"}):
+        estimator = build(head={"codec": codec})
+        assert isinstance(estimator.head.codec, MSRACodec)
+        assert estimator(torch.zeros(2, 3, 64, 64, dtype=torch.uint8))[0].shape == (2, 2, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head", "message"),
+    [
+        ({"type": None}, {}, r"model\.backbone\.type: is missing"),
+        ({}, {"type": None}, r"model\.head\.type: is missing"),
+        ({}, {"codec": None}, r"model\.head\.codec: is missing; expected e\.g\. dict\(type=MSRACodec\)"),
+        ({}, {"codec": {"sigma": 2}}, r"model\.head\.codec\.type: is missing.*found \{'sigma': 2\}"),
+        ({}, {"codec": 3}, r"model\.head\.codec: expected a codec or its config, found 3"),
+        ({}, {"loss": None}, r"model\.head\.loss: is missing"),
+        ({}, {"loss": {}}, r"model\.head\.loss\.type: is missing"),
+    ],
+)
+def test_missing_parts_are_named(backbone, head, message):
+    with pytest.raises(ConfigError, match=message):
+        build(backbone, head)
+
+
+@pytest.mark.parametrize("value", [[0.5], [1, 2, 3, 4], 128.0, ["a", "b", "c"], None, [[1, 2, 3]]])
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_mean_and_std_are_three_numbers(name, value):
+    with pytest.raises(ConfigError, match=rf"model\.{name}: expected three numbers"):
+        build(**{name: value})

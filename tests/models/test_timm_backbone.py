@@ -1,0 +1,230 @@
+import numpy as np
+import pytest
+import reference
+import timm
+import torch
+import torchvision
+from torch import nn
+
+from posekit.errors import CheckpointError, ConfigError
+from posekit.models.decoders import DeconvDecoder, FeaturePyramid, SimpleDecoder
+from posekit.models.timm_backbone import TimmBackbone
+from posekit.models.weights import mobilenet_v2_to_timm, read_state_dict
+from posekit.registry import MODELS
+
+# Networks of each kind: inverted residuals, residual, HRNet, convolutions without batch norm, windows (NHWC),
+# plain transformers with one and two class tokens.
+CASES = {
+    "mobilenet": {"name": "mobilenetv2_050"},
+    "mobilenet-deconv": {"name": "mobilenetv2_050", "decoder": "deconv", "width": 16},
+    "resnet": {"name": "resnet18", "width": 32},
+    "hrnet": {"name": "hrnet_w18_small"},
+    "hrnet-finest": {"name": "hrnet_w18_small", "decoder": "none"},
+    "convnext": {"name": "convnext_atto"},
+    "swin": {
+        "name": "swin_tiny_patch4_window7_224",
+        "options": {"img_size": (64, 96), "depths": (1, 1, 1, 1)},
+    },
+    "vit-simple": {"name": "vit_tiny_patch16_224", "decoder": "simple", "options": {"depth": 2}},
+    "vit-deconv": {"name": "vit_tiny_patch16_224", "decoder": "deconv", "options": {"depth": 2}},
+    "deit": {"name": "deit_tiny_distilled_patch16_224", "decoder": "simple", "options": {"depth": 2}},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gives_one_map_at_stride_4_and_every_learning_weight_a_gradient(case):
+    network = MODELS.build(dict(type="TimmBackbone", **CASES[case]))
+    maps = network(torch.randn(2, 3, 64, 96))
+    assert [tuple(features.shape) for features in maps] == [(2, network.out_channels, 16, 24)]
+    assert not network.emits_heatmaps
+    maps[0].square().mean().backward()
+    learning = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    assert [name for name, weight in learning.items() if weight.grad is None] == []
+    # What does not learn is what the finest of HRNet's maps does not depend on.
+    frozen = sum(not weight.requires_grad for weight in network.parameters())
+    assert frozen == (39 if case == "hrnet-finest" else 0)
+
+
+def test_hrnet_gives_its_branches_not_the_classifiers_maps():
+    assert TimmBackbone("hrnet_w18_small").channels == [16, 32, 64, 128]
+    assert TimmBackbone("hrnet_w18_small", decoder="none").out_channels == 16
+
+
+def test_channels_last_maps_are_turned():
+    network = TimmBackbone(**CASES["swin"]).eval()
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        own, turned = network.backbone(image), network.features(image)
+    assert [tuple(maps.shape[1:]) for maps in own] == [(16, 24, 96), (8, 12, 192), (4, 6, 384), (2, 3, 768)]
+    for theirs, ours in zip(own, turned, strict=True):
+        assert ours[0, 5, 1, 2] == theirs[0, 1, 2, 5]
+        assert tuple(ours.shape) == tuple(np.array(theirs.shape)[[0, 3, 1, 2]])
+
+
+@pytest.mark.parametrize(("case", "class_tokens"), [("vit-simple", 1), ("deit", 2)])
+def test_transformer_tokens_stand_where_their_patches_are(case, class_tokens):
+    network = TimmBackbone(**CASES[case]).eval()
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        tokens = network.backbone.forward_features(image)  # (1, class tokens + 4 x 6, C), normalised
+        (maps,) = network.features(image)
+    for row, column in [(0, 0), (1, 2), (3, 5)]:
+        patch = tokens[0, class_tokens + 6 * row + column]
+        np.testing.assert_allclose(maps[0, :, row, column], patch, atol=1e-5)
+
+
+# --- decoders ----------------------------------------------------------------------------------------------
+
+
+def test_simple_decoder_worked_by_hand():
+    decoder = SimpleDecoder([1], [8])
+    # Half-pixel bilinear, factor 2: weights 3/4 and 1/4 inside, the border repeated; -8 is rectified first.
+    (row,) = decoder([torch.tensor([[[[4.0, -8.0, 8.0]]]])])[0, 0, :1]
+    np.testing.assert_allclose(row, [4, 3, 1, 2, 6, 8])
+    assert SimpleDecoder([5], [16]).scale == 4
+    assert SimpleDecoder([5], [16]).out_channels == 5
+    assert not list(decoder.parameters())
+
+
+def test_pyramid_worked_by_hand():
+    pyramid = FeaturePyramid([1, 1], [4, 8], width=1).eval()
+    for part in pyramid.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.zeros_(part.weight)
+            part.weight.data[..., part.kernel_size[0] // 2, part.kernel_size[1] // 2] = 1
+        if isinstance(part, nn.BatchNorm2d):
+            part.eps = 0.0
+    fine = torch.tensor([[[[1.0, 2, 3], [4, 5, 6], [7, 8, -900]]]])
+    coarse = torch.tensor([[[[10.0, 20], [30, -40]]]])
+    # relu(fine + the nearest of relu(coarse)); 3 cells out of 2: nearest takes 0, 0, 1.
+    expected = [[[[11, 12, 23], [14, 15, 26], [37, 38, 0]]]]
+    np.testing.assert_allclose(pyramid([fine, coarse]).detach(), expected)
+
+
+@pytest.mark.parametrize(("stride", "steps"), [(4, 0), (8, 1), (16, 2), (32, 3)])
+def test_deconvolutions_reach_stride_4_from_any_stride(stride, steps):
+    decoder = DeconvDecoder([3, 6], [2, stride], width=5)
+    kernels = [part for part in decoder.modules() if isinstance(part, nn.ConvTranspose2d)]
+    assert len(kernels) == steps
+    out = decoder([torch.zeros(1, 3, 9, 9), torch.zeros(1, 6, 2, 3)])
+    assert tuple(out.shape) == (1, decoder.out_channels, 2 * 2**steps, 3 * 2**steps)
+    assert decoder.out_channels == (5 if steps else 6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "resnet19"}, "no network 'resnet19'; similar: .*resnet"),
+        ({"name": "resnet18", "decoder": "fpn"}, "unknown decoder 'fpn'; expected one of .*pyramid"),
+        ({"name": "resnet18", "decoder": "simple", "width": 8}, "decoder 'simple' has no 'width'; found 8"),
+        ({"name": "vit_tiny_patch16_224"}, r"finest map at stride 4, found strides \[16\]"),
+        (
+            {"name": "eva02_tiny_patch14_224", "decoder": "simple", "options": {"depth": 1}},
+            "expected a map at stride 4, 8, 16, 32 ..., found stride 14",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        TimmBackbone(**arguments)
+
+
+def test_input_of_another_size_is_refused():
+    with pytest.raises(ConfigError, match="multiples of 32, found 64 x 100"):
+        TimmBackbone("mobilenetv2_050")(torch.zeros(1, 3, 64, 100))
+
+
+# --- weight files ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet18", {}),
+        ("convnext_atto", {}),  # its extractor calls "stages.0" "stages_0"
+        ("hrnet_w18_small", {}),
+        ("vit_tiny_patch16_224", {"depth": 2}),
+        ("hiera_tiny_224", {}),  # its extractor puts "model." in front
+    ],
+)
+def test_loads_a_local_file_of_the_whole_classifier(tmp_path, name, options):
+    torch.manual_seed(4)
+    whole = timm.create_model(name, **options).state_dict()
+    torch.save(whole, tmp_path / "whole.pth")
+    decoder = "deconv" if name.startswith("vit") else "pyramid"
+    network = TimmBackbone(name, decoder=decoder, pretrained=tmp_path / "whole.pth", options=options)
+    flat = {key.replace(".", "_"): value for key, value in whole.items()}
+    own = network.backbone.state_dict()
+    assert len(own) > 20
+    for key, value in own.items():
+        key = key.removeprefix("model.") if name.startswith("hiera") else key
+        assert torch.equal(value, flat[key.replace(".", "_")]), key
+
+
+def test_file_of_another_network_is_refused(tmp_path):
+    torch.save(timm.create_model("resnet34").state_dict(), tmp_path / "resnet34.pth")
+    with pytest.raises(CheckpointError, match=r"(?s)resnet34.pth does not fit timm's resnet18.*unexpected"):
+        TimmBackbone("resnet18", pretrained=tmp_path / "resnet34.pth")
+    with pytest.raises(CheckpointError, match=r"(?s)does not fit timm's resnet50.*missing.*of another shape"):
+        TimmBackbone("resnet50", pretrained=tmp_path / "resnet34.pth")
+
+
+def test_classifier_of_other_classes_or_none_is_fine(tmp_path):
+    weights = timm.create_model("resnet18", num_classes=7).state_dict()
+    torch.save(weights, tmp_path / "seven.pth")
+    network = TimmBackbone("resnet18", pretrained=tmp_path / "seven.pth")
+    assert torch.equal(network.backbone.conv1.weight, weights["conv1.weight"])
+    torch.save({k: v for k, v in weights.items() if not k.startswith("fc.")}, tmp_path / "none.pth")
+    TimmBackbone("resnet18", pretrained=tmp_path / "none.pth")
+
+
+def test_a_missing_or_wrong_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"gone\.pth"):
+        TimmBackbone("resnet18", pretrained=tmp_path / "gone.pth")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(CheckpointError, match=r"text.safetensors: damaged"):
+        TimmBackbone("resnet18", pretrained=str(tmp_path / "text.safetensors"))
+
+
+def _assert_same_features(network, source):
+    """Whole networks compared by value: each of our maps is one that torchvision's layers give."""
+    theirs, image = [], torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        features = image
+        for layer in source.eval().features:
+            features = layer(features)
+            theirs.append(features)
+        ours = network.eval().features(image)
+    # Table 2 of the paper: strides 4, 8, 16, 32 end with these layers.
+    for layer, maps in zip((3, 6, 13, 17), ours, strict=True):
+        np.testing.assert_allclose(maps, theirs[layer], rtol=1e-4, atol=1e-4)
+
+
+def test_torchvisions_mobilenet_loads_into_timms(tmp_path):
+    torch.manual_seed(5)
+    source = torchvision.models.mobilenet_v2()
+    torch.save(source.state_dict(), tmp_path / "mobilenet_v2.pth")
+    _assert_same_features(TimmBackbone("mobilenetv2_100", pretrained=tmp_path / "mobilenet_v2.pth"), source)
+
+
+def test_every_name_of_torchvisions_mobilenet_has_one_of_timms():
+    renamed = mobilenet_v2_to_timm(torchvision.models.mobilenet_v2().state_dict())
+    expected = timm.create_model("mobilenetv2_100").state_dict()
+    assert {key: value.shape for key, value in renamed.items()} == {k: v.shape for k, v in expected.items()}
+
+
+def test_a_name_that_is_not_torchvisions_is_reported(tmp_path):
+    weights = torchvision.models.mobilenet_v2().state_dict()
+    weights["features.19.0.weight"] = weights.pop("features.5.conv.0.0.weight")
+    torch.save(weights, tmp_path / "odd.pth")
+    with pytest.raises(
+        CheckpointError, match=r"(?s)missing.*blocks.2.1.conv_pw.weight.*unexpected.*features.19.0.weight"
+    ):
+        TimmBackbone("mobilenetv2_100", pretrained=tmp_path / "odd.pth")
+
+
+def test_the_real_mobilenet_file_loads():
+    path = reference.path("data/weights/mobilenet_v2-b0353104.pth")
+    source = torchvision.models.mobilenet_v2()
+    source.load_state_dict(read_state_dict(path))
+    _assert_same_features(TimmBackbone("mobilenetv2_100", pretrained=path), source)

@@ -1,0 +1,66 @@
+"""posekit.files: what can be read is read, what cannot is named; importing it costs nothing."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import scipy.io
+
+from posekit.errors import DataError
+from posekit.files import read_json, read_mat, under
+
+
+def test_json_plain_and_gzipped(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": [1, 2.5]}', "utf-8")
+    (tmp_path / "b").write_bytes(gzip.compress(b'{"a": [1, 2.5]}'))  # its bytes tell, not its name
+    assert read_json(tmp_path / "a.json") == read_json(str(tmp_path / "b")) == {"a": [1, 2.5]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[1, ", "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"[" + b"1" * 5000 + b"]", "is not JSON: .*4300"),
+        (b"[" * 200_000, "is not JSON"),
+        (gzip.compress(b"[1]" * 99, mtime=0)[:-9], "cannot be read"),
+    ],
+)
+def test_other_jsons_are_named(tmp_path, content, message):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.json: {message}"):
+        read_json(tmp_path / "a.json")
+
+
+def test_files_that_are_not_there_are_named(tmp_path):
+    for read in (read_json, read_mat):
+        with pytest.raises(DataError, match="none: file not found"):
+            read(tmp_path / "none")
+    with pytest.raises(DataError, match=r"cannot be read: Is a directory"):
+        read_json(tmp_path)
+
+
+def test_mat(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"x": np.arange(3)})
+    variables = read_mat(tmp_path / "a.mat")
+    assert {name: value.tolist() for name, value in variables.items()} == {"x": [[0, 1, 2]]}
+    (tmp_path / "b.mat").write_bytes(b"not a mat file, but long enough to be looked at" * 20)
+    with pytest.raises(DataError, match=r"b\.mat: not a readable MATLAB file"):
+        read_mat(tmp_path / "b.mat")
+
+
+def test_under():
+    assert under("data", "a.json") == "data/a.json"
+    assert under("", "a.json") == "a.json"
+    assert under("data", "/a.json") == "/a.json"
+
+
+def test_nothing_heavy_is_imported():
+    code = (
+        "import sys, posekit.files; sys.exit(any(m in sys.modules for m in ('torch', 'scipy', 'mmengine')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,158 @@
+"""posekit.transforms: the plan of a crop, its random changes, and the release's half-body boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import reference
+from numpy.testing import assert_allclose
+
+from posekit.datasets.skeletons import COCO17, MPII16
+from posekit.errors import ConfigError
+from posekit.structures import PersonRecord, Skeleton
+from posekit.transforms import HRNET_COCO, HRNET_MPII, Augment, Crop, half_body_box
+
+CROP = Crop((256, 192))
+
+
+def person(labelled: int = 17) -> PersonRecord:
+    visible = np.zeros(17, np.uint8)
+    visible[:labelled] = 2
+    points = np.random.default_rng(3).uniform(20, 80, (17, 2)).astype(np.float32)
+    return PersonRecord("a.jpg", 1, 2, np.array([10, 20, 50, 60], np.float32), 1.0, points, visible)
+
+
+def draws(augment: Augment, number: int = 3000, record: PersonRecord | None = None):
+    rng = np.random.default_rng(0)
+    return [augment.draw(rng, record or person(), COCO17, CROP) for _ in range(number)]
+
+
+def test_crop_by_hand():
+    placed = Crop((256, 256), aspect=0.75).place(np.array([10, 20, 50, 60]))
+    assert_allclose(placed.center, [30, 40])
+    assert_allclose(placed.size_wh, [50, 200 / 3])
+    assert_allclose(np.diag(Crop((256, 256), aspect=0.75).warp(placed)[:, :2]), [256 / 50, 256 / (200 / 3)])
+
+
+def test_crop_takes_the_aspect_of_the_input():
+    assert CROP.crop_aspect == 0.75
+    assert Crop([256, 192]) == CROP  # a config carries lists
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"input_size_hw": (256,)}, "'input_size_hw'"),
+        ({"input_size_hw": (256, 0)}, "'input_size_hw'"),
+        ({"input_size_hw": (256.0, 192)}, "'input_size_hw'"),
+        ({"input_size_hw": (64, 64), "aspect": -1}, "'aspect'"),
+        ({"input_size_hw": (64, 64), "padding": 0}, "'padding'"),
+        ({"input_size_hw": (64, 64), "convention": "x"}, "'convention'"),
+    ],
+)
+def test_wrong_crops_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        Crop(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scale": (1.2, 0.8)}, "'scale'"),
+        ({"scale": 1.5}, "'scale'"),
+        ({"rotation": -3}, "'rotation'"),
+        ({"sampling": "normal"}, "'sampling'"),
+        ({"flip_prob": 1.2}, "'flip_prob'"),
+        ({"half_body_prob": -0.1}, "'half_body_prob'"),
+    ],
+)
+def test_wrong_augmentations_are_named(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        Augment(**settings)
+
+
+def test_half_body_needs_an_upper_body():
+    with pytest.raises(ConfigError, match="states no 'upper_body'"):
+        Augment.hrnet_coco().check_skeleton(Skeleton("dot", ("a",)))
+    Augment.hrnet_coco().check_skeleton(MPII16)
+
+
+def test_the_default_is_the_papers():
+    for augment in (Augment(), Augment.paper()):
+        drawn = draws(augment)
+        scale = np.array([d.size_wh[0] for d in drawn]) / CROP.place(person().box_xyxy).size_wh[0]
+        turn = np.array([d.rotation_deg for d in drawn])
+        # Uniform: the quarters of the range are equally full.
+        assert_allclose(np.histogram(scale, 4, (0.65, 1.35))[0] / 3000, 0.25, atol=0.03)
+        assert_allclose(np.histogram(turn, 4, (-30, 30))[0] / 3000, 0.25, atol=0.03)
+        assert abs(np.mean([d.flip for d in drawn]) - 0.5) < 0.03
+        assert all((d.center == drawn[0].center).all() for d in drawn)
+
+
+def test_the_releases_sampling():
+    drawn = draws(Augment.hrnet_mpii())
+    scale = np.array([d.size_wh[0] for d in drawn]) / CROP.place(person().box_xyxy).size_wh[0]
+    turn = np.array([d.rotation_deg for d in drawn])
+    assert abs(np.mean(turn == 0) - 0.4) < 0.03
+    assert np.abs(turn).max() == 60
+    # clip(1 + 0.25 N, 0.75, 1.25): 2 x 15.9 % of the draws lie on the limits.
+    assert scale.min() == pytest.approx(0.75)
+    assert scale.max() == pytest.approx(1.25)
+    at_limits = np.isclose(scale, 0.75) | np.isclose(scale, 1.25)
+    assert abs(at_limits.mean() - 0.317) < 0.03
+
+
+def test_half_body_only_with_enough_keypoints():
+    def moved(record):
+        plain = CROP.place(record.box_xyxy).center
+        return np.mean([(d.center != plain).any() for d in draws(Augment.hrnet_coco(), 1000, record)])
+
+    assert abs(moved(person(17)) - 0.3) < 0.05
+    assert moved(person(8)) == 0  # more than 8 are needed
+    assert abs(moved(person(9)) - 0.3) < 0.05
+
+
+def test_presets_can_be_changed_and_unpacked():
+    assert Augment.hrnet_coco(rotation=10).rotation == 10
+    assert vars(Augment(**HRNET_COCO)) == vars(Augment.hrnet_coco())
+    assert vars(Augment(**HRNET_MPII)) == vars(Augment.hrnet_mpii())
+    assert Augment(scale=0.25).scale == (0.75, 1.25)
+
+
+def test_same_generator_same_draw():
+    one, two = (
+        Augment.hrnet_coco().draw(np.random.default_rng((1, 2, 3)), person(), COCO17, CROP) for _ in "ab"
+    )
+    assert (one.size_wh == two.size_wh).all()
+    assert (one.rotation_deg, one.flip) == (two.rotation_deg, two.flip)
+
+
+def test_half_body_by_hand():
+    points = np.array([[0, 0], [10, 0], [5, 20], [100, 100.0]])
+    upper = np.array([True, True, True, False])
+    box = half_body_box(points, np.ones(4), upper, True, aspect=1.0)
+    assert_allclose(box.center, [5, 20 / 3])
+    assert_allclose(box.size_wh, [30, 30])  # 20 x 1.5
+    # The lower body is preferred but has one keypoint: the upper it is.
+    assert_allclose(half_body_box(points, np.ones(4), upper, False, 1.0).center, [5, 20 / 3])
+    assert half_body_box(points, np.array([0, 0, 1, 1]), upper, True, 1.0) is None
+    assert half_body_box(np.zeros((4, 2)), np.ones(4), upper, True, 1.0) is None  # one point four times
+
+
+@pytest.mark.parametrize("source", ["embedded", "reference"])
+@pytest.mark.parametrize("half", ["upper", "lower"])
+def test_golden_half_body(source, half):
+    if source == "reference":
+        golden = reference.load("crop.npz")
+    else:
+        with np.load(reference.GOLDEN / "crops.npz") as arrays:
+            golden = dict(arrays)
+    upper = np.arange(golden["halfbody_joints"].shape[1]) <= 10
+    for row, valid in enumerate(golden[f"halfbody_{half}__valid"]):
+        box = half_body_box(
+            golden["halfbody_joints"][row], golden["halfbody_visible"][row], upper, half == "upper", 0.75
+        )
+        assert (box is not None) == valid
+        if box is not None:
+            assert_allclose(box.center, golden[f"halfbody_{half}__center"][row], rtol=1e-5)
+            assert_allclose(box.size_wh / 200, golden[f"halfbody_{half}__scale"][row], rtol=1e-5)

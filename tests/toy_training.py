@@ -1,0 +1,164 @@
+"""A tiny problem for the engine's tests: find the one bright pixel of a 6 x 6 image.
+
+The stand-ins obey the real interfaces (``Sample`` in, losses or ``Pose`` out, ``describe()``), so that the
+engine is tested without images, heatmaps or a second of training.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.model import BaseModel
+from torch import nn
+from torch.utils.data import Dataset
+
+from posekit.structures import Pose, Sample, Skeleton
+
+SIDE = 6
+
+
+class ToyDataset(Dataset):
+    """Image i has its bright pixel at (i % 6, i // 6 % 6)."""
+
+    def __init__(self, size=24, skeleton=None, poison=(), faulty=()):
+        self.size, self.poison, self.faulty = size, set(poison), list(faulty)
+        self.keypoints = skeleton
+        self.keys = []
+
+    def __len__(self):
+        return self.size
+
+    @property
+    def metainfo(self):
+        # The live object stands for the real data set's table, which must not be pickled.
+        return {
+            "box_source": "ground truth",
+            "ann_file": "toy",
+            "table": self,
+            "skeleton": toy_skeleton(),
+            "people": self.size,
+            "counts": {"crowd": 3, "bad_record": 1200, "keypoints_outside_image": 12},
+        }
+
+    def faulty_images(self):
+        return self.faulty
+
+    def __getitem__(self, key):
+        self.keys.append(key)
+        i = key if isinstance(key, int) else key.index
+        point = np.array([[i % SIDE, i // SIDE % SIDE]], np.float32)
+        image = np.zeros((3, SIDE, SIDE), np.uint8)
+        image[:, int(point[0, 1]), int(point[0, 0])] = 255
+        if i in self.poison:
+            point[:] = np.nan
+        return Sample(
+            image=image,
+            keypoints=point,
+            weight=np.ones(1, np.float32),
+            warp=np.eye(2, 3),
+            box_xyxy=np.array([0, 0, SIDE, SIDE], np.float32),
+            box_score=np.float32(1),
+            image_id=np.int64(1000 + i),
+            person_id=np.int64(i),
+        )
+
+
+class ToyModel(BaseModel):
+    def __init__(self, width=8, dropout=0.0, skeleton=None, flip_test=True):
+        super().__init__()
+        self.skeleton = toy_skeleton()
+        self.given_skeleton = skeleton
+        self.flip_test = flip_test
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(3 * SIDE * SIDE, width),
+            nn.Tanh(),
+            nn.Dropout(dropout),
+            nn.Linear(width, 2),
+        )
+
+    def forward(self, *fields, mode="tensor"):
+        sample = Sample(*fields)
+        points = self.layers(sample.image.float() / 255)[:, None]
+        if mode == "loss":
+            return {"loss": ((points.float() - sample.keypoints) ** 2).mean()}
+        return [
+            Pose(p, np.ones(1, np.float32), b, 1.0, int(i), int(j))
+            for p, b, i, j in zip(
+                points.float().cpu().numpy(),
+                sample.box_xyxy.cpu().numpy(),
+                sample.image_id,
+                sample.person_id,
+                strict=True,
+            )
+        ]
+
+    def describe(self):
+        return {"codec": "ToyCodec(side=6)", "flip": "average" if self.flip_test else "off"}
+
+
+class ToyMetric(BaseMetric):
+    default_prefix = "toy"
+
+    def process(self, data_batch, data_samples):
+        self.results.extend(data_samples)
+
+    def compute_metrics(self, results):
+        truth = np.array([[p.person_id % SIDE, p.person_id // SIDE % SIDE] for p in results], np.float32)
+        error = np.abs(np.array([p.keypoints[0] for p in results]) - truth).mean()
+        return {"accuracy": float(100 / (1 + error)), "error": float(error), "people": len(results)}
+
+    def describe(self):
+        return "toy metric"
+
+
+def toy_skeleton():
+    return Skeleton(name="toy", keypoints=("spot",))
+
+
+CONFIG = """
+from torch.optim import Adam
+from mmengine.dataset import DefaultSampler
+from mmengine.optim import LinearLR
+from toy_training import ToyDataset, ToyMetric, ToyModel
+
+_size = 24
+skeleton = dict(name="toy", keypoints=["spot"])
+model = dict(type=ToyModel, width=8)
+train_dataloader = dict(batch_size=8, num_workers=0, sampler=dict(type=DefaultSampler, shuffle=True),
+                        dataset=dict(type=ToyDataset, size=_size))
+val_dataloader = dict(batch_size=8, num_workers=0, sampler=dict(type=DefaultSampler, shuffle=False),
+                      dataset=dict(type=ToyDataset, size=_size))
+val_evaluator = [dict(type=ToyMetric)]
+test_dataloader = val_dataloader
+test_evaluator = val_evaluator
+optim_wrapper = dict(optimizer=dict(type=Adam, lr=0.01))
+param_scheduler = [dict(type=LinearLR, start_factor=0.5, end=4)]
+train_cfg = dict(max_epochs=3)
+default_hooks = dict(logger=dict(interval=2), curves=None, checkpoint=dict(save_best="toy/accuracy"))
+"""
+
+
+def write_config(folder: Path, text: str = CONFIG, name: str = "toy.py") -> Path:
+    path = Path(folder) / name
+    path.write_text(text)
+    return path
+
+
+def build(folder: Path, options=None, work_dir="work", **entries):
+    """A runner for the toy config with some entries set."""
+    from posekit.engine.config import load_config
+    from posekit.engine.runner import PoseRunner
+
+    cfg = load_config(write_config(folder), options)
+    cfg.work_dir = str(Path(folder) / work_dir)
+    for key, value in entries.items():
+        cfg[key] = value
+    return PoseRunner.from_cfg(cfg)
+
+
+def weights(runner):
+    return torch.cat([p.detach().flatten() for p in runner.model.parameters()])

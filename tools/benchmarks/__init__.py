@@ -1,0 +1,24 @@
+"""The benchmarks by name, in the order in which they run; ``tools/benchmark.py`` is their command line.
+
+A benchmark takes the settings and returns its rows. Its docstring states a target for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import arrays, metrics, process, samples, step
+from .common import Row, Settings
+
+BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
+    "train-sample": samples.train_sample,
+    "train-sample-memory": samples.train_sample_memory,
+    "test-sample": samples.test_sample,
+    "targets": arrays.targets,
+    "decode": arrays.decode,
+    "coco-metric": metrics.coco_metric,
+    "pckh": metrics.pckh_metric,
+    "import": process.import_time,
+    "table-memory": process.table_memory,
+    "train-step": step.train_step,
+}

@@ -1,0 +1,94 @@
+"""Benchmarks of whole processes: the time of an import, the memory of a table and of its workers."""
+
+from __future__ import annotations
+
+import multiprocessing
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from posekit.datasets import COCO17
+
+from .common import Row, Settings, exhaust, milliseconds, synthetic_table
+
+ROOT = Path(__file__).resolve().parents[2]
+MEGABYTE = 1e6
+SMAPS = Path("/proc/self/smaps_rollup")
+
+
+def import_time(settings: Settings) -> list[Row]:
+    """Imports in a fresh interpreter, whose own start does not count.
+
+    The reference is ``import torch``. Most of what training adds is mmengine's: its optimizers import
+    ``torch.distributed``, FSDP and with it sympy.
+
+    Targets:
+        posekit: ratio <= 1.5
+        all of training: ratio <= 1.5
+    """
+    training = "posekit.models, posekit.datasets, posekit.metrics.evaluators, posekit.engine.runner"
+    modules = {"posekit": "posekit", "all of training": training, "torch": "torch"}
+    timers = [lambda names=names: seconds_to_import(settings, names) for names in modules.values()]
+    *ours, reference = settings.in_turns(*timers, warm_up=0)
+    kinds = zip(modules, ours, strict=False)
+    return [milliseconds(what, (own, reference), "import torch") for what, own in kinds]
+
+
+def seconds_to_import(settings: Settings, modules: str) -> float:
+    clock = f"time.{settings.clock}()"
+    program = f"import time; start = {clock}; import {modules}; print({clock} - start)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, encoding="utf-8"
+    )
+    return float(done.stdout)
+
+
+def table_memory(settings: Settings) -> list[Row]:
+    """Memory of a table of 150,000 people, and what a forked data worker adds by reading all of them.
+
+    The reference is a list of the same people's records. The worker's number is the growth of its private
+    memory (Linux only): its resident size counts the pages it shares with the parent as well, and does not
+    show those that reading (a reference count is written) has copied.
+
+    Targets:
+        held: <= 35 MB
+        added by a worker: <= 5 MB
+    """
+    table = synthetic_table(COCO17, settings.count(150_000), settings.count(64_000), settings.folder)
+    if not SMAPS.exists():
+        return [Row("held", table.nbytes / MEGABYTE, None, "MB", "-")]
+    by_table = worker_growth(lambda: (table[row] for row in range(len(table))))
+    before = private_bytes()
+    records = [table[row] for row in range(len(table))]
+    held = private_bytes() - before
+    by_records = worker_growth(lambda: records)
+    return [
+        Row("held", table.nbytes / MEGABYTE, held / MEGABYTE, "MB", "list of records"),
+        Row("added by a worker", by_table / MEGABYTE, by_records / MEGABYTE, "MB", "list of records"),
+    ]
+
+
+def private_bytes() -> int:
+    """Memory that this process shares with no other, bytes."""
+    return 1024 * sum(int(size) for size in re.findall(r"^Private_\w+: +(\d+) kB", SMAPS.read_text(), re.M))
+
+
+def worker_growth(people: Callable[[], Iterable[Any]]) -> int:
+    """By how many bytes a forked process's private memory grows when it reads all people."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    worker = context.Process(target=read_people, args=(people, sender))
+    worker.start()
+    growth = receiver.recv()
+    worker.join()
+    return growth
+
+
+def read_people(people: Callable[[], Iterable[Any]], sender: Connection) -> None:
+    before = private_bytes()
+    exhaust(record.keypoints.sum() for record in people())
+    sender.send(private_bytes() - before)

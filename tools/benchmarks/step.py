@@ -1,0 +1,69 @@
+"""Benchmark of a training step, against its network alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from posekit.codecs import MSRACodec
+from posekit.datasets import COCO17
+from posekit.models import HeatmapHead, Hourglass, HRNet, MSELoss, PoseEstimator
+from posekit.structures import Sample
+
+from .common import HEATMAP_HW, INPUT_HW, Row, Settings, milliseconds
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "hourglass": {"type": Hourglass, "stacks": 2, "features": 64},
+    "hrnet_w32": {"type": HRNet, "variant": "w32"},
+}
+
+
+def train_step(settings: Settings) -> list[Row]:
+    """Forward, loss and backward of a training step on 4 crops of 256x192, without the optimizer.
+
+    posekit normalises the crops, draws the targets, and computes loss and accuracy; the reference is the
+    network alone on a normalised batch, with ``mse_loss`` against maps already drawn. The small hourglass
+    makes the rest weigh more than it does beside ``--network hrnet_w32``, for which the target is set.
+
+    Targets:
+        forward + backward: ratio <= 1.03
+    """
+    torch.manual_seed(0)
+    head = {"type": HeatmapHead, "codec": {"type": MSRACodec}, "loss": {"type": MSELoss}}
+    estimator = PoseEstimator(NETWORKS[settings.network], head, COCO17).train()
+    sample = random_batch(4)
+    image = estimator.normalise(sample.image)
+    target, _ = estimator.head.codec.encode(sample.keypoints, sample.weight, INPUT_HW, HEATMAP_HW)
+    seconds = settings.in_turns(
+        settings.timed(lambda: full_step(estimator, sample)),
+        settings.timed(lambda: bare_step(estimator, image, target)),
+    )
+    return [milliseconds("forward + backward", seconds, f"bare {settings.network}")]
+
+
+def random_batch(people: int) -> Sample:
+    nothing = torch.zeros(people)
+    return Sample(
+        image=torch.randint(0, 256, (people, 3, *INPUT_HW), dtype=torch.uint8),
+        keypoints=torch.rand(people, 17, 2) * torch.tensor([191.0, 255.0]),
+        weight=torch.ones(people, 17),
+        warp=torch.zeros(people, 2, 3),
+        box_xyxy=torch.zeros(people, 4),
+        box_score=nothing,
+        image_id=nothing,
+        person_id=nothing,
+    )
+
+
+def full_step(estimator: PoseEstimator, sample: Sample) -> None:
+    estimator.zero_grad()
+    total, _ = estimator.parse_losses(estimator(*sample, mode="loss"))
+    total.backward()
+
+
+def bare_step(estimator: PoseEstimator, image: torch.Tensor, target: torch.Tensor) -> None:
+    estimator.zero_grad()
+    losses = [F.mse_loss(stack, target) for stack in estimator.stages(image)]
+    torch.stack(losses).sum().backward()

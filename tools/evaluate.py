@@ -1,0 +1,198 @@
+"""Scores predictions against annotations; no model is needed.
+
+    python tools/evaluate.py coco --gt GT.json --results R.json [--sigmas ...] [--out M.json]
+    python tools/evaluate.py mpii --gt gt_valid.mat --pred P.mat|.npy|.json [--pred-base 0|1] [--out M.json]
+    python tools/evaluate.py pck --gt GT.json --results R.json [--threshold 0.2] [--norm torso|bbox|head]
+        [--out M.json]
+
+Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR are fractions, PCKh
+and PCK percentages; ``null`` is a score of nothing (no such joint annotated). Exit status 2: the input is at
+fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout, installed or not
+
+import numpy as np
+
+from posekit.errors import ConfigError, DataError, PosekitError
+from posekit.files import read_json, write_json
+from posekit.metrics.ground_truth import choose_sigmas, read_coco
+from posekit.metrics.mpii_truth import read_mpii
+from posekit.metrics.oks import evaluate_oks
+from posekit.metrics.pck import NORMS, pck, person_sizes
+from posekit.metrics.pckh import pckh
+from posekit.metrics.results import apply_protocol, assign_results, read_mpii_predictions, read_results
+from posekit.metrics.tables import score_table
+
+Scores = dict[str, float]
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    coco = commands.add_parser("coco", help="OKS AP and AR of COCO keypoint results")
+    coco.add_argument(
+        "--sigmas", nargs="+", help="a skeleton's name, or K numbers (blanks or commas between)"
+    )
+    coco.add_argument(
+        "--rescore",
+        nargs="?",
+        type=float,
+        const=0.2,
+        metavar="T",
+        help="score x mean keypoint score above T (0.2) instead of the results' score",
+    )
+    coco.add_argument(
+        "--oks-nms", type=float, metavar="T", help="drop poses of OKS above T (0.9) to a better one"
+    )
+    coco.set_defaults(evaluate=evaluate_coco)
+    mpii = commands.add_parser("mpii", help="PCKh of MPII predictions")
+    mpii.add_argument("--pred", required=True, help="predictions: .mat (key preds), .npy or .json")
+    mpii.add_argument(
+        "--pred-base", type=int, choices=(0, 1), help="first pixel; default: .mat 1, otherwise 0"
+    )
+    mpii.add_argument("--head-boxes", help="gt_valid.mat, where --gt is a json, which has no head boxes")
+    mpii.set_defaults(evaluate=evaluate_mpii)
+    pck_parser = commands.add_parser("pck", help="PCK of keypoint results")
+    pck_parser.add_argument("--threshold", type=float, default=0.2, help="in sizes of the person (0.2)")
+    pck_parser.add_argument("--norm", choices=NORMS, default="torso", help="the person's size (torso)")
+    pck_parser.set_defaults(evaluate=evaluate_pck)
+    for command in (coco, mpii, pck_parser):
+        command.add_argument("--gt", required=True, help="the annotations")
+        command.add_argument("--out", help="JSON file for the scores")
+    for command in (coco, pck_parser):
+        command.add_argument("--results", required=True, help="the predictions, in COCO's results form")
+        command.add_argument(
+            "--images",
+            metavar="IDS.json",
+            help="score these image ids only, a json list; tools/test.py writes image_ids.json for a subset",
+        )
+    return parser.parse_args(argv)
+
+
+def parse_sigmas(words: Sequence[str] | None) -> np.ndarray | None:
+    """``--sigmas`` as numbers: stated one by one, or as the name of a skeleton."""
+    if words is None:
+        return None
+    pieces = [piece for word in words for piece in word.replace(",", " ").split()]
+    try:
+        return np.array([float(piece) for piece in pieces])
+    except ValueError:
+        if len(pieces) != 1:
+            raise ConfigError(f"--sigmas: expected numbers or one skeleton's name, found {words}") from None
+    from posekit.datasets.skeletons import get_skeleton
+
+    skeleton = get_skeleton(pieces[0])
+    return np.array(skeleton.sigmas)
+
+
+def read_image_ids(path: str | None) -> list[int] | None:
+    """The ids in a json list; None without a file."""
+    if path is None:
+        return None
+    ids = read_json(path)
+    if not isinstance(ids, list) or not all(type(i) is int for i in ids) or not ids:
+        raise DataError(f"{path}: expected a list of image ids, found {ids!r:.80}")
+    return ids
+
+
+def evaluate_coco(args: argparse.Namespace) -> tuple[Scores, str]:
+    if args.oks_nms is not None and not 0 < args.oks_nms <= 1:
+        raise ConfigError(f"--oks-nms: expected a number above 0 and at most 1, found {args.oks_nms}")
+    if args.rescore is not None and not math.isfinite(args.rescore):
+        raise ConfigError(f"--rescore: expected a finite number, found {args.rescore}")
+    people = read_coco(args.gt, read_image_ids(args.images))
+    sigmas = choose_sigmas(people, parse_sigmas(args.sigmas))
+    results = read_results(args.results, people)
+    detections = apply_protocol(results, sigmas, args.rescore, args.oks_nms)
+    scores = evaluate_oks(people.truth, detections, sigmas).stats()
+    used = "scores as they are" if args.rescore is None else f"rescored by keypoints above {args.rescore:g}"
+    nms = "no OKS-NMS" if args.oks_nms is None else f"OKS-NMS {args.oks_nms:g}"
+    title = (
+        f"OKS, {len(people.truth)} people and {len(results.detections)} results in "
+        f"{len(people.truth.image_ids)} images; {used}, {nms}, top 20 per image"
+    )
+    return scores, title
+
+
+def evaluate_mpii(args: argparse.Namespace) -> tuple[Scores, str]:
+    people = read_mpii(args.gt, args.head_boxes)
+    predicted = read_mpii_predictions(args.pred, people, args.pred_base)
+    scores = pckh(predicted, people.joints, people.annotated, people.head_sizes)
+    missing = int(np.isnan(predicted).any(axis=(1, 2)).sum())
+    title = (
+        f"PCKh (percent), {len(predicted)} people, {missing} without a prediction (counted as wrong); "
+        "the HRNet release's @0.1 is @0.11 here"
+    )
+    return scores, title
+
+
+def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
+    if not (math.isfinite(args.threshold) and args.threshold > 0):
+        raise ConfigError(f"--threshold: expected a positive number, found {args.threshold}")
+    people = read_coco(args.gt, read_image_ids(args.images), needs_area=False)
+    assignment = assign_results(read_results(args.results, people), people, args.results)
+    truth, labelled = people.truth, people.labelled
+    sizes = person_sizes(
+        args.norm, truth.keypoints, labelled, people.names, truth.boxes_xywh, people.head_sizes
+    )
+    annotated = labelled.any(axis=1) & ~truth.crowd
+    scored = annotated & np.isfinite(sizes)
+    if not scored.any():
+        raise DataError(f"{args.gt}: nobody has what norm '{args.norm}' needs; choose another norm")
+    scores = pck(
+        assignment.predicted[scored],
+        truth.keypoints[scored],
+        labelled[scored],
+        sizes[scored],
+        people.names,
+        args.threshold,
+    )
+    counts = {
+        "people_scored": int(scored.sum()),
+        f"people_without_{args.norm}_size": int((annotated & ~scored).sum()),
+        "people_crowd_or_unlabelled": int((~annotated).sum()),
+        **assignment.counts,
+    }
+    title = f"PCK (percent) at {args.threshold:g} x {args.norm} size; {assignment.rule}"
+    if assignment.counts["missing_predictions"] > annotated.sum() / 2:
+        title += (
+            f"\nMost people ({assignment.counts['missing_predictions']} of {annotated.sum()}) have no "
+            "prediction and count as wrong. Are the results of a subset? Then give its images with --images."
+        )
+    return {**scores, **{f"counts/{name}": count for name, count in counts.items()}}, title
+
+
+def as_json(scores: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN: a score of nothing is null."""
+    return {name: None if math.isnan(value) else value for name, value in scores.items()}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse_args(argv)
+    try:
+        scores, title = args.evaluate(args)
+        if args.out:
+            try:
+                write_json(args.out, as_json(scores))
+            except OSError as error:
+                raise DataError(f"{args.out}: cannot be written: {error.strerror or error}") from error
+    except PosekitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(score_table(scores, title))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
