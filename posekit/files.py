@@ -61,7 +61,10 @@ def read_mat(path: str | os.PathLike[str], **options: Any) -> dict[str, Any]:
         raise DataError(f"{path}: a MATLAB v7.3 (HDF5) file; expected version 7 or older") from error
     except Exception as error:  # scipy raises many kinds on damaged bytes; each means the same here
         raise DataError(f"{path}: not a readable MATLAB file: {error}") from error
-    return {name: value for name, value in variables.items() if not name.startswith("__")}
+    found = {name: value for name, value in variables.items() if not name.startswith("__")}
+    if not found:  # cut off behind its header of 128 bytes, a file still reads
+        raise DataError(f"{path}: a MATLAB file without variables; is it truncated?")
+    return found
 
 
 @contextlib.contextmanager

@@ -24,7 +24,11 @@ ROOT = reference.ROOT / "configs"
 CONFIGS = sorted(
     path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if "_base_" not in path.parts
 )
-PUBLISHED = [name for name in CONFIGS if name.split("/")[0] in ("paper", "hrnet", "hourglass", "lsp")]
+PUBLISHED = [
+    name
+    for name in CONFIGS
+    if name.split("/")[0] in ("paper", "hrnet", "simple_baseline", "hourglass", "lsp")
+]
 CROPS = [f"{stage}_dataloader.dataset.crop.input_size_hw" for stage in ("train", "val", "test")]
 
 
@@ -34,6 +38,9 @@ def small(name: str) -> dict:
     if "hourglass" in name:
         # With all four halvings the waist is one cell, and batch norm over a pair of values is meaningless.
         options["model.backbone.depth"] = 3
+    if "pretrained" in name:
+        # The file is the user's to bring.
+        options["model.backbone.pretrained"] = False
     return options
 
 
@@ -184,6 +191,31 @@ def test_hrnet_release_recipe(name, size_hw, sigma, variant):
         assert metric.nms_threshold == 0.9
         assert cfg.test_dataloader["dataset"]["source"]["detections"].endswith("AP_H_56_person.json")
         assert cfg.val_dataloader["dataset"]["source"].get("detections") is None
+
+
+@pytest.mark.parametrize("depth", [50, 101, 152])
+@pytest.mark.parametrize(
+    ("data", "rotation", "scale"), [("coco_256x192", 40, 0.3), ("mpii_256x256", 30, 0.25)]
+)
+def test_simple_baseline_release_recipe(depth, data, rotation, scale):
+    cfg = load_config(ROOT / f"simple_baseline/simplebaseline_r{depth}_{data}.py")
+    np.testing.assert_allclose(learning_rates(cfg), [1e-3] * 90 + [1e-4] * 30 + [1e-5] * 20, rtol=1e-9)
+    assert cfg.optim_wrapper["optimizer"] == {"type": torch.optim.Adam, "lr": 1e-3}
+    assert cfg.train_dataloader["batch_size"] == 32
+    augment = dict(cfg.train_dataloader["dataset"]["augment"])
+    assert augment.pop("type") is Augment
+    assert augment == {
+        "flip_prob": 0.5,
+        "rotation": rotation,
+        "rotation_prob": 0.6,
+        "scale": scale,
+        "sampling": "clipped_normal",
+    }
+    assert cfg.model["backbone"]["depth"] == depth
+    assert cfg.model["channel_order"] == "bgr"
+    assert cfg.model["head"]["loss"]["type"] is JointsMSELoss
+    codec = MODELS.build(cfg.model["head"]["codec"])
+    assert (codec.sigma, codec.alignment, codec.radius) == (2, "strided", None)
 
 
 def test_hourglass_release_recipe():

@@ -6,6 +6,9 @@ engine is tested without images, heatmaps or a second of training.
 
 from __future__ import annotations
 
+import os
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from torch.utils.data import Dataset
 from posekit.structures import Pose, Sample, Skeleton
 
 SIDE = 6
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class ToyDataset(Dataset):
@@ -111,6 +115,9 @@ class ToyMetric(BaseMetric):
         error = np.abs(np.array([p.keypoints[0] for p in results]) - truth).mean()
         return {"accuracy": float(100 / (1 + error)), "error": float(error), "people": len(results)}
 
+    def score_names(self):
+        return ["accuracy", "error", "people"]
+
     def describe(self):
         return "toy metric"
 
@@ -162,3 +169,18 @@ def build(folder: Path, options=None, work_dir="work", **entries):
 
 def weights(runner):
     return torch.cat([p.detach().flatten() for p in runner.model.parameters()])
+
+
+def run(tool, *words, cwd=None):
+    """Runs a tool in this process; returns its exit status."""
+    argv, folder = sys.argv, Path.cwd()
+    sys.argv = [f"{tool}.py", *map(str, words)]
+    os.chdir(cwd or folder)
+    try:
+        runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
+    except SystemExit as exit_:
+        return exit_.code
+    finally:
+        sys.argv = argv
+        os.chdir(folder)
+    return 0

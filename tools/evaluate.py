@@ -1,13 +1,15 @@
 """Scores predictions against annotations; no model is needed.
 
     python tools/evaluate.py coco --gt GT.json --results R.json [--sigmas ...] [--out M.json]
-    python tools/evaluate.py mpii --gt gt_valid.mat --pred P.mat|.npy|.json [--pred-base 0|1] [--out M.json]
+    python tools/evaluate.py crowdpose --gt GT.json --results R.json [--crowd-bounds 0.2 0.8] [--out M.json]
+    python tools/evaluate.py mpii --gt gt_valid.mat --pred P.mat|.npy|.json [--pred-base 0|1] [--curve]
+        [--out M.json]
     python tools/evaluate.py pck --gt GT.json --results R.json [--threshold 0.2] [--norm torso|bbox|head]
         [--out M.json]
 
-Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR are fractions, PCKh
-and PCK percentages; ``null`` is a score of nothing (no such joint annotated). Exit status 2: the input is at
-fault.
+Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR and PCKh_AUC are
+fractions, PCKh and PCK percentages; ``null`` is a score of nothing (no such joint annotated). Exit status 2:
+the input is at fault.
 """
 
 from __future__ import annotations
@@ -24,11 +26,19 @@ import numpy as np
 
 from posekit.errors import ConfigError, DataError, PosekitError
 from posekit.files import read_json, write_json
-from posekit.metrics.ground_truth import choose_sigmas, read_coco
+from posekit.metrics.crowdpose import (
+    CROWD_BOUNDS,
+    check_crowd_bounds,
+    evaluate_crowdpose,
+    read_crowd_index,
+    read_crowdpose,
+)
+from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
 from posekit.metrics.mpii_truth import read_mpii
-from posekit.metrics.oks import evaluate_oks
+from posekit.metrics.nms import NMS_NAMES
+from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.pck import NORMS, pck, person_sizes
-from posekit.metrics.pckh import pckh
+from posekit.metrics.pckh import CURVE, pckh, pckh_curve_scores
 from posekit.metrics.results import apply_protocol, assign_results, read_mpii_predictions, read_results
 from posekit.metrics.tables import score_table
 
@@ -41,36 +51,39 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     coco = commands.add_parser("coco", help="OKS AP and AR of COCO keypoint results")
-    coco.add_argument(
-        "--sigmas", nargs="+", help="a skeleton's name, or K numbers (blanks or commas between)"
-    )
-    coco.add_argument(
-        "--rescore",
-        nargs="?",
-        type=float,
-        const=0.2,
-        metavar="T",
-        help="score x mean keypoint score above T (0.2) instead of the results' score",
-    )
-    coco.add_argument(
-        "--oks-nms", type=float, metavar="T", help="drop poses of OKS above T (0.9) to a better one"
-    )
     coco.set_defaults(evaluate=evaluate_coco)
+    crowdpose = commands.add_parser(
+        "crowdpose", help="CrowdPose's AP and AR; AP of easy, medium, hard images"
+    )
+    crowdpose.add_argument(
+        "--crowd-bounds",
+        nargs=2,
+        type=float,
+        default=CROWD_BOUNDS,
+        metavar=("EASY", "MEDIUM"),
+        help="crowd indices below are easy, medium (0.2 0.8, the released evaluation's; the paper: 0.1 0.8)",
+    )
+    crowdpose.set_defaults(evaluate=evaluate_crowd)
+    for command in (coco, crowdpose):
+        add_protocol_options(command)
     mpii = commands.add_parser("mpii", help="PCKh of MPII predictions")
     mpii.add_argument("--pred", required=True, help="predictions: .mat (key preds), .npy or .json")
     mpii.add_argument(
         "--pred-base", type=int, choices=(0, 1), help="first pixel; default: .mat 1, otherwise 0"
     )
     mpii.add_argument("--head-boxes", help="gt_valid.mat, where --gt is a json, which has no head boxes")
+    mpii.add_argument(
+        "--curve", action="store_true", help="also the area under PCKh's curve from 0 to 0.5, and the curve"
+    )
     mpii.set_defaults(evaluate=evaluate_mpii)
     pck_parser = commands.add_parser("pck", help="PCK of keypoint results")
     pck_parser.add_argument("--threshold", type=float, default=0.2, help="in sizes of the person (0.2)")
     pck_parser.add_argument("--norm", choices=NORMS, default="torso", help="the person's size (torso)")
     pck_parser.set_defaults(evaluate=evaluate_pck)
-    for command in (coco, mpii, pck_parser):
+    for command in (coco, crowdpose, mpii, pck_parser):
         command.add_argument("--gt", required=True, help="the annotations")
         command.add_argument("--out", help="JSON file for the scores")
-    for command in (coco, pck_parser):
+    for command in (coco, crowdpose, pck_parser):
         command.add_argument("--results", required=True, help="the predictions, in COCO's results form")
         command.add_argument(
             "--images",
@@ -78,6 +91,26 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             help="score these image ids only, a json list; tools/test.py writes image_ids.json for a subset",
         )
     return parser.parse_args(argv)
+
+
+def add_protocol_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sigmas", nargs="+", help="a skeleton's name, or K numbers (blanks or commas between)"
+    )
+    parser.add_argument(
+        "--rescore",
+        nargs="?",
+        type=float,
+        const=0.2,
+        metavar="T",
+        help="score x mean keypoint score above T (0.2) instead of the results' score",
+    )
+    parser.add_argument(
+        "--oks-nms", type=float, metavar="T", help="drop poses of OKS above T (0.9) to a better one"
+    )
+    parser.add_argument(
+        "--nms", choices=sorted(NMS_NAMES), default="oks_nms", help="what --oks-nms does (oks_nms)"
+    )
 
 
 def parse_sigmas(words: Sequence[str] | None) -> np.ndarray | None:
@@ -107,28 +140,48 @@ def read_image_ids(path: str | None) -> list[int] | None:
 
 
 def evaluate_coco(args: argparse.Namespace) -> tuple[Scores, str]:
+    people = read_coco(args.gt, read_image_ids(args.images))
+    sigmas = choose_sigmas(people, parse_sigmas(args.sigmas))
+    detections, how = protocol(args, people, sigmas)
+    return evaluate_oks(people.truth, detections, sigmas).stats(), f"OKS, {how}"
+
+
+def evaluate_crowd(args: argparse.Namespace) -> tuple[Scores, str]:
+    easy, medium = check_crowd_bounds(args.crowd_bounds)
+    people = read_crowdpose(args.gt, read_image_ids(args.images))
+    crowd_index = read_crowd_index(args.gt, people.truth.image_ids)
+    sigmas = choose_sigmas(people, parse_sigmas(args.sigmas or ["crowdpose14"]))
+    detections, how = protocol(args, people, sigmas)
+    scores = evaluate_crowdpose(people.truth, detections, crowd_index, sigmas, (easy, medium))
+    rule = f"area 0.53 x box; crowd index below {easy:g} easy, below {medium:g} medium, else hard"
+    return scores, f"CrowdPose OKS, {how}; {rule}"
+
+
+def protocol(args: argparse.Namespace, people: CocoPeople, sigmas: np.ndarray) -> tuple[Detections, str]:
+    """The results as they are to be scored, and how that came about in words, the boxes included."""
     if args.oks_nms is not None and not 0 < args.oks_nms <= 1:
         raise ConfigError(f"--oks-nms: expected a number above 0 and at most 1, found {args.oks_nms}")
     if args.rescore is not None and not math.isfinite(args.rescore):
         raise ConfigError(f"--rescore: expected a finite number, found {args.rescore}")
-    people = read_coco(args.gt, read_image_ids(args.images))
-    sigmas = choose_sigmas(people, parse_sigmas(args.sigmas))
     results = read_results(args.results, people)
-    detections = apply_protocol(results, sigmas, args.rescore, args.oks_nms)
-    scores = evaluate_oks(people.truth, detections, sigmas).stats()
+    detections = apply_protocol(results, sigmas, args.rescore, args.oks_nms, args.nms)
     used = "scores as they are" if args.rescore is None else f"rescored by keypoints above {args.rescore:g}"
-    nms = "no OKS-NMS" if args.oks_nms is None else f"OKS-NMS {args.oks_nms:g}"
-    title = (
-        f"OKS, {len(people.truth)} people and {len(results.detections)} results in "
-        f"{len(people.truth.image_ids)} images; {used}, {nms}, top 20 per image"
+    nms = "no OKS-NMS" if args.oks_nms is None else f"{NMS_NAMES[args.nms]} {args.oks_nms:g}"
+    named = results.annotation_ids is not None
+    boxes = "ground truth (the results name their annotations)" if named else "not stated by the results"
+    return detections, (
+        f"{len(people.truth)} people and {len(results.detections)} results in "
+        f"{len(people.truth.image_ids)} images; boxes: {boxes}; {used}, {nms}, top 20 per image"
     )
-    return scores, title
 
 
 def evaluate_mpii(args: argparse.Namespace) -> tuple[Scores, str]:
     people = read_mpii(args.gt, args.head_boxes)
     predicted = read_mpii_predictions(args.pred, people, args.pred_base)
-    scores = pckh(predicted, people.joints, people.annotated, people.head_sizes)
+    truth = people.joints, people.annotated, people.head_sizes
+    scores = pckh(predicted, *truth)
+    if args.curve:
+        scores |= pckh_curve_scores(predicted, *truth)
     missing = int(np.isnan(predicted).any(axis=(1, 2)).sum())
     title = (
         f"PCKh (percent), {len(predicted)} people, {missing} without a prediction (counted as wrong); "
@@ -190,7 +243,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PosekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(score_table(scores, title))
+    # 51 points of a curve are for the file.
+    shown = {name: value for name, value in scores.items() if not name.startswith(f"{CURVE}/")}
+    print(score_table(shown, title))
     return 0
 
 

@@ -1,4 +1,8 @@
-"""Scores a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``.
+"""Scores weights: ``python tools/test.py CONFIG CHECKPOINT`` or ``python tools/test.py --zoo NAME``.
+
+CHECKPOINT is posekit's own or of any released form: HRNet, SimpleBaseline, pytorch-pose, MMPose. ``--zoo``
+takes config, protocol and weights from the model zoo (``--list-zoo``) and sets the published score beside the
+one obtained; ``--zoo NAME --checkpoint PATH`` scores other weights in the row's way.
 
 Prints the score table with the boxes, codec, flip test and evaluator it was made with, and writes it into the
 work directory as ``table.txt`` and ``metrics.json``, beside the predictions (``results.json``; for MPII also
@@ -9,17 +13,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from posekit.engine.cli import add_common_options, run_tool, work_dir
+
+if TYPE_CHECKING:
+    from posekit.models.zoo import ZooRow
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", help="a config file")
-    parser.add_argument("checkpoint", help="a checkpoint that posekit wrote")
+    parser.add_argument("config", nargs="?", help="a config file")
+    parser.add_argument("weights", nargs="?", metavar="CHECKPOINT", help="a checkpoint of any known form")
+    parser.add_argument("--zoo", metavar="NAME", help="a row of the model zoo")
+    parser.add_argument("--checkpoint", metavar="PATH", help="the weights, with --zoo in place of the row's")
+    parser.add_argument("--list-zoo", action="store_true", help="print the model zoo")
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
     add_common_options(parser)
     return parser.parse_args()
@@ -27,6 +39,45 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
+    if args.list_zoo:
+        from posekit.models.zoo.tables import zoo_table
+
+        print(zoo_table())
+        return
+    config, checkpoint, row = what_to_test(args)
+    score(args, config, checkpoint, row)
+
+
+def what_to_test(args: argparse.Namespace) -> tuple[str, str, ZooRow | None]:
+    """The config, the weights' file (obtained if need be) and the row of the zoo, if there is one.
+
+    Raises:
+        ConfigError: If the command line says too little, or one thing twice.
+        CheckpointError: If the row's weights cannot be had.
+    """
+    from posekit.errors import ConfigError
+
+    if args.zoo is None:
+        if args.config is None:
+            raise ConfigError(
+                "nothing to test: state CONFIG CHECKPOINT, or --zoo NAME (--list-zoo shows them)"
+            )
+        if (args.weights is None) == (args.checkpoint is None):
+            problem = "is missing" if args.weights is None else "is stated twice"
+            raise ConfigError(f"CHECKPOINT {problem}: expected one file after the config {args.config}")
+        return args.config, args.weights or args.checkpoint, None
+    if args.config is not None:
+        raise ConfigError(
+            f"--zoo {args.zoo} brings its own config, found {args.config} beside it; for other weights write "
+            "--checkpoint PATH, for other data --cfg-options data_root=..."
+        )
+    from posekit.models.zoo import find_row, obtain_weights
+
+    row = find_row(args.zoo)
+    return str(ROOT / row.config), args.checkpoint or str(obtain_weights(row)), row
+
+
+def score(args: argparse.Namespace, config: str, checkpoint: str, row: ZooRow | None) -> None:
     # Imported late, so that --help answers at once.
     from mmengine.dist import is_main_process
 
@@ -36,13 +87,15 @@ def main() -> None:
     from posekit.errors import ConfigError
     from posekit.files import write_text
     from posekit.metrics.tables import score_table
+    from posekit.models.zoo.tables import comparison
 
-    cfg = load_config(args.config, parse_options(args.cfg_options))
+    options = {**(row.options if row else {}), **parse_options(args.cfg_options)}
+    cfg = load_config(config, options)
     if cfg.get("test_cfg") is None:
-        raise ConfigError(f"config {args.config}: there is nothing to test, 'test_dataloader' is missing")
-    cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), args.config)
+        raise ConfigError(f"config {config}: there is nothing to test, 'test_dataloader' is missing")
+    cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), row.name if row else config)
     cfg.launcher = args.launcher
-    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg.load_from, cfg.resume = checkpoint, False
     if args.no_flip:
         cfg.model.flip_test = False
     cfg.test_evaluator = with_writer(cfg.test_evaluator, cfg.work_dir)
@@ -50,9 +103,15 @@ def main() -> None:
     runner = PoseRunner.from_cfg(cfg)
     scores = runner.test()
     if is_main_process():
-        how = protocol(runner)
-        write_metrics(Path(cfg.work_dir) / "metrics.json", scores, how, args.checkpoint, args.config)
-        table = f"{score_table(scores)}\n\n{protocol_text(how)}"
+        how = {**protocol(runner), "checkpoint_form": runner.load_report.form}
+        if row:
+            how["zoo"] = {"name": row.name, "expected": dict(row.expected), "source": row.expected_source}
+        write_metrics(Path(cfg.work_dir) / "metrics.json", scores, how, checkpoint, config)
+        table = (
+            f"{score_table(scores)}\n\n{protocol_text(how)}  weights:   {checkpoint} ({runner.load_report})\n"
+        )
+        if row:
+            table += f"\n{comparison(row, scores, how)}\n"
         write_text(Path(cfg.work_dir) / "table.txt", table)
         print(f"\n{table}  written to {cfg.work_dir}")
 
@@ -65,9 +124,14 @@ def with_writer(evaluator: Any, out_dir: str) -> list[Any]:
     if any(part.get("type") is PredictionWriter for part in evaluators):
         return evaluators
     # The file must hold what was scored: the same rescoring, the same suppression.
-    oks: dict[str, Any] = next((part for part in evaluators if part.get("type") is OKSMetric), {})
-    settings = {key: oks[key] for key in ("rescore_threshold", "nms_threshold") if key in oks}
+    oks: dict[str, Any] = next((part for part in evaluators if is_a(part.get("type"), OKSMetric)), {})
+    shared = ("rescore_threshold", "nms_threshold", "nms", "max_per_image")
+    settings = {key: oks[key] for key in shared if key in oks}
     return [*evaluators, {"type": PredictionWriter, "out_dir": out_dir, **settings}]
+
+
+def is_a(kind: Any, base: type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, base)
 
 
 if __name__ == "__main__":

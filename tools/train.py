@@ -2,8 +2,9 @@
 
 In the work directory (default ``work_dirs/<config name>``) it leaves ``epoch_N.pth``, ``best_<score>.pth``,
 the config, ``run.json`` (command, environment, seed, git revision), ``curves.png`` and a log folder per run.
-``--resume`` continues from the newest good checkpoint there. A mistake in the config, the annotations or the
-checkpoint ends with a message and status 2 before training begins.
+``--resume`` continues from the newest good checkpoint there, with its seed. A mistake in the config, the
+annotations or the checkpoint ends with a message and status 2 before training begins, and leaves the work
+directory as it was.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ def parse_arguments() -> argparse.Namespace:
         metavar="PATH",
         help="continue from PATH, or from the newest good checkpoint of the work directory",
     )
-    parser.add_argument("--seed", type=int, metavar="N", help="random seed (default: the config's, else 0)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="random seed (default: that of what is resumed, else the config's)",
+    )
     parser.add_argument(
         "--amp", action="store_true", help="mixed precision: bfloat16, or float16 on old GPUs"
     )
@@ -42,19 +48,19 @@ def main() -> None:
     from posekit.engine.runner import PoseRunner
     from posekit.errors import ConfigError
 
-    cfg = load_config(args.config, parse_options(args.cfg_options))
+    options = parse_options(args.cfg_options)
+    cfg = load_config(args.config, options)
     if cfg.get("train_cfg") is None:
         raise ConfigError(f"config {args.config}: there is nothing to train, 'train_cfg' is missing")
     cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), args.config)
     cfg.launcher = args.launcher
-    if args.seed is not None:
-        cfg.randomness.seed = args.seed
     if args.amp:
         cfg.optim_wrapper.type = MixedPrecisionOptimWrapper
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume is True else args.resume
-    PoseRunner.from_cfg(cfg).train()
+    seed = args.seed if args.seed is not None else options.get("randomness.seed")
+    PoseRunner.from_cfg(cfg, seed).train()
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ for _loader in (val_dataloader, test_dataloader):
     _loader["dataset"]["source"] = dict(train_dataloader["dataset"]["source"])
 for _loader in (train_dataloader, val_dataloader, test_dataloader):
     _loader["dataset"]["crop"].update(convention="udp")
-train_cfg.update(max_epochs=80, val_interval=10)
+train_cfg.update(max_epochs=50, val_interval=10)
 param_scheduler = [
-    dict(type=OneCycleLR, eta_max=1e-3, total_steps=80, by_epoch=True, convert_to_iter_based=True)
+    dict(type=OneCycleLR, eta_max=1e-3, total_steps=50, by_epoch=True, convert_to_iter_based=True)
 ]
 test_evaluator = val_evaluator
 default_hooks["logger"].update(interval=5)

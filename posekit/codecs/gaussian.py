@@ -214,6 +214,7 @@ class UDPCodec:
     touching: str = "keep"
     no_peak: str = "zero"
 
+    alignment: ClassVar[str] = "aligned"
     maps_per_keypoint: ClassVar[int] = 1
     peak: ClassVar[float] = 1.0
 

@@ -18,6 +18,9 @@ from posekit.codecs.peaks import NO_PEAK_CHOICES, find_peaks
 from posekit.codecs.taylor import blur, blur_around
 from posekit.registry import MODELS
 
+# Cells. An offset beyond it, which no map is wide enough for, is dropped: in pixels it might overflow.
+_FARTHEST_STEP = 1e6
+
 
 @MODELS.register_module()
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class UDPOffsetCodec:
     outside: str = "keep"
     no_peak: str = "zero"
 
+    alignment: ClassVar[str] = "aligned"
     maps_per_keypoint: ClassVar[int] = 3
     peak: ClassVar[float] = 1.0
 
@@ -96,7 +100,8 @@ class UDPOffsetCodec:
             for maps in (dx, dy)
         ]
         step = torch.stack(offsets, dim=-1).float() * self.radius
-        step = torch.where((there & step.isfinite().all(-1))[..., None], step, torch.zeros_like(step))
+        sane = (step.abs() < _FARTHEST_STEP).all(-1)  # False for NaN
+        step = torch.where((there & sane)[..., None], step, torch.zeros_like(step))
         scale = grid.pixels_per_cell(input_size_hw, heatmaps.shape[-2:], "aligned")
         cells = torch.where(there[..., None], peaks.cells, raw.cells) + step
         scores = peaks.values * there if self.no_peak == "zero" else peaks.values

@@ -48,7 +48,8 @@ def load_coco(
         clean_boxes: Clip annotated boxes to the image and shrink them by one, as the HRNet release does.
         on_bad_record: "error" stops at the first faulty person; "skip" leaves them out and counts them.
         detections: A COCO detection-results json whose boxes replace the annotated ones. They are not
-            cleaned (as in the release), carry no keypoints, and keep their score.
+            cleaned (as in the release), carry no keypoints, and keep their score. ``ann_file`` then needs
+            images and categories alone, as ``image_info_test-dev2017.json`` has them.
         score_threshold: Detections scoring below are left out and counted.
 
     Returns:
@@ -63,7 +64,7 @@ def load_coco(
     path = under(data_root, ann_file)
     content = read_json(path)
     images = _read_images(content, path)
-    categories = _person_categories(content, path, skeleton)
+    categories = person_categories(content, path, skeleton, annotated=detections is None)
     counts: Counter[str] = Counter()
     row_of_image = {image_id: row for row, image_id in enumerate(images[1])}
     if detections is None:
@@ -112,20 +113,36 @@ def _plain(name: Any) -> str:
     return re.sub(r"[\s\-]+", "_", str(name).strip().lower())
 
 
-def _person_categories(content: Any, path: str, skeleton: Skeleton) -> frozenset[int]:
-    """Ids of the categories with this skeleton's keypoints: 'person', in COCO."""
+def person_categories(content: Any, path: str, skeleton: Skeleton, annotated: bool = True) -> frozenset[int]:
+    """Ids of the categories with this skeleton's keypoints: 'person', in COCO.
+
+    Args:
+        content: The json file's.
+        path: The file, for messages.
+        skeleton: What the keypoints must be.
+        annotated: False: where no category states keypoints, as in the image lists of COCO's test sets,
+            the one named 'person' will do.
+
+    Raises:
+        DataError: If there is none.
+    """
     wanted = [_plain(name) for name in skeleton.keypoints]
     others = []
     matching = set()
+    people = set()
     for number, category in enumerate(require(content, "categories", path, list)):
         category_id = require(category, "id", f"{path}: categories[{number}]", int)
         if "keypoints" not in category:
+            if category.get("name") == "person":
+                people.add(category_id)
             continue
         names = require(category, "keypoints", f"{path}: category id {category_id}", list)
         if [_plain(name) for name in names] == wanted:
             matching.add(category_id)
         else:
             others.append((category_id, names))
+    if not matching and not annotated and not others:
+        matching = people
     if not matching:
         raise DataError(_category_message(path, skeleton, others))
     return frozenset(matching)

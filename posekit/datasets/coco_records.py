@@ -117,7 +117,10 @@ class AnnotationReader(RecordReader):
     def _left_out(self, record: Mapping[str, Any], where: str) -> str | None:
         if require(record, "category_id", where, int) not in self.categories:
             return "other_category"
-        if record.get("iscrowd", 0):
+        crowd = record.get("iscrowd", 0)
+        if crowd not in (0, 1, None):  # the text "0" would count as true
+            raise DataError(f"{where}, field 'iscrowd': expected 0 or 1, found {crowd!r:.80}")
+        if crowd:
             return "crowd"
         area = record.get("area", 1)
         if not isinstance(area, Number) or area != area:

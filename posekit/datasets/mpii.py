@@ -96,7 +96,8 @@ def load_mpii(
         raise DataError(f"{path}: no person in split '{split}'. Left out: {dict(counts)}")
     if head_boxes is not None:
         _add_head_boxes(people, rows, under(data_root, head_boxes), path)
-    return _to_table(people, skeleton, under(data_root, image_dir), path, split, counts, on_bad_record)
+    table = _to_table(people, skeleton, under(data_root, image_dir), path, split, counts, on_bad_record)
+    return replace(table, file_people=rows)
 
 
 def mpii_box_xyxy(position: Any, scale: Any) -> np.ndarray:
@@ -225,15 +226,14 @@ def _official_people(
 ) -> tuple[list[MPIIPerson], int]:
     """As :func:`_json_people`; "train" and "val" are the people of the split file, in its order."""
     if split in ("trainval", "test"):
-        people = read_official(path, split == "trainval", on_bad_record, counts)
-        return people, people[-1].row + 1 if people else 0
+        return read_official(path, split == "trainval", on_bad_record, counts)
     if split_file is None:
         raise ConfigError(
             f"load_mpii: {path} knows only trainval and test; split '{split}' needs 'split_file', the "
             "pytorch-pose or HRNet json that divides them"
         )
     wanted, rows = _json_people(split_file, split, on_bad_record, Counter())
-    annotated = read_official(path, True, on_bad_record, counts)
+    annotated, _ = read_official(path, True, on_bad_record, counts)
     by_image: dict[str, list[MPIIPerson]] = {}
     for person in annotated:
         by_image.setdefault(person.image, []).append(person)

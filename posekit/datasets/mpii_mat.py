@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,7 +48,20 @@ class MPIIPerson:
     head_xyxy: np.ndarray = field(default_factory=lambda: np.full(4, np.nan))
 
 
-def read_official(path: str, annotated: bool, on_bad_record: str, counts: Counter[str]) -> list[MPIIPerson]:
+class AnnoRect(NamedTuple):
+    """An annorect of a test image: what the file states, and its row among :func:`read_official`'s people.
+
+    Everybody with a position in the file has one here: the evaluation counts people by it.
+    """
+
+    position: tuple[float, float] | None
+    scale: float | None
+    row: int | None
+
+
+def read_official(
+    path: str, annotated: bool, on_bad_record: str, counts: Counter[str]
+) -> tuple[list[MPIIPerson], int]:
     """The people of the official file in its order.
 
     Args:
@@ -58,19 +71,13 @@ def read_official(path: str, annotated: bool, on_bad_record: str, counts: Counte
         on_bad_record: "error" or "skip".
         counts: Gets no_position (or no positive scale) and no_keypoints, of people left out, and bad_record.
 
+    Returns:
+        The people, and how many rows they are of: faulty people that were skipped keep theirs.
+
     Raises:
         DataError: If it is another file, or on a faulty record.
     """
-    release = read_mat(path, struct_as_record=False, squeeze_me=True).get("RELEASE")
-    if release is None or not hasattr(release, "annolist"):
-        raise DataError(f"{path}, field 'RELEASE.annolist': expected the official MPII struct, found none")
-    annolist = _as_list(release.annolist)
-    img_train = np.atleast_1d(_get(release, "img_train", np.zeros(0)))
-    if img_train.shape != (len(annolist),):
-        raise DataError(
-            f"{path}, field 'RELEASE.img_train': expected {len(annolist)} numbers, one an image, found "
-            f"shape {img_train.shape}"
-        )
+    annolist, img_train = _release(path)
     people: list[MPIIPerson] = []
     row = 0
     for number in np.flatnonzero((img_train > 0) == annotated):
@@ -86,7 +93,60 @@ def read_official(path: str, annotated: bool, on_bad_record: str, counts: Counte
             if read is not None:
                 people.append(replace(read, row=row))
                 row += 1
-    return people
+    return people, row
+
+
+def read_test_images(path: str) -> list[tuple[str, list[AnnoRect]]]:
+    """All test images of the official file in its order, each with its name and all its annorects.
+
+    Raises:
+        DataError: If it is another file.
+    """
+    annolist, img_train = _release(path)
+    images = []
+    row = 0
+    for number in np.flatnonzero(img_train <= 0):
+        entry, where = annolist[number], f"{path}: annolist({number + 1})"
+        rects = []
+        for where_person, image, person in _people_of(entry, where):
+            rect = _test_rect(person, image, where_person, row)
+            rects.append(rect)
+            row += rect.row is not None
+        name = _get(_get(entry, "image"), "name", "")
+        images.append((name, rects))
+    return images
+
+
+def _test_rect(person: Any, image: str, where: str, row: int) -> AnnoRect:
+    try:
+        has_row = _read_person(person, image, where, False, Counter()) is not None
+    except DataError:  # it was skipped on loading, or there would be nothing to submit; it kept its row
+        has_row = True
+    objpos = _get(person, "objpos")
+    position = None if objpos is None else (_raw_number(objpos, "x"), _raw_number(objpos, "y"))
+    scale = None if _get(person, "scale") is None else _raw_number(person, "scale")
+    return AnnoRect(position, scale, row if has_row else None)
+
+
+def _raw_number(struct: Any, name: str) -> float:
+    """A number that is passed on as it is, NaN where it is none."""
+    value = np.asarray(_get(struct, name, np.nan))
+    return float(value) if value.size == 1 and value.dtype.kind in "iuf" else float("nan")
+
+
+def _release(path: str) -> tuple[list[Any], np.ndarray]:
+    """``RELEASE.annolist``, and ``RELEASE.img_train`` of the same length."""
+    release = read_mat(path, struct_as_record=False, squeeze_me=True).get("RELEASE")
+    if release is None or not hasattr(release, "annolist"):
+        raise DataError(f"{path}, field 'RELEASE.annolist': expected the official MPII struct, found none")
+    annolist = _as_list(release.annolist)
+    img_train = np.atleast_1d(_get(release, "img_train", np.zeros(0)))
+    if img_train.shape != (len(annolist),):
+        raise DataError(
+            f"{path}, field 'RELEASE.img_train': expected {len(annolist)} numbers, one an image, found "
+            f"shape {img_train.shape}"
+        )
+    return annolist, img_train
 
 
 def _people_of(entry: Any, where: str) -> Iterator[tuple[str, str, Any]]:

@@ -55,6 +55,8 @@ class PersonTable:
         box_source: "ground truth" or the name of the detections file.
         counts: What was left out of the file, and why: name -> number; and of these people the
             ``keypoints_outside_image``, where image sizes are known.
+        file_people: MPII: how many people the file (or its split) has, faulty ones that were skipped
+            included; a person's id is its row among them. None: the ids are no rows.
     """
 
     skeleton: Skeleton
@@ -72,6 +74,7 @@ class PersonTable:
     ann_file: str = ""
     box_source: str = GROUND_TRUTH
     counts: Mapping[str, int] = field(default_factory=dict)
+    file_people: int | None = None
 
     def __len__(self) -> int:
         return len(self.image_index)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from posekit.engine.safe_load import load_file
 from posekit.errors import CheckpointError
 from posekit.files import atomic_file, write_text
 
@@ -32,20 +32,19 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU; nothing in the file is executed.
 
     Args:
-        path: A file written by ``torch.save``.
+        path: A file written by ``torch.save``, or .safetensors; see :mod:`posekit.engine.safe_load`.
 
     Returns:
         The dict stored in it.
 
     Raises:
-        CheckpointError: If the file is missing, damaged, not a dict, or needs code to be run to load it.
+        CheckpointError: If the file is missing, damaged, of another kind, not a dict, or needs code to be run
+            to load it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint {path}: no such file")
     try:
-        _check_archive(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = load_file(path)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(_explain_refusal(path, str(error))) from error
     except Exception as error:  # damaged bytes lead the unpickler into every kind of error
@@ -55,17 +54,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _check_archive(path: Path) -> None:
-    """Compares every record of a zip-form checkpoint with its CRC-32, which torch does not."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        bad = archive.testzip()
-    if bad is not None:
-        raise zipfile.BadZipFile(f"record {bad} does not match its checksum")
-
-
-def _explain_refusal(path: Path, message: str) -> str:
+def _explain_refusal(path: str | Path, message: str) -> str:
     nothing_ran = "Expected tensors and plain values only; nothing in it was executed"
     if match := re.search(r"GLOBAL ([\w.]+)", message):  # what the pickle wanted to call, since torch 2.4
         return (
@@ -74,14 +63,17 @@ def _explain_refusal(path: Path, message: str) -> str:
         )
     reason = re.search(r"WeightsUnpickler error:\s*(.+)", message)
     why = reason.group(1) if reason else message.strip().splitlines()[0]
-    if "nsupported" in why and "operand" not in why:  # an operand unknown to pickle is no pickle at all
+    # An operand unknown to pickle is no pickle at all.
+    if re.search(r"nsupported (?!operand)|call reduce|Can only (build|create)", why):
         return f"checkpoint {path}: refused, because loading it could run code ({why}). {nothing_ran}"
     return f"checkpoint {path}: damaged, or not a checkpoint ({why})"
 
 
 def _brief(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:200]}"
+    """An error's kind and its first sentence, whole."""
+    lines = str(error).strip().splitlines()
+    sentence = re.split(r"(?<=[a-z])\.(?:\s|$)", lines[0])[0] if lines else ""
+    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
 
 
 def write_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
@@ -146,18 +138,23 @@ def is_plain(value: Any) -> bool:
 
 
 def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint: its ``state_dict``, or itself; a wrapper's ``module.`` is dropped.
+    """The weights in a checkpoint (its ``state_dict``, ``model`` or itself), a wrapper's ``module.`` dropped.
 
     Raises:
-        CheckpointError: If there are none.
+        CheckpointError: If there are none, or two have one name.
     """
-    weights = checkpoint.get("state_dict", checkpoint)
-    if not isinstance(weights, Mapping) or not any(isinstance(v, Tensor) for v in weights.values()):
+    stored = (checkpoint.get(name) for name in ("state_dict", "model"))
+    weights = next((found for found in stored if isinstance(found, Mapping)), checkpoint)
+    tensors = {key: value for key, value in weights.items() if isinstance(value, Tensor)}
+    if not tensors:
         raise CheckpointError(
             f"checkpoint {source}: expected weights in 'state_dict', "
             f"found the keys {sorted(map(str, checkpoint))[:_LISTED]}"
         )
-    return {key.removeprefix("module."): v for key, v in weights.items() if isinstance(v, Tensor)}
+    bare = {str(key).removeprefix("module."): value for key, value in tensors.items()}
+    if len(bare) < len(tensors):
+        raise CheckpointError(f"checkpoint {source}: has keys that differ only by 'module.' in front")
+    return bare
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
@@ -234,11 +231,21 @@ def epoch_files(work_dir: str | Path) -> list[tuple[int, Path]]:
     return sorted(found)
 
 
+def resume_words(work_dir: str | Path) -> str:
+    """What is left of a run that stopped, and how to go on, in words."""
+    files = epoch_files(work_dir)
+    if not files:
+        return "there is no checkpoint yet"
+    return f"the last checkpoint is {files[-1][1]}, --resume goes on from there"
+
+
 def resume_candidates(work_dir: str | Path) -> Iterator[Path]:
     """The checkpoints to resume from, best first: the marked one, then the others, newest first."""
     marker = Path(work_dir) / MARKER
-    marked = Path(work_dir) / Path(marker.read_text().strip()).name if marker.is_file() else None
-    if marked is not None and marked.name:
+    # A marker of arbitrary bytes names no file, and so is passed over like a damaged checkpoint.
+    name = Path(marker.read_text("utf-8", errors="replace").strip()).name if marker.is_file() else ""
+    marked = Path(work_dir) / name if name else None
+    if marked is not None:
         yield marked
     others = [path for _, path in epoch_files(work_dir) if path != marked]
     yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)

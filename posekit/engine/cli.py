@@ -3,28 +3,58 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from posekit.errors import PosekitError
 
 FAILED = 2
 INTERRUPTED = 130
+TERMINATED = 143
+# What a disk does to a program that has no fault: full, over quota, read-only, broken.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end by SIGTERM, as clusters do some time before they kill."""
 
 
 def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool and exits: 0 if all went well, 2 with a message on what the user can mend."""
     try:
-        status = main() or 0
+        with terminable():
+            status = main() or 0
     except PosekitError as error:
         print(f"error: {message_of(error)}", file=sys.stderr)
         status = FAILED
-    except KeyboardInterrupt:
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        print(f"error: {error.filename or 'a file'}: cannot be written: {error.strerror}", file=sys.stderr)
+        status = FAILED
+    except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
+        status = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM unwinds the program like Ctrl-C, so that half-written files are removed on the way."""
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def message_of(error: PosekitError) -> str:

@@ -19,12 +19,13 @@ from mmengine.config.lazy import LazyAttr, LazyObject
 
 from posekit.engine.dump import HANDED_DOWN, config_text
 from posekit.engine.schema import arguments_of, check_config, did_you_mean, resolve_type
+from posekit.engine.values import check_values
 from posekit.errors import ConfigError, PosekitError
 from posekit.structures import Skeleton
 
 DEFAULT_SEED = 0
 LOG_INTERVAL = 50
-_STAGES = ("train", "val", "test")
+STAGES = ("train", "val", "test")
 _INVOCATION = ("work_dir", "launcher", "resume", "default_scope")
 
 
@@ -184,6 +185,7 @@ def prepare_config(cfg: Mapping[str, Any], source: str = "(Python)") -> PoseConf
     _set_defaults(plain)
     _plain_skeleton(plain)
     check_config(plain, source)
+    check_values(plain, source)
     _check_stages(plain, source)
     _hand_down(plain)
     filename = source if Path(source).is_file() else None
@@ -234,7 +236,7 @@ def _plain_skeleton(cfg: dict[str, Any]) -> None:
 def _check_stages(cfg: dict[str, Any], source: str) -> None:
     if not isinstance(cfg.get("model"), dict) and not hasattr(cfg.get("model"), "forward"):
         raise ConfigError(f"config {source}: there is no 'model'")
-    for stage in _STAGES:
+    for stage in STAGES:
         others = ["optim_wrapper"] if stage == "train" else [f"{stage}_evaluator"]
         names = [f"{stage}_dataloader", f"{stage}_cfg", *others]
         present = [name for name in names if cfg.get(name) is not None]
@@ -254,7 +256,7 @@ def _hand_down(cfg: dict[str, Any]) -> None:
     """Sets the top-level skeleton and data root where something takes one and has none of its own."""
     if cfg.get("skeleton") is not None:
         _give(cfg["model"], "skeleton", cfg["skeleton"])
-    for stage in _STAGES:
+    for stage in STAGES:
         loader = cfg.get(f"{stage}_dataloader")
         for name in HANDED_DOWN:
             if isinstance(loader, dict) and cfg.get(name) is not None:

@@ -42,7 +42,8 @@ class EpochSeedHook(DistSamplerSeedHook):
 
     def before_train_epoch(self, runner: Any) -> None:
         super().before_train_epoch(runner)
-        torch.manual_seed((runner.seed * 1_000_003 + runner.epoch) * 65_537 + runner.rank)
+        seed = (runner.seed * 1_000_003 + runner.epoch) * 65_537 + runner.rank
+        torch.manual_seed(seed % 2**63)  # torch takes no more
 
 
 def default_hooks() -> dict[str, dict[str, Any]]:

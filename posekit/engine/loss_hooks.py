@@ -12,7 +12,7 @@ from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
 from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
-from posekit.engine.checkpoint import epoch_files
+from posekit.engine.checkpoint import resume_words
 from posekit.errors import PosekitError
 from posekit.registry import HOOKS
 
@@ -83,13 +83,31 @@ def _image_ids(batch: Any) -> list[int]:
 
 
 def _diverged(runner: Any, key: str, number: float, iteration: int, image_ids: list[int]) -> str:
-    files = epoch_files(runner.work_dir)
-    good = f"the last checkpoint is {files[-1][1]}" if files else "there is no checkpoint yet"
     return (
         f"training stopped: {key} is {number} at iteration {iteration + 1} (epoch {runner.epoch + 1}); "
-        f"image ids of its batch: {image_ids}. A lower learning rate or gradient clipping "
-        f"(optim_wrapper.clip_grad) may help; {good}"
+        f"image ids of its batch: {image_ids}. {_advice(runner)}"
     )
+
+
+def _advice(runner: Any) -> str:
+    return (
+        "A lower learning rate or gradient clipping (optim_wrapper.clip_grad) may help; "
+        f"{resume_words(runner.work_dir)}"
+    )
+
+
+def check_weights(runner: Any, weights: Mapping[str, Tensor]) -> None:
+    """Refuses weights that the last step has ruined: its loss was finite still, and no loss follows it.
+
+    Raises:
+        DivergenceError: If one is not finite.
+    """
+    bad = [name for name, w in weights.items() if w.is_floating_point() and not torch.isfinite(w).all()]
+    if bad:
+        raise DivergenceError(
+            f"training stopped: after epoch {runner.epoch + 1} {len(bad)} of {len(weights)} weights are not "
+            f"finite ({bad[0]}, ...) and are not saved. {_advice(runner)}"
+        )
 
 
 def _shorten(scalars: Mapping[str, HistoryBuffer]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -240,9 +241,23 @@ def training_records(log_dir: Path, start_epoch: int, start_iter: int) -> list[d
         earlier = folder.name < log_dir.name
         if not file.is_file() or folder.name > log_dir.name or (earlier and start_epoch == 0):
             continue
-        for line in file.read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
+        for record in _read_scalars(file):
             is_train = "iter" in record
             if not earlier or record["step"] <= (start_iter if is_train else start_epoch):
                 by_place[is_train, record["step"]] = record
     return [by_place[place] for place in sorted(by_place, key=lambda p: (not p[0], p[1]))]
+
+
+def was_validated(work_dir: Path, epoch: int) -> bool:
+    """Whether the logs of a work directory hold the scores of an epoch."""
+    files = work_dir.glob("*/vis_data/scalars.json")
+    return any("iter" not in r and r["step"] == epoch for file in files for r in _read_scalars(file))
+
+
+def _read_scalars(file: Path) -> Iterator[dict[str, Any]]:
+    """The records of a log of scalars, a line each; one that a kill or a full disk cut off is left out."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            record = json.loads(line)
+            if isinstance(record, dict) and "step" in record:
+                yield record

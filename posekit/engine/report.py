@@ -90,7 +90,7 @@ def environment(seed: int | None = None, config: str | None = None) -> dict[str,
 
 
 def protocol(runner: Any) -> dict[str, Any]:
-    """How the test scores of a runner came about: boxes, codec, flip and evaluator.
+    """How the test scores of a runner came about: boxes, codec, flip, scales and evaluator.
 
     An evaluator with an ``out_dir`` writes and does not score; it is left out.
     """
@@ -102,6 +102,7 @@ def protocol(runner: Any) -> dict[str, Any]:
         "box_source": metainfo.get("box_source", "not stated"),
         "codec": described.get("codec", "not stated"),
         "flip": described.get("flip", "not stated"),
+        "scales": described.get("scales", "not stated"),
         "evaluator": [_describe(m) for m in runner.test_evaluator.metrics if not hasattr(m, "out_dir")],
         "annotations": metainfo.get("ann_file", "not stated"),
         "people": len(dataset),
@@ -118,6 +119,7 @@ def protocol_text(how: Mapping[str, Any]) -> str:
         "boxes": how["box_source"],
         "codec": how["codec"],
         "flip": how["flip"],
+        "scales": how["scales"],
         "evaluator": "; ".join(how["evaluator"]),
     }
     return "".join(f"  {name + ':':<11}{value}\n" for name, value in rows.items())

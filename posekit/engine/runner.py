@@ -3,6 +3,7 @@
 * Two runners in one process do not share a log, a message hub or a visualizer (:meth:`setup_env`).
 * Checkpoints are plain, atomic and loaded without running code (:meth:`save_checkpoint`,
   :meth:`load_checkpoint`, :meth:`resume`).
+* A start that fails leaves nothing behind and nothing changed (:mod:`posekit.engine.startup`).
 * Batches are collated into :class:`~posekit.structures.Sample` (:meth:`build_dataloader`).
 * Start-up does not run compilers and formatters (:meth:`_log_env`).
 """
@@ -20,30 +21,29 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
 from posekit.engine.checkpoint import (
-    load_weights,
     read_checkpoint,
-    resume_candidates,
-    weights_of,
     write_checkpoint,
 )
-from posekit.engine.config import PoseConfig, prepare_config
+from posekit.engine.config import STAGES, prepare_config
 from posekit.engine.hooks import default_hooks as own_default_hooks
 from posekit.engine.hooks import optional_hooks
 from posekit.engine.report import environment
+from posekit.engine.resume import Found, check_meta, find_checkpoint, fitting_state, restore_schedulers
+from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
 from posekit.engine.state import (
     describe_run,
     message_hub_state,
     random_state,
     restore_message_hub,
     restore_random_state,
-    skeleton_dict,
 )
-from posekit.errors import CheckpointError
+from posekit.engine.values import check_values
+from posekit.errors import CheckpointError, ConfigError
 from posekit.files import write_json, write_text
 
 _TIMESTAMPS: set[str] = set()
@@ -59,21 +59,42 @@ class PoseRunner(Runner):
     _timestamp: str
     optim_wrapper: Any
     param_schedulers: Any
+    #: What became of the checkpoint's keys, once one is loaded; see :mod:`posekit.models.released`.
+    load_report: Any = None
+
+    def __init__(self, model: Any, work_dir: str, *args: Any, **kwargs: Any) -> None:
+        self._found: Found | None = None
+        self._started = False
+        self._made = make_work_dir(work_dir)
+        with guarded(self):
+            super().__init__(model, work_dir, *args, **kwargs)
 
     @classmethod
-    def from_cfg(cls, cfg: Any) -> PoseRunner:
+    def from_cfg(cls, cfg: Any, seed: int | None = None) -> PoseRunner:
         """Builds a runner from a config, which is checked and completed first.
 
         Args:
             cfg: As from :func:`posekit.engine.config.load_config`, or nested dicts; ``work_dir`` must be set.
+            seed: In place of the config's. Without it a run that is resumed keeps its checkpoint's seed.
 
         Raises:
-            ConfigError: As :func:`posekit.engine.config.prepare_config`.
+            ConfigError: As :func:`posekit.engine.config.prepare_config`; if nothing can be written to the
+                work directory.
+            CheckpointError: If what is to be resumed cannot be read.
         """
-        if not isinstance(cfg, PoseConfig):
-            source = cfg.filename if isinstance(cfg, Config) else None
-            cfg = prepare_config(cfg, source or "(Python)")
-        return super().from_cfg(cfg)  # type: ignore[return-value]
+        source = (cfg.filename if isinstance(cfg, Config) else None) or "(Python)"
+        cfg = prepare_config(cfg, source)
+        found = find_checkpoint(cfg.work_dir, cfg.get("load_from")) if cfg.get("resume") else None
+        stated, kept = cfg.randomness.seed, found.seed if found else None
+        if seed is None:
+            seed = stated if kept is None else kept
+        cfg.randomness.seed = seed
+        check_values(cfg.to_dict(), source)
+        runner: PoseRunner = super().from_cfg(cfg)  # type: ignore[assignment]
+        runner._found = found
+        if seed == kept != stated:
+            runner.logger.info(f"resuming with seed {kept}, as the run began; the config has {stated}")
+        return runner
 
     # --- set-up ------------------------------------------------------------------------------------------
 
@@ -139,24 +160,57 @@ class PoseRunner(Runner):
             loader.pop("prefetch_factor", None)
         if "sampler" not in loader and "batch_sampler" not in loader:
             loader["sampler"] = _default_sampler(training=dataloader is self._train_dataloader)
-        return Runner.build_dataloader(loader, seed, diff_rank_seed)
+        named = {f"{stage}_dataloader": getattr(self, f"_{stage}_dataloader") for stage in STAGES}
+        name = next((name for name, own in named.items() if own is dataloader), "dataloader")
+        with faults_of(name, self.cfg.filename), warnings_to(self.logger):
+            return Runner.build_dataloader(loader, seed, diff_rank_seed)
+
+    def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        """As mmengine's.
+
+        Raises:
+            ConfigError: If an epoch would have no iteration.
+        """
+        with faults_of("train_cfg", self.cfg.filename):
+            built = super().build_train_loop(loop)
+        if not len(built.dataloader):
+            raise ConfigError(
+                f"config {self.cfg.filename}: train_dataloader: its {len(built.dataloader.dataset)} samples "
+                f"make no batch of {built.dataloader.batch_size} (drop_last={built.dataloader.drop_last})"
+            )
+        return built
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """As mmengine's; the wrapper logs to this runner, not to the one that was made last."""
-        built = super().build_optim_wrapper(optim_wrapper)
+        with faults_of("optim_wrapper", self.cfg.filename):
+            built = super().build_optim_wrapper(optim_wrapper)
         if isinstance(built, OptimWrapper):
             built.message_hub = self.message_hub
         return built
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """As mmengine's, with the errors of a config."""
+        with faults_of("param_scheduler", self.cfg.filename):
+            return super().build_param_scheduler(scheduler)
 
     # --- running -----------------------------------------------------------------------------------------
 
     def train(self) -> nn.Module:
         """Trains; ``run.json`` and the config are left in the work directory."""
-        self._write_run_record()
-        return super().train()
+        with guarded(self):
+            return super().train()
+
+    def val(self) -> dict[str, Any]:
+        with guarded(self):
+            return super().val()
+
+    def test(self) -> dict[str, Any]:
+        with guarded(self):
+            return super().test()
 
     @master_only
     def _write_run_record(self) -> None:
+        """Says in the work directory what this run is, once it is sure to begin."""
         folder = Path(self.work_dir)
         write_text(folder / self._config_name(), self.cfg.pretty_text)
         record = environment(self.seed, self.cfg.filename)
@@ -185,13 +239,13 @@ class PoseRunner(Runner):
         strict: bool = True,
         revise_keys: list[tuple[str, str]] | None = None,
     ) -> dict[str, Any]:
-        """Loads weights; every key must fit.
+        """Loads weights of any form that :mod:`posekit.models.released` knows; every key must fit.
 
         Args:
             filename: A local file.
             map_location: Unused: weights are read on the CPU and copied to where the model is.
             strict: Unused: always strict.
-            revise_keys: Unused: only a wrapper's ``module.`` is dropped.
+            revise_keys: Unused: a known form says how its keys are renamed.
 
         Raises:
             CheckpointError: If it is damaged, unsafe or of another architecture.
@@ -199,38 +253,36 @@ class PoseRunner(Runner):
         return self._adopt(read_checkpoint(filename), filename)
 
     def _adopt(self, checkpoint: dict[str, Any], source: str | Path) -> dict[str, Any]:
+        from posekit.models.released import load_checkpoint_into  # networks, which few importers need
+
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        load_weights(self._bare_model, weights_of(checkpoint, source), source)
+        self.load_report = load_checkpoint_into(self._bare_model, checkpoint, source)
         self._has_loaded = True
-        self.logger.info(f"weights loaded from {source}")
+        self.logger.info(f"weights loaded from {source} ({self.load_report})")
         return checkpoint
 
     def load_or_resume(self) -> None:
         """Loads or resumes what the config names: ``load_from``, ``resume`` or both."""
-        if self._has_loaded:
-            return
-        if self._resume and self._load_from is None:
-            self._resume_newest()
-        elif self._resume:
-            self.resume(self._load_from)
-        elif self._load_from is not None:
-            self.load_checkpoint(self._load_from)
+        if not self._has_loaded:
+            if self._resume:
+                self._resume_found()
+            elif self._load_from is not None:
+                self.load_checkpoint(self._load_from)
+        self._started = True
+        # A run that has nothing left to do is not recorded over the one that did it.
+        if isinstance(self._train_loop, BaseLoop) and self.epoch < self.max_epochs:
+            self._write_run_record()
 
-    def _resume_newest(self) -> None:
-        """Resumes from the newest checkpoint of the work directory that can be read."""
-        damaged = []
-        for path in resume_candidates(self.work_dir):
-            try:
-                checkpoint = read_checkpoint(path)
-            except CheckpointError as error:
-                self.logger.warning(f"{error}; trying the one before")
-                damaged.append(str(path))
-                continue
-            self._resume_from(checkpoint, path)
+    def _resume_found(self) -> None:
+        """Resumes from what :meth:`from_cfg` has read, and lets go of it."""
+        found = self._found or find_checkpoint(self.work_dir, self._load_from)
+        self._found = None
+        if found is None:
+            self.logger.info(f"no checkpoint in {self.work_dir} yet: starting from the beginning")
             return
-        if damaged:
-            raise CheckpointError(f"nothing to resume from in {self.work_dir}: {damaged} cannot be read")
-        self.logger.info(f"no checkpoint in {self.work_dir} yet: starting from the beginning")
+        for reason in found.passed_over:
+            self.logger.warning(f"{reason}; trying the one before")
+        self._resume_from(found.checkpoint, found.path)
 
     def resume(
         self,
@@ -256,44 +308,33 @@ class PoseRunner(Runner):
     def _resume_from(
         self, checkpoint: dict[str, Any], source: str | Path, optimizer: bool = True, schedulers: bool = True
     ) -> None:
-        meta = checkpoint.get("meta", {})
+        meta = checkpoint["meta"] if isinstance(checkpoint.get("meta"), dict) else {}
         missing = [key for key in ("optimizer", "message_hub") if key not in checkpoint]
-        if missing or "epoch" not in meta or "iter" not in meta:
+        if missing or not all(isinstance(meta.get(key), int) for key in ("epoch", "iter")):
             raise CheckpointError(
                 f"checkpoint {source}: holds weights but not the state of a training ({missing} missing); "
                 "resume from an epoch_N.pth, or start anew from it with --cfg-options load_from=..."
             )
-        self._check_seed(meta, source)
+        if "mmengine_version" in meta:  # MMPose's files hold an optimiser and a message hub as well
+            raise CheckpointError(
+                f"checkpoint {source}: the state of another program's training (MMPose's?); expected an "
+                "epoch_N.pth of posekit. Its weights can start a training: --cfg-options load_from=..."
+            )
+        check_meta(self, meta, source)
         self._adopt(checkpoint, source)
+        self.resumed_from = Path(source)
         self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
-        restore_message_hub(self.message_hub, checkpoint["message_hub"])
-        if optimizer:
-            self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-            self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
-        if schedulers and self.param_schedulers is not None:
-            self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-            self._restore_schedulers(checkpoint.get("param_schedulers", []), source)
-        if "rng" in checkpoint and self.world_size == 1:
-            restore_random_state(checkpoint["rng"])
+        with fitting_state(source):
+            restore_message_hub(self.message_hub, checkpoint["message_hub"])
+            if optimizer:
+                self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
+                self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+            if schedulers and self.param_schedulers is not None:
+                self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
+                restore_schedulers(self.param_schedulers, checkpoint.get("param_schedulers", []), source)
+            if "rng" in checkpoint and self.world_size == 1:
+                restore_random_state(checkpoint["rng"])
         self.logger.info(f"resumed from {source}: epoch {self.epoch}, iteration {self.iter}")
-
-    def _check_seed(self, meta: Mapping[str, Any], source: str | Path) -> None:
-        if meta.get("seed") is not None and meta["seed"] != self.seed:
-            self.logger.warning(f"{source} was trained with seed {meta['seed']}, this run has {self.seed}")
-        skeleton, own = meta.get("skeleton"), skeleton_dict(self._bare_model)
-        if skeleton and own and skeleton.get("keypoints") != own["keypoints"]:
-            raise CheckpointError(
-                f"checkpoint {source}: made for skeleton '{skeleton.get('name')}', "
-                f"this config has '{own['name']}'"
-            )
-
-    def _restore_schedulers(self, states: list[Any], source: str | Path) -> None:
-        if len(states) != len(self.param_schedulers):
-            raise CheckpointError(
-                f"checkpoint {source}: expected {len(self.param_schedulers)} schedulers, found {len(states)}"
-            )
-        for scheduler, state in zip(self.param_schedulers, states, strict=True):
-            scheduler.load_state_dict(state)
 
     @master_only
     def save_checkpoint(

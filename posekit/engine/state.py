@@ -31,6 +31,7 @@ def describe_run(runner: Any, epoch: int, iteration: int) -> dict[str, Any]:
         "iter": iteration,
         "cfg": runner.cfg.pretty_text,
         "seed": runner.seed,
+        "optimizer": optimizer_name(runner),
         "skeleton": skeleton_dict(getattr(runner.model, "module", runner.model)),
         # The metainfo's own objects (the skeleton, the whole table of people) stay out.
         "dataset": {key: value for key, value in metainfo.items() if is_plain(value)},
@@ -39,6 +40,12 @@ def describe_run(runner: Any, epoch: int, iteration: int) -> dict[str, Any]:
         "versions": versions(),
         "git": source_revision(),
     }
+
+
+def optimizer_name(runner: Any) -> str | None:
+    """The class of a run's optimiser; None where there are several, or it is not built yet."""
+    optimizer = getattr(runner.optim_wrapper, "optimizer", None)
+    return type(optimizer).__name__ if isinstance(optimizer, torch.optim.Optimizer) else None
 
 
 def skeleton_dict(model: nn.Module) -> dict[str, Any] | None:

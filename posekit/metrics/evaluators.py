@@ -1,115 +1,56 @@
 """The metrics as mmengine evaluators: they collect poses and hand arrays to the functions beside them.
 
 No arithmetic happens here. Every evaluator checks that it fits the data set as soon as it is told of it,
-which is before the first training step, and states its settings by ``describe()``.
-
-``dataset_meta`` is a dict of ``skeleton`` (:class:`~posekit.structures.Skeleton`), ``table``
-(``PersonTable``), ``box_source`` (``"ground truth"`` or the detections file), ``ann_file`` and,
-optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to score).
+which is before the first training step, and states its settings by ``describe()``. What they have in common
+is in ``base.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 
-from posekit.errors import ConfigError, DataError
-from posekit.files import read_json, write_json
+from posekit.errors import ConfigError
 from posekit.geometry import xyxy_to_xywh
-from posekit.metrics import records as rec
-from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
-from posekit.metrics.oks import evaluate_oks
-from posekit.metrics.pck import NORMS, pck, person_sizes
-from posekit.metrics.pckh import DEFAULT_THRESHOLDS, pckh
-from posekit.metrics.predictions import (
-    PoseArrays,
-    first_of_each_person,
-    select_poses,
-    to_detections,
-    write_mpii_predictions,
-    write_results,
+from posekit.metrics.base import GROUND_TRUTH_BOXES, PoseMetric, crop_shape, is_json, lacks_annotations
+from posekit.metrics.crowdpose import (
+    CROWD_BOUNDS,
+    check_crowd_bounds,
+    evaluate_crowdpose,
+    read_crowd_index,
+    read_crowdpose,
 )
+from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
+from posekit.metrics.nms import NMS_NAMES, check_nms
+from posekit.metrics.oks import Detections, evaluate_oks
+from posekit.metrics.pck import NORMS, pck, person_sizes
+from posekit.metrics.pckh import DEFAULT_THRESHOLDS, pckh, pckh_curve_scores
+from posekit.metrics.predictions import PoseArrays, first_of_each_person, select_poses, to_detections
+from posekit.metrics.writer import PredictionWriter
 from posekit.registry import METRICS
-from posekit.structures import Pose
 
-GROUND_TRUTH_BOXES = "ground truth"
-
-
-class PoseMetric(BaseMetric):
-    """Collects the :class:`~posekit.structures.Pose` of each test sample.
-
-    Score names carry no prefix beyond their own. Subclasses prepare themselves in ``prepare`` and score in
-    ``score``.
-    """
-
-    default_prefix = ""
-
-    @property
-    def dataset_meta(self) -> dict[str, Any] | None:
-        """What the data set says of itself; setting it checks that the metric fits."""
-        return self._dataset_meta
-
-    @dataset_meta.setter
-    def dataset_meta(self, dataset_meta: dict[str, Any] | None) -> None:
-        self._dataset_meta = dataset_meta
-        if dataset_meta is not None:
-            self.prepare(dataset_meta)
-
-    def prepare(self, meta: Mapping[str, Any]) -> None:
-        """Reads what scoring needs.
-
-        Raises:
-            ConfigError: If the metric cannot score this data set.
-            DataError: If a file it needs is at fault.
-        """
-
-    def process(self, data_batch: Any, data_samples: Sequence[Pose]) -> None:
-        """Keeps the poses of a batch."""
-        self.results.extend(data_samples)
-
-    def compute_metrics(self, results: list[Pose]) -> dict[str, float]:
-        """Scores all poses together, the first of each person.
-
-        A sampler's padding and the stand-ins for unreadable images predict a person again.
-        """
-        if self.dataset_meta is None:
-            raise ConfigError(f"{type(self).__name__}: 'dataset_meta' is not set; what is to be scored?")
-        poses = PoseArrays.from_poses(results, self.dataset_meta["skeleton"].num_keypoints)
-        _, first = np.unique(poses.person_ids, return_index=True)
-        return self.score(poses.take(np.sort(first)), self.dataset_meta)
-
-    def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
-        """The named scores of all poses."""
-        raise ConfigError(f"{type(self).__name__} scores nothing; use one of its subclasses")
-
-    def describe(self) -> str:
-        """Evaluator and settings in one line."""
-        return type(self).__name__
-
-    def _need_ground_truth_boxes(self, meta: Mapping[str, Any]) -> None:
-        if meta["box_source"] != GROUND_TRUTH_BOXES:
-            raise ConfigError(
-                f"{type(self).__name__}: needs one prediction per annotated person, but the boxes are from "
-                f"{meta['box_source']}; test with ground-truth boxes, or score by OKSMetric"
-            )
+__all__ = ["CrowdPoseMetric", "OKSMetric", "PCKMetric", "PCKhMetric", "PoseMetric", "PredictionWriter"]
 
 
 @METRICS.register_module()
 class PCKhMetric(PoseMetric):
     """PCKh of the joint groups and both means, in percent (:mod:`posekit.metrics.pckh`).
 
+    People of MPII's test part, who have no annotations, are predicted, not scored: no scores then.
+
     Args:
         thresholds: In head sizes; 0.1 is the true 0.10, 0.11 what the HRNet release prints as @0.1.
+        curve: Give also PCKh's curve over the thresholds 0, 0.01, ..., 0.5 and the area under it.
         **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
     """
 
-    def __init__(self, thresholds: Sequence[float] = DEFAULT_THRESHOLDS, **kwargs: Any) -> None:
+    def __init__(
+        self, thresholds: Sequence[float] = DEFAULT_THRESHOLDS, curve: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.thresholds = tuple(thresholds)
+        self.thresholds, self.curve = tuple(thresholds), curve
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
         from posekit.datasets.skeletons import MPII16
@@ -120,7 +61,8 @@ class PCKhMetric(PoseMetric):
                 "keypoints; use PCKMetric"
             )
         self._need_ground_truth_boxes(meta)
-        if not np.isfinite(meta["table"].head_sizes).any():
+        table = meta["table"]
+        if table.visible.any() and not np.isfinite(table.head_sizes).any():
             raise ConfigError(
                 f"PCKhMetric: {meta['ann_file']} gives nobody a head size; MPII's json forms need the "
                 "gt_valid.mat with the head boxes beside them ('head_boxes')"
@@ -128,19 +70,20 @@ class PCKhMetric(PoseMetric):
 
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         table = meta["table"]
+        if not table.visible.any():
+            return {}
         known = np.isfinite(table.head_sizes)
         predicted = first_of_each_person(poses, table.person_ids[known])
-        return pckh(
-            predicted,
-            table.keypoints[known],
-            table.visible[known] > 0,
-            table.head_sizes[known],
-            self.thresholds,
-        )
+        truth = table.keypoints[known], table.visible[known] > 0, table.head_sizes[known]
+        scores = pckh(predicted, *truth, self.thresholds)
+        return {**scores, **pckh_curve_scores(predicted, *truth)} if self.curve else scores
 
     def describe(self) -> str:
+        if self.dataset_meta is not None and not self.dataset_meta["table"].visible.any():
+            return f"none: {self.dataset_meta['ann_file']} annotates none of these people"
         levels = ", ".join(f"{threshold:g}" for threshold in self.thresholds)
-        return f"PCKh at {levels} x head size (0.6 x head-box diagonal), percent"
+        curve = "; PCKh_AUC: area under 0 to 0.5, a fraction" if self.curve else ""
+        return f"PCKh at {levels} x head size (0.6 x head-box diagonal), percent{curve}"
 
 
 @METRICS.register_module()
@@ -188,10 +131,15 @@ class PCKMetric(PoseMetric):
 class OKSMetric(PoseMetric):
     """COCO's keypoint AP and AR (:mod:`posekit.metrics.oks`), by default with the HRNet release's protocol.
 
+    People without annotations (COCO's test-dev) are predicted, not scored: there are no scores then, and
+    ``describe()`` says so.
+
     Args:
         rescore_threshold: Score = box score x mean of the keypoint scores above it; None: the box score
             alone.
-        nms_threshold: OKS-NMS threshold; None: no NMS.
+        nms_threshold: Threshold of the NMS; None: no NMS.
+        nms: ``"oks_nms"`` drops the lesser of two similar poses; ``"soft_oks_nms"`` keeps the 20 of an
+            image whose score has decayed least (:func:`~posekit.metrics.nms.soft_oks_nms`).
         nms_on_ground_truth_boxes: Suppress also where every box is an annotated person's (the release does;
             there is nothing to suppress then, and every person keeps its prediction).
         max_per_image: At most so many poses of an image count, the best.
@@ -204,6 +152,7 @@ class OKSMetric(PoseMetric):
         self,
         rescore_threshold: float | None = 0.2,
         nms_threshold: float | None = 0.9,
+        nms: str = "oks_nms",
         nms_on_ground_truth_boxes: bool = False,
         max_per_image: int = 20,
         sigmas: Sequence[float] | None = None,
@@ -212,50 +161,103 @@ class OKSMetric(PoseMetric):
     ) -> None:
         super().__init__(**kwargs)
         self.rescore_threshold, self.nms_threshold = rescore_threshold, nms_threshold
+        self.nms = check_nms(nms, type(self).__name__)
         self.nms_on_ground_truth_boxes = nms_on_ground_truth_boxes
         self.max_per_image, self.sigmas, self.ann_file = max_per_image, sigmas, ann_file
         self._people: CocoPeople | None = None
         self._sigmas = np.zeros(0)
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
-        skeleton, path = meta["skeleton"], Path(self.ann_file or meta["ann_file"] or "")
-        if not {".json"} & set(path.suffixes):
+        name, skeleton = type(self).__name__, meta["skeleton"]
+        path = self.ann_file or meta["ann_file"] or ""
+        if not is_json(path):
             raise ConfigError(
-                f"OKSMetric: needs a COCO keypoint json to score against, found '{path}'; "
+                f"{name}: needs a COCO keypoint json to score against, found '{path}'; "
                 "set 'ann_file', or use PCKhMetric or PCKMetric"
             )
-        self._people = people = read_coco(path, _scored_images(meta))
+        if lacks_annotations(path):
+            self._people = None
+            return
+        self._people = people = self._read(path, _scored_images(meta))
         if people.num_keypoints != skeleton.num_keypoints:
             raise ConfigError(
-                f"OKSMetric: {path} has {people.num_keypoints} keypoints, skeleton '{skeleton.name}' "
+                f"{name}: {path} has {people.num_keypoints} keypoints, skeleton '{skeleton.name}' "
                 f"{skeleton.num_keypoints}"
             )
         if len(people.truth.category_ids) > 1:
             raise ConfigError(
-                f"OKSMetric: {path} has keypoints in categories {people.truth.category_ids.tolist()}; a data "
+                f"{name}: {path} has keypoints in categories {people.truth.category_ids.tolist()}; a data "
                 "set here has one: write the results and score them by tools/evaluate.py coco"
             )
         self._sigmas = choose_sigmas(people, self.sigmas if self.sigmas else skeleton.sigmas or None)
 
-    def _nms(self, meta: Mapping[str, Any]) -> float | None:
+    def _read(self, path: str, image_ids: np.ndarray) -> CocoPeople:
+        return read_coco(path, image_ids)
+
+    def _nms_threshold(self, meta: Mapping[str, Any]) -> float | None:
         suppress = self.nms_on_ground_truth_boxes or meta["box_source"] != GROUND_TRUTH_BOXES
         return self.nms_threshold if suppress else None
 
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
-        assert self._people is not None  # `prepare` ran when `dataset_meta` was set
+        if self._people is None:
+            return {}
+        threshold = self._nms_threshold(meta)
         kept, scores = select_poses(
-            poses, self._sigmas, self.rescore_threshold, self._nms(meta), *_crop_shape(meta)
+            poses, self._sigmas, self.rescore_threshold, threshold, *crop_shape(meta), nms=self.nms
         )
-        detections = to_detections(kept, scores, self._people)
-        return evaluate_oks(self._people.truth, detections, self._sigmas, self.max_per_image).stats()
+        return self._stats(self._people, to_detections(kept, scores, self._people))
+
+    def _stats(self, people: CocoPeople, detections: Detections) -> dict[str, float]:
+        return evaluate_oks(people.truth, detections, self._sigmas, self.max_per_image).stats()
 
     def describe(self) -> str:
         score = "box score"
         if self.rescore_threshold is not None:
             score += f" x mean keypoint score above {self.rescore_threshold:g}"
-        nms = self.nms_threshold if self.dataset_meta is None else self._nms(self.dataset_meta)
-        suppression = "no OKS-NMS" if nms is None else f"OKS-NMS {nms:g}"
-        return f"OKS AP/AR as pycocotools; score = {score}; {suppression}; top {self.max_per_image} per image"
+        threshold = (
+            self.nms_threshold if self.dataset_meta is None else self._nms_threshold(self.dataset_meta)
+        )
+        suppression = "no OKS-NMS" if threshold is None else f"{NMS_NAMES[self.nms]} {threshold:g}"
+        protocol = f"score = {score}; {suppression}; top {self.max_per_image} per image"
+        if self.dataset_meta is not None and self._people is None:
+            return f"none: {self.dataset_meta['ann_file']} has no annotations; results: {protocol}"
+        return f"{self._definition()}; {protocol}"
+
+    def _definition(self) -> str:
+        return "OKS AP/AR as pycocotools"
+
+
+@METRICS.register_module()
+class CrowdPoseMetric(OKSMetric):
+    """CrowdPose's AP and AR, and AP of its easy, medium and hard images (:mod:`posekit.metrics.crowdpose`).
+
+    Args:
+        crowd_bounds: Crowd indices below the first are easy, below the second medium. (0.2, 0.8) are those
+            of the released evaluation, (0.1, 0.8) those of the paper's text.
+        **kwargs: As of :class:`OKSMetric`.
+    """
+
+    def __init__(self, crowd_bounds: Sequence[float] = CROWD_BOUNDS, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.crowd_bounds = check_crowd_bounds(crowd_bounds)
+        self._crowd_index = np.zeros(0)
+
+    def _read(self, path: str, image_ids: np.ndarray) -> CocoPeople:
+        people = read_crowdpose(path, image_ids)
+        self._crowd_index = read_crowd_index(path, people.truth.image_ids)
+        return people
+
+    def _stats(self, people: CocoPeople, detections: Detections) -> dict[str, float]:
+        return evaluate_crowdpose(
+            people.truth, detections, self._crowd_index, self._sigmas, self.crowd_bounds, self.max_per_image
+        )
+
+    def _definition(self) -> str:
+        easy, medium = self.crowd_bounds
+        return (
+            f"OKS AP/AR as crowdposetools, area 0.53 x box; easy: crowd index below {easy:g}, "
+            f"medium: below {medium:g}"
+        )
 
 
 def _scored_images(meta: Mapping[str, Any]) -> np.ndarray:
@@ -269,75 +271,3 @@ def _scored_images(meta: Mapping[str, Any]) -> np.ndarray:
     if meta["box_source"] != GROUND_TRUTH_BOXES:
         return np.unique(table.image_ids)
     return np.unique(table.image_ids[table.image_index])
-
-
-def _crop_shape(meta: Mapping[str, Any]) -> tuple[float | None, float]:
-    """Aspect and padding of the data set's crops, where it states them."""
-    crop = meta.get("crop")
-    if crop is None:
-        return None, 1.25
-    height, width = crop.input_size_hw
-    return (crop.aspect or width / height), crop.padding
-
-
-@METRICS.register_module()
-class PredictionWriter(PoseMetric):
-    """Writes the predictions: ``results.json`` (COCO results form) and, for MPII's joints, ``pred.mat``.
-
-    The scores and the suppression in ``results.json`` are those of :class:`OKSMetric` with the same
-    settings, so that scoring the file gives its numbers. With ground-truth boxes nobody is suppressed and
-    each result carries the ``annotation_id`` of its person. Where the data set is a subset of its file,
-    ``image_ids.json`` holds the scored images, for ``tools/evaluate.py --images``.
-
-    Args:
-        out_dir: Folder to write to.
-        rescore_threshold: As in :class:`OKSMetric`.
-        nms_threshold: As in :class:`OKSMetric`; without sigmas there is no NMS.
-        **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
-    """
-
-    def __init__(
-        self,
-        out_dir: str,
-        rescore_threshold: float | None = 0.2,
-        nms_threshold: float | None = 0.9,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.out_dir = Path(out_dir)
-        self.rescore_threshold, self.nms_threshold = rescore_threshold, nms_threshold
-
-    def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
-        skeleton, from_truth = meta["skeleton"], meta["box_source"] == GROUND_TRUTH_BOXES
-        nms = None if from_truth or not skeleton.sigmas else self.nms_threshold
-        kept, scores = select_poses(poses, skeleton.sigmas, self.rescore_threshold, nms, *_crop_shape(meta))
-        write_results(self.out_dir / "results.json", kept, scores, _category_id(meta["ann_file"]), from_truth)
-        if meta.get("image_ids") is not None:
-            # A subset was scored: whoever scores the file must leave out the same images.
-            write_json(self.out_dir / "image_ids.json", np.asarray(meta["image_ids"]).tolist())
-        if from_truth and _is_mpii(skeleton.keypoints):
-            predicted = first_of_each_person(poses, meta["table"].person_ids)
-            write_mpii_predictions(self.out_dir / "pred.mat", predicted)
-        return {}
-
-    def describe(self) -> str:
-        return f"predictions written to {self.out_dir}"
-
-
-def _is_mpii(keypoints: Sequence[str]) -> bool:
-    from posekit.datasets.skeletons import MPII16
-
-    return tuple(keypoints) == MPII16.keypoints
-
-
-def _category_id(ann_file: str | None) -> int:
-    """The keypoint category of a COCO json; 1, COCO's person, for the other annotation forms."""
-    if not ann_file or ".json" not in Path(ann_file).suffixes:
-        return 1
-    content = read_json(ann_file)
-    if not isinstance(content, Mapping) or "categories" not in content:
-        return 1
-    categories = [c for c in rec.record_list(content, "categories", ann_file) if c.get("keypoints")]
-    if not categories:
-        raise DataError(f"{ann_file}: categories: none states 'keypoints'")
-    return int(categories[0]["id"])

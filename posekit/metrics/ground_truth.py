@@ -148,11 +148,11 @@ def _truth(
             raise DataError(
                 f"{where}: id {annotations[row]['id']}: '{name}' is negative: {annotations[row][name]}"
             )
-    crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], bool)
+    _check_visibility(keypoints[..., 2], annotations, where)
+    crowd = _stated(annotations, "iscrowd", np.zeros(len(annotations), np.int64), where, 1) > 0
     # As pycocotools: the stated number decides; where it is not stated, it is counted.
-    stated = [a.get("num_keypoints") for a in annotations]
     counted = (keypoints[..., 2] > 0).sum(axis=1)
-    empty = np.array([(c if s is None else s) == 0 for s, c in zip(stated, counted, strict=True)], bool)
+    empty = _stated(annotations, "num_keypoints", counted, where, num_keypoints) == 0
     return GroundTruth(
         image_ids,
         category_ids,
@@ -164,6 +164,40 @@ def _truth(
         crowd,
         crowd | empty,
     )
+
+
+def _check_visibility(visible: np.ndarray, annotations: rec.Records, where: str) -> None:
+    """Raises DataError naming the first annotation with a v that is not 0, 1 or 2."""
+    wrong = np.argwhere(~np.isin(visible, (0, 1, 2)))
+    if len(wrong):
+        row, keypoint = wrong[0]
+        raise DataError(
+            f"{where}: id {annotations[row]['id']}: expected 'keypoints' to hold v = 0, 1 or 2, found "
+            f"{visible[row, keypoint]:g} for keypoint {keypoint}"
+        )
+
+
+def _stated(
+    annotations: rec.Records, field: str, otherwise: np.ndarray, where: str, highest: int
+) -> np.ndarray:
+    """An optional integer from 0 to ``highest`` of each annotation; ``otherwise`` (G,) where it has none.
+
+    Raises:
+        DataError: On anything else, a text such as "0" included.
+    """
+    values = otherwise.copy()
+    for row, annotation in enumerate(annotations):
+        value = annotation.get(field)
+        if value is None:
+            continue
+        whole = isinstance(value, int) and not (isinstance(value, bool) and highest > 1)
+        if not whole or not 0 <= value <= highest:
+            raise DataError(
+                f"{where}: id {annotation['id']}: expected '{field}' to be an integer from 0 to {highest}, "
+                f"found {rec.describe(value)}"
+            )
+        values[row] = value
+    return values
 
 
 def _annotated_head_sizes(annotations: rec.Records, where: str) -> np.ndarray:

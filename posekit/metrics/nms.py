@@ -8,10 +8,12 @@ reversed sort does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
+
+from posekit.errors import ConfigError
 
 _PAIRS_PER_CHUNK = 16384
 SOFT_MAX_KEPT = 20
@@ -171,8 +173,12 @@ def soft_oks_nms(
     threshold: float = 0.9,
     max_kept: int = SOFT_MAX_KEPT,
     keypoint_threshold: float | None = None,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Soft suppression of one image's poses: scores decay by exp(-OKS^2 / threshold), nothing is cut.
+    """Soft suppression: scores decay by exp(-OKS^2 / threshold) to each pose chosen; nothing else is cut.
+
+    The decayed scores decide who is chosen next, and no more: the release writes a pose with the score it
+    had. So only an image with more than ``max_kept`` poses loses any.
 
     Args:
         keypoints: (N, K, 3).
@@ -180,24 +186,46 @@ def soft_oks_nms(
         scores: (N,).
         sigmas: (K,).
         threshold: Of the Gaussian decay.
-        max_kept: At most so many are returned (20 in the release).
+        max_kept: At most so many of a group are returned (20 in the release).
         keypoint_threshold: As in :func:`oks_iou`.
+        groups: As in :func:`oks_nms`.
 
     Returns:
-        int64: rows in the order in which they were chosen.
+        int64: rows by group, in the order in which they were chosen.
     """
     keypoints, areas = np.asarray(keypoints, np.float64), np.asarray(areas, np.float64)
-    order = _descending(np.asarray(scores, np.float64))
-    current = np.asarray(scores, np.float64)[order]
-    kept: list[int] = []
-    while len(order) and len(kept) < max_kept:
-        best, order = order[0], order[1:]
-        kept.append(int(best))
-        oks = _pair_oks(keypoints, areas, np.full_like(order, best), order, sigmas, keypoint_threshold)
-        current = current[1:] * np.exp(-(oks**2) / threshold)
-        again = _descending(current)
+    scores = np.asarray(scores, np.float64)
+    groups = np.zeros(len(scores), np.int64) if groups is None else np.asarray(groups)
+    order, _, _ = _ranks(groups, scores)
+    current = scores[order]
+    chosen = [np.zeros(0, np.int64)]
+    for _ in range(max_kept):
+        if not len(order):
+            break
+        # The best of every group at once; `order` stays sorted by group, then by decayed score.
+        start = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
+        chosen.append(order[start])
+        best = np.repeat(order[start], np.diff(start, append=len(order)))
+        rest = np.setdiff1d(np.arange(len(order)), start)
+        oks = _pair_oks(keypoints, areas, best[rest], order[rest], sigmas, keypoint_threshold)
+        order, current = order[rest], current[rest] * np.exp(-(oks**2) / threshold)
+        # Of equal scores the later place goes first, as the release's reversed sort has it each time.
+        again = np.lexsort((-np.arange(len(order)), -current, groups[order]))
         order, current = order[again], current[again]
-    return np.array(kept, np.int64)
+    rows = np.concatenate(chosen)
+    return rows[np.argsort(groups[rows], kind="stable")]
+
+
+# The two suppressions by the names that configs give, and those that descriptions show.
+OKS_NMS: dict[str, Callable[..., np.ndarray]] = {"oks_nms": oks_nms, "soft_oks_nms": soft_oks_nms}
+NMS_NAMES = {"oks_nms": "OKS-NMS", "soft_oks_nms": "soft OKS-NMS"}
+
+
+def check_nms(name: str, where: str) -> str:
+    """Returns ``name`` if it is one of :data:`OKS_NMS`; raises ConfigError otherwise."""
+    if name not in OKS_NMS:
+        raise ConfigError(f"{where}: expected 'nms' to be one of {sorted(OKS_NMS)}, found {name!r}")
+    return name
 
 
 def box_nms(boxes_xyxy: np.ndarray, scores: np.ndarray, threshold: float, pixel: float = 1.0) -> np.ndarray:

@@ -15,7 +15,7 @@ Conventions: keypoints (x, y), 0-based image pixels; ``boxes_xywh`` as in COCO f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -63,6 +63,19 @@ class GroundTruth:
 
     def __len__(self) -> int:
         return len(self.image)
+
+    def take(self, rows: np.ndarray) -> GroundTruth:
+        """The people of ``rows``, in that order; images and categories stay."""
+        return replace(
+            self,
+            image=self.image[rows],
+            category=self.category[rows],
+            keypoints=self.keypoints[rows],
+            boxes_xywh=self.boxes_xywh[rows],
+            areas=self.areas[rows],
+            crowd=self.crowd[rows],
+            ignore=self.ignore[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,13 +220,32 @@ def rank_detections(
     Returns:
         rows int64 (D',), ordered by category, image, rank; and their rank int64 (D',) from 0.
     """
-    group = detections.category * num_images + detections.image
-    order = np.lexsort((-detections.scores, group))
-    group = group[order]
-    new_group = np.flatnonzero(np.diff(group, prepend=-1))
-    rank = np.arange(len(group)) - np.repeat(new_group, np.diff(new_group, append=len(group)))
+    order, rank = _ranked(detections.category * num_images + detections.image, detections.scores)
     kept = rank < max_detections
     return order[kept], rank[kept]
+
+
+def _ranked(group: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows by group, then descending score (equal ones in their order), and the rank of each in its group."""
+    order = np.lexsort((-scores, group))
+    group = group[order]
+    first = np.ones(len(group), bool)
+    first[1:] = group[1:] != group[:-1]
+    new_group = np.flatnonzero(first)
+    rank = np.arange(len(group)) - np.repeat(new_group, np.diff(new_group, append=len(group)))
+    return order, rank
+
+
+def best_of_each_image(image_ids: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """The rows of each image's ``count`` best, ascending; equal scores as :func:`evaluate_oks` ranks them.
+
+    Args:
+        image_ids: int (N,).
+        scores: (N,).
+        count: At most so many of an image.
+    """
+    order, rank = _ranked(image_ids, scores)
+    return np.sort(order[rank < count])
 
 
 def pair_groups(group_a: np.ndarray, group_b: np.ndarray, num_groups: int) -> tuple[np.ndarray, np.ndarray]:

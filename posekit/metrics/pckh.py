@@ -29,6 +29,7 @@ MPII_GROUPS: dict[str, tuple[int, ...]] = {
 MPII_LEFT_OUT_OF_MEAN = (6, 7)  # pelvis and thorax
 # 0.1 is the true 0.10; the HRNet release prints the value at 0.11 under the name "@0.1".
 DEFAULT_THRESHOLDS = (0.5, 0.1, 0.11)
+CURVE = "PCKh_curve"
 
 
 def head_sizes(head_boxes: np.ndarray) -> np.ndarray:
@@ -164,6 +165,27 @@ def pckh_curve(
     table = fraction_within(normalised_distances(predicted, truth, sizes), annotated, levels)
     counts = annotated.sum(axis=0)
     return levels, np.array([mean_weighted(per_joint, counts) for per_joint in table])
+
+
+def pckh_curve_scores(
+    predicted: np.ndarray, truth: np.ndarray, annotated: np.ndarray, sizes: np.ndarray
+) -> dict[str, float]:
+    """PCKh's curve as named scores.
+
+    Args:
+        predicted: As in :func:`pckh`.
+        truth: As in :func:`pckh`.
+        annotated: As in :func:`pckh`.
+        sizes: As in :func:`pckh`.
+
+    Returns:
+        ``PCKh_AUC``, the area under the curve of the weighted mean, a fraction in [0, 1], and the curve,
+        ``PCKh_curve/0.00`` to ``PCKh_curve/0.50``, in percent.
+    """
+    levels, percent = pckh_curve(predicted, truth, annotated, sizes)
+    points = zip(levels.tolist(), percent.tolist(), strict=True)
+    curve = {f"{CURVE}/{level:.2f}": value for level, value in points}
+    return {"PCKh_AUC": area_under_curve(levels, percent), **curve}
 
 
 def area_under_curve(thresholds: np.ndarray, percent: np.ndarray) -> float:

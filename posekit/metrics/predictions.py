@@ -19,8 +19,8 @@ from posekit.errors import DataError
 from posekit.files import atomic_file
 from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
 from posekit.metrics.ground_truth import CocoPeople
-from posekit.metrics.nms import crop_areas, oks_nms, rescore
-from posekit.metrics.oks import Detections, keypoint_areas
+from posekit.metrics.nms import OKS_NMS, crop_areas, rescore
+from posekit.metrics.oks import Detections, best_of_each_image, keypoint_areas
 from posekit.structures import Pose
 
 # Where nobody was predicted: far from every image, so that it counts as wrong, and finite, as evaluators
@@ -103,16 +103,20 @@ def select_poses(
     nms_threshold: float | None = 0.9,
     aspect: float | None = None,
     padding: float = 1.25,
+    nms: str = "oks_nms",
+    max_per_image: int | None = None,
 ) -> tuple[PoseArrays, np.ndarray]:
-    """The COCO protocol on poses: rescoring, then OKS-NMS in each image.
+    """The COCO protocol on poses: rescoring, then OKS-NMS in each image, then the best of each image.
 
     Args:
         poses: Of all images.
         sigmas: (K,), for the NMS.
         rescore_threshold: Score = box score x mean of the keypoint scores above it; None: the box score.
-        nms_threshold: OKS above which the lesser of two poses of an image is dropped; None: none is.
+        nms_threshold: Of the NMS; None: no NMS.
         aspect: The crops' width / height and
         padding: their padding: the NMS works with the crops' areas, as the HRNet release does.
+        nms: One of :data:`~posekit.metrics.nms.OKS_NMS`.
+        max_per_image: At most so many of an image stay, the best; None: all.
 
     Returns:
         The poses that stay, in their order, and their scores (N',).
@@ -120,11 +124,16 @@ def select_poses(
     scores = poses.box_scores
     if rescore_threshold is not None:
         scores = rescore(scores, poses.keypoints[..., 2], rescore_threshold)
-    if nms_threshold is None:
-        return poses, scores
-    areas = crop_areas(poses.boxes_xyxy, aspect, padding)
-    kept = np.sort(oks_nms(poses.keypoints, areas, scores, sigmas, nms_threshold, poses.image_ids))
-    return poses.take(kept), scores[kept]
+    if nms_threshold is not None:
+        areas = crop_areas(poses.boxes_xyxy, aspect, padding)
+        suppress = OKS_NMS[nms]
+        kept = suppress(poses.keypoints, areas, scores, sigmas, nms_threshold, groups=poses.image_ids)
+        kept.sort()
+        poses, scores = poses.take(kept), scores[kept]
+    if max_per_image is not None:
+        best = best_of_each_image(poses.image_ids, scores, max_per_image)
+        poses, scores = poses.take(best), scores[best]
+    return poses, scores
 
 
 def first_of_each_person(poses: PoseArrays, person_ids: np.ndarray) -> np.ndarray:

@@ -17,9 +17,10 @@ from posekit.files import read_json, read_mat
 from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.mpii_truth import MPIIPeople, mat_array
-from posekit.metrics.nms import crop_areas, oks_nms, rescore
+from posekit.metrics.nms import OKS_NMS, crop_areas, rescore
 from posekit.metrics.oks import Detections, keypoint_areas
 from posekit.metrics.pck import assign_by_distance
+from posekit.metrics.predictions import NOWHERE
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +88,21 @@ def _annotation_ids(file_records: rec.Records, where: str) -> np.ndarray | None:
 
 
 def apply_protocol(
-    results: Results, sigmas: np.ndarray, rescore_threshold: float | None, nms_threshold: float | None
+    results: Results,
+    sigmas: np.ndarray,
+    rescore_threshold: float | None,
+    nms_threshold: float | None,
+    nms: str = "oks_nms",
 ) -> Detections:
-    """COCO's test protocol on a results file: rescoring, then OKS-NMS; ``None`` leaves a step out."""
+    """COCO's test protocol on a results file: rescoring, then OKS-NMS; ``None`` leaves a step out.
+
+    Args:
+        results: The file's.
+        sigmas: (K,), for the NMS.
+        rescore_threshold: Keypoints scored above it make the score.
+        nms_threshold: Of the NMS.
+        nms: One of :data:`~posekit.metrics.nms.OKS_NMS`.
+    """
     detections = results.detections
     scores = detections.scores
     if rescore_threshold is not None:
@@ -100,7 +113,8 @@ def apply_protocol(
     if nms_threshold is None:
         return rescored
     groups = detections.category * (detections.image.max(initial=0) + 1) + detections.image
-    kept = oks_nms(detections.keypoints, results.nms_areas, scores, sigmas, nms_threshold, groups)
+    suppress = OKS_NMS[nms]
+    kept = suppress(detections.keypoints, results.nms_areas, scores, sigmas, nms_threshold, groups=groups)
     return rescored.take(np.sort(kept))
 
 
@@ -211,7 +225,8 @@ def read_mpii_predictions(path: str | Path, people: MPIIPeople, base: int | None
         base: 0 or 1, the pixel that the file's coordinates count from; None: 1 for ``.mat``, 0 otherwise.
 
     Returns:
-        float64 (N, 16, 2), **1-based**; NaN for a person that a results file leaves out.
+        float64 (N, 16, 2), **1-based**; NaN for a person that a results file leaves out, or that
+        posekit's ``pred.mat`` puts far outside.
 
     Raises:
         DataError: On a wrong shape, a value that is not finite, or an unknown or repeated id.
@@ -229,6 +244,7 @@ def read_mpii_predictions(path: str | Path, people: MPIIPeople, base: int | None
         raise DataError(
             f"{path}: has predictions for {len(predicted)} people; {people.file} has {len(people.joints)}"
         )
+    predicted[np.all(predicted <= NOWHERE + 1, axis=(1, 2))] = np.nan
     origin = (1 if path.suffix == ".mat" else 0) if base is None else base
     return predicted + (1 - origin)
 

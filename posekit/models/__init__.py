@@ -8,6 +8,7 @@ from posekit.models.hrnet import HRNet
 from posekit.models.losses import FocalMSELoss, MSELoss
 from posekit.models.simple_baseline import SimpleBaseline
 from posekit.models.timm_backbone import TimmBackbone
+from posekit.models.zoo import create, list_models
 
 __all__ = [
     "FocalMSELoss",
@@ -18,4 +19,6 @@ __all__ = [
     "PoseEstimator",
     "SimpleBaseline",
     "TimmBackbone",
+    "create",
+    "list_models",
 ]

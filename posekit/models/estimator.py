@@ -2,7 +2,7 @@
 
 A :class:`PoseEstimator` is a backbone (image -> maps), a head (maps -> heatmaps, with its codec and loss)
 and the way back to image pixels. It is the only place that builds nested parts, and the only one that
-knows of the flip test.
+knows of the flip test and the multi-scale test.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from posekit.codecs.grid import resample_maps
 from posekit.datasets.skeletons import get_skeleton
 from posekit.errors import ConfigError
 from posekit.geometry import apply_warp, invert_warp
+from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.registry import MODELS
 from posekit.structures import Pose, Sample, Skeleton
 
 # Of the RGB photos of ImageNet, in grey levels of 0..255: what every released backbone was trained with.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+
+CHANNEL_ORDERS = ("rgb", "bgr")
 
 Part = Mapping[str, Any] | nn.Module
 
@@ -40,14 +44,21 @@ class PoseEstimator(BaseModel):
         skeleton: What the keypoints are: a name, a config's dict or a ``Skeleton``. The engine passes the
             config's top-level ``skeleton``.
         flip_test: Average the heatmaps of a crop and of its mirror image when predicting.
-        mean: RGB grey levels (0..255) subtracted from the image.
-        std: RGB grey levels by which the image is then divided.
+        test_scales: Factors on the input's size, rounded to what the network can halve; when predicting,
+            the heatmaps of the crop in all these sizes are averaged in the frame of its own size, each
+            with its mirror image if ``flip_test``. ``(1.0,)``: the crop as it is. Not for codecs with
+            offset maps.
+        mean: Grey levels (0..255) subtracted from the network's three input channels.
+        std: Grey levels by which they are then divided.
+        channel_order: Of the network's input: ``"rgb"``, or ``"bgr"`` as SimpleBaseline's release reads
+            photos. Images are RGB in either case; the order is changed here.
         channels_last: Keep weights and images in the NHWC memory layout, which convolutions on most
             CPUs and on GPUs with tensor cores prefer.
 
     Raises:
-        ConfigError: If there is no skeleton, a part lacks what it is built from, or mean or std are not
-            three numbers.
+        ConfigError: If there is no skeleton, a part lacks what it is built from, mean or std are not
+            three numbers, the channel order is unknown, or the test scales are not different positive
+            numbers or do not suit the codec.
     """
 
     mean: Tensor
@@ -62,13 +73,21 @@ class PoseEstimator(BaseModel):
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         channels_last: bool = False,
+        channel_order: str = "rgb",
+        test_scales: Sequence[float] = (1.0,),
     ) -> None:
         super().__init__()
         if skeleton is None:
             raise ConfigError("PoseEstimator: 'skeleton' is missing; state it at the top of the config")
+        if channel_order not in CHANNEL_ORDERS:
+            raise ConfigError(
+                f"model.channel_order: expected one of {CHANNEL_ORDERS}, found {channel_order!r}"
+            )
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
+        self.channel_order = channel_order
         self.backbone, self.head = build_network(backbone, head, self.skeleton.num_keypoints)
+        self.test_scales = check_scales(test_scales, self.head.codec)
         # Not saved: they belong to the config, and released checkpoints do not have them.
         self.register_buffer("mean", _per_colour(mean, "mean"), persistent=False)
         self.register_buffer("std", _per_colour(std, "std"), persistent=False)
@@ -97,7 +116,8 @@ class PoseEstimator(BaseModel):
 
     def normalise(self, image: Tensor) -> Tensor:
         """Turns a uint8 RGB batch (B, 3, H, W) into the float batch that the backbone takes."""
-        return ((image.float() - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+        image = normalised(image, self.mean, self.std, self.channel_order)
+        return image.contiguous(memory_format=self.memory_format)
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """Maps a normalised batch (B, 3, H, W) to heatmaps (B, C, h, w), one per supervised stage."""
@@ -109,7 +129,22 @@ class PoseEstimator(BaseModel):
         return self.head.loss(heatmaps, sample.keypoints, sample.weight, input_size_hw(sample.image))
 
     def heatmaps(self, image: Tensor) -> Tensor:
-        """Maps a normalised batch to the last stage's heatmaps (B, C, h, w), flip-averaged if set.
+        """Maps a normalised batch to the last stage's heatmaps (B, C, h, w), averaged over test scales."""
+        maps = [self._heatmaps_in_scale(image, scale) for scale in self.test_scales]
+        return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
+
+    def _heatmaps_in_scale(self, image: Tensor, scale: float) -> Tensor:
+        """The heatmaps of the resized crop, brought to the grid of the crop itself."""
+        if scale == 1:
+            return self._flip_averaged(image)
+        size = input_size_hw(image)
+        resized = resize_input(image, scaled_size(size, scale, self.backbone.input_divisor))
+        resized = resized.contiguous(memory_format=self.memory_format)
+        maps = self._flip_averaged(resized)
+        return resample_maps(maps, input_size_hw(resized), size, self.head.codec.alignment)
+
+    def _flip_averaged(self, image: Tensor) -> Tensor:
+        """The last stage's heatmaps (B, C, h, w), averaged with the mirror image's if set.
 
         The codec turns the mirrored maps back, with whatever shift its convention needs.
         """
@@ -126,9 +161,18 @@ class PoseEstimator(BaseModel):
         return poses_from_points(points_input, scores, sample)
 
     def describe(self) -> dict[str, str]:
-        """States the codec and the flip test, as every score must."""
+        """States the codec, the flip test and the multi-scale test, as every score must."""
         flip = "average of the crop and its mirror image" if self.flip_test else "off"
-        return {"codec": repr(self.head.codec), "flip": flip}
+        scales = ", ".join(f"{scale:g}" for scale in self.test_scales)
+        scales = "off" if self.test_scales == (1.0,) else f"average of the crop's size times {scales}"
+        return {"codec": repr(self.head.codec), "flip": flip, "scales": scales}
+
+
+def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> Tensor:
+    """Turns a uint8 RGB batch (B, 3, H, W) into float, channel by channel in the order given."""
+    if channel_order == "bgr":
+        image = image.flip(1)
+    return (image.float() - mean) / std
 
 
 def input_size_hw(image: Tensor) -> tuple[int, int]:

@@ -140,6 +140,7 @@ class HRNet(nn.Module):
     """
 
     emits_heatmaps = False
+    input_divisor = 32
 
     def __init__(self, variant: str = "w32", pretrained: str | Path | None = None) -> None:
         super().__init__()

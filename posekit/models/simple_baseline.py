@@ -45,6 +45,7 @@ class SimpleBaseline(nn.Module):
     """
 
     emits_heatmaps = False
+    input_divisor = 32
 
     def __init__(
         self, depth: int = 50, width: int = 64, deconv_width: int = 256, pretrained: str | Path | None = None

@@ -76,6 +76,7 @@ class TimmBackbone(nn.Module):
         _check_names(name, decoder, width)
         import timm
 
+        self.name = name
         self.plain = timm.model_entrypoint(name).__module__.rsplit(".", 1)[-1] in _PLAIN_TRANSFORMERS
         options = dict(options or {})
         create = _create_transformer if self.plain else _create_features
@@ -85,6 +86,7 @@ class TimmBackbone(nn.Module):
         self._first = 0 if self.plain else _first_at_stride(strides)
         self.channels, self.strides = channels[self._first :], strides[self._first :]
         sizes = {} if width is None else {"width": width}
+        self.input_divisor = self.strides[-1]
         self.decoder = DECODERS[decoder](self.channels, self.strides, **sizes)
         self.out_channels: int = self.decoder.out_channels  # type: ignore[assignment]
         self._freeze_unused(options)
@@ -99,10 +101,17 @@ class TimmBackbone(nn.Module):
             A list of one map, (B, out_channels, H/4, W/4).
 
         Raises:
-            ConfigError: If the coarsest stride does not divide H or W.
+            ConfigError: If the coarsest stride does not divide H or W, or the network takes one size only.
         """
         self._check_size(image)
-        return [self.decoder(self.features(image))]
+        try:
+            maps = self.features(image)
+        except AssertionError as error:  # how timm says that an input has not the network's one size
+            size = f"{image.shape[-2]} x {image.shape[-1]} (height x width)"
+            raise ConfigError(
+                f"TimmBackbone: {self.name} does not take an input of {size}: {error}"
+            ) from error
+        return [self.decoder(maps)]
 
     def features(self, image: Tensor) -> list[Tensor]:
         """The network's own maps from stride 4 on, finest first, each (B, C, h, w)."""
@@ -117,9 +126,9 @@ class TimmBackbone(nn.Module):
 
     def _check_size(self, image: Tensor) -> None:
         height, width = image.shape[-2:]
-        if height % self.strides[-1] or width % self.strides[-1]:
+        if height % self.input_divisor or width % self.input_divisor:
             raise ConfigError(
-                f"TimmBackbone: expected an input whose sides are multiples of {self.strides[-1]}, "
+                f"TimmBackbone: expected an input whose sides are multiples of {self.input_divisor}, "
                 f"found {height} x {width} (height x width)"
             )
 

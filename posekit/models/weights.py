@@ -1,8 +1,7 @@
 """Starting a backbone from a weight file, with every key of the file and of the network accounted for.
 
-Files are read without running code in them (``torch.load(weights_only=True)`` or safetensors). A key is
-loaded, or is named by the caller as having no use here, or is an error: a backbone that silently kept its
-random start is a mistake that costs days.
+A key is loaded, or is named by the caller as having no use here, or is an error: a backbone that silently
+kept its random start is a mistake that costs days. Whole pose networks: :mod:`posekit.models.released`.
 """
 
 from __future__ import annotations
@@ -31,27 +30,7 @@ def read_state_dict(path: str | Path) -> Weights:
     Raises:
         CheckpointError: If the file is missing, damaged, holds no weights, or loading it would run code.
     """
-    path = Path(path)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    checkpoint = read_checkpoint(path)
-    nested = checkpoint.get("model")
-    if "state_dict" not in checkpoint and isinstance(nested, Mapping):
-        checkpoint = dict(nested)
-    return weights_of(checkpoint, path)
-
-
-def _read_safetensors(path: Path) -> Weights:
-    # timm brings it, but only those who have such a file need it.
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint {path}: no such file")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"checkpoint {path}: damaged or not a safetensors file ({error})") from error
+    return weights_of(read_checkpoint(path), path)
 
 
 def load_backbone_weights(
@@ -65,7 +44,7 @@ def load_backbone_weights(
 
     Args:
         module: The backbone.
-        path: See :func:`read_state_dict`.
+        path: See :func:`read_state_dict`. Of a posekit or MMPose checkpoint the trunk is taken.
         leftover: Beginnings of names that the file may have and the backbone has no use for, such as
             ``"classifier."``.
         optional: Beginnings of names of the backbone that the file may lack, all or none of each, such as
@@ -79,8 +58,22 @@ def load_backbone_weights(
         CheckpointError: If the file cannot be read, or with a table of missing, unexpected and mismatched
             keys.
     """
-    found = read_state_dict(path)
-    return _load(module, rename(found) if rename else found, path, tuple(leftover), tuple(optional))
+    found, unused = _without_estimator(read_state_dict(path), path)
+    left = _load(module, rename(found) if rename else found, path, tuple(leftover), tuple(optional))
+    return tuple(sorted((*left, *unused)))
+
+
+def _without_estimator(weights: Weights, source: str | Path) -> tuple[Weights, tuple[str, ...]]:
+    """A whole estimator's weights under the names that the releases give to a network, and what is unused."""
+    if not any(key.startswith("backbone.") for key in weights):
+        return weights, ()
+    from posekit.models.released import forms  # its package imports the networks, which import this file
+
+    form = forms.recognise(weights)
+    assert form is not None  # any with "backbone." is
+    released = forms.rename(weights, form, source)
+    bare = {forms.posekit_to_bare(key): tensor for key, tensor in released.weights.items()}
+    return bare, released.left_over
 
 
 def _load(
@@ -115,7 +108,7 @@ def check_weights(
         raise CheckpointError(f"checkpoint {source} does not fit {purpose}:\n{table}")
 
 
-# --- names -------------------------------------------------------------------------------------------------
+# --- names -----------------------------------------------------------------------------------------------
 
 # Blocks of equal channels, MobileNetV2 paper (Sandler et al., CVPR 2018), Table 2, column n.
 _MOBILENET_V2_REPEATS = (1, 2, 3, 4, 3, 3, 1)

@@ -265,3 +265,12 @@ def test_lsp_extended_and_crowdpose():
         "test_crowdpose.json", "", "crowdpose14", data_root=str(reference.path("data/crowdpose"))
     )
     assert (len(crowd), crowd.counts["no_labelled_keypoint"]) == (4, 1)
+
+
+@pytest.mark.parametrize("crowd", ["0", 2, [0]])
+def test_iscrowd_is_0_or_1(tmp_path, crowd):
+    content = toy_people.coco()
+    content["annotations"][0]["iscrowd"] = crowd
+    path = toy_people.write_coco(tmp_path, content)
+    with pytest.raises(DataError, match=r"annotation id 101, field 'iscrowd': expected 0 or 1, found"):
+        load_coco(str(path), "images", toy_people.SKELETON)

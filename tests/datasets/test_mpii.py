@@ -346,6 +346,19 @@ def test_ids_of_the_official_form_count_skipped_people(tmp_path):
     assert dict(table.counts) == {"bad_record": 1, "no_position": 1}  # no scale, no box: as without position
 
 
+def test_rows_of_the_official_form_count_a_last_person_that_is_skipped(tmp_path):
+    """The head boxes are of three people, one of whom the annotation states wrongly."""
+    people = [official_person(0), official_person(1), official_person(2, scale="big")]
+    path = write_official(tmp_path / "a.mat", [("1.jpg", people)], [1])
+    heads = write_heads(tmp_path / "heads.mat", [0, 1, 2])
+    table = load_mpii(path, "images", "trainval", heads, on_bad_record="skip")
+    assert (len(table), table.file_people) == (2, 3)
+    assert_allclose(table.head_sizes, [30, 30])
+    short = write_heads(tmp_path / "short.mat", [0, 1])
+    with pytest.raises(DataError, match=r"numbers of shape \(2, 2, 3\)"):
+        load_mpii(path, "images", "trainval", short, on_bad_record="skip")
+
+
 def test_ids_of_the_divided_official_form_are_the_split_files(tmp_path):
     people = [official_person(0), official_person(1, scale="big"), official_person(2), official_person(3)]
     path = write_official(tmp_path / "a.mat", [("1.jpg", people)], [1])

@@ -56,6 +56,29 @@ def _good(path):
     return path.read_bytes()
 
 
+def test_a_truncated_file_is_told_in_a_whole_sentence(tmp_path):
+    data = _good(tmp_path / "good.pth")
+    for length in (4, 100, len(data) // 2, len(data) - 1):
+        (tmp_path / "cut.pth").write_bytes(data[:length])
+        with pytest.raises(CheckpointError) as caught:
+            ck.read_checkpoint(tmp_path / "cut.pth")
+        reason = f"the end of the archive is missing after {length} bytes"
+        assert str(caught.value).endswith(f"cut.pth: damaged or truncated (BadZipFile: {reason})")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("failed reading. This is an internal error"), "RuntimeError: failed reading"),
+        (RuntimeError("one " * 100 + "end.\nmore"), "RuntimeError: " + "one " * 100 + "end"),
+        (OSError("no a.b.pth here"), "OSError: no a.b.pth here"),
+        (EOFError(), "EOFError"),
+    ],
+)
+def test_an_error_in_brief_is_its_first_sentence(error, expected):
+    assert ck._brief(error) == expected
+
+
 def test_damaged_files_are_named(tmp_path):
     data = _good(tmp_path / "good.pth")
     middle = len(data) // 2
@@ -173,6 +196,11 @@ def test_candidates_begin_with_the_marked_one(tmp_path):
     assert [p.name for p in ck.resume_candidates(tmp_path)] == ["epoch_10.pth", "epoch_2.pth", "epoch_1.pth"]
     write_text(tmp_path / ck.MARKER, "/elsewhere/epoch_1.pth")  # as mmengine writes it, folder since moved
     assert next(iter(ck.resume_candidates(tmp_path))).name == "epoch_1.pth"
+    for content in (b"", b"\xff\xfe\x00/\x00", b"..", b"x" * 5000):  # what a broken disk may leave
+        (tmp_path / ck.MARKER).write_bytes(content)
+        assert {"epoch_1.pth", "epoch_2.pth", "epoch_10.pth"} <= {
+            p.name for p in ck.resume_candidates(tmp_path)
+        }
 
 
 def test_best_name_is_a_file_name():

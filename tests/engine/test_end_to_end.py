@@ -20,6 +20,9 @@ from posekit.engine.config import load_config
 from posekit.engine.progress_hooks import training_records
 from posekit.engine.runner import PoseRunner
 from posekit.errors import DataError
+from posekit.metrics.evaluators import OKSMetric, PCKMetric, PredictionWriter
+from posekit.registry import DATASETS
+from posekit.structures import Pose
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ((255, 60, 60), (60, 255, 60), (60, 60, 255))
@@ -204,6 +207,45 @@ def test_a_truncated_image_is_skipped_and_reported_where_set(dots, tmp_path):
     PoseRunner.from_cfg(cfg).train()
     assert "7.jpg" in (tmp_path / "w" / "faulty_images.txt").read_text()
     assert (tmp_path / "w" / "epoch_1.pth").is_file()
+
+
+def test_missing_images_that_may_be_skipped_are_told_in_the_log(dots, tmp_path, capsys):
+    config = spoilt(dots, tmp_path, lambda folder: (folder / "images" / "7.jpg").unlink())
+    skip = [f"{stage}_dataloader.dataset.on_bad_image=skip" for stage in ("train", "val")]
+    words = [config, "--work-dir", tmp_path / "w", "--cfg-options", "train_cfg.max_epochs=1", *skip]
+    assert run_tool("train.py", *words) == 0
+    log = next((tmp_path / "w").glob("*/*.log")).read_text()
+    told = [line for line in log.splitlines() if "1 of 24 images not found" in line]
+    assert len(told) == 1  # both data sets are of the same file, and mmengine's log drops a repeated warning
+    assert " - WARNING - " in told[0]
+    assert told[0].endswith("7.jpg; other people take their place")
+    assert log.count("1 image(s) could not be read and were skipped: 7.jpg") == 2
+    assert "UserWarning" not in capsys.readouterr().err
+
+
+def test_a_score_of_another_name_stops_before_training(dots, tmp_path, capsys):
+    words = [dots / "config.py", "--work-dir", tmp_path / "w", "--cfg-options"]
+    assert run_tool("train.py", *words, "default_hooks.checkpoint.save_best=PCK@0.5/mean") == 2
+    assert "no score 'PCK@0.5/mean'; did you mean 'PCK@0.2/mean'" in capsys.readouterr().err
+    assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize("kind", [PCKMetric, OKSMetric, PredictionWriter])
+def test_the_scores_that_evaluators_announce_are_those_they_give(dots, tmp_path, kind):
+    cfg = load_config(dots / "config.py", {"skeleton.sigmas": [0.1, 0.1, 0.1]})
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    options = {PCKMetric: {"norm": "bbox", "threshold": 0.3}, PredictionWriter: {"out_dir": tmp_path / "out"}}
+    metric = kind(**options.get(kind, {}))
+    metric.dataset_meta = dataset.metainfo
+    announced = metric.score_names()
+    assert list(tmp_path.iterdir()) == []
+    people = [dataset.table[row] for row in range(len(dataset))]
+    poses = [
+        Pose(p.keypoints, np.ones(3, np.float32), p.box_xyxy, 1.0, int(p.image_id), int(p.person_id))
+        for p in people
+    ]
+    assert list(metric.compute_metrics(poses)) == announced
+    assert bool(announced) is (kind is not PredictionWriter)
 
 
 def test_a_broken_annotation_stops_before_training(dots, tmp_path):

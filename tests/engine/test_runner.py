@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import toy_training
+from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from toy_training import ToyDataset, build, weights, write_config
 
@@ -198,6 +200,95 @@ def test_resume_without_a_checkpoint_starts_anew(trained, tmp_path):
     assert torch.equal(weights(runner), weights(trained[1]))
 
 
+def test_a_resumed_run_keeps_the_seed_it_began_with(tmp_path):
+    whole = build(tmp_path, {"randomness.seed": 11})
+    whole.train()
+    build(tmp_path, {"randomness.seed": 11, "train_cfg.max_epochs": 2}, work_dir="half").train()
+    rest = build(tmp_path, work_dir="half", resume=True)  # the config says 0
+    rest.train()
+    assert rest.seed == rest.cfg.randomness.seed == 11
+    assert torch.equal(weights(rest), weights(whole))
+    record = json.loads((tmp_path / "half" / "run.json").read_text())
+    assert record["seed"] == 11
+    assert "resuming with seed 11" in next(runner_log(rest).glob("*.log")).read_text()
+
+
+def test_a_stated_seed_wins_over_the_checkpoints(trained, tmp_path):
+    interrupted(trained, tmp_path, ["epoch_2.pth"])
+    cfg = load_config(write_config(tmp_path))
+    cfg.work_dir, cfg.resume = str(tmp_path / "work"), True
+    runner = PoseRunner.from_cfg(cfg, seed=5)
+    runner.train()
+    assert runner.seed == 5
+    assert "trained with seed 0, this run has 5" in next(runner_log(runner).glob("*.log")).read_text()
+
+
+def test_a_resume_that_fails_leaves_the_record_of_the_run(trained, tmp_path):
+    interrupted(trained, tmp_path, ["epoch_2.pth"])
+    before = {path: path.read_bytes() for path in (tmp_path / "work").rglob("*") if path.is_file()}
+    with pytest.raises(CheckpointError, match="another architecture"):
+        build(tmp_path, {"model.width": 9}, resume=True).train()
+    after = {path: path.read_bytes() for path in (tmp_path / "work").rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_the_state_of_another_optimiser_is_refused(trained, tmp_path):
+    interrupted(trained, tmp_path, ["epoch_2.pth"])
+    with pytest.raises(CheckpointError, match="holds the state of Adam, this config has SGD"):
+        build(tmp_path, {"optim_wrapper.optimizer.type": "SGD"}, resume=True).train()
+
+
+@pytest.mark.parametrize("field", ["optimizer", "message_hub", "rng", "param_schedulers"])
+def test_a_state_that_does_not_fit_is_named(trained, tmp_path, field):
+    interrupted(trained, tmp_path, ["epoch_2.pth"])
+    path = tmp_path / "work" / "epoch_2.pth"
+    torch.save({**read_checkpoint(path), field: {"scalars": 3}}, path)
+    with pytest.raises(CheckpointError, match=r"epoch_2\.pth"):
+        build(tmp_path, resume=True).train()
+
+
+def test_another_number_of_iterations_is_spoken_of(trained, tmp_path):
+    interrupted(trained, tmp_path, ["epoch_2.pth"])
+    runner = build(tmp_path, {"train_dataloader.batch_size": 12}, resume=True)
+    runner.train()
+    log = next(runner_log(runner).glob("*.log")).read_text()
+    assert "has 6 iterations in 2 epochs, this run 2 in each" in log
+
+
+def test_a_finished_run_says_so_and_is_left_alone(trained, tmp_path):
+    interrupted(trained, tmp_path, ["epoch_3.pth"])
+    before = {path: path.read_bytes() for path in (tmp_path / "work").iterdir() if path.is_file()}
+    runner = build(tmp_path, {"model.dropout": 0.5}, resume=True)
+    runner.train()
+    assert {path: path.read_bytes() for path in (tmp_path / "work").iterdir() if path.is_file()} == before
+    last = next(runner_log(runner).glob("*.log")).read_text().strip().splitlines()[-1]
+    assert "nothing to train: 3 of 3 epochs are done" in last
+    assert "--resume --cfg-options train_cfg.max_epochs=13" in last
+
+
+def test_an_interrupted_validation_is_made_up_for(trained, tmp_path):
+    """The last epoch was saved, and the process killed before its scores were there."""
+    interrupted(trained, tmp_path, ["epoch_3.pth"])
+    work = tmp_path / "work"
+    best = read_checkpoint(work / "best_toy_accuracy.pth")["meta"]["best"]
+    assert best["epoch"] == 3  # so that it is the one to come back
+    (work / "best_toy_accuracy.pth").unlink()
+    file = next(work.glob("*/vis_data/scalars.json"))
+    lines = file.read_text().splitlines()
+    assert "toy/accuracy" in lines[-1]
+    file.write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:20])  # cut off within its line
+    runner = build(tmp_path, resume=True)
+    runner.train()
+    again = read_checkpoint(work / "best_toy_accuracy.pth")["meta"]["best"]
+    assert again == best
+    records = training_records(runner_log(runner), 3, 9)
+    assert [r["step"] for r in records if "toy/accuracy" in r] == [1, 2, 3]
+    # Once made up for, it is not done again.
+    third = build(tmp_path, resume=True)
+    third.train()
+    assert "doing that first" not in next(runner_log(third).glob("*.log")).read_text()
+
+
 def test_weights_alone_cannot_be_resumed(trained, tmp_path):
     best = trained[0] / "work" / "best_toy_accuracy.pth"
     with pytest.raises(CheckpointError, match="weights but not the state of a training"):
@@ -247,11 +338,37 @@ def test_the_best_by_other_scores(tmp_path, score, expected):
     assert best["score"] == (history.min() if score == "toy/error" else history.max())
 
 
-def test_an_unknown_score_is_named(tmp_path):
+def test_an_unknown_score_is_named_before_training(tmp_path):
+    with pytest.raises(ConfigError, match="'toy/acuracy'; did you mean 'toy/accuracy'"):
+        build(tmp_path, {"default_hooks.checkpoint.save_best": "toy/acuracy"}).train()
+    assert not (tmp_path / "work").exists()
+    # The loss is a score only where it is taken.
+    with pytest.raises(ConfigError, match="'loss'; expected one of: toy/accuracy, toy/error, toy/people"):
+        build(tmp_path, {"default_hooks.checkpoint.save_best": "loss"}).train()
+
+
+def test_an_evaluator_that_does_not_say_its_scores_is_believed_until_it_scores(tmp_path, monkeypatch):
+    monkeypatch.delattr(toy_training.ToyMetric, "score_names")
     with pytest.raises(ConfigError, match="'toy/acuracy'; did you mean 'toy/accuracy'"):
         build(tmp_path, {"default_hooks.checkpoint.save_best": "toy/acuracy"}).train()
     # ... and the epoch is not lost.
     assert (tmp_path / "work" / "epoch_1.pth").is_file()
+
+
+def test_an_evaluator_that_cannot_score_nobody_does_not_stop_a_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(toy_training.ToyMetric, "score_names", lambda self: [][0])
+    runner = build(tmp_path, {"train_cfg.max_epochs": 1})
+    runner.train()
+    log = next(runner_log(runner).glob("*.log")).read_text()
+    assert "ToyMetric.score_names(): IndexError: list index out of range; 'save_best' is not checked" in log
+    assert (tmp_path / "work" / "best_toy_accuracy.pth").is_file()
+
+
+def test_a_best_without_a_validation_is_spoken_of(tmp_path):
+    nothing = {"val_dataloader": None, "val_evaluator": None, "val_cfg": None}
+    runner = build(tmp_path, {**nothing, "train_cfg.max_epochs": 1})
+    runner.train()
+    assert "nothing is validated" in next(runner_log(runner).glob("*.log")).read_text()
 
 
 def test_impossible_hook_values():
@@ -271,6 +388,26 @@ def test_a_loss_that_is_not_a_number_stops_with_the_batch(tmp_path):
     assert "loss is nan at iteration" in message
     assert "1005" in message
     assert "there is no checkpoint yet" in message
+
+
+def test_weights_ruined_by_the_last_step_are_not_saved(tmp_path):
+    """The loss of an epoch's last iteration is finite, what its step does to the weights is not."""
+    runner = build(tmp_path, {"default_hooks.checkpoint.interval": 1})
+    spoilt = []
+
+    class Spoil(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter == 5:  # the last of the second epoch
+                spoilt.append(outputs["loss"].item())
+                with torch.no_grad():
+                    runner.model.layers[1].weight[0, 0] = float("nan")
+
+    runner.register_hook(Spoil())
+    with pytest.raises(DivergenceError, match=r"after epoch 2 1 of 4 weights .*layers\.1\.weight") as caught:
+        runner.train()
+    assert math.isfinite(spoilt[0])
+    assert "epoch_1.pth, --resume goes on from there" in str(caught.value)
+    assert [path.name for path in (tmp_path / "work").glob("epoch_*.pth")] == ["epoch_1.pth"]
 
 
 def test_losses_waiting_on_a_device_are_found_late_but_named_right():

@@ -13,7 +13,8 @@ from mmengine.evaluator import Evaluator
 from posekit.datasets.skeletons import LSP14, MPII16
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
-from posekit.metrics.evaluators import OKSMetric, PCKhMetric, PCKMetric, PredictionWriter
+from posekit.metrics.crowdpose import evaluate_crowdpose, read_crowd_index, read_crowdpose
+from posekit.metrics.evaluators import CrowdPoseMetric, OKSMetric, PCKhMetric, PCKMetric, PredictionWriter
 from posekit.metrics.ground_truth import read_coco
 from posekit.metrics.oks import evaluate_oks
 from posekit.metrics.results import assign_results, read_mpii_predictions, read_results
@@ -78,6 +79,17 @@ def test_pckh_through_mmengine() -> None:
     assert scores["PCKh@0.5/mean_weighted"] == 100.0
     half = poses_of(table)[:3] + poses_of(table, 10.5)[3:]  # head size 20: 10.5 is beyond 0.5 of it
     assert run(PCKhMetric(), meta(table), half)["PCKh@0.5/mean_plain"] == pytest.approx(50.0)
+
+
+def test_pckh_curve_is_an_option() -> None:
+    """10.5 px are 0.525 of the head: with half the people there the curve is 50 from 0 on."""
+    table = make_table(MPII16)
+    poses = poses_of(table)[:3] + poses_of(table, 10.5)[3:]
+    scores = run(PCKhMetric(curve=True), meta(table), poses)
+    assert scores["PCKh_AUC"] == pytest.approx(0.5)
+    curve = [scores[f"PCKh_curve/{level / 100:.2f}"] for level in range(51)]
+    assert curve == pytest.approx([50.0] * 51)
+    assert run(PCKhMetric(), meta(table), poses).keys().isdisjoint({"PCKh_AUC", "PCKh_curve/0.00"})
 
 
 def test_pckh_counts_a_person_without_prediction_as_wrong_and_a_repeated_one_once() -> None:
@@ -188,6 +200,84 @@ def test_written_results_score_as_the_metric_does(tmp_path: Path, truth_boxes: b
     assert not (tmp_path / "pred.mat").exists()
 
 
+def crowd_of(count: int, image_id: int = 0) -> list[Pose]:
+    """``count`` poses of one image at the same place, half a pixel apart, the best first."""
+    rng = np.random.default_rng(0)
+    base = rng.uniform(20, 80, (5, 2))
+    return [
+        Pose(
+            (base + rng.normal(size=(5, 2)) / 2).astype(np.float32),
+            np.ones(5, np.float32),
+            np.array([0, 0, 100, 100], np.float32),
+            1 - n / 100,
+            image_id,
+            n,
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("nms", "written"), [("oks_nms", 1), ("soft_oks_nms", 20)])
+def test_suppression_by_name(tmp_path: Path, nms: str, written: int) -> None:
+    """25 near copies of one pose: one stays, or, softly, the release's 20, with the scores they had."""
+    ground_truth, path = coco_files(tmp_path)
+    dataset_meta = detection_meta(ground_truth, path)
+    run(PredictionWriter(str(tmp_path), nms=nms), dataset_meta, crowd_of(25))
+    records = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert len(records) == written
+    assert {round(record["score"], 9) for record in records} <= {round(1 - n / 100, 9) for n in range(25)}
+    metric = OKSMetric(nms=nms)
+    scores = run(metric, dataset_meta, detected(ground_truth))
+    assert f"{'soft ' if written > 1 else ''}OKS-NMS 0.9" in metric.describe()
+    run(PredictionWriter(str(tmp_path), nms=nms), dataset_meta, detected(ground_truth))
+    people = read_coco(path)
+    results = read_results(tmp_path / "results.json", people)
+    assert evaluate_oks(people.truth, results.detections, FIVE.sigmas).stats() == pytest.approx(scores)
+
+
+def test_unknown_suppression_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"expected 'nms' to be one of \['oks_nms', 'soft_oks_nms'\]"):
+        OKSMetric(nms="softer")
+
+
+def test_the_20_best_of_an_image_count_and_are_written(tmp_path: Path) -> None:
+    ground_truth, path = coco_files(tmp_path)
+    dataset_meta = detection_meta(ground_truth, path)
+    poses = crowd_of(30, 0) + [replace(p, person_id=100 + p.person_id) for p in crowd_of(3, 3)]
+    poses = poses[::-1]  # their order is not their rank
+    run(PredictionWriter(str(tmp_path), nms_threshold=None), dataset_meta, poses)
+    records = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert sorted(r["score"] for r in records if r["image_id"] == 0) == pytest.approx(
+        [1 - n / 100 for n in range(19, -1, -1)]
+    )
+    assert sum(r["image_id"] == 3 for r in records) == 3
+
+
+def crowdpose_files(tmp_path: Path) -> tuple[dict, Path]:
+    ground_truth, path = coco_files(tmp_path)
+    for number, image in enumerate(ground_truth["images"]):
+        image["crowdIndex"] = number / 11
+    for annotation in ground_truth["annotations"]:
+        del annotation["area"]
+    path.write_text(json.dumps(ground_truth))
+    return ground_truth, path
+
+
+def test_crowdpose_metric_scores_as_its_written_results_do(tmp_path: Path) -> None:
+    ground_truth, path = crowdpose_files(tmp_path)
+    dataset_meta, poses = detection_meta(ground_truth, path), detected(ground_truth)
+    metric = CrowdPoseMetric()
+    scores = run(metric, dataset_meta, poses)
+    assert list(scores)[-3:] == ["AP_easy", "AP_medium", "AP_hard"]
+    assert "crowdposetools, area 0.53 x box; easy: crowd index below 0.2" in metric.describe()
+    run(PredictionWriter(str(tmp_path)), dataset_meta, poses)
+    people = read_crowdpose(path)
+    detections = read_results(tmp_path / "results.json", people).detections
+    index = read_crowd_index(path, people.truth.image_ids)
+    assert scores == pytest.approx(evaluate_crowdpose(people.truth, detections, index, FIVE.sigmas))
+    assert run(CrowdPoseMetric(crowd_bounds=(0.5, 0.6)), dataset_meta, poses)["AP_easy"] != scores["AP_easy"]
+
+
 def test_only_images_of_the_data_set_count(tmp_path: Path) -> None:
     ground_truth, path = coco_files(tmp_path)
     rows = [i for i, a in enumerate(ground_truth["annotations"]) if a["num_keypoints"] and not a["iscrowd"]]
@@ -222,6 +312,16 @@ def test_mpii_file_reads_back(tmp_path: Path) -> None:
     people = type("People", (), {"joints": np.zeros((6, 16, 2)), "file": "gt"})()
     back = read_mpii_predictions(tmp_path / "pred.mat", people)
     np.testing.assert_allclose(back - 1, table.keypoints, atol=1e-4)
+
+
+def test_mpii_file_keeps_the_rows_of_the_ground_truth_where_people_were_skipped(tmp_path: Path) -> None:
+    """Of seven people of the file, three were skipped as faulty: gt_valid.mat still has seven."""
+    table = replace(make_table(MPII16, count=4), person_ids=np.array([1, 2, 4, 6]), file_people=7)
+    run(PredictionWriter(str(tmp_path)), meta(table), poses_of(table)[::-1])
+    people = type("People", (), {"joints": np.zeros((7, 16, 2)), "file": "gt"})()
+    back = read_mpii_predictions(tmp_path / "pred.mat", people)
+    np.testing.assert_allclose(back[[1, 2, 4, 6]] - 1, table.keypoints, atol=1e-4)
+    assert np.isnan(back[[0, 3, 5]]).all()  # far outside in the file; nobody was predicted there
 
 
 def no_head_sizes() -> dict[str, Any]:
@@ -275,5 +375,5 @@ def test_unknown_norm_is_refused() -> None:
 
 
 def test_metrics_are_registered() -> None:
-    for metric in (PCKhMetric, PCKMetric, OKSMetric, PredictionWriter):
+    for metric in (PCKhMetric, PCKMetric, OKSMetric, CrowdPoseMetric, PredictionWriter):
         assert METRICS.get(metric.__name__) is metric

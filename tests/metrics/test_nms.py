@@ -66,6 +66,28 @@ def test_box_nms_by_hand() -> None:
     assert box_nms(boxes, np.array([0.9, 0.8, 0.7]), 0.34).tolist() == [0, 1]
 
 
+def plain_soft_oks_nms(
+    keypoints: np.ndarray,
+    areas: np.ndarray,
+    scores: np.ndarray,
+    sigmas: list,
+    threshold: float,
+    max_kept: int,
+) -> list[int]:
+    """One image, pose by pose: take the best, let the others' scores decay, sort again."""
+    order = np.argsort(scores, kind="stable")[::-1].tolist()
+    current, kept = {row: scores[row] for row in order}, []
+    while order and len(kept) < max_kept:
+        best, *order = order
+        kept.append(best)
+        for row in order:
+            oks = oks_iou(keypoints[best], keypoints[[row]], areas[best], areas[[row]], sigmas)[0]
+            current[row] *= np.exp(-(oks**2) / threshold)
+        ranked = np.argsort([current[row] for row in order], kind="stable")[::-1]
+        order = [order[place] for place in ranked]
+    return kept
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_groups_equal_one_call_each(seed: int) -> None:
@@ -75,11 +97,15 @@ def test_groups_equal_one_call_each(seed: int) -> None:
     areas, scores = rng.uniform(3e3, 3e4, count), rng.choice([0.2, 0.5, 0.7, 0.9], count)
     groups, sigmas = rng.integers(0, 6, count), [0.3, 0.3, 0.3]
     together = oks_nms(keypoints, areas, scores, sigmas, 0.6, groups)
-    one_by_one = []
+    soft_together = soft_oks_nms(keypoints, areas, scores, sigmas, 0.6, max_kept=4, groups=groups)
+    one_by_one, soft = [], []
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        one_by_one += rows[oks_nms(keypoints[rows], areas[rows], scores[rows], sigmas, 0.6)].tolist()
+        part = keypoints[rows], areas[rows], scores[rows], sigmas, 0.6
+        one_by_one += rows[oks_nms(*part)].tolist()
+        soft += rows[plain_soft_oks_nms(*part, max_kept=4)].tolist()
     assert together.tolist() == one_by_one
+    assert soft_together.tolist() == soft
     for a, b in pairwise(together):
         if groups[a] == groups[b]:
             assert scores[a] >= scores[b]

@@ -50,7 +50,7 @@ def check(name: str, network: nn.Module, forward: Callable[[Tensor], list[Tensor
     """
     row = facts(name)
     forward = forward or network
-    expected = {key: (tuple(shape), kind) for key, shape, kind in _keys(name)}
+    expected = {key: (tuple(shape), kind) for key, shape, kind in keys(name)}
     found = {
         k: (tuple(v.shape), str(v.dtype).removeprefix("torch.")) for k, v in network.state_dict().items()
     }
@@ -71,14 +71,15 @@ def check(name: str, network: nn.Module, forward: Callable[[Tensor], list[Tensor
         heatmaps = [output.numpy() for output in forward(image)]
     assert [list(output.shape) for output in heatmaps] == row["output_shapes"]
     # Ten times the rounding between float32 and float64, which networks.json measured.
-    _check_outputs(name, heatmaps, atol=10 * row["float32_vs_float64_max_abs_diff"])
+    check_outputs(name, heatmaps, atol=10 * row["float32_vs_float64_max_abs_diff"])
 
 
-def _keys(name: str) -> list:
+def keys(name: str) -> list:
+    """[key, shape, dtype] of the release's ``state_dict``, in its order."""
     return reference.load_json("networks_keys.json.gz")[name]
 
 
-def _check_outputs(name: str, heatmaps: list[np.ndarray], atol: float) -> None:
+def check_outputs(name: str, heatmaps: list[np.ndarray], atol: float) -> None:
     arrays = {
         key.removeprefix(f"{name}__output_"): value
         for key, value in reference.load("networks.npz").items()

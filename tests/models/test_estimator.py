@@ -50,3 +50,15 @@ def test_missing_parts_are_named(backbone, head, message):
 def test_mean_and_std_are_three_numbers(name, value):
     with pytest.raises(ConfigError, match=rf"model\.{name}: expected three numbers"):
         build(**{name: value})
+
+
+def test_channels_in_the_order_of_the_release():
+    """Of SimpleBaseline: blue first, and the first of the means taken from it."""
+    image = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    image[0] = torch.tensor([200, 100, 50], dtype=torch.uint8)[:, None, None]  # red, green, blue
+    settings = {"mean": [10, 20, 30], "std": [2, 4, 5]}
+    rgb, bgr = (build(channel_order=order, **settings).normalise(image) for order in ("rgb", "bgr"))
+    assert rgb[0, :, 0, 0].tolist() == [95, 20, 4]
+    assert bgr[0, :, 0, 0].tolist() == [20, 20, 34]
+    with pytest.raises(ConfigError, match=r"model\.channel_order: expected one of .* found 'gbr'"):
+        build(channel_order="gbr")

@@ -102,6 +102,50 @@ def test_coco_rescore_and_nms_are_off_unless_asked_for(tmp_path: Path, coco: tup
     assert plain != asked
 
 
+def test_coco_says_where_the_boxes_are_from_and_which_suppression_it_applied(
+    tmp_path: Path, coco: tuple, capsys: pytest.CaptureFixture
+) -> None:
+    ground_truth, results, gt, dt = coco
+    words = ["coco", "--gt", gt, "--results", dt, "--sigmas", *SIGMAS]
+    assert run(*words, "--oks-nms", "0.5", "--nms", "soft_oks_nms") == 0
+    shown = capsys.readouterr().out
+    assert "boxes: not stated by the results" in shown
+    assert "soft OKS-NMS 0.5" in shown
+    own = {a["id"]: a for a in ground_truth["annotations"]}
+    named = [
+        {**results[0], "image_id": a["image_id"], "category_id": 1, "annotation_id": i}
+        for i, a in own.items()
+    ]
+    write(dt, named)
+    assert run(*words) == 0
+    assert "boxes: ground truth" in capsys.readouterr().out
+
+
+def test_crowdpose(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    ground_truth, results = oks_cases.make_case(2, num_keypoints=14)
+    for number, image in enumerate(ground_truth["images"]):
+        image["crowdIndex"] = number / 11
+    gt, dt = write(tmp_path / "gt.json", ground_truth), write(tmp_path / "r.json", results)
+    scores = scores_of(tmp_path, "crowdpose", "--gt", gt, "--results", dt)
+    names = ["AP", "AP50", "AP75", "AR", "AR50", "AR75", "AP_easy", "AP_medium", "AP_hard"]
+    assert list(scores) == names
+    assert "crowd index below 0.2 easy, below 0.8 medium" in capsys.readouterr().out
+    # What easy images are is an option; with all of them easy, AP of the easy ones is AP.
+    easy = scores_of(tmp_path, "crowdpose", "--gt", gt, "--results", dt, "--crowd-bounds", "2", "2")
+    assert easy["AP_easy"] == easy["AP"] == scores["AP"] != scores["AP_easy"]
+    assert easy["AP_hard"] == -1
+    del ground_truth["images"][3]["crowdIndex"]
+    assert run("crowdpose", "--gt", write(gt, ground_truth), "--results", dt) == 2
+    assert f"{gt}: images: id 9: 'crowdIndex' is missing" in capsys.readouterr().err
+
+
+def test_crowdpose_golden(tmp_path: Path) -> None:
+    case = reference.load_json("oks.json.gz")["crowdpose14_cocoeval"]
+    gt, dt = write(tmp_path / "gt.json", case["gt"]), write(tmp_path / "dt.json", case["dt"])
+    scores = scores_of(tmp_path, "crowdpose", "--gt", gt, "--results", dt)
+    assert scores == pytest.approx(case["official_crowdposetools_stats"], abs=5e-5)
+
+
 def test_coco_without_sigmas_says_what_to_do(coco: tuple, capsys: pytest.CaptureFixture) -> None:
     assert run("coco", "--gt", coco[2], "--results", coco[3]) == 2
     assert "--sigmas" in capsys.readouterr().err
@@ -159,6 +203,20 @@ def test_mpii_forms_and_origins(tmp_path: Path) -> None:
     assert (scores["PCKh@0.1/head"], scores["PCKh@0.11/head"]) == (0.0, 100.0)
     parts = ["head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle", "mean_weighted", "mean_plain"]
     assert list(scores) == [f"PCKh@{t}/{part}" for t in ("0.5", "0.1", "0.11") for part in parts]
+
+
+def test_mpii_curve(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """All joints 6 px off at head size 30: nothing below 0.2, everything from there on."""
+    gt, joints = mpii_files(tmp_path)
+    savemat(tmp_path / "p.mat", {"preds": joints + np.array([5.999, 0])})
+    words = ("mpii", "--gt", gt, "--pred", tmp_path / "p.mat")
+    scores = scores_of(tmp_path, *words, "--curve")
+    assert [scores[f"PCKh_curve/{i / 100:.2f}"] for i in range(51)] == [0.0] * 20 + [100.0] * 31
+    assert scores["PCKh_AUC"] == pytest.approx((0.5 + 30) / 50)  # the step is one trapezoid
+    shown = capsys.readouterr().out
+    assert "PCKh_AUC" in shown
+    assert "PCKh_curve" not in shown
+    assert not any("curve" in name or "AUC" in name for name in scores_of(tmp_path, *words))
 
 
 @pytest.mark.parametrize("form", ["hrnet", "pytorch-pose"])
@@ -339,6 +397,19 @@ BAD_GT = [
     (("annotations", 0, "keypoints", 0), NAN, "finite"),
     (("annotations", 0, "keypoints", 0), "3", "finite"),
     (("annotations", 0, "area"), -5, "'area' is negative"),
+    (("annotations", 0, "keypoints", 5), 3, "annotations: id 1: expected 'keypoints' to hold v = 0, 1 or 2"),
+    (("annotations", 0, "keypoints", 2), -1, "found -1 for keypoint 0"),
+    (("annotations", 0, "keypoints", 2), 0.5, "found 0.5 for keypoint 0"),
+    (
+        ("annotations", 0, "iscrowd"),
+        "0",
+        "id 1: expected 'iscrowd' to be an integer from 0 to 1, found str '0'",
+    ),
+    (("annotations", 0, "iscrowd"), 2, "'iscrowd' to be an integer from 0 to 1, found 2"),
+    (("annotations", 0, "num_keypoints"), "4", "'num_keypoints' to be an integer from 0 to 5, found str '4'"),
+    (("annotations", 0, "num_keypoints"), 1.5, "'num_keypoints' to be an integer from 0 to 5, found 1.5"),
+    (("annotations", 0, "num_keypoints"), True, "'num_keypoints' to be an integer from 0 to 5, found True"),
+    (("annotations", 0, "num_keypoints"), -1, "'num_keypoints' to be an integer from 0 to 5, found -1"),
     (("annotations", 0, "bbox"), [0, 0, 1], "a list of 4 finite numbers"),
     (("annotations", 0, "bbox"), None, "found None"),
     (("annotations", 0, "image_id"), 999, "'image_id' is 999, which is not among the 12 images"),
@@ -439,6 +510,22 @@ def test_unreadable_files(tmp_path: Path, coco: tuple, capsys: pytest.CaptureFix
         error = capsys.readouterr().err
         assert message in error
         assert str(path) in error
+
+
+def test_a_mat_that_is_cut_off_is_called_that(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """At 128 bytes, its header, it still reads; nothing is in it then."""
+    gt, joints = mpii_files(tmp_path)
+    np.save(tmp_path / "p.npy", joints)
+    whole = gt.read_bytes()
+    for length, message in (
+        (128, "without variables; is it truncated?"),
+        (700, "not a readable MATLAB file"),
+    ):
+        gt.write_bytes(whole[:length])
+        assert run("mpii", "--gt", gt, "--pred", tmp_path / "p.npy") == 2
+        error = capsys.readouterr().err
+        assert f"{gt}: " in error
+        assert message in error
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,27 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 import toy_training
-from toy_training import CONFIG, write_config
+from toy_training import CONFIG, ROOT, run, write_config
 
 from posekit.engine.checkpoint import read_checkpoint
 from posekit.files import sha256
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def run(tool, *words, cwd=None):
-    """Runs a tool in this process; returns its exit status."""
-    argv, folder = sys.argv, Path.cwd()
-    sys.argv = [f"{tool}.py", *map(str, words)]
-    os.chdir(cwd or folder)
-    try:
-        runpy.run_path(str(ROOT / "tools" / f"{tool}.py"), run_name="__main__")
-    except SystemExit as exit_:
-        return exit_.code
-    finally:
-        sys.argv = argv
-        os.chdir(folder)
-    return 0
 
 
 @pytest.fixture(scope="module")

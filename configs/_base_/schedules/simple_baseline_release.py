@@ -1,0 +1,8 @@
+"""The SimpleBaseline release: Adam 1e-3, divided by 10 at epochs 90 and 120 of 140."""
+
+from mmengine.optim import MultiStepLR, OptimWrapper
+from torch.optim import Adam
+
+train_cfg = dict(max_epochs=140, val_interval=1)
+optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=Adam, lr=1e-3))
+param_scheduler = [dict(type=MultiStepLR, milestones=[90, 120], gamma=0.1, by_epoch=True)]

@@ -1,0 +1,17 @@
+"""LSP-extended on a CPU: MobileNetV2 with a light pyramid, 128x128, 8 epochs, MSE, from ImageNet.
+
+Seed and budget are those of mobilenetv2_lsp_128x128_scratch.py; only the backbone's start differs.
+torchvision's mobilenet_v2-b0353104.pth has to lie in data/weights/; elsewhere, or for timm's own file of
+mobilenetv2_100, ``--cfg-options model.backbone.pretrained=/your/file.pth``.
+Expected: not measured yet.
+Cost: as from scratch.
+
+    python tools/train.py configs/lsp/mobilenetv2_lsp_128x128_pretrained.py
+"""
+
+from mmengine.config import read_base
+
+with read_base():
+    from .mobilenetv2_lsp_128x128_scratch import *
+
+model["backbone"].update(pretrained="data/weights/mobilenet_v2-b0353104.pth")

@@ -1,0 +1,215 @@
+"""Reading files of weights without running anything that is in them.
+
+``torch.load(weights_only=True)`` takes tensors and plain values. Public checkpoints hold a little more:
+scores as numpy numbers, logs as objects of mmengine. Those names are met by stand-ins of our own: a number
+becomes a Python number, everything else a :class:`NotRead`. No other name is allowed, and none is looked up
+in the library that it names.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+import threading
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from posekit.errors import CheckpointError
+
+EXPECTED = "expected weights written by torch.save (.pth, .pt, .pth.tar) or .safetensors"
+
+
+def load_file(path: str | Path) -> Any:
+    """Loads a file of weights onto the CPU; nothing in the file is executed.
+
+    Args:
+        path: Written by ``torch.save``, in its zip form or the one before torch 1.6, or .safetensors.
+
+    Returns:
+        What it holds: tensors and plain values, with :class:`NotRead` in the place of other objects.
+
+    Raises:
+        CheckpointError: If it is missing or is another kind of file, which the message names.
+        Exception: Of any kind from torch, if it is damaged or holds a name that is not allowed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"checkpoint {path}: no such file")
+    if path.suffix == ".safetensors":
+        return _load_safetensors(path)
+    _refuse_other_kinds(path)
+    with _stand_ins_alone(), warnings.catch_warnings():
+        # torch says that ``encoding`` goes unused, but uses it: Python 2 wrote numbers as text of bytes.
+        warnings.filterwarnings("ignore", "pickle_load_args only works")
+        return torch.load(path, map_location="cpu", weights_only=True, encoding="latin1")
+
+
+def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    # timm brings it, but only those who have such a file need it.
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file as load_tensors
+
+    try:
+        return load_tensors(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"checkpoint {path}: damaged or not a safetensors file ({error})") from error
+
+
+# --- other kinds of files --------------------------------------------------------------------------------
+
+_BEGINNINGS = {
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself (run 'git lfs pull')",
+    b"<!doctype html": "a web page, as a download that failed leaves it",
+    b"<html": "a web page, as a download that failed leaves it",
+    b"\x89hdf\r\n": "an HDF5 file (Keras, Matlab or the Lua release of hourglass)",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"\x93numpy": "a numpy array",
+}
+_TAR = (
+    "a tar archive: either a packed folder, to be unpacked first, or a file of torch 0.1, which no torch can "
+    "read without running code from it. If you trust it, write it anew in an environment kept apart: "
+    "torch.save(torch.load(old, weights_only=False), new)"
+)
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Names files that are no checkpoints; a zip's records must match their CRC-32, which torch ignores."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    for beginning, kind in _BEGINNINGS.items():
+        if start.lstrip().lower().startswith(beginning) or start.lower().startswith(beginning):
+            raise _other_kind(path, kind)
+    if start.startswith(b"PK\x03\x04"):
+        _check_archive(path)
+    elif _is_tar(path):
+        # torch before 2.6 would hand it to the ordinary unpickler, whatever ``weights_only`` says.
+        raise _other_kind(path, _TAR)
+
+
+def _check_archive(path: Path) -> None:
+    if not zipfile.is_zipfile(path):  # the table of contents stands at the end
+        raise zipfile.BadZipFile(f"the end of the archive is missing after {path.stat().st_size} bytes")
+    with zipfile.ZipFile(path) as archive:
+        bad = archive.testzip()
+        records = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
+    if bad is not None:
+        raise zipfile.BadZipFile(f"record {bad} does not match its checksum")
+    if "constants.pkl" in records:
+        raise _other_kind(path, "a TorchScript program")
+    if "data.pkl" not in records:
+        raise _other_kind(path, f"a zip archive of {sorted(records)[:4]}")
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        with tarfile.open(path, "r:"):
+            return True
+    except (tarfile.TarError, OSError):
+        return False
+
+
+def _other_kind(path: Path, kind: str) -> CheckpointError:
+    return CheckpointError(f"checkpoint {path}: is {kind}; {EXPECTED}")
+
+
+# --- stand-ins -------------------------------------------------------------------------------------------
+
+
+class NotRead:
+    """Stands for an object that was not read, such as a log, a path or an array among the meta data."""
+
+    def __init__(self, *args: Any) -> None:
+        pass
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__}.{type(self).__qualname__}, not read>"
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _Dtype:
+    """``numpy.dtype`` of a number: its code, such as "f8", and byte order."""
+
+    def __init__(self, code: str = "", *args: Any) -> None:
+        self.code, self.order = str(code), "="
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = str(state[1])
+
+
+def _scalar(dtype: Any, data: str | bytes = b"") -> Any:
+    """A numpy number as a Python number; texts and records are not read."""
+    code = getattr(dtype, "code", "")
+    if not re.fullmatch(r"[biufc]\d{1,2}", code) or dtype.order not in ("<", ">", "=", "|"):
+        return NotRead()
+    content = data.encode("latin1") if isinstance(data, str) else data
+    return np.frombuffer(content, np.dtype(dtype.order + code))[0].item()
+
+
+class _Mapping:
+    """Reads subclasses of dict as what torch's unpickler can fill."""
+
+    def __new__(cls, *args: Any) -> OrderedDict:  # type: ignore[misc]
+        return OrderedDict(args[0] if args and isinstance(args[0], dict) else {})
+
+
+def _named(full_name: str, stand_in: type | Callable) -> type | Callable:
+    """A stand-in under another name: torch before 2.6 has no other way to say which one it stands for."""
+    module, name = full_name.rsplit(".", 1)
+    if isinstance(stand_in, type):
+        return type(name, (stand_in,), {"__module__": module, "__qualname__": name})
+
+    def call(*args: Any) -> Any:
+        return stand_in(*args)
+
+    call.__module__, call.__name__, call.__qualname__ = module, name, name
+    return call
+
+
+_ARRAYS = [f"numpy.{core}.multiarray" for core in ("core", "_core")]  # before and since numpy 2
+_MAPPINGS = ("mmengine.config.config.ConfigDict", "mmcv.utils.config.ConfigDict", "addict.addict.Dict")
+_UNREAD = (
+    "builtins.getattr",  # of a HistoryBuffer's methods
+    "builtins.list",
+    "mmcv.utils.config.Config",
+    "mmengine.config.config.Config",
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "numpy.ndarray",
+    *(f"pathlib{part}.{kind}Path" for part in ("", "._local") for kind in ("Posix", "Windows")),
+)
+_STAND_INS: list[Any] = [
+    _named("numpy.dtype", _Dtype),
+    _named("collections.defaultdict", _Mapping),
+    *(_named(f"{module}.scalar", _scalar) for module in _ARRAYS),
+    *(_named(name, _Mapping) for name in _MAPPINGS),
+    *(_named(name, NotRead) for name in _UNREAD),
+    # Arrays are made empty by one function and then filled.
+    NotRead,
+    *(_named(f"{module}._reconstruct", lambda *args: NotRead()) for module in _ARRAYS),
+]
+_lock = threading.Lock()
+
+
+@contextmanager
+def _stand_ins_alone() -> Iterator[None]:
+    """Allows the stand-ins, and nothing else that the process may have allowed before."""
+    from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_globals
+
+    with _lock:  # the list is the process's
+        before = list(get_safe_globals())
+        clear_safe_globals()
+        add_safe_globals(_STAND_INS)
+        try:
+            yield
+        finally:
+            clear_safe_globals()
+            add_safe_globals(before)

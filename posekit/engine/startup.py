@@ -1,0 +1,119 @@
+"""The beginning of a run: its folder, faults told as faults of the config, a failed start taken back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.runner.base_loop import BaseLoop
+
+from posekit.engine.checkpoint import resume_words
+from posekit.errors import ConfigError, PosekitError
+
+
+def make_work_dir(path: str | Path) -> list[Path]:
+    """Makes an output folder and tries it out.
+
+    Returns:
+        The folders that were made, innermost first.
+
+    Raises:
+        ConfigError: If it cannot be made, or nothing can be written to it.
+    """
+    path, missing = Path(path).absolute(), []
+    try:
+        for folder in (path, *path.parents):
+            if not folder.exists():
+                missing.append(folder)
+            elif not folder.is_dir():
+                raise ConfigError(f"work directory {path}: {folder} is a file, expected a folder")
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):  # the one test that holds for every kind of file system
+            pass
+    except OSError as error:
+        remove_if_empty(missing)
+        raise ConfigError(f"work directory {path}: cannot be written: {error.strerror or error}") from error
+    return missing
+
+
+def remove_if_empty(folders: Sequence[Path]) -> None:
+    """Removes folders, innermost first, up to the first that holds something or is not there."""
+    for folder in folders:
+        if not folder.is_dir() or any(folder.iterdir()):
+            return
+        folder.rmdir()
+
+
+def take_back(log_dir: Path | None, made: Sequence[Path]) -> None:
+    """Removes the log folder of a run that did not begin, and the folders made for it if now empty."""
+    if log_dir is not None:
+        shutil.rmtree(log_dir, ignore_errors=True)
+    remove_if_empty(made)
+
+
+@contextmanager
+def guarded(runner: Any) -> Iterator[None]:
+    """Takes a start that fails back, and says what an interrupted run leaves.
+
+    Args:
+        runner: A ``PoseRunner``, perhaps one whose constructor is still at work.
+
+    Raises:
+        ConfigError: If the GPU's memory does not suffice.
+    """
+    try:
+        yield
+    except PosekitError:
+        # Of several processes none knows how far the others are.
+        if not runner._started and getattr(runner, "_world_size", 1) == 1:
+            if hasattr(runner, "logger"):
+                runner.close()
+            take_back(Path(runner.log_dir) if hasattr(runner, "_log_dir") else None, runner._made)
+        raise
+    except KeyboardInterrupt:
+        if runner._started and isinstance(runner._train_loop, BaseLoop):
+            words = resume_words(runner.work_dir)
+            runner.logger.warning(f"interrupted, {runner.epoch} of {runner.max_epochs} epochs done; {words}")
+        raise
+    except torch.cuda.OutOfMemoryError as error:
+        raise ConfigError(
+            "the GPU's memory does not suffice: lower the dataloader's 'batch_size', or train with --amp "
+            f"({str(error).partition('. ')[0]})"
+        ) from error
+
+
+@contextmanager
+def faults_of(section: str, source: str | None) -> Iterator[None]:
+    """Turns what torch and mmengine raise on a wrong argument into an error that names the section.
+
+    Raises:
+        ConfigError: In place of a TypeError, ValueError or AssertionError.
+    """
+    try:
+        yield
+    except PosekitError:
+        raise
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ConfigError(f"config {source or '(Python)'}: {section}: {error}") from error
+
+
+@contextmanager
+def warnings_to(logger: Any) -> Iterator[None]:
+    """Sends the warnings that are meant for users to the log."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def log(message: Any, category: type[Warning], *where: Any, **options: Any) -> None:
+            if issubclass(category, UserWarning):
+                logger.warning(str(message))
+            else:
+                show(message, category, *where, **options)
+
+        warnings.showwarning = log  # type: ignore[assignment]
+        yield

@@ -1,0 +1,105 @@
+"""What the evaluators have in common: they collect poses and know the data set they score.
+
+``dataset_meta`` is a dict of ``skeleton`` (:class:`~posekit.structures.Skeleton`), ``table``
+(``PersonTable``), ``box_source`` (``"ground truth"`` or the detections file), ``ann_file`` and,
+optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to score).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+
+from posekit.errors import ConfigError
+from posekit.files import read_json
+from posekit.metrics.predictions import PoseArrays
+from posekit.structures import Pose
+
+GROUND_TRUTH_BOXES = "ground truth"
+
+
+class PoseMetric(BaseMetric):
+    """Collects the :class:`~posekit.structures.Pose` of each test sample.
+
+    Score names carry no prefix beyond their own. Subclasses prepare themselves in ``prepare`` and score in
+    ``score``.
+    """
+
+    default_prefix = ""
+
+    @property
+    def dataset_meta(self) -> dict[str, Any] | None:
+        """What the data set says of itself; setting it checks that the metric fits."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict[str, Any] | None) -> None:
+        self._dataset_meta = dataset_meta
+        if dataset_meta is not None:
+            self.prepare(dataset_meta)
+
+    def prepare(self, meta: Mapping[str, Any]) -> None:
+        """Reads what scoring needs.
+
+        Raises:
+            ConfigError: If the metric cannot score this data set.
+            DataError: If a file it needs is at fault.
+        """
+
+    def process(self, data_batch: Any, data_samples: Sequence[Pose]) -> None:
+        """Keeps the poses of a batch."""
+        self.results.extend(data_samples)
+
+    def compute_metrics(self, results: list[Pose]) -> dict[str, float]:
+        """Scores all poses together, the first of each person.
+
+        A sampler's padding and the stand-ins for unreadable images predict a person again.
+        """
+        if self.dataset_meta is None:
+            raise ConfigError(f"{type(self).__name__}: 'dataset_meta' is not set; what is to be scored?")
+        poses = PoseArrays.from_poses(results, self.dataset_meta["skeleton"].num_keypoints)
+        _, first = np.unique(poses.person_ids, return_index=True)
+        return self.score(poses.take(np.sort(first)), self.dataset_meta)
+
+    def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
+        """The named scores of all poses."""
+        raise ConfigError(f"{type(self).__name__} scores nothing; use one of its subclasses")
+
+    def score_names(self) -> list[str]:
+        """The names of the scores, before there is a prediction: those of no predictions at all."""
+        return list(self.compute_metrics([]))
+
+    def describe(self) -> str:
+        """Evaluator and settings in one line."""
+        return type(self).__name__
+
+    def _need_ground_truth_boxes(self, meta: Mapping[str, Any]) -> None:
+        if meta["box_source"] != GROUND_TRUTH_BOXES:
+            raise ConfigError(
+                f"{type(self).__name__}: needs one prediction per annotated person, but the boxes are from "
+                f"{meta['box_source']}; test with ground-truth boxes, or score by OKSMetric"
+            )
+
+
+def crop_shape(meta: Mapping[str, Any]) -> tuple[float | None, float]:
+    """Aspect and padding of the data set's crops, where it states them."""
+    crop = meta.get("crop")
+    if crop is None:
+        return None, 1.25
+    height, width = crop.input_size_hw
+    return (crop.aspect or width / height), crop.padding
+
+
+def is_json(path: str | Path | None) -> bool:
+    """Whether a file is named as a json, gzipped or not."""
+    return bool(path) and ".json" in Path(str(path)).suffixes
+
+
+def lacks_annotations(ann_file: str | Path) -> bool:
+    """Whether a COCO json lists images without annotations, as those of a test server do."""
+    content = read_json(ann_file)
+    return isinstance(content, Mapping) and "images" in content and "annotations" not in content

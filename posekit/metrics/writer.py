@@ -1,0 +1,122 @@
+"""Writes what was predicted, in the forms that others score: COCO's results, MPII's arrays, test servers'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.files import read_json, write_json
+from posekit.metrics.base import GROUND_TRUTH_BOXES, PoseMetric, crop_shape, is_json, lacks_annotations
+from posekit.metrics.nms import check_nms
+from posekit.metrics.predictions import (
+    PoseArrays,
+    first_of_each_person,
+    select_poses,
+    write_mpii_predictions,
+    write_results,
+)
+from posekit.metrics.submissions import write_coco_submission, write_mpii_submission
+from posekit.registry import METRICS
+
+
+@METRICS.register_module()
+class PredictionWriter(PoseMetric):
+    """Writes the predictions: ``results.json`` (COCO results form) and, for MPII's joints, ``pred.mat``.
+
+    The scores and the suppression in ``results.json`` are those of :class:`OKSMetric` with the same
+    settings, so that scoring the file gives its numbers. With ground-truth boxes nobody is suppressed and
+    each result carries the ``annotation_id`` of its person. Where the data set is a subset of its file,
+    ``image_ids.json`` holds the scored images, for ``tools/evaluate.py --images``. ``pred.mat`` has a row
+    for every person of MPII's ``gt_valid.mat``, far outside where nobody was predicted.
+
+    For people without annotations a file for their test server is added: for a COCO json such as
+    ``image_info_test-dev2017.json``, ``person_keypoints_test-dev2017_posekit_results.zip``; for the test
+    part of the official MPII ``.mat``, ``pred_keypoints_mpii.mat`` (:mod:`posekit.metrics.submissions`).
+
+    Args:
+        out_dir: Folder to write to.
+        rescore_threshold: As in :class:`OKSMetric`.
+        nms_threshold: As in :class:`OKSMetric`; without sigmas there is no NMS.
+        nms: As in :class:`OKSMetric`.
+        max_per_image: At most so many poses of an image are written, the best; with ground-truth boxes
+            everybody is.
+        **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
+    """
+
+    def __init__(
+        self,
+        out_dir: str,
+        rescore_threshold: float | None = 0.2,
+        nms_threshold: float | None = 0.9,
+        nms: str = "oks_nms",
+        max_per_image: int = 20,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.out_dir = Path(out_dir)
+        self.rescore_threshold, self.nms_threshold = rescore_threshold, nms_threshold
+        self.nms, self.max_per_image = check_nms(nms, type(self).__name__), max_per_image
+        self._category_id, self._for_server = 1, False
+
+    def prepare(self, meta: Mapping[str, Any]) -> None:
+        path = meta["ann_file"]
+        self._category_id = _category_id(path, meta["skeleton"])
+        if is_json(path):
+            self._for_server = lacks_annotations(path)
+        else:
+            self._for_server = str(path).endswith(".mat") and not meta["table"].visible.any()
+
+    def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
+        skeleton, from_truth = meta["skeleton"], meta["box_source"] == GROUND_TRUTH_BOXES
+        kept, scores = select_poses(
+            poses,
+            skeleton.sigmas,
+            self.rescore_threshold,
+            None if from_truth or not skeleton.sigmas else self.nms_threshold,
+            *crop_shape(meta),
+            nms=self.nms,
+            max_per_image=None if from_truth else self.max_per_image,
+        )
+        write_results(self.out_dir / "results.json", kept, scores, self._category_id, from_truth)
+        if meta.get("image_ids") is not None:
+            # A subset was scored: whoever scores the file must leave out the same images.
+            write_json(self.out_dir / "image_ids.json", np.asarray(meta["image_ids"]).tolist())
+        if from_truth and _is_mpii(skeleton.keypoints):
+            self._write_mpii(poses, meta)
+        elif self._for_server:
+            write_coco_submission(self.out_dir, meta["ann_file"], kept, scores, self._category_id)
+        return {}
+
+    def _write_mpii(self, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
+        table = meta["table"]
+        # All people of gt_valid.mat, those too that were skipped as faulty or are of another subset.
+        rows = table.person_ids if table.file_people is None else np.arange(table.file_people)
+        predicted = first_of_each_person(poses, rows)
+        write_mpii_predictions(self.out_dir / "pred.mat", predicted)
+        if self._for_server:
+            write_mpii_submission(self.out_dir / "pred_keypoints_mpii.mat", predicted, meta["ann_file"])
+
+    def score_names(self) -> list[str]:
+        return []
+
+    def describe(self) -> str:
+        return f"predictions written to {self.out_dir}"
+
+
+def _is_mpii(keypoints: Sequence[str]) -> bool:
+    from posekit.datasets.skeletons import MPII16
+
+    return tuple(keypoints) == MPII16.keypoints
+
+
+def _category_id(ann_file: str | None, skeleton: Any) -> int:
+    """The category of a COCO json whose keypoints these are; 1, COCO's person, for the other forms."""
+    from posekit.datasets.coco import person_categories
+
+    content = read_json(ann_file) if ann_file and is_json(ann_file) else None
+    if not isinstance(content, Mapping) or "categories" not in content:
+        return 1
+    return min(person_categories(content, str(ann_file), skeleton, annotated="annotations" in content))

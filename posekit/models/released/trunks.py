@@ -1,0 +1,88 @@
+"""Classifiers' files for a pose network's trunk: what only the classifier has is set aside, by name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from posekit.models.released.forms import Released
+from posekit.models.timm_backbone import TimmBackbone
+from posekit.models.weights import is_torchvision_mobilenet_v2, mobilenet_v2_to_timm
+
+_TRUNK = "backbone."
+# An ImageNet HRNet gives all four resolutions at its end, a pose net the finest one.
+_COARSE_OUTPUT = re.compile(r"backbone\.stage4\.\d+\.fuse_layers\.[123]\.")
+
+
+def fit_trunk(model: nn.Module, released: Released) -> Released:
+    """Renames weights to the trunk that a model has.
+
+    Args:
+        model: A PoseEstimator.
+        released: Under the names of posekit's own networks.
+
+    Returns:
+        The same where the model has such a network; under timm's names if it has a network of timm.
+    """
+    backbone, expected = getattr(model, "backbone", None), model.state_dict()
+    if isinstance(backbone, TimmBackbone):
+        return _into_timm(backbone, released, set(expected))
+    if released.form.whole:
+        return released
+    coarse = {key for key in released.weights if _COARSE_OUTPUT.match(key) and key not in expected}
+    return _renamed(released, {key: None if key in coarse else key for key in released.weights})
+
+
+def _renamed(released: Released, new_names: dict[str, str | None]) -> Released:
+    """Applies new names; None leaves a key over."""
+    unused = [released.names[old] for old, new in new_names.items() if new is None and old in released.names]
+    kept = {old: new for old, new in new_names.items() if new is not None}
+    return replace(
+        released,
+        weights={new: released.weights[old] for old, new in kept.items()},
+        names={new: released.names[old] for old, new in kept.items() if old in released.names},
+        left_over=(*released.left_over, *unused),
+        added=tuple(kept[old] for old in released.added if old in kept),
+    )
+
+
+def _into_timm(backbone: TimmBackbone, released: Released, expected: set[str]) -> Released:
+    own = {
+        _flat(key.removeprefix("backbone.backbone.")): key
+        for key in expected
+        if key.startswith("backbone.backbone.")
+    }
+    trunk = {key: released.weights[key] for key in released.weights if key.startswith(_TRUNK)}
+    bare = {key.removeprefix(_TRUNK): tensor for key, tensor in trunk.items()}
+    # The function keeps the order.
+    theirs = mobilenet_v2_to_timm(bare) if is_torchvision_mobilenet_v2(bare) else bare
+    whole = _whole_network(backbone)
+    new_names: dict[str, str | None] = {key: key for key in released.weights}
+    for key, name in zip(trunk, theirs, strict=True):
+        if key in expected:
+            continue
+        if name.startswith("deconv_layers."):
+            new_names[key] = f"backbone.decoder.{name}"
+        elif _flat(name) in own:
+            new_names[key] = own[_flat(name)]
+        elif name in whole:
+            new_names[key] = None
+    return _renamed(released, new_names)
+
+
+def _flat(name: str) -> str:
+    """A feature extractor flattens "stages.0" to "stages_0" and may put "model." in front."""
+    return name.replace(".", "_").removeprefix("model_")
+
+
+def _whole_network(backbone: TimmBackbone) -> set[str]:
+    """All names of the classifier that a TimmBackbone was cut from."""
+    import timm
+
+    config: Any = backbone.backbone.default_cfg
+    with torch.device("meta"):
+        return set(timm.create_model(config["architecture"]).state_dict())

@@ -1,0 +1,24 @@
+"""``python -m posekit.models.zoo [README.md]``: prints the zoo, or renews its table in a Markdown file."""
+
+from __future__ import annotations
+
+import argparse
+
+from posekit.engine.cli import run_tool
+
+
+def main() -> None:
+    """Reads the command line and does what it says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("markdown", nargs="?", help="a file with the markers of the table")
+    args = parser.parse_args()
+    from posekit.models.zoo.tables import update_markdown, zoo_details
+
+    if args.markdown:
+        update_markdown(args.markdown)
+    else:
+        print(zoo_details())
+
+
+if __name__ == "__main__":
+    run_tool(main)

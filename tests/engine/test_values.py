@@ -1,0 +1,88 @@
+"""Impossible numbers in a config are found before anything is built."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from toy_training import build, write_config
+
+from posekit.engine.config import load_config
+from posekit.errors import ConfigError
+
+IMPOSSIBLE = [
+    ("train_dataloader.batch_size", 0, "at least 1, found 0"),
+    ("train_dataloader.batch_size", -4, "at least 1, found -4"),
+    ("train_dataloader.batch_size", None, "at least 1, found None"),
+    ("val_dataloader.batch_size", 2.5, "found 2.5"),
+    ("test_dataloader.num_workers", -1, "at least 0, found -1"),
+    ("train_dataloader.num_workers", True, "found True"),
+    ("train_dataloader.prefetch_factor", 0, "at least 1"),
+    ("train_cfg.max_epochs", 0, "at least 1, found 0"),
+    ("train_cfg.max_epochs", -3, "found -3"),
+    ("train_cfg.max_epochs", 1.5, "whole number"),
+    ("train_cfg.val_interval", 0, "at least 1, found 0"),
+    ("train_cfg.val_begin", -1, "at least 0"),
+    ("optim_wrapper.optimizer.lr", -0.1, "finite number >= 0, found -0.1"),
+    ("optim_wrapper.optimizer.lr", math.nan, "found nan"),
+    ("optim_wrapper.optimizer.lr", math.inf, "found inf"),
+    ("optim_wrapper.optimizer.weight_decay", -1, "found -1"),
+    ("optim_wrapper.clip_grad.max_norm", -1, "found -1"),
+    ("optim_wrapper.accumulative_counts", 0, "at least 1"),
+    ("randomness.seed", -1, "at least 0, found -1"),
+    ("randomness.seed", 2**32, "at most 4294967295"),
+    ("default_hooks.logger.interval", 0, "at least 1"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "words"), IMPOSSIBLE)
+def test_impossible_numbers_are_named(tmp_path, key, value, words):
+    with pytest.raises(ConfigError) as caught:
+        load_config(write_config(tmp_path), {key: value})
+    message = str(caught.value)
+    assert message.startswith(f"config {tmp_path / 'toy.py'}: {key}: expected")
+    assert words in message
+
+
+def test_numbers_set_after_loading_are_looked_at_too(tmp_path):
+    with pytest.raises(ConfigError, match=r"randomness\.seed: .* found -1"):
+        build(tmp_path, randomness={"seed": -1})
+    assert not (tmp_path / "work").exists()
+
+
+def test_the_edges_are_possible(tmp_path):
+    options = {
+        "train_dataloader.batch_size": 1,
+        "train_dataloader.num_workers": 0,
+        "train_dataloader.prefetch_factor": None,
+        "train_cfg.max_epochs": 1,
+        "optim_wrapper.optimizer.lr": 0.0,
+        "randomness.seed": 2**32 - 1,
+    }
+    runner = build(tmp_path, options)
+    runner.train()
+    assert (runner.epoch, runner.iter, runner.seed) == (1, 24, 2**32 - 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("optim_wrapper.optimizer.betas", [2, 3], "optim_wrapper: .*[Ii]nvalid beta"),
+        ("param_scheduler.0.end", -5, "param_scheduler: "),
+        ("train_dataloader.timeout", -1, "train_dataloader: .*timeout"),
+        ("train_dataloader.sampler.shuffle", None, None),
+    ],
+)
+def test_what_torch_and_mmengine_refuse_is_the_configs_fault(tmp_path, key, value, words):
+    runner = build(tmp_path, {key: value, "train_cfg.max_epochs": 1})
+    if words is None:
+        runner.train()  # odd, but possible
+        return
+    with pytest.raises(ConfigError, match=rf"toy\.py: {words}"):
+        runner.train()
+
+
+def test_an_epoch_without_a_batch_is_refused(tmp_path):
+    options = {"train_dataloader.batch_size": 25, "train_dataloader.drop_last": True}
+    with pytest.raises(ConfigError, match=r"24 samples make no batch of 25 \(drop_last=True\)"):
+        build(tmp_path, options).train()
