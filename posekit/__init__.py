@@ -1,6 +1,20 @@
 """posekit: heatmap human pose estimation, trained with MSE or focal MSE, scored by PCKh and OKS.
 
 Importing the package imports nothing heavy; import what you need from its modules, as the README shows.
+``posekit.Predictor`` is there too, and imported when it is first asked for.
 """
 
+TYPE_CHECKING = False  # typing's own would cost an import
+if TYPE_CHECKING:
+    from posekit.inference import Predictor as Predictor
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name == "Predictor":
+        from posekit.inference import Predictor
+
+        globals()[name] = Predictor
+        return Predictor
+    raise AttributeError(f"module 'posekit' has no attribute {name!r}")

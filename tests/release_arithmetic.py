@@ -1,4 +1,4 @@
-"""MMPose's decoders in the float32 arithmetic they run in, where rounding alone decides the outcome.
+"""The releases' decoders in the arithmetic they run in, map by map.
 
 posekit decodes in float64. On two of the reference's maps MMPose's result is an accident of float32: a Newton
 step of 1,800 cells through an all but singular Hessian, and the sign of the difference of two neighbours that
@@ -8,6 +8,7 @@ posekit needs them.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from posekit.codecs.targets import gaussian_kernel
@@ -47,7 +48,11 @@ def mmpose_blurred(heatmap: np.ndarray, kernel_size: int) -> np.ndarray:
 def mmpose_udp_cells(heatmap: np.ndarray, kernel_size: int) -> np.ndarray:
     """``refine_keypoints_dark_udp`` of one float32 map with a positive maximum: (x, y), cells."""
     y, x = divmod(int(heatmap.argmax()), heatmap.shape[1])
-    logarithm = np.log(mmpose_blurred(heatmap, kernel_size).clip(1e-3, 50))
+    return _udp_step(mmpose_blurred(heatmap, kernel_size), x, y)
+
+
+def _udp_step(blurred: np.ndarray, x: int, y: int) -> np.ndarray:
+    logarithm = np.log(blurred.clip(1e-3, 50))
     (a, b, _), (d, e, f), (_, h, i) = np.pad(logarithm, 1, mode="edge")[y : y + 3, x : x + 3]
     half = np.float32(0.5)
     dxx, dyy = f - 2 * e + d, h - 2 * e + b
@@ -74,3 +79,29 @@ def mmpose_megvii_cells(heatmap: np.ndarray, kernel_size: int) -> np.ndarray:
         return np.array([x, y], dtype=float)
     sides = [blurred[y, x + 1] - blurred[y, x - 1], blurred[y + 1, x] - blurred[y - 1, x]]
     return np.array([x, y]) + 0.25 * np.sign(sides) + 0.5
+
+
+def dark_cells(heatmap: np.ndarray, kernel_size: int) -> np.ndarray:
+    """DARK's decoding of one float32 map with a positive maximum, blurred in float64: (x, y), cells."""
+    rows, columns = heatmap.shape
+    y, x = divmod(int(heatmap.argmax()), columns)
+    if not (1 < x < columns - 2 and 1 < y < rows - 2):
+        return np.array([x, y], dtype=float)
+    half = kernel_size // 2
+    padded = cv2.GaussianBlur(np.pad(heatmap.astype(np.float64), half), (kernel_size, kernel_size), 0)
+    blurred = padded[half:-half, half:-half].astype(np.float32)
+    a = np.log(np.maximum(blurred * (heatmap.max() / blurred.max()), 1e-10))
+    gradient = np.array([a[y, x + 1] - a[y, x - 1], a[y + 1, x] - a[y - 1, x]]) / 2
+    dxx, dyy = (a[y, x + 2] - 2 * a[y, x] + a[y, x - 2]) / 4, (a[y + 2, x] - 2 * a[y, x] + a[y - 2, x]) / 4
+    dxy = (a[y + 1, x + 1] - a[y - 1, x + 1] - a[y + 1, x - 1] + a[y - 1, x - 1]) / 4
+    if dxx * dyy - dxy**2 == 0:  # clipped all around
+        return np.array([x, y], dtype=float)
+    return np.array([x, y]) - np.linalg.solve([[dxx, dxy], [dxy, dyy]], gradient)
+
+
+def udp_cells(heatmap: np.ndarray, kernel_size: int) -> np.ndarray:
+    """The UDP release's ``post`` of one float32 map with a positive maximum: (x, y), cells."""
+    y, x = divmod(int(heatmap.argmax()), heatmap.shape[1])
+    blurred = cv2.GaussianBlur(heatmap, (kernel_size, kernel_size), 0)
+    low, high = blurred.min(), blurred.max()
+    return _udp_step((blurred - low) / (high - low) * heatmap.max(), x, y)

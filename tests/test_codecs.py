@@ -10,7 +10,16 @@ import reference
 import torch
 from codec_cases import CODECS, INPUT_HW, MAP_HW, every_codec
 
-from posekit.codecs import DarkCodec, MegviiCodec, MSRACodec, UDPOffsetCodec, heatmap_accuracy
+from posekit.codecs import (
+    DarkCodec,
+    MegviiCodec,
+    MSRACodec,
+    UDPCodec,
+    UDPOffsetCodec,
+    get_codec,
+    heatmap_accuracy,
+    named,
+)
 from posekit.codecs.targets import gaussian_kernel
 from posekit.codecs.taylor import blur
 from posekit.errors import ConfigError
@@ -212,6 +221,39 @@ def test_accuracy_by_hand():
 def test_impossible_settings(config, message):
     with pytest.raises(ConfigError, match=message):
         MODELS.build(config)
+
+
+def test_codecs_by_name():
+    five = {"msra": MSRACodec, "dark": DarkCodec, "udp": UDPCodec, "udp-offset": UDPOffsetCodec}
+    for name, kind in {**five, "megvii": MegviiCodec}.items():
+        assert get_codec(name) == MODELS.build({"type": name}) == kind()
+    assert get_codec("msra", sigma=3) == MODELS.build({"type": "msra", "sigma": 3}) == MSRACodec(sigma=3)
+    assert get_codec("dark-release", blur_kernel=17) == DarkCodec(
+        blur_kernel=17, max_step=None, no_peak="hrnet"
+    )
+    with pytest.raises(ConfigError, match=r"there is no 'dark-relase'; expected one of \['dark-release'"):
+        get_codec("dark-relase")
+    with pytest.raises(
+        ConfigError, match=r"'megvii': has no setting 'sigma'; expected some of \['kernel_size'"
+    ):
+        get_codec("megvii", sigma=2)
+    with pytest.raises(ConfigError, match="'sigma' must be a positive number, found -1"):
+        get_codec("udp", sigma=-1)
+
+
+@pytest.mark.parametrize("name", named.CODECS)
+def test_named_codecs_are_finite_on_every_map(name):
+    """The releases' too, which are not."""
+    codec = get_codec(name)
+    values = [0.0, 0.7, -0.3, 1e-30, math.nan, math.inf, -math.inf]
+    flat = torch.tensor(values)[:, None, None].expand(7, 16, 12)
+    noise = torch.randn(9, 16, 12, generator=torch.Generator().manual_seed(2))
+    maps = torch.cat((flat, noise))[None]
+    if codec.maps_per_keypoint == 3:
+        maps = maps.repeat_interleave(3, 1)
+    points, scores = codec.decode(maps, (64, 48))
+    assert points.isfinite().all()
+    assert scores.isfinite().all()
 
 
 def test_num_maps():

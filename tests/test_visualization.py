@@ -27,9 +27,10 @@ from posekit.visualization import (
     save_image,
     scores_from_visible,
 )
+from posekit.visualization.cases import pose_error
 from posekit.visualization.curves import _chosen, _epoch_means, as_percent, collect
 from posekit.visualization.drawing import CENTRE, LEFT, RIGHT, side_colour, side_of
-from posekit.visualization.sheets import FRAME, PAPER, pose_error
+from posekit.visualization.sheets import FRAME, PAPER
 
 SKELETON = Skeleton(
     "three", ("left_hand", "right_hand", "head"), limbs=(("left_hand", "head"), ("left_hand", "right_hand"))
@@ -248,17 +249,17 @@ def test_pose_error_by_hand(tmp_path):
 def test_prediction_sheet_goes_from_worst_to_best(tmp_path, monkeypatch):
     captions = []
     monkeypatch.setattr(
-        "posekit.visualization.sheets.contact_sheet",
+        "posekit.visualization.cases.contact_sheet",
         lambda _pictures, _columns, lines, **_: captions.extend(lines),
     )
     records = [person(tmp_path, i) for i in range(4)]
     poses = [pose_of(record, off) for record, off in zip(records, (1, 20, 0, 5), strict=True)]
     prediction_sheet(records, [*poses, replace(poses[0], image_id=99)], skeleton=SKELETON)
-    assert [line.split("id ")[1] for line in captions] == ["1", "3", "0", "2"]
-    assert captions[0].startswith("1/4 · off by 31.6 %")
+    assert [line.split("id ")[1] for line in captions] == ["1/7", "3/7", "0/7", "2/7"]
+    assert captions[0].startswith("1/4 · 31.6 % of the box")
     captions.clear()
     prediction_sheet(records, poses, count=2, errors=[3, 0.1, 9, 2])
-    assert captions == ["1/4 · error 9 · id 2", "4/4 · error 0.1 · id 1"]
+    assert captions == ["1/4 · error 9 · id 2/7", "4/4 · error 0.1 · id 1/7"]
 
 
 def test_prediction_sheet_draws_and_refuses_strangers(tmp_path):

@@ -1,8 +1,9 @@
 """Scores weights: ``python tools/test.py CONFIG CHECKPOINT`` or ``python tools/test.py --zoo NAME``.
 
-CHECKPOINT is posekit's own or of any released form: HRNet, SimpleBaseline, pytorch-pose, MMPose. ``--zoo``
-takes config, protocol and weights from the model zoo (``--list-zoo``) and sets the published score beside the
-one obtained; ``--zoo NAME --checkpoint PATH`` scores other weights in the row's way.
+CHECKPOINT is posekit's own or of any released form: HRNet, SimpleBaseline, pytorch-pose, MMPose; without one
+the config's ``load_from`` is scored. ``--zoo`` takes config, protocol and weights from the model zoo
+(``--list-zoo``) and sets the published score beside the one obtained; ``--zoo NAME --checkpoint PATH`` scores
+other weights in the row's way, ``CONFIG --zoo NAME`` the row's network on the config's data.
 
 Prints the score table with the boxes, codec, flip test and evaluator it was made with, and writes it into the
 work directory as ``table.txt`` and ``metrics.json``, beside the predictions (``results.json``; for MPII also
@@ -48,8 +49,8 @@ def main() -> None:
     score(args, config, checkpoint, row)
 
 
-def what_to_test(args: argparse.Namespace) -> tuple[str, str, ZooRow | None]:
-    """The config, the weights' file (obtained if need be) and the row of the zoo, if there is one.
+def what_to_test(args: argparse.Namespace) -> tuple[str, str | None, ZooRow | None]:
+    """The config, the weights' file (obtained if need be; None: the config's own) and the zoo's row, if any.
 
     Raises:
         ConfigError: If the command line says too little, or one thing twice.
@@ -57,63 +58,87 @@ def what_to_test(args: argparse.Namespace) -> tuple[str, str, ZooRow | None]:
     """
     from posekit.errors import ConfigError
 
+    if args.weights is not None and (args.checkpoint is not None or args.zoo is not None):
+        other = f"--checkpoint {args.checkpoint}" if args.checkpoint else f"--zoo {args.zoo}"
+        raise ConfigError(f"the weights are stated twice: {args.weights} and {other}")
     if args.zoo is None:
         if args.config is None:
             raise ConfigError(
                 "nothing to test: state CONFIG CHECKPOINT, or --zoo NAME (--list-zoo shows them)"
             )
-        if (args.weights is None) == (args.checkpoint is None):
-            problem = "is missing" if args.weights is None else "is stated twice"
-            raise ConfigError(f"CHECKPOINT {problem}: expected one file after the config {args.config}")
         return args.config, args.weights or args.checkpoint, None
-    if args.config is not None:
+    if args.config is not None and not args.config.endswith(".py"):
         raise ConfigError(
-            f"--zoo {args.zoo} brings its own config, found {args.config} beside it; for other weights write "
-            "--checkpoint PATH, for other data --cfg-options data_root=..."
+            f"--zoo {args.zoo}: {args.config} beside it is no config (.py); for other weights write "
+            f"--checkpoint {args.config}"
         )
     from posekit.models.zoo import find_row, obtain_weights
 
     row = find_row(args.zoo)
-    return str(ROOT / row.config), args.checkpoint or str(obtain_weights(row)), row
+    return args.config or str(ROOT / row.config), args.checkpoint or str(obtain_weights(row)), row
 
 
-def score(args: argparse.Namespace, config: str, checkpoint: str, row: ZooRow | None) -> None:
+def options_of(row: ZooRow | None, own_config: bool) -> dict[str, Any]:
+    """What a row says of its config; of another config it replaces the network too."""
+    if row is None:
+        return {}
+    return dict(row.options) if own_config else {**row.options, "model.backbone": dict(row.backbone)}
+
+
+def score(args: argparse.Namespace, config: str, checkpoint: str | None, row: ZooRow | None) -> None:
     # Imported late, so that --help answers at once.
     from mmengine.dist import is_main_process
 
-    from posekit.engine.config import load_config, parse_options
-    from posekit.engine.report import protocol, protocol_text, write_metrics
     from posekit.engine.runner import PoseRunner
+
+    published = row if args.config is None else None  # its score is one on the data of its own config
+    cfg = config_of_test(args, config, checkpoint, row)
+    runner = PoseRunner.from_cfg(cfg)
+    scores = runner.test()
+    if is_main_process():
+        table = report(runner, scores, cfg, config, published)
+        print(f"\n{table}  written to {cfg.work_dir}")
+
+
+def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None, row: ZooRow | None) -> Any:
+    """The config with the row's, then the command line's changes, and with the weights to be loaded."""
+    from posekit.engine.config import load_config, parse_options
     from posekit.errors import ConfigError
+
+    options = {**options_of(row, args.config is None), **parse_options(args.cfg_options)}
+    cfg = load_config(config, options)
+    if cfg.get("test_cfg") is None:
+        raise ConfigError(f"config {config}: there is nothing to test, 'test_dataloader' is missing")
+    cfg.load_from, cfg.resume = checkpoint or cfg.get("load_from"), False
+    if cfg.load_from is None:
+        raise ConfigError(
+            f"CHECKPOINT is missing: expected a file after the config {config}, or its 'load_from'"
+        )
+    cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), row.name if row else config)
+    cfg.launcher = args.launcher
+    if args.no_flip:
+        cfg.model.flip_test = False
+    cfg.test_evaluator = with_writer(cfg.test_evaluator, cfg.work_dir)
+    return cfg
+
+
+def report(runner: Any, scores: Any, cfg: Any, config: str, published: ZooRow | None) -> str:
+    """Writes ``metrics.json`` and ``table.txt``; returns the table."""
+    from posekit.engine.report import protocol, protocol_text, write_metrics
     from posekit.files import write_text
     from posekit.metrics.tables import score_table
     from posekit.models.zoo.tables import comparison
 
-    options = {**(row.options if row else {}), **parse_options(args.cfg_options)}
-    cfg = load_config(config, options)
-    if cfg.get("test_cfg") is None:
-        raise ConfigError(f"config {config}: there is nothing to test, 'test_dataloader' is missing")
-    cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), row.name if row else config)
-    cfg.launcher = args.launcher
-    cfg.load_from, cfg.resume = checkpoint, False
-    if args.no_flip:
-        cfg.model.flip_test = False
-    cfg.test_evaluator = with_writer(cfg.test_evaluator, cfg.work_dir)
-
-    runner = PoseRunner.from_cfg(cfg)
-    scores = runner.test()
-    if is_main_process():
-        how = {**protocol(runner), "checkpoint_form": runner.load_report.form}
-        if row:
-            how["zoo"] = {"name": row.name, "expected": dict(row.expected), "source": row.expected_source}
-        write_metrics(Path(cfg.work_dir) / "metrics.json", scores, how, checkpoint, config)
-        table = (
-            f"{score_table(scores)}\n\n{protocol_text(how)}  weights:   {checkpoint} ({runner.load_report})\n"
-        )
-        if row:
-            table += f"\n{comparison(row, scores, how)}\n"
-        write_text(Path(cfg.work_dir) / "table.txt", table)
-        print(f"\n{table}  written to {cfg.work_dir}")
+    how = {**protocol(runner), "checkpoint_form": runner.load_report.form}
+    weights = f"  weights:   {cfg.load_from} ({runner.load_report})\n"
+    table = f"{score_table(scores)}\n\n{protocol_text(how)}{weights}"
+    if published:
+        table += f"\n{comparison(published, scores, how)}\n"
+        expected = {"expected": dict(published.expected), "source": published.expected_source}
+        how["zoo"] = {"name": published.name, **expected}
+    write_metrics(Path(cfg.work_dir) / "metrics.json", scores, how, cfg.load_from, config)
+    write_text(Path(cfg.work_dir) / "table.txt", table)
+    return table
 
 
 def with_writer(evaluator: Any, out_dir: str) -> list[Any]:

@@ -3,13 +3,19 @@
 A codec owns three things that must agree and that no other file may repeat: the scale between a heatmap's
 cells and the input's pixels, the decoder, and the shift of the flip test.
 
-============================  =========================================================================
-:class:`MSRACodec`            HRNet / SimpleBaseline: Gaussian at a rounded centre, quarter-cell decoding
-:class:`DarkCodec`            DARK: Gaussian at the true centre, Taylor step on the blurred log map
-:class:`UDPCodec`             UDP: Gaussian at the true centre in a window, Newton step on the log map
-:class:`UDPOffsetCodec`       UDP's combined form: a disc to classify and two maps of offsets
-:class:`MegviiCodec`          Megvii (CPN, MSPN): a blurred single cell with a peak of 255
-============================  =========================================================================
+==============  =======================  ============================================================
+``msra``        :class:`MSRACodec`       HRNet / SimpleBaseline: Gaussian at a rounded centre,
+                                         quarter-cell decoding
+``dark``        :class:`DarkCodec`       DARK: Gaussian at the true centre, Taylor step on the blurred
+                                         log map
+``udp``         :class:`UDPCodec`        UDP: Gaussian at the true centre in a window, Newton step on
+                                         the log map
+``udp-offset``  :class:`UDPOffsetCodec`  UDP's combined form: a disc to classify and two maps of offsets
+``megvii``      :class:`MegviiCodec`     Megvii (CPN, MSPN): a blurred single cell with a peak of 255
+==============  =======================  ============================================================
+
+:func:`get_codec` makes them by name, and the releases' decoders, quirks and all: ``dark-release``,
+``udp-mmpose`` and so on. Taylor and Newton steps are bounded to two cells except in those.
 
 At the default settings decode(encode(p)) misses p, on either axis, by at most (cells)
 
@@ -17,7 +23,7 @@ At the default settings decode(encode(p)) misses p, on either axis, by at most (
                                                 MSRA  Dark  UDP   UDP offsets  Megvii
 ==============================================  ====  ====  ====  ===========  ======
 seven cells or more off the border              0.5   0.02  0.02  0.25         0.5
-anywhere from the first centre to the last      0.5   0.5   1.0   2.0          1.0
+anywhere from the first centre to the last      0.5   0.5   1.0   2.25         1.0
 ==============================================  ====  ====  ====  ===========  ======
 
 Points are (x, y), 0-based, an integer being a pixel's (a cell's) centre. Two alignments tie cells to pixels:
@@ -36,16 +42,19 @@ import torch
 
 from posekit.codecs.gaussian import DarkCodec, MSRACodec, UDPCodec
 from posekit.codecs.megvii import MegviiCodec
+from posekit.codecs.named import CODECS, get_codec
 from posekit.codecs.offset import UDPOffsetCodec
 from posekit.codecs.peaks import heatmap_accuracy
 
 __all__ = [
+    "CODECS",
     "Codec",
     "DarkCodec",
     "MSRACodec",
     "MegviiCodec",
     "UDPCodec",
     "UDPOffsetCodec",
+    "get_codec",
     "heatmap_accuracy",
 ]
 

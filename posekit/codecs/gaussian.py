@@ -19,7 +19,7 @@ from posekit.codecs.taylor import dark_step, udp_step
 from posekit.registry import MODELS
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["MSRACodec", "msra"])
 @dataclass(frozen=True)
 class MSRACodec:
     """HRNet's and SimpleBaseline's heatmaps: a Gaussian at the nearest cell, decoded to a quarter of a cell.
@@ -104,7 +104,7 @@ class MSRACodec:
         return grid.mirror_maps(mirrored_heatmaps, flip_index, shift=shift)
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["DarkCodec", "dark"])
 @dataclass(frozen=True)
 class DarkCodec:
     """DARK's heatmaps: a Gaussian at the true centre, decoded by a Taylor step on the blurred log map.
@@ -185,7 +185,7 @@ class DarkCodec:
         return grid.mirror_maps(mirrored_heatmaps, flip_index, shift=shift)
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["UDPCodec", "udp"])
 @dataclass(frozen=True)
 class UDPCodec:
     """UDP's heatmaps: a Gaussian at the true centre in a window, decoded by a Newton step on the log map.

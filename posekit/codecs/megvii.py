@@ -19,7 +19,7 @@ from posekit.codecs.taylor import blur
 from posekit.registry import MODELS
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["MegviiCodec", "megvii"])
 @dataclass(frozen=True)
 class MegviiCodec:
     """A cell set to 1, blurred with OpenCV's Gaussian and scaled to 255; decoded on the blurred prediction.

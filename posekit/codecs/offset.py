@@ -22,7 +22,7 @@ from posekit.registry import MODELS
 _FARTHEST_STEP = 1e6
 
 
-@MODELS.register_module()
+@MODELS.register_module(name=["UDPOffsetCodec", "udp-offset"])
 @dataclass(frozen=True)
 class UDPOffsetCodec:
     """Label 1 on cells within a radius of the keypoint, and there (keypoint - cell) / radius in two maps.

@@ -12,19 +12,22 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from posekit.datasets.coco_records import AnnotationReader, DetectionReader, PersonRow
 from posekit.datasets.fields import image_side, require, require_id
+from posekit.datasets.matching import MATCH_IOU, match_by_image
 from posekit.datasets.skeletons import get_skeleton
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
-from posekit.errors import DataError
+from posekit.errors import ConfigError, DataError
 from posekit.files import read_json, under
 from posekit.geometry import clean_box_xyxy, xywh_to_xyxy
 from posekit.registry import DATASETS
 from posekit.structures import Skeleton
+
+ANNOTATED, DETECTED, MATCHED = "annotated", "detected", "detected_matched"
 
 
 @DATASETS.register_module()
@@ -37,6 +40,8 @@ def load_coco(
     on_bad_record: str = "error",
     detections: str | None = None,
     score_threshold: float = 0.0,
+    boxes: str | None = None,
+    match_iou: float = MATCH_IOU,
 ) -> PersonTable:
     """Reads a COCO-format keypoint annotation.
 
@@ -48,38 +53,46 @@ def load_coco(
         clean_boxes: Clip annotated boxes to the image and shrink them by one, as the HRNet release does.
         on_bad_record: "error" stops at the first faulty person; "skip" leaves them out and counts them.
         detections: A COCO detection-results json whose boxes replace the annotated ones. They are not
-            cleaned (as in the release), carry no keypoints, and keep their score. ``ann_file`` then needs
-            images and categories alone, as ``image_info_test-dev2017.json`` has them.
+            cleaned (as in the release) and keep their score.
         score_threshold: Detections scoring below are left out and counted.
+        boxes: What the people are. "detected", the default with ``detections``: the detections; they carry no
+            keypoints, and ``ann_file`` needs images and categories alone, as ``image_info_test-dev2017.json``
+            has them. "detected_matched", for training: the annotated people, each with the box of the
+            detection matched to it, with the annotated box where none is
+            (:mod:`posekit.datasets.matching`). "annotated", the default without.
+        match_iou: Least IoU of an annotated box and the detection matched to it.
 
     Returns:
         The table. ``counts`` may hold: crowd, other_category, no_area, no_labelled_keypoint,
         box_outside_image, bad_record, low_score, keypoints_outside_image.
 
     Raises:
+        ConfigError: If ``boxes`` does not go with ``detections``.
         DataError: On a wrong file or record, naming it.
     """
     check_policy(on_bad_record)
+    boxes = _check_boxes(boxes, detections, match_iou)
     skeleton = get_skeleton(skeleton)
     path = under(data_root, ann_file)
     content = read_json(path)
-    images = _read_images(content, path)
-    categories = person_categories(content, path, skeleton, annotated=detections is None)
+    images = read_images(content, path)
     counts: Counter[str] = Counter()
-    row_of_image = {image_id: row for row, image_id in enumerate(images[1])}
-    if detections is None:
-        annotations = require(content, "annotations", path, list)
-        reader = AnnotationReader(path, skeleton.num_keypoints, categories, row_of_image, counts)
-        people = _columns(reader.read_all(annotations, on_bad_record), skeleton.num_keypoints)
-        if clean_boxes:
-            people = _clean(people, np.asarray(images[2]).reshape(-1, 2), images[1], path, counts)
-        source = GROUND_TRUTH
-    else:
-        results = under(data_root, detections)
-        detector = DetectionReader(results, categories, row_of_image, counts, score_threshold)
-        rows = detector.read_all(read_json(results), on_bad_record)
-        people = _columns(rows, skeleton.num_keypoints)
+    file = _File(content, path, skeleton, images, on_bad_record, counts)
+    people = file.annotated() if boxes != DETECTED else {}
+    source = GROUND_TRUTH
+    if boxes != ANNOTATED:
+        results = under(data_root, str(detections))
+        detected = file.detected(results, score_threshold, annotated=boxes == MATCHED)
         source = Path(results).name
+        if boxes == DETECTED:
+            people = detected
+        else:
+            people["match"] = _matches(people, detected, match_iou)
+    if boxes != DETECTED and clean_boxes:
+        people = _clean(people, np.asarray(images[2]).reshape(-1, 2), images[1], path, counts)
+    if boxes == MATCHED:
+        number = _take_matched(people, detected)
+        source += f", matched to {number} of {len(people['person_ids'])} people at IoU {match_iou:g}"
     order = np.argsort(people["image_index"], kind="stable")
     return build_table(
         skeleton,
@@ -90,11 +103,80 @@ def load_coco(
         source,
         {reason: number for reason, number in counts.items() if number},
         on_bad_record,
-        annotated=detections is None,
+        annotated=boxes != DETECTED,
     )
 
 
-def _read_images(content: Any, path: str) -> tuple[list[str], list[int], list[tuple[int, int]]]:
+class _File(NamedTuple):
+    """A COCO file on the way into a table; its records come out as columns."""
+
+    content: Any
+    path: str
+    skeleton: Skeleton
+    images: tuple[list[str], list[int], list[tuple[int, int]]]
+    on_bad_record: str
+    counts: Counter[str]
+
+    def annotated(self) -> dict[str, np.ndarray]:
+        """The annotated people."""
+        k = self.skeleton.num_keypoints
+        categories = self._categories(True)  # read first: a file of other things is better known by them
+        annotations = require(self.content, "annotations", self.path, list)
+        reader = AnnotationReader(self.path, k, categories, self._row_of_image(), self.counts)
+        return _columns(reader.read_all(annotations, self.on_bad_record), k)
+
+    def detected(self, results: str, score_threshold: float, annotated: bool) -> dict[str, np.ndarray]:
+        """A detector's people on the file's images."""
+        reader = DetectionReader(
+            results, self._categories(annotated), self._row_of_image(), self.counts, score_threshold
+        )
+        return _columns(reader.read_all(read_json(results), self.on_bad_record), self.skeleton.num_keypoints)
+
+    def _categories(self, annotated: bool) -> frozenset[int]:
+        return person_categories(self.content, self.path, self.skeleton, annotated)
+
+    def _row_of_image(self) -> dict[int, int]:
+        return {image_id: row for row, image_id in enumerate(self.images[1])}
+
+
+def _check_boxes(boxes: str | None, detections: str | None, match_iou: float) -> str:
+    """The kind of boxes, by default what there is."""
+    if boxes is None:
+        return ANNOTATED if detections is None else DETECTED
+    if boxes not in (ANNOTATED, DETECTED, MATCHED):
+        raise ConfigError(
+            f"load_coco: 'boxes' must be one of {(ANNOTATED, DETECTED, MATCHED)}, found {boxes!r}"
+        )
+    if (detections is None) != (boxes == ANNOTATED):
+        given = "without 'detections'" if detections is None else f"with detections={detections!r}"
+        raise ConfigError(f"load_coco: boxes={boxes!r} makes no sense {given}")
+    if not 0 < match_iou <= 1:
+        raise ConfigError(f"load_coco: 'match_iou' must be above 0 and at most 1, found {match_iou!r}")
+    return boxes
+
+
+def _matches(people: dict[str, np.ndarray], detected: dict[str, np.ndarray], iou: float) -> np.ndarray:
+    """The detection of each annotated person, -1 for none; by the boxes as annotated, before any cleaning."""
+    boxes, images = "boxes_xyxy", "image_index"
+    return match_by_image(people[boxes], people[images], detected[boxes], detected[images], iou)
+
+
+def _take_matched(people: dict[str, np.ndarray], detected: dict[str, np.ndarray]) -> int:
+    """Gives people the boxes and scores of their detections; returns how many have one."""
+    match = people.pop("match")
+    found = match >= 0
+    for name in ("boxes_xyxy", "box_scores"):
+        people[name] = people[name].copy()
+        people[name][found] = detected[name][match[found]]
+    return int(found.sum())
+
+
+def read_images(content: Any, path: str) -> tuple[list[str], list[int], list[tuple[int, int]]]:
+    """Names, ids and sizes (height, width; 0 where not stated) of a COCO file's images.
+
+    Raises:
+        DataError: On a field that is missing or of another kind, or a repeated id.
+    """
     names, ids, sizes = [], [], []
     seen: set[int] = set()
     for number, image in enumerate(require(content, "images", path, list)):

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from posekit.engine.safe_load import load_file
 from posekit.errors import CheckpointError
@@ -141,11 +141,18 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, T
     """The weights in a checkpoint (its ``state_dict``, ``model`` or itself), a wrapper's ``module.`` dropped.
 
     Raises:
-        CheckpointError: If there are none, or two have one name.
+        CheckpointError: If there are none, a ``state_dict`` holds anything else, or two have one name.
     """
-    stored = (checkpoint.get(name) for name in ("state_dict", "model"))
-    weights = next((found for found in stored if isinstance(found, Mapping)), checkpoint)
+    stored = {name: checkpoint.get(name) for name in ("state_dict", "model")}
+    place = next((name for name, found in stored.items() if isinstance(found, Mapping)), None)
+    weights = stored[place] if place else checkpoint
+    assert isinstance(weights, Mapping)
     tensors = {key: value for key, value in weights.items() if isinstance(value, Tensor)}
+    other = next((key for key in weights if key not in tensors), None)
+    if place and other is not None:
+        raise CheckpointError(
+            f"checkpoint {source}: expected tensors in '{place}', found {other!r}: {weights[other]!r:.60}"
+        )
     if not tensors:
         raise CheckpointError(
             f"checkpoint {source}: expected weights in 'state_dict', "
@@ -157,26 +164,6 @@ def weights_of(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, T
     return bare
 
 
-def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str | Path) -> None:
-    """Loads weights into a model; every key must be accounted for.
-
-    Args:
-        model: The network, not wrapped.
-        weights: As from :func:`weights_of`.
-        source: The file they came from, for the message.
-
-    Raises:
-        CheckpointError: With a table of missing, unexpected and mismatched keys.
-    """
-    table = compare_weights(model.state_dict(), weights)
-    if table:
-        raise CheckpointError(
-            f"checkpoint {source} was made for another architecture than this config's "
-            f"{type(model).__name__}:\n{table}"
-        )
-    model.load_state_dict(dict(weights))
-
-
 def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """A table of the keys that differ between a model and a checkpoint; empty if none does."""
     missing = [f"{key}  {_shape(expected[key])}" for key in expected if key not in found]
@@ -186,16 +173,32 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
         for key in expected
         if key in found and expected[key].shape != found[key].shape
     ]
+    foreign = [
+        f"{key}  expected {_kind(expected[key])}, found {_kind(found[key])}"
+        for key in expected
+        if key in found and not _same_kind(expected[key], found[key])
+    ]
     parts = [
         _table("missing from the checkpoint", missing, len(expected)),
         _table("unexpected in the checkpoint", unexpected, len(found)),
         _table("of another shape", mismatched, len(expected)),
+        _table("of another kind of numbers", foreign, len(expected)),
     ]
     return "\n".join(part for part in parts if part)
 
 
 def _shape(tensor: Tensor) -> str:
     return "x".join(str(side) for side in tensor.shape) or "scalar"
+
+
+def _same_kind(expected: Tensor, found: Tensor) -> bool:
+    """Whether a copy keeps the numbers, rounding aside; a counter may have been stored as a real number."""
+    return _kind(found) in (_kind(expected), "real numbers")
+
+
+def _kind(tensor: Tensor) -> str:
+    kind = "real" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "whole"
+    return f"{kind} numbers" if tensor.layout == torch.strided else f"{kind} numbers, {tensor.layout}"
 
 
 def _table(title: str, rows: list[str], total: int) -> str:

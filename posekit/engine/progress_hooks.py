@@ -14,7 +14,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook, IterTimerHook, LoggerHook
 from mmengine.runner.base_loop import BaseLoop
 
-from posekit.datasets.table import OUTSIDE
+from posekit.datasets.table import GROUND_TRUTH, OUTSIDE
 from posekit.files import write_text
 from posekit.metrics.tables import score_table
 from posekit.registry import HOOKS
@@ -145,6 +145,8 @@ def people_line(metainfo: Mapping[str, Any]) -> str:
     left_out = [f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number]
     if left_out:
         parts.append(f"left out: {', '.join(left_out)}")
+    if metainfo.get("box_source", GROUND_TRUTH) != GROUND_TRUTH:
+        parts.append(f"boxes: {metainfo['box_source']}")
     if outside:
         parts.append(f"{outside:,} keypoints outside the image carry no weight")
     return "; ".join(parts)

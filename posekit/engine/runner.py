@@ -241,6 +241,9 @@ class PoseRunner(Runner):
     ) -> dict[str, Any]:
         """Loads weights of any form that :mod:`posekit.models.released` knows; every key must fit.
 
+        A training may start from another head's weights: what the file lacks then keeps its random start,
+        and a warning says so.
+
         Args:
             filename: A local file.
             map_location: Unused: weights are read on the CPU and copied to where the model is.
@@ -250,15 +253,21 @@ class PoseRunner(Runner):
         Raises:
             CheckpointError: If it is damaged, unsafe or of another architecture.
         """
-        return self._adopt(read_checkpoint(filename), filename)
+        # Once a training has begun its loop is built; a test needs the head.
+        return self._adopt(read_checkpoint(filename), filename, isinstance(self._train_loop, BaseLoop))
 
-    def _adopt(self, checkpoint: dict[str, Any], source: str | Path) -> dict[str, Any]:
+    def _adopt(
+        self, checkpoint: dict[str, Any], source: str | Path, allow_head: bool = False
+    ) -> dict[str, Any]:
         from posekit.models.released import load_checkpoint_into  # networks, which few importers need
 
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        self.load_report = load_checkpoint_into(self._bare_model, checkpoint, source)
+        self.load_report = load_checkpoint_into(self._bare_model, checkpoint, source, allow_head)
         self._has_loaded = True
         self.logger.info(f"weights loaded from {source} ({self.load_report})")
+        if self.load_report.random:
+            parts = dict.fromkeys(".".join(name.split(".")[:2]) for name in self.load_report.random)
+            self.logger.warning(f"{source} does not fit {', '.join(parts)}: which start at random")
         return checkpoint
 
     def load_or_resume(self) -> None:

@@ -41,9 +41,11 @@ def load_file(path: str | Path) -> Any:
         Exception: Of any kind from torch, if it is damaged or holds a name that is not allowed.
     """
     path = Path(path)
+    if path.is_dir():
+        raise _other_kind(path, "a folder")
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path}: no such file")
-    if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors" or _start(path)[8:10] == b'{"':  # eight bytes of length, then a json
         return _load_safetensors(path)
     _refuse_other_kinds(path)
     with _stand_ins_alone(), warnings.catch_warnings():
@@ -72,7 +74,11 @@ _BEGINNINGS = {
     b"\x89hdf\r\n": "an HDF5 file (Keras, Matlab or the Lua release of hourglass)",
     b"\x1f\x8b": "a gzip archive; unpack it first",
     b"\x93numpy": "a numpy array",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x89png": "a PNG picture",
 }
+# Torch's form before 1.6 begins with this number, pickled, so that no other pickle is taken for it.
+_LEGACY_START = torch.serialization.MAGIC_NUMBER.to_bytes(10, "little")
 _TAR = (
     "a tar archive: either a packed folder, to be unpacked first, or a file of torch 0.1, which no torch can "
     "read without running code from it. If you trust it, write it anew in an environment kept apart: "
@@ -82,16 +88,34 @@ _TAR = (
 
 def _refuse_other_kinds(path: Path) -> None:
     """Names files that are no checkpoints; a zip's records must match their CRC-32, which torch ignores."""
-    with path.open("rb") as file:
-        start = file.read(64)
+    start = _start(path)
     for beginning, kind in _BEGINNINGS.items():
         if start.lstrip().lower().startswith(beginning) or start.lower().startswith(beginning):
             raise _other_kind(path, kind)
     if start.startswith(b"PK\x03\x04"):
         _check_archive(path)
+    elif not start.strip(b"\0"):
+        kind = "empty" if not start else "nothing but zeros where it begins, as a copy that failed leaves it"
+        raise CheckpointError(f"checkpoint {path}: damaged: it is {kind}; {EXPECTED}")
     elif _is_tar(path):
         # torch before 2.6 would hand it to the ordinary unpickler, whatever ``weights_only`` says.
         raise _other_kind(path, _TAR)
+    elif _LEGACY_START not in start:
+        raise _other_kind(path, _kind_of_start(start))
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(64)
+
+
+def _kind_of_start(start: bytes) -> str:
+    if start.startswith(b"\x80"):
+        return "a pickle that torch.save did not write, which could run code"
+    text = start.decode("utf-8", errors="ignore")
+    if len(text.encode()) > len(start) - 4 and all(sign.isprintable() or sign.isspace() for sign in text):
+        return f"a text that begins with {text[:24]!r}"
+    return f"of an unknown kind (its first bytes are {start[:4].hex(' ')})"
 
 
 def _check_archive(path: Path) -> None:
@@ -183,9 +207,9 @@ _UNREAD = (
     "mmcv.utils.config.Config",
     "mmengine.config.config.Config",
     "mmengine.logging.history_buffer.HistoryBuffer",
-    "numpy.ndarray",
     *(f"pathlib{part}.{kind}Path" for part in ("", "._local") for kind in ("Posix", "Windows")),
 )
+_ARRAY: Any = _named("numpy.ndarray", NotRead)
 _STAND_INS: list[Any] = [
     _named("numpy.dtype", _Dtype),
     _named("collections.defaultdict", _Mapping),
@@ -193,8 +217,8 @@ _STAND_INS: list[Any] = [
     *(_named(name, _Mapping) for name in _MAPPINGS),
     *(_named(name, NotRead) for name in _UNREAD),
     # Arrays are made empty by one function and then filled.
-    NotRead,
-    *(_named(f"{module}._reconstruct", lambda *args: NotRead()) for module in _ARRAYS),
+    _ARRAY,
+    *(_named(f"{module}._reconstruct", lambda *args: _ARRAY()) for module in _ARRAYS),
 ]
 _lock = threading.Lock()
 

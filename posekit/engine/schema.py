@@ -46,7 +46,7 @@ DEFAULT_HOOKS = (
     "curves",
     "val_loss",
 )
-_PACKAGES = ("posekit.datasets", "posekit.models", "posekit.metrics", "posekit.engine")
+_PACKAGES = ("posekit.datasets", "posekit.models", "posekit.metrics", "posekit.engine", "posekit.detection")
 _MODULES = ("posekit.codecs", "posekit.transforms")
 
 

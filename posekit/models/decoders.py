@@ -6,6 +6,7 @@ turns that into heatmaps. Each has ``out_channels``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -36,13 +37,13 @@ class DeconvDecoder(nn.Module):
 
     Args:
         channels: Of the maps, finest first; only the last map is used.
-        strides: Of the maps, input pixels per cell; the last one says how many steps are needed.
+        strides: Of the maps, input pixels per cell; the last one says how many steps come closest to 4.
         width: Channels of every transposed convolution.
     """
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int = 256) -> None:
         super().__init__()
-        steps = _halvings(strides[-1], type(self).__name__)
+        steps = max(round(math.log2(strides[-1] / STRIDE)), 0)
         self.out_channels = width if steps else channels[-1]
         self.deconv_layers = deconv_layers(channels[-1], [width] * steps)
         init_release(self)
@@ -65,11 +66,11 @@ class SimpleDecoder(nn.Module):
     def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__()
         self.out_channels = channels[-1]
-        self.scale = 2 ** _halvings(strides[-1], type(self).__name__)
+        self.scale = strides[-1] / STRIDE
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         rectified = F.relu(maps[-1])
-        return F.interpolate(rectified, scale_factor=float(self.scale), mode="bilinear", align_corners=False)
+        return F.interpolate(rectified, scale_factor=self.scale, mode="bilinear", align_corners=False)
 
 
 class FeaturePyramid(nn.Module):
@@ -132,11 +133,3 @@ def _separable(width: int) -> nn.Sequential:
         nn.BatchNorm2d(width),
         nn.ReLU(inplace=True),
     )
-
-
-def _halvings(stride: int, decoder: str) -> int:
-    """How often a side has to double to come from ``stride`` to 4."""
-    steps = (stride // STRIDE).bit_length() - 1
-    if STRIDE << max(steps, 0) != stride:
-        raise ConfigError(f"{decoder}: expected a map at stride 4, 8, 16, 32 ..., found stride {stride}")
-    return steps

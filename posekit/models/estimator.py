@@ -172,7 +172,8 @@ def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> 
     """Turns a uint8 RGB batch (B, 3, H, W) into float, channel by channel in the order given."""
     if channel_order == "bgr":
         image = image.flip(1)
-    return (image.float() - mean) / std
+    # In place, in memory of its own: two large temporaries less.
+    return image.to(torch.float32, copy=True).sub_(mean).div_(std)
 
 
 def input_size_hw(image: Tensor) -> tuple[int, int]:

@@ -12,7 +12,7 @@ scalar. The target carries no gradient. Each reading that papers and releases di
 ===================== ==================================================================================
 
 Reductions: ``"mean"`` divides by B*K*h*w, ``"sum_over_batch"`` by B alone. Losses of offset maps are in
-``offset_losses.py``.
+``offset_losses.py``, losses of coordinates in ``point_losses.py``.
 """
 
 from __future__ import annotations

@@ -8,18 +8,22 @@ that takes as long as importing torch and most configs need no network of timm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
+from posekit.errors import CheckpointError, ConfigError
 from posekit.models.decoders import STRIDE, DeconvDecoder, FeaturePyramid, FinestMap, SimpleDecoder
 from posekit.models.summary import unused_parameters
 from posekit.models.weights import (
     Weights,
     check_weights,
+    described,
     is_torchvision_mobilenet_v2,
     mobilenet_v2_to_timm,
     read_state_dict,
@@ -59,7 +63,7 @@ class TimmBackbone(nn.Module):
 
     Raises:
         ConfigError: On a name timm does not have, an unknown decoder, or one that does not fit the network.
-        CheckpointError: If the file is unreadable or made for another network.
+        CheckpointError: If the file is unreadable or of another network, or timm cannot get its weights.
     """
 
     emits_heatmaps = False
@@ -86,32 +90,38 @@ class TimmBackbone(nn.Module):
         self._first = 0 if self.plain else _first_at_stride(strides)
         self.channels, self.strides = channels[self._first :], strides[self._first :]
         sizes = {} if width is None else {"width": width}
-        self.input_divisor = self.strides[-1]
+        self.input_divisor = math.lcm(self.strides[-1], STRIDE)
+        self._own_size_hw, self._one_size = _own_size(self.backbone.default_cfg, options, self.plain)
         self.decoder = DECODERS[decoder](self.channels, self.strides, **sizes)
         self.out_channels: int = self.decoder.out_channels  # type: ignore[assignment]
-        self._freeze_unused(options)
+        self._freeze_unused()
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Computes the decoded map.
 
         Args:
-            image: float (B, 3, H, W), normalised; H and W multiples of the coarsest stride (32 for most).
+            image: float (B, 3, H, W), normalised; H and W multiples of the coarsest stride (32 for most)
+                and of 4, or the network's one size.
 
         Returns:
-            A list of one map, (B, out_channels, H/4, W/4).
+            A list of one map, (B, out_channels, H // 4, W // 4); where the strides do not lead there, such as
+            14 of some transformers or a convolution without padding, the decoded map is resized to it.
 
         Raises:
             ConfigError: If the coarsest stride does not divide H or W, or the network takes one size only.
         """
         self._check_size(image)
         try:
-            maps = self.features(image)
-        except AssertionError as error:  # how timm says that an input has not the network's one size
-            size = f"{image.shape[-2]} x {image.shape[-1]} (height x width)"
-            raise ConfigError(
-                f"TimmBackbone: {self.name} does not take an input of {size}: {error}"
-            ) from error
-        return [self.decoder(maps)]
+            decoded = self.decoder(self.features(image))
+        except (AssertionError, RuntimeError, IndexError) as error:
+            # So they say that an input has not the network's one size; any other fault is told as it is.
+            if self._is_own_size(image) or isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            raise ConfigError(self._refusal(image, error)) from error
+        size = (image.shape[-2] // STRIDE, image.shape[-1] // STRIDE)
+        if decoded.shape[-2:] != size:
+            decoded = F.interpolate(decoded, size=size, mode="bilinear", align_corners=False)
+        return [decoded]
 
     def features(self, image: Tensor) -> list[Tensor]:
         """The network's own maps from stride 4 on, finest first, each (B, C, h, w)."""
@@ -124,27 +134,46 @@ class TimmBackbone(nn.Module):
         maps = self.backbone(image)[self._first :]
         return [features.permute(0, 3, 1, 2).contiguous() if last else features for features in maps]
 
+    def _is_own_size(self, image: Tensor) -> bool:
+        return tuple(image.shape[-2:]) == self._own_size_hw
+
+    def _refusal(self, image: Tensor, error: Exception) -> str:
+        height, width = image.shape[-2:]
+        return (
+            f"TimmBackbone: {self.name} does not take an input of {height} x {width} (height x width): "
+            f"{error}. If it takes one size alone, choose that by options=dict(img_size=({height}, {width}))"
+        )
+
     def _check_size(self, image: Tensor) -> None:
         height, width = image.shape[-2:]
+        if self._one_size and self._is_own_size(image):
+            return
         if height % self.input_divisor or width % self.input_divisor:
             raise ConfigError(
                 f"TimmBackbone: expected an input whose sides are multiples of {self.input_divisor}, "
                 f"found {height} x {width} (height x width)"
             )
 
-    def _freeze_unused(self, options: Mapping[str, Any]) -> None:
-        unused = set(unused_parameters(self, (3, *self._accepted_size(options))))
+    def _freeze_unused(self) -> None:
+        small = (self.input_divisor, self.input_divisor)
+        try:
+            unused = unused_parameters(self, (3, *(self._own_size_hw if self._one_size else small)))
+        except ConfigError:  # some need more than one cell
+            if self._one_size:
+                raise
+            sides = (math.ceil(side / self.input_divisor) * self.input_divisor for side in self._own_size_hw)
+            unused = unused_parameters(self, (3, *sides))
         for name, weight in self.named_parameters():
             if name in unused:
                 weight.requires_grad_(False)
 
-    def _accepted_size(self, options: Mapping[str, Any]) -> tuple[int, int]:
-        """A height and width that the network takes: its own where it has one, else a small one."""
-        default: Any = self.backbone.default_cfg
-        fixed = default.get("fixed_input_size") and not self.plain
-        size = options.get("img_size", default["input_size"][1:] if fixed else self.strides[-1])
-        height, width = (size, size) if isinstance(size, int) else size
-        return height, width
+
+def _own_size(default_cfg: Any, options: Mapping[str, Any], plain: bool) -> tuple[tuple[int, int], bool]:
+    """The height and width that a network was made for, and whether it takes no other."""
+    stated = options.get("img_size")
+    size = default_cfg["input_size"][1:] if stated is None else stated
+    height, width = (size, size) if isinstance(size, int) else size
+    return (height, width), stated is not None or (bool(default_cfg.get("fixed_input_size")) and not plain)
 
 
 def _check_names(name: str, decoder: str, width: int | None) -> None:
@@ -162,26 +191,39 @@ def _check_names(name: str, decoder: str, width: int | None) -> None:
 def _create_features(
     name: str, pretrained: bool, options: dict[str, Any]
 ) -> tuple[nn.Module, list[int], list[int]]:
-    import timm
-
     # By default timm's HRNet gives the classifier's wide maps (128 channels at stride 4 for W32).
     own = {"feature_location": ""} if name.startswith("hrnet") else {}
-    model: Any = timm.create_model(name, pretrained=pretrained, features_only=True, **{**own, **options})
+    model = _create(name, pretrained, {**own, **options, "features_only": True})
     return model, model.feature_info.channels(), model.feature_info.reduction()
 
 
 def _create_transformer(
     name: str, pretrained: bool, options: dict[str, Any]
 ) -> tuple[nn.Module, list[int], list[int]]:
-    import timm
-
     # Position embeddings are resampled to the crop's grid, so that no input size has to be stated.
     own = {"num_classes": 0, "dynamic_img_size": "img_size" not in options}
-    model: Any = timm.create_model(name, pretrained=pretrained, **{**own, **options})
+    model = _create(name, pretrained, {**own, **options})
     height, width = model.patch_embed.patch_size
     if height != width:
         raise ConfigError(f"TimmBackbone: {name} has patches of {height} x {width}; expected square ones")
     return model, [model.num_features], [height]
+
+
+def _create(name: str, pretrained: bool, options: dict[str, Any]) -> Any:
+    import timm
+
+    try:
+        return timm.create_model(name, pretrained=pretrained, **options)
+    except (TypeError, AssertionError):  # impossible options
+        raise
+    except Exception as error:  # each hub fails in its own way
+        if not pretrained:
+            raise
+        reason = str(error).strip().partition("\n")[0]
+        raise CheckpointError(
+            f"TimmBackbone: timm cannot get its weights of {name} ({type(error).__name__}: {reason}). "
+            "Without a network set 'pretrained' to the path of a local file, or to False for a random start"
+        ) from error
 
 
 def _first_at_stride(strides: Sequence[int]) -> int:
@@ -211,5 +253,6 @@ def _load_file(model: nn.Module, name: str, path: str | Path, options: Mapping[s
     for key in used:
         if key.endswith("num_batches_tracked"):
             relevant.setdefault(key, whole[key])
-    check_weights({key: whole[key] for key in used}, relevant, path, f"timm's {name}")
+    purpose = f"timm's {name}: it is {described(found, path)}"
+    check_weights({key: whole[key] for key in used}, relevant, path, purpose)
     model.load_state_dict({used[key]: tensor for key, tensor in relevant.items()})

@@ -7,7 +7,7 @@ kept its random start is a mistake that costs days. Whole pose networks: :mod:`p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -38,7 +38,6 @@ def load_backbone_weights(
     path: str | Path,
     leftover: Iterable[str] = (),
     optional: Iterable[str] = (),
-    rename: Callable[[Weights], Weights] | None = None,
 ) -> tuple[str, ...]:
     """Loads a file into a backbone.
 
@@ -49,7 +48,6 @@ def load_backbone_weights(
             ``"classifier."``.
         optional: Beginnings of names of the backbone that the file may lack, all or none of each, such as
             ``"deconv_layers."``; they keep their start.
-        rename: Turns the file's names into the backbone's, before anything is compared.
 
     Returns:
         The names that were left over, sorted.
@@ -58,8 +56,10 @@ def load_backbone_weights(
         CheckpointError: If the file cannot be read, or with a table of missing, unexpected and mismatched
             keys.
     """
-    found, unused = _without_estimator(read_state_dict(path), path)
-    left = _load(module, rename(found) if rename else found, path, tuple(leftover), tuple(optional))
+    weights = read_state_dict(path)
+    found, unused = _without_estimator(weights, path)
+    purpose = f"this {type(module).__name__} backbone: it is {described(weights, path)}"
+    left = _load(module, found, path, purpose, tuple(leftover), tuple(optional))
     return tuple(sorted((*left, *unused)))
 
 
@@ -80,6 +80,7 @@ def _load(
     module: nn.Module,
     found: Weights,
     source: str | Path,
+    purpose: str,
     leftover: tuple[str, ...],
     optional: tuple[str, ...],
 ) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ def _load(
     for key, own in expected.items():
         if key.startswith(absent) or key.rsplit(".", 1)[-1] == _COUNTER:
             used.setdefault(key, own)
-    check_weights(expected, used, source, f"this {type(module).__name__} backbone")
+    check_weights(expected, used, source, purpose)
     module.load_state_dict(used)
     return tuple(left)
 
@@ -106,6 +107,13 @@ def check_weights(
     table = compare_weights(expected, found)
     if table:
         raise CheckpointError(f"checkpoint {source} does not fit {purpose}:\n{table}")
+
+
+def described(weights: Mapping[str, Tensor], source: str | Path) -> str:
+    """What a file's weights are, in words: "an HRNet-W48 with 17 heatmaps (hrnet release)"."""
+    from posekit.models.released import loading  # its package imports the networks, which import this file
+
+    return loading.identify(loading.named(weights, source))
 
 
 # --- names -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Draws poses, lines, boxes and heatmaps on one image.
+"""Draws poses, lines and boxes on one image.
 
 Images are uint8 (H, W, 3) RGB; points are (x, y) image pixels, an integer being a pixel's centre. The
 colours are of the palette of Okabe and Ito, which people with any common colour blindness tell apart:
@@ -7,20 +7,32 @@ sky blue is the person's own left, vermillion the right, yellow what has no side
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from posekit.files import atomic_file
-from posekit.structures import Skeleton
-from posekit.visualization.text import WHITE, Colour, draw_text
+from posekit.structures import Pose, Skeleton
+from posekit.visualization.strokes import Layer, stroke
+from posekit.visualization.text import WHITE, Colour, ink_on, plate_size_hw, write_text
 
 LEFT: Colour = (86, 180, 233)
 RIGHT: Colour = (213, 94, 0)
 CENTRE: Colour = (240, 228, 66)
 BOX: Colour = (0, 158, 115)
 HALO: Colour = (20, 20, 20)
+# One colour per track id, in turn: the palette's other members first.
+IDS: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (0, 114, 178),
+    (204, 121, 167),
+    (0, 158, 115),
+    (240, 228, 66),
+    (86, 180, 233),
+    (213, 94, 0),
+)
 
 
 def side_of(name: str) -> str:
@@ -46,6 +58,117 @@ def scores_from_visible(visible: np.ndarray) -> np.ndarray:
     return np.array([0.0, 0.25, 1.0], dtype=np.float32)[np.asarray(visible, dtype=np.int64)]
 
 
+def canvas_of(image: np.ndarray) -> np.ndarray:
+    """A copy of an image to draw on.
+
+    Raises:
+        ValueError: On another shape or dtype than uint8 (H, W, 3).
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image: expected uint8 (H, W, 3), found {image.dtype} {image.shape}")
+    return np.array(image, order="C")
+
+
+def draw_poses(
+    image: np.ndarray,
+    poses: Sequence[Pose],
+    skeleton: Skeleton | None = None,
+    *,
+    ids: Sequence[int] | None = None,
+    boxes: bool = True,
+    labels: bool = True,
+    min_score: float = 0.0,
+    confident: float = 0.4,
+) -> np.ndarray:
+    """Draws all people of an image: skeletons, boxes, scores, track ids.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, the image that the poses are in pixels of.
+        poses: Any number, none included.
+        skeleton: See :func:`draw_pose`.
+        ids: One per pose, e.g. of a tracker: written on the box and coloured.
+        boxes: Draw each person's box.
+        labels: Write id and box score on it.
+        min_score: See :func:`draw_pose`.
+        confident: See :func:`draw_pose`.
+
+    Returns:
+        uint8 (H, W, 3): a new image.
+    """
+    return draw_people(
+        image,
+        [pose.keypoints for pose in poses],
+        [pose.scores for pose in poses],
+        skeleton,
+        boxes_xyxy=[pose.box_xyxy for pose in poses] if boxes else None,
+        box_scores=[pose.box_score for pose in poses] if labels else None,
+        ids=ids,
+        min_score=min_score,
+        confident=confident,
+    )
+
+
+def draw_people(
+    image: np.ndarray,
+    keypoints: Sequence[np.ndarray] | np.ndarray,
+    scores: Sequence[np.ndarray] | np.ndarray | None = None,
+    skeleton: Skeleton | None = None,
+    *,
+    boxes_xyxy: Sequence[np.ndarray] | np.ndarray | None = None,
+    box_scores: Sequence[float] | np.ndarray | None = None,
+    ids: Sequence[int] | np.ndarray | None = None,
+    min_score: float = 0.0,
+    confident: float = 0.4,
+) -> np.ndarray:
+    """As :func:`draw_poses`, from arrays of N people.
+
+    Boxes lie under all skeletons and labels above; of people who overlap, the one with the higher box score
+    is in front. Without boxes, ids and scores are written above the keypoints. Where the image is too small
+    for a label, its score is left out, then all of it.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        keypoints: (N, K, 2), image pixels.
+        scores: (N, K).
+        skeleton: See :func:`draw_pose`.
+        boxes_xyxy: (N, 4), image pixels.
+        box_scores: (N,), written on the boxes.
+        ids: (N,), written on the boxes and coloured.
+        min_score: See :func:`draw_pose`.
+        confident: See :func:`draw_pose`.
+
+    Returns:
+        uint8 (H, W, 3): a new image.
+
+    Raises:
+        ValueError: If the numbers of people differ, or see :func:`draw_pose`.
+    """
+    canvas = canvas_of(image)
+    count = len(keypoints)
+    given = {"scores": scores, "boxes_xyxy": boxes_xyxy, "box_scores": box_scores, "ids": ids}
+    for name, values in given.items():
+        if values is not None and len(values) != count:
+            raise ValueError(f"{name}: expected {count}, one per person, found {len(values)}")
+    colours = [BOX if ids is None else IDS[int(ids[i]) % len(IDS)] for i in range(count)]
+    order = range(count) if box_scores is None else np.argsort(box_scores, kind="stable").tolist()
+    for i in order:
+        if boxes_xyxy is not None:
+            _draw_box(canvas, _corners(boxes_xyxy[i]), colours[i])
+    for i in order:
+        _draw_pose(
+            canvas, keypoints[i], None if scores is None else scores[i], skeleton, min_score, confident
+        )
+    for i in order:
+        own = None if scores is None else scores[i]
+        words = [] if ids is None else [f"#{int(ids[i])}"]
+        words += [] if box_scores is None or not np.isfinite(box_scores[i]) else [f"{box_scores[i]:.2f}"]
+        corners = _corners(_extent(keypoints[i], own, min_score) if boxes_xyxy is None else boxes_xyxy[i])
+        if corners is not None:
+            _write_label(canvas, words, corners, colours[i])
+    return canvas
+
+
 def draw_pose(
     image: np.ndarray,
     keypoints: np.ndarray,
@@ -65,7 +188,8 @@ def draw_pose(
     Args:
         image: uint8 (H, W, 3) RGB.
         keypoints: (K, 2), image pixels; points that are not finite are left out.
-        scores: (K,), 0..1; all 1 by default. For ground truth see :func:`scores_from_visible`.
+        scores: (K,), 0..1; all 1 by default; NaN leaves a keypoint out. For ground truth see
+            :func:`scores_from_visible`.
         skeleton: Names (hence sides) and limbs; without it the points alone are drawn, in yellow.
         min_score: Keypoints whose score is not above this are left out.
         confident: The score from which a keypoint is drawn in full.
@@ -75,82 +199,85 @@ def draw_pose(
 
     Returns:
         uint8 (H, W, 3): a new image.
+
+    Raises:
+        ValueError: If image, keypoints, scores or skeleton do not fit each other.
     """
-    points = np.asarray(keypoints, dtype=np.float64).reshape(-1, 2)
-    scores = np.ones(len(points)) if scores is None else np.asarray(scores, dtype=np.float64)
+    canvas = canvas_of(image)
+    _draw_pose(canvas, keypoints, scores, skeleton, min_score, confident, thickness, colour)
+    return canvas
+
+
+def _draw_pose(
+    canvas: np.ndarray,
+    keypoints: np.ndarray,
+    scores: np.ndarray | None,
+    skeleton: Skeleton | None,
+    min_score: float,
+    confident: float,
+    thickness: float | None = None,
+    colour: Colour | None = None,
+) -> None:
+    points, scores = _checked(keypoints, scores, skeleton)
     drawn = np.isfinite(points).all(axis=1) & (scores > min_score)
-    alphas = np.clip(0.3 + 0.7 * scores / confident, 0.3, 1.0)
-    canvas = np.array(image, dtype=np.uint8, order="C")
     if not drawn.any():
-        return canvas
-    width = _limb_width(canvas.shape, points[drawn]) if thickness is None else thickness
-    for a, b in [] if skeleton is None else skeleton.limb_index:
-        if drawn[a] and drawn[b]:
-            limb_colour = colour or side_colour(skeleton.keypoints[a], skeleton.keypoints[b])  # type: ignore[union-attr]
-            _draw_limb(canvas, points[a], points[b], limb_colour, width, min(alphas[a], alphas[b]))
+        return
+    alphas = np.clip(0.3 + 0.7 * scores / max(confident, 1e-9), 0.3, 1.0)
+    width = limb_width(canvas.shape, points[drawn]) if thickness is None else thickness
+    if skeleton is not None:
+        for a, b in skeleton.limb_index[drawn[skeleton.limb_index].all(axis=1)]:
+            limb_colour = colour or side_colour(skeleton.keypoints[a], skeleton.keypoints[b])
+            draw_limb(canvas, points[a], points[b], limb_colour, width, min(alphas[a], alphas[b]))
     # Markers last, so that no limb crosses them; the surest on top.
     for k in np.argsort(scores, kind="stable"):
         if drawn[k]:
             marker_colour = colour or (side_colour(skeleton.keypoints[k]) if skeleton else CENTRE)
             _draw_marker(canvas, points[k], marker_colour, width, alphas[k], scores[k] < confident)
-    return canvas
 
 
-def _limb_width(shape: tuple[int, ...], points: np.ndarray) -> float:
-    """Pixels: 1/110 of the image's side, at most 1/30 of the person's extent, at least 1.2."""
+def _checked(
+    keypoints: np.ndarray, scores: np.ndarray | None, skeleton: Skeleton | None
+) -> tuple[np.ndarray, np.ndarray]:
+    points = np.asarray(keypoints, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"keypoints: expected (K, 2), found shape {points.shape}")
+    values = np.ones(len(points)) if scores is None else np.asarray(scores, dtype=np.float64)
+    if values.shape != (len(points),):
+        raise ValueError(f"scores: expected {len(points)}, one per keypoint, found shape {values.shape}")
+    if skeleton is not None and skeleton.num_keypoints != len(points):
+        raise ValueError(
+            f"keypoints: skeleton '{skeleton.name}' has {skeleton.num_keypoints}, found {len(points)}"
+        )
+    return points, values
+
+
+def limb_width(shape: tuple[int, ...], points: np.ndarray) -> float:
+    """Pixels: 1/110 of the image's side, at most 1/30 of the person's extent, at least 1."""
     resolution = float(np.sqrt(shape[0] * shape[1]))
     extent = float(np.ptp(points, axis=0).max())
     wanted = resolution / 110
-    return max(1.2, min(wanted, extent / 30) if extent > 0 else wanted)
+    return max(1.0, min(wanted, extent / 30) if extent > 0 else wanted)
 
 
-def _draw_limb(
-    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, width: float, alpha: float
+def draw_limb(
+    canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, width: float, alpha: float = 1.0
 ) -> None:
-    _stroke(canvas, start, end, width + max(1.0, width * 0.5), HALO, 0.55 * alpha)
-    _stroke(canvas, start, end, width, colour, alpha)
+    """Draws a line with a dark rim, in place."""
+    rim = Layer(width + max(1.0, width * 0.5), HALO, 0.55 * alpha)
+    stroke(canvas, start, end, [rim, Layer(width, colour, alpha)])
 
 
 def _draw_marker(
     canvas: np.ndarray, point: np.ndarray, colour: Colour, width: float, alpha: float, hollow: bool
 ) -> None:
-    radius = 1.15 * width + 0.6
-    rim = max(1.0, 0.45 * width)
-    # A stroke from a point to itself is a disc.
-    _stroke(canvas, point, point, 2 * radius + 2.8 * rim, HALO, 0.6 * alpha)
+    radius = 1.2 * width + 0.3
+    rim = max(0.5, 0.45 * width)
+    layers = [Layer(2 * radius + 2.8 * rim, HALO, 0.6 * alpha)]
     if hollow:
-        _stroke(canvas, point, point, rim, colour, alpha, radius)
-        return
-    _stroke(canvas, point, point, 2 * radius + 1.2 * rim, WHITE, alpha)
-    _stroke(canvas, point, point, 2 * radius, colour, alpha)
-
-
-def _stroke(
-    canvas: np.ndarray,
-    start: np.ndarray,
-    end: np.ndarray,
-    width: float,
-    colour: Colour,
-    alpha: float,
-    radius: float = 0.0,
-) -> None:
-    """Blends a line with round ends into ``canvas``, or the line all around it at a distance ``radius``.
-
-    A pixel's cover is taken from its centre's distance to the line, so edges are even at any angle.
-    """
-    reach = width / 2 + radius + 1
-    low = np.floor(np.minimum(start, end) - reach).clip(0, canvas.shape[1::-1]).astype(int)
-    high = np.ceil(np.maximum(start, end) + reach + 1).clip(0, canvas.shape[1::-1]).astype(int)
-    if (high <= low).any():
-        return
-    region = canvas[low[1] : high[1], low[0] : high[0]]
-    xs = np.arange(low[0], high[0]) - start[0]
-    ys = (np.arange(low[1], high[1]) - start[1])[:, None]
-    (dx, dy), length2 = end - start, float(((end - start) ** 2).sum())
-    along = np.clip((xs * dx + ys * dy) / length2, 0, 1) if length2 > 0 else 0.0
-    distance = np.abs(np.hypot(xs - along * dx, ys - along * dy) - radius)
-    weight = alpha * np.clip(width / 2 - distance + 0.5, 0, 1)[..., None]
-    region[:] = np.rint(region * (1 - weight) + np.array(colour) * weight).astype(np.uint8)
+        layers += [Layer(rim, colour, alpha, radius)]
+    else:
+        layers += [Layer(2 * radius + 1.2 * rim, WHITE, alpha), Layer(2 * radius, colour, alpha)]
+    stroke(canvas, point, point, layers)
 
 
 def draw_line(
@@ -166,9 +293,9 @@ def draw_line(
     Returns:
         uint8 (H, W, 3): a new image.
     """
-    canvas = np.array(image, dtype=np.uint8, order="C")
+    canvas = canvas_of(image)
     if np.isfinite(start).all() and np.isfinite(end).all():
-        _draw_limb(canvas, np.asarray(start, np.float64), np.asarray(end, np.float64), colour, thickness, 1.0)
+        draw_limb(canvas, np.asarray(start, np.float64), np.asarray(end, np.float64), colour, thickness)
     return canvas
 
 
@@ -185,66 +312,63 @@ def draw_box(
     Returns:
         uint8 (H, W, 3): a new image.
     """
-    canvas = np.array(image, dtype=np.uint8, order="C")
-    x1, y1, x2, y2 = (float(value) for value in box_xyxy)
-    corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-    if not np.isfinite(corners).all():
-        return canvas
-    width = _limb_width(canvas.shape, corners) * 0.7 if thickness is None else thickness
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        _stroke(canvas, start, end, width, colour, 1.0)
-    if label:
-        height = max(11, round(min(canvas.shape[:2]) / 28))
-        above = y1 - 1.4 * height
-        where = (round(x1), round(above if above >= 0 else y1 + width))
-        canvas = draw_text(canvas, label, where, height=height, background=colour)
+    canvas = canvas_of(image)
+    corners = _corners(box_xyxy)
+    _draw_box(canvas, corners, colour, thickness)
+    if label and corners is not None:
+        _write_label(canvas, [label], corners, colour, always=True)
     return canvas
 
 
-def overlay_heatmaps(
-    image: np.ndarray,
-    heatmaps: np.ndarray,
-    *,
-    strength: float = 0.85,
-    peak: float | None = None,
-    alignment: str = "strided",
-) -> np.ndarray:
-    """Lays heatmaps over the crop that they were predicted from, the largest of all keypoints on top.
+def _corners(box_xyxy: np.ndarray) -> np.ndarray | None:
+    """The four corners (4, 2) clockwise from the upper left; None if the box is not finite."""
+    x1, y1, x2, y2 = (float(value) for value in box_xyxy)
+    corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    return corners if np.isfinite(corners).all() else None
 
-    Args:
-        image: uint8 (H, W, 3) RGB: the network's input.
-        heatmaps: (K, h, w) or (h, w).
-        strength: How much a peak hides the photo, 0..1.
-        peak: The value shown brightest; by default the largest present.
-        alignment: "strided" (map cell i lies at i W/w input pixels) or "aligned" (i (W-1)/(w-1)), the
-            codec's.
 
-    Returns:
-        uint8 (H, W, 3): a new image.
+def _extent(keypoints: np.ndarray, scores: np.ndarray | None, min_score: float) -> np.ndarray:
+    """The box (4,) around the keypoints that are drawn; NaN without any."""
+    points, scores = _checked(keypoints, scores, None)
+    points = points[np.isfinite(points).all(axis=1) & (scores > min_score)]
+    return np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else np.full(4, np.nan)
 
-    Raises:
-        ValueError: On another alignment or number of axes.
+
+def _draw_box(
+    canvas: np.ndarray, corners: np.ndarray | None, colour: Colour, thickness: float | None = None
+) -> None:
+    if corners is None:
+        return
+    width = limb_width(canvas.shape, corners) * 0.7 if thickness is None else thickness
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        stroke(canvas, start, end, [Layer(width, colour, 1.0)])
+
+
+def _write_label(
+    canvas: np.ndarray, words: Sequence[str], corners: np.ndarray, colour: Colour, always: bool = False
+) -> None:
+    """Writes on the box's upper edge, within the image, no larger than suits the person's size.
+
+    Unless ``always``, as many of the words as take at most a third of the image's width or the box's, and a
+    quarter of the image's height.
     """
-    if alignment not in ("strided", "aligned"):
-        raise ValueError(f"alignment: expected 'strided' or 'aligned', found {alignment!r}")
-    maps = np.asarray(heatmaps, dtype=np.float32)
-    if maps.ndim not in (2, 3):
-        raise ValueError(f"heatmaps: expected (K, h, w) or (h, w), found shape {maps.shape}")
-    largest = maps.max(axis=0) if maps.ndim == 3 else maps
-    height, width = image.shape[:2]
-    less = int(alignment == "aligned")
-    scale_x = (width - less) / (largest.shape[1] - less)
-    scale_y = (height - less) / (largest.shape[0] - less)
-    warp = np.array([[scale_x, 0, 0], [0, scale_y, 0]])
-    large = cv2.warpAffine(
-        largest, warp, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    top = float(large.max()) if peak is None else peak
-    level = np.clip(large / top, 0, 1) if top > 0 else np.zeros_like(large)
-    heat = cv2.applyColorMap(np.rint(255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    # The square root keeps the flanks of a peak in sight; the photo is darkened a little so that they show.
-    weight = (strength * np.sqrt(level))[..., None]
-    return np.rint(image * 0.8 * (1 - weight) + heat * weight).astype(np.uint8)
+    side, (box_width, box_height) = min(canvas.shape[:2]), np.ptp(corners, axis=0)
+    height = max(9 if side < 160 else 11, round(min(side / 28, max(box_width, box_height) / 6)))
+    room = max(canvas.shape[1] / 3, min(box_width, canvas.shape[1]))
+    texts = [" ".join(words[:number]) for number in range(len(words), 0, -1)]
+    fits = [
+        text for text in texts if always or (plate_size_hw(text, height) <= np.array([side / 4, room])).all()
+    ]
+    if not fits or not fits[0]:
+        return
+    text = fits[0]
+    plate_height, plate_width = plate_size_hw(text, height)
+    x1, y1 = corners[0]
+    top = y1 - plate_height if y1 >= plate_height else y1
+    # A box that lies off the image keeps its label in sight, at the nearest edge.
+    x = int(np.clip(round(x1), 0, max(0, canvas.shape[1] - plate_width)))
+    y = int(np.clip(round(top), 0, max(0, canvas.shape[0] - plate_height)))
+    write_text(canvas, text, (x, y), height=height, colour=ink_on(colour), background=colour)
 
 
 def save_image(path: str | Path, image: np.ndarray) -> Path:
@@ -254,7 +378,8 @@ def save_image(path: str | Path, image: np.ndarray) -> Path:
     name the file system allows will do (``cv2.imwrite`` garbles some).
 
     Raises:
-        ValueError: On a suffix that OpenCV does not know, or an image of another shape or dtype.
+        ValueError: On a suffix that OpenCV does not know, an image of another shape or dtype, or one too
+            large for the form.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"{path}: expected uint8 (H, W, 3), found {image.dtype} {image.shape}")
@@ -262,7 +387,9 @@ def save_image(path: str | Path, image: np.ndarray) -> Path:
     if not cv2.haveImageWriter(f"picture{path.suffix.lower()}"):
         raise ValueError(f"{path}: expected the suffix of a picture, e.g. '.png', found '{path.suffix}'")
     options = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix.lower() in (".jpg", ".jpeg") else []
-    _, encoded = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(image[..., ::-1]), options)
+    done, encoded = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(image[..., ::-1]), options)
+    if not done:  # e.g. a JPEG of more than 65,500 pixels a side
+        raise ValueError(f"{path}: '{path.suffix}' cannot hold {image.shape[1]} x {image.shape[0]} pixels")
     with atomic_file(path) as file:
         file.write(encoded.tobytes())
     return path

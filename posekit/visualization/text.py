@@ -13,6 +13,7 @@ import numpy as np
 
 Colour = tuple[int, int, int]
 WHITE: Colour = (255, 255, 255)
+BLACK: Colour = (0, 0, 0)
 
 
 @lru_cache(maxsize=32)
@@ -23,13 +24,19 @@ def _font(height: int, bold: bool) -> Any:
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), round(height * 0.85)
+        str(Path(matplotlib.get_data_path(), "fonts", "ttf", name)), max(1, round(height * 0.85))
     )
 
 
 def text_width(text: str, height: int, bold: bool = False) -> int:
     """Width in pixels of one line of text."""
     return int(np.ceil(_font(height, bold).getlength(text)))
+
+
+def ink_on(background: Colour) -> Colour:
+    """Black or white, whichever stands out more from a background (ITU-R BT.601 luma)."""
+    luma = float(np.dot(background, (0.299, 0.587, 0.114)))
+    return BLACK if luma > 140 else WHITE
 
 
 def draw_text(
@@ -56,14 +63,43 @@ def draw_text(
     Returns:
         uint8 (H, W, 3): a new image.
     """
+    canvas = np.array(image, dtype=np.uint8, order="C")
+    write_text(canvas, text, xy, height=height, colour=colour, background=background, bold=bold)
+    return canvas
+
+
+def plate_size_hw(text: str, height: int, bold: bool = False) -> tuple[int, int]:
+    """Height and width in pixels of the plate behind a line."""
+    pad = max(2, height // 5)
+    return height + pad, text_width(text, height, bold) + 2 * pad
+
+
+def write_text(
+    canvas: np.ndarray,
+    text: str,
+    xy: tuple[int, int],
+    *,
+    height: int = 14,
+    colour: Colour = WHITE,
+    background: Colour | None = None,
+    bold: bool = False,
+) -> None:
+    """As :func:`draw_text`, in place; only the pixels around the line are copied and changed."""
     from PIL import Image, ImageDraw
 
-    picture = Image.fromarray(np.ascontiguousarray(image, dtype=np.uint8))
-    pen = ImageDraw.Draw(picture)
     x, y = xy
+    plate_height, plate_width = plate_size_hw(text, height, bold)
+    # Accents and descenders may leave the line by a part of its height.
+    left, top = max(0, x - height), max(0, y - height)
+    region = canvas[top : max(0, y + plate_height + height), left : max(0, x + plate_width + height)]
+    if not region.size:
+        return
+    picture = Image.fromarray(np.ascontiguousarray(region))
+    pen = ImageDraw.Draw(picture)
+    x, y = x - left, y - top
     if background is not None:
         pad = max(2, height // 5)
-        pen.rectangle((x, y, x + text_width(text, height, bold) + 2 * pad, y + height + pad), background)
+        pen.rectangle((x, y, x + plate_width, y + plate_height), background)
         x, y = x + pad, y + pad // 2
     pen.text((x, y + height * 0.5), text, fill=colour, font=_font(height, bold), anchor="lm")
-    return np.asarray(picture).copy()
+    region[:] = np.asarray(picture)

@@ -495,3 +495,32 @@ def test_annotations_are_the_same_on_every_machine():
             assert np.allclose(one["keypoints"], two["keypoints"], atol=0.011)
             assert one["bbox"] == pytest.approx(two["bbox"], abs=0.011)
             assert one["area"] == pytest.approx(two["area"], abs=0.011)
+
+
+# --- pictures of several people
+
+
+def test_people_option_makes_pictures_of_several_people(tmp_path):
+    out = tmp_path / "groups"
+    assert main(["--out", str(out), "--train", "3", "--val", "12", "--people", "4", "--workers", "1"]) == 0
+    content = load(out / "annotations" / "person_keypoints_val.json")
+    people = Counter(annotation["image_id"] for annotation in content["annotations"])
+    assert max(people.values()) in (3, 4)
+    assert sum(people.values()) > 18
+    assert not any(annotation["iscrowd"] for annotation in content["annotations"])
+    for image in content["images"]:
+        assert 260 <= min(image["height"], image["width"]) <= max(image["height"], image["width"]) <= 400
+    for annotation in content["annotations"]:
+        x, y, width, height = annotation["bbox"]
+        image = next(image for image in content["images"] if image["id"] == annotation["image_id"])
+        assert min(x, y) >= 0
+        assert x + width <= image["width"] + 0.01
+        assert y + height <= image["height"] + 0.01
+    assert load(out / "manifest.json")["settings"]["people"] == 4
+
+
+def test_people_option_is_no_setting_of_the_quickstarts_set(tmp_path):
+    write_synthetic_people(tmp_path / "plain", 1, 1, workers=1, progress=False)
+    assert "people" not in load(tmp_path / "plain" / "manifest.json")["settings"]
+    with pytest.raises(ConfigError, match="'people' must be from 1 to 12, found 13"):
+        write_synthetic_people(tmp_path / "many", 1, 1, most_people=13)

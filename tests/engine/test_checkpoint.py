@@ -83,7 +83,7 @@ def test_damaged_files_are_named(tmp_path):
     data = _good(tmp_path / "good.pth")
     middle = len(data) // 2
     flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-    cases = {"half": data[:middle], "short": data[:-1], "empty": b"", "text": b"hello" * 99, "bit": flipped}
+    cases = {"half": data[:middle], "short": data[:-1], "empty": b"", "zeros": bytes(2000), "bit": flipped}
     for name, content in cases.items():
         (tmp_path / f"{name}.pth").write_bytes(content)
         with pytest.raises(CheckpointError, match=rf"{name}\.pth: damaged"):
@@ -152,25 +152,35 @@ def net(width=3):
 
 
 def test_weights_fit_or_are_tabled():
-    source, target = net(), net()
-    ck.load_weights(target, ck.weights_of({"state_dict": source.state_dict()}, "f"), "f")
-    assert torch.equal(target[0].weight, source[0].weight)
-    wrapped = {f"module.{key}": value for key, value in source.state_dict().items()}
-    ck.load_weights(target, ck.weights_of(wrapped, "f"), "f")
+    source, target = net().state_dict(), net().state_dict()
+    wrapped = {f"module.{key}": value for key, value in source.items()}
+    for checkpoint in ({"state_dict": source}, {"model": source, "epoch": 3}, source, wrapped):
+        found = ck.weights_of(checkpoint, "f")
+        assert ck.compare_weights(target, found) == ""
+        assert found["0.weight"] is source["0.weight"]
 
     other = dict(net(4).state_dict())
     other["extra"] = torch.zeros(7)
     del other["1.bias"]
-    before = {key: value.clone() for key, value in target.state_dict().items()}
-    with pytest.raises(CheckpointError) as caught:
-        ck.load_weights(target, other, "other.pth")
-    message = str(caught.value)
-    assert "other.pth" in message
-    assert "1 of 7 keys missing from the checkpoint:\n    1.bias  3" in message
-    assert "1 of 7 keys unexpected in the checkpoint:\n    extra  7" in message
-    assert "0.weight  expected 3x2, found 4x2" in message
-    for key, value in target.state_dict().items():
-        assert torch.equal(value, before[key])
+    table = ck.compare_weights(target, other)
+    assert "1 of 7 keys missing from the checkpoint:\n    1.bias  3" in table
+    assert "1 of 7 keys unexpected in the checkpoint:\n    extra  7" in table
+    assert "0.weight  expected 3x2, found 4x2" in table
+
+
+def test_numbers_that_a_copy_would_spoil_are_tabled():
+    expected = net().state_dict()
+    spoilt = {
+        "0.weight": expected["0.weight"].long(),
+        "0.bias": expected["0.bias"].to(torch.complex64),
+        "1.bias": expected["1.bias"].to_sparse(),
+    }
+    table = ck.compare_weights(expected, {**expected, **spoilt})
+    assert "3 of 7 keys of another kind of numbers" in table
+    assert "0.weight  expected real numbers, found whole numbers" in table
+    assert "0.bias  expected real numbers, found complex numbers" in table
+    assert "1.bias  expected real numbers, found real numbers, torch.sparse_coo" in table
+    assert ck.compare_weights(expected, {key: value.half() for key, value in expected.items()}) == ""
 
 
 def test_long_tables_are_cut():
@@ -184,6 +194,12 @@ def test_long_tables_are_cut():
 def test_no_weights_at_all():
     with pytest.raises(CheckpointError, match=r"w\.pth: expected weights.*'epoch'"):
         ck.weights_of({"epoch": 3}, "w.pth")
+
+
+def test_weights_that_are_no_tensors_are_named(tmp_path):
+    torch.save({"state_dict": {"a": torch.zeros(2), "b": np.zeros(2)}}, tmp_path / "numpy.pth")
+    with pytest.raises(CheckpointError, match=r"expected tensors in 'state_dict', found 'b': <numpy.nd"):
+        ck.weights_of(ck.read_checkpoint(tmp_path / "numpy.pth"), "w.pth")
 
 
 def test_candidates_begin_with_the_marked_one(tmp_path):

@@ -301,6 +301,26 @@ def test_another_architecture_is_tabled(trained, tmp_path):
         build(tmp_path, {"model.width": 9}, load_from=path).train()
 
 
+def test_a_training_may_start_from_another_head_and_a_test_may_not(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("posekit.models.released.loading._HEADS", ("layers.4.",))
+    weights = read_checkpoint(trained[0] / "work" / "epoch_3.pth")["state_dict"]
+    weights.update({"layers.4.weight": torch.zeros(5, 8), "layers.4.bias": torch.zeros(5)})
+    path = tmp_path / "five.pth"
+    torch.save({"state_dict": weights, "meta": {}}, path)
+    with pytest.raises(
+        CheckpointError, match=r"(?s)expected 2x8, found 5x8.*Only the head differs.*load_from"
+    ):
+        build(tmp_path, load_from=str(path)).test()
+    runner = build(
+        tmp_path, {"train_cfg.max_epochs": 1, "optim_wrapper.optimizer.lr": 0.0}, load_from=str(path)
+    )
+    runner.train()
+    assert torch.equal(runner.model.layers[1].weight, weights["layers.1.weight"])
+    assert runner.model.layers[4].weight.abs().min() > 0
+    log = next(runner_log(runner).glob("*.log")).read_text()
+    assert "five.pth does not fit layers.4: which start at random" in log
+
+
 def test_the_best_is_remembered_across_a_resume(trained, tmp_path):
     interrupted(trained, tmp_path, ["epoch_2.pth"])
     best = tmp_path / "work" / "best_toy_accuracy.pth"
@@ -482,6 +502,8 @@ def test_each_stage_says_once_whom_it_has(tmp_path):
         people_line({"people": 1500, "ann_file": "x.json", "counts": {"crowd": 0}})
         == "1,500 people of x.json"
     )
+    detected = {"people": 2, "ann_file": "x.json", "counts": {}, "box_source": "d.json"}
+    assert people_line(detected) == "2 people of x.json; boxes: d.json"
 
 
 def test_a_curve_that_cannot_be_drawn_stops_nothing(tmp_path, monkeypatch):

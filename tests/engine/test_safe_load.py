@@ -190,6 +190,14 @@ def _archive(path, *names):
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99)), "an HDF5 file"),
         (lambda path: path.write_bytes(gzip.compress(b"x")), "a gzip archive"),
         (lambda path: np.save(path.open("wb"), np.ones(3)), "a numpy array"),
+        (lambda path: path.write_text("epoch 3: é" * 99), "a text that begins with 'epoch 3: é"),
+        (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0JFIF"), "a JPEG picture"),
+        (lambda path: path.write_bytes(pickle.dumps({"a": 1})), r"a pickle that torch\.save did not write"),
+        (
+            lambda path: path.write_bytes(b"\x17\xfe\x00\x99"),
+            r"of an unknown kind \(.* bytes are 17 fe",
+        ),
+        (lambda path: path.mkdir(), "a folder"),
         (lambda path: _archive(path, "images/1.jpg"), r"a zip archive of \['1.jpg'\]"),
         (lambda path: _archive(path, "m/data.pkl", "m/constants.pkl"), "a TorchScript program"),
     ],
@@ -205,8 +213,9 @@ def test_other_files_are_named(tmp_path, write, kind):
 def test_safetensors(tmp_path):
     from safetensors.torch import save_file
 
-    save_file({"a": torch.arange(3.0)}, tmp_path / "a.safetensors")
-    assert torch.equal(read_checkpoint(tmp_path / "a.safetensors")["a"], torch.arange(3.0))
+    for name in ("a.safetensors", "under_another_ending.pth"):
+        save_file({"a": torch.arange(3.0)}, tmp_path / name)
+        assert torch.equal(read_checkpoint(tmp_path / name)["a"], torch.arange(3.0))
     (tmp_path / "b.safetensors").write_bytes(b"junk" * 9)
     with pytest.raises(CheckpointError, match=r"b\.safetensors: damaged or not a safetensors file"):
         read_checkpoint(tmp_path / "b.safetensors")

@@ -172,7 +172,7 @@ def test_only_the_head_differs(w8_file):
         model,
         w8_file,
         r"expected an HRNet-W8 with 17 heatmaps.*final_layer.weight  expected 17x8x1x1, found 3x8x1x1"
-        r".*Only the head differs \(head\.\); allow_head=True loads the rest",
+        r".*Only the head differs \(head\.\): the rest can start a training, by 'load_from'.*allow_head=True",
     )
     head = model.head.final_layer.weight.clone()
     report = load_into(model, w8_file, allow_head=True)
@@ -204,6 +204,31 @@ def test_a_missing_and_an_unexpected_key_of_the_trunk(tmp_path):
         r"1 of 350 keys unexpected.*backbone.neck.weight  8x8x3x3"
     )
     refused(model, tmp_path / "odd.pth", message, allow_head=True)
+
+
+def test_whole_numbers_are_no_weights(tmp_path):
+    model, weights = small("hrnet_w8")
+    spoilt = {key: (value * 100).long() for key, value in weights.items()}
+    release_files.hrnet_release(spoilt, tmp_path / "int.pth")
+    message = (
+        r"int\.pth does not fit this PoseEstimator: it is an HRNet-W8 with 3 heatmaps \(hrnet release\) too"
+        r".*of another kind of numbers.*backbone.conv1.weight  expected real numbers, found whole numbers"
+    )
+    refused(model, tmp_path / "int.pth", message)
+
+
+def test_pretrained_says_what_a_foreign_file_is(tmp_path):
+    release_files.pytorch_pose(small("hourglass_s2")[1], tmp_path / "hg.pth.tar")
+    is_it = (
+        r"it is an Hourglass \(2 stacks, 1 block, 16 features\) with 3 heatmaps \(pytorch-pose hourglass\)"
+    )
+    for build in (
+        lambda file: HRNet("w8", pretrained=file),
+        lambda file: SimpleBaseline(18, pretrained=file),
+        lambda file: TimmBackbone("resnet18", pretrained=file),
+    ):
+        with pytest.raises(CheckpointError, match=rf"(?s)hg\.pth\.tar does not fit .*: {is_it}:\n.*missing"):
+            build(tmp_path / "hg.pth.tar")
 
 
 def test_mmposes_hourglass_is_another_network(tmp_path):

@@ -118,15 +118,44 @@ def test_deconvolutions_reach_stride_4_from_any_stride(stride, steps):
         ({"name": "resnet18", "decoder": "fpn"}, "unknown decoder 'fpn'; expected one of .*pyramid"),
         ({"name": "resnet18", "decoder": "simple", "width": 8}, "decoder 'simple' has no 'width'; found 8"),
         ({"name": "vit_tiny_patch16_224"}, r"finest map at stride 4, found strides \[16\]"),
-        (
-            {"name": "eva02_tiny_patch14_224", "decoder": "simple", "options": {"depth": 1}},
-            "expected a map at stride 4, 8, 16, 32 ..., found stride 14",
-        ),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments, message):
     with pytest.raises(ConfigError, match=message):
         TimmBackbone(**arguments)
+
+
+@pytest.mark.parametrize("decoder", ["simple", "deconv"])
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("eva02_tiny_patch14_224", {"depth": 1}, (224, 168)),  # stride 14
+        ("levit_128s", {}, (224, 224)),  # stride 64, which does not divide its one size
+        ("inception_v3", {"out_indices": (1, 2)}, (128, 96)),  # no padding: maps of 29 x 21 at stride 4
+    ],
+)
+def test_every_stride_ends_at_a_quarter(name, options, size, decoder):
+    network = TimmBackbone(name, decoder, options=options).eval()
+    with torch.no_grad():
+        (decoded,) = network(torch.randn(1, 3, *size))
+    assert decoded.shape == (1, network.out_channels, size[0] // 4, size[1] // 4)
+    assert decoded.std() > 0
+
+
+def test_where_a_pixel_ends_does_not_depend_on_the_stride():
+    """A map resized to a quarter stays in place: its centre of mass moves with the input's."""
+    decoder = SimpleDecoder([1], [14])
+    ramp = torch.arange(12.0)[None, None, None].expand(1, 1, 16, 12)  # cells of 14 pixels
+    decoded = decoder([ramp])
+    assert decoded.shape == (1, 1, 56, 42)
+    # Cell c of 4 pixels is the middle of pixels 4 c .. 4 c + 3, at (4 c + 2) / 14 - 0.5 of the coarse cells.
+    np.testing.assert_allclose(decoded[0, 0, 0, 5:35], (4 * torch.arange(5, 35) + 2) / 14 - 0.5, rtol=1e-5)
+
+
+def test_a_network_of_one_size_says_how_to_choose_it():
+    message = r"hiera_tiny_224 does not take an input of 256 x 192 .*options=dict\(img_size=\(256, 192\)\)"
+    with pytest.raises(ConfigError, match=message):
+        TimmBackbone("hiera_tiny_224")(torch.zeros(1, 3, 256, 192))
 
 
 def test_input_of_another_size_is_refused():
@@ -228,3 +257,18 @@ def test_the_real_mobilenet_file_loads():
     source = torchvision.models.mobilenet_v2()
     source.load_state_dict(read_state_dict(path))
     _assert_same_features(TimmBackbone("mobilenetv2_100", pretrained=path), source)
+
+
+def test_timms_weights_that_cannot_be_had_are_told(monkeypatch):
+    real = timm.create_model
+
+    def offline(name, pretrained=False, **options):
+        if pretrained:
+            raise OSError("We couldn't connect to the hub\nto load this file")
+        return real(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    message = r"cannot get its weights of resnet18 \(OSError: We couldn't connect to the hub\).*a local file"
+    with pytest.raises(CheckpointError, match=message):
+        TimmBackbone("resnet18", pretrained=True)
+    assert TimmBackbone("resnet18").out_channels == 64

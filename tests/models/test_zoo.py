@@ -250,6 +250,12 @@ def test_unknown_names_are_told_their_neighbours():
         create("??")
 
 
+@pytest.mark.parametrize("pretrained", [None, 1, b"hg.pth", ["hg.pth"]])
+def test_pretrained_of_another_type(pretrained):
+    with pytest.raises(ConfigError, match="expected 'pretrained' to be True, False or a path, found"):
+        create("hourglass_s1_mpii_256x256", pretrained=pretrained)
+
+
 def test_file_of_another_network(hourglass_file):
     with pytest.raises(CheckpointError, match=r"hg\.pth\.tar"):
         create("hourglass_s2_mpii_256x256", pretrained=hourglass_file[0])

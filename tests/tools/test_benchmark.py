@@ -28,6 +28,7 @@ ROWS = {
     "pckh": ["arrays", "poses"],
     "import": ["posekit", "all of training"],
     "table-memory": ["held", "added by a worker"],
+    "predictor": ["1 box", "8 boxes"],
     "train-step": ["forward + backward"],
 }
 

@@ -92,6 +92,19 @@ def test_a_row_with_its_own_weights(people, weights, tmp_path, monkeypatch, caps
     assert read(tmp_path / "other")[1] == scores
     capsys.readouterr()
 
+    # The row's network and weights on the data of another config, whose own network is another one.
+    other = str(ROOT / "configs/hourglass/hourglass_s1_mpii_256x256.py")
+    words = [other, "--zoo", NAME, "--work-dir", tmp_path / "data", *people]
+    assert run("test", *words) == 0
+    how, again = read(tmp_path / "data")
+    assert again == scores
+    assert "zoo" not in how
+    assert "expected" not in (tmp_path / "data" / "table.txt").read_text()
+    # Weights that the config itself names.
+    words = [CONFIG, "--no-flip", "--work-dir", tmp_path / "own", *people, f"load_from={weights}"]
+    assert run("test", *words) == 0
+    assert read(tmp_path / "own")[1] == scores
+
     # With the flip test, which an option given by hand restores, the maps are others.
     words = ["--zoo", NAME, "--work-dir", tmp_path / "flip", *people, "model.flip_test=True"]
     assert run("test", *words) == 0
@@ -108,11 +121,17 @@ def test_list_zoo(capsys):
     ("words", "message"),
     [
         ([], "nothing to test: state CONFIG CHECKPOINT, or --zoo NAME"),
-        ([CONFIG], f"CHECKPOINT is missing: expected one file after the config {CONFIG}"),
-        ([CONFIG, "a.pth", "--checkpoint", "b.pth"], "CHECKPOINT is stated twice"),
+        ([CONFIG], f"CHECKPOINT is missing: expected a file after the config {CONFIG}, or its 'load_from'"),
+        (
+            [CONFIG, "a.pth", "--checkpoint", "b.pth"],
+            "stated twice: a.pth and --checkpoint b",
+        ),
         (["--checkpoint", "b.pth"], "nothing to test"),
-        (["--zoo", NAME, "a.pth"], f"--zoo {NAME} brings its own config, found a.pth beside it; for other"),
-        ([CONFIG, "a.pth", "--zoo", NAME], "brings its own config"),
+        (
+            ["--zoo", NAME, "a.pth"],
+            "a.pth beside it is no config (.py); for other weights write --checkpoint a",
+        ),
+        ([CONFIG, "a.pth", "--zoo", NAME], f"the weights are stated twice: a.pth and --zoo {NAME}"),
         (["--zoo", "hrnet_w32"], "there is no 'hrnet_w32'; the nearest are ['hrnet_w32_"),
         (["--zoo", NAME, "--checkpoint", "none.pth"], "none.pth: no such file"),
         (

@@ -124,7 +124,7 @@ def test_testing_leaves_the_trained_config_alone(trained, tmp_path):
         ("train", ["{config}", "--resume", "none.pth"], "none.pth: no such file"),
         ("train", ["{config}", "--cfg-options", "load_from=none.pth"], "none.pth: no such file"),
         ("test", ["{config}", "none.pth"], "none.pth: no such file"),
-        ("test", ["{config}", "{junk}"], "junk.pth: damaged"),
+        ("test", ["{config}", "{junk}"], "junk.pth: is a text that begins with 'junk'"),
         ("test", ["{config}", "{good}", "--cfg-options", "model.width=9"], "another architecture"),
     ],
 )

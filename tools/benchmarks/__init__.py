@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import arrays, metrics, process, samples, step
+from . import arrays, inference, metrics, process, samples, step
 from .common import Row, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
@@ -20,5 +20,6 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "pckh": metrics.pckh_metric,
     "import": process.import_time,
     "table-memory": process.table_memory,
+    "predictor": inference.predictor,
     "train-step": step.train_step,
 }

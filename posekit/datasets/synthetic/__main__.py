@@ -17,9 +17,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--val", type=int, default=400, help="validation images (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
+    parser.add_argument(
+        "--people", type=int, metavar="N", help="larger pictures of 1 to N people (default: mostly one)"
+    )
     options = parser.parse_args(arguments)
     try:
-        out = write_synthetic_people(options.out, options.train, options.val, options.seed, options.workers)
+        out = write_synthetic_people(
+            options.out,
+            options.train,
+            options.val,
+            options.seed,
+            options.workers,
+            most_people=options.people,
+        )
     except PosekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

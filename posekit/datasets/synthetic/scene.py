@@ -20,6 +20,8 @@ MAX_HIDDEN = 6  # joints of an annotated person that others may hide; more could
 MIN_SIDE, MAX_SIDE = 200, 260
 PROP_CHANCE = 0.29
 TRUNCATION_CHANCE = 0.13
+# Pictures of many people, for detectors: larger, so that the smallest of them still are some pixels.
+MIN_WIDE_SIDE, MAX_WIDE_SIDE = 260, 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,15 +155,47 @@ def _solo(rng: np.random.Generator, size_hw: tuple[int, int], light: np.ndarray)
     return cut or _fit(rng, figure, size_hw, (0.72, 1.0))
 
 
-def sample_scene(rng: np.random.Generator) -> Scene:
+def _spread(
+    rng: np.random.Generator, size_hw: tuple[int, int], light: np.ndarray, count: int
+) -> list[Figure]:
+    """People in columns across the picture, each near or far by itself, the tallest in front."""
+    people = []
+    for slot in rng.permutation(count):
+        placed = _fit(rng, _sample_figure(rng, light), size_hw, (0.28, 0.85))
+        column = (slot + 0.5 + rng.uniform(-0.3, 0.3)) / count * size_hw[1]
+        people.append(placed.place(1.0, np.array([column - placed.joints[:, 0].mean(), 0])))
+    return sorted(people, key=lambda person: person.stature)
+
+
+def _wide_scene(rng: np.random.Generator, most_people: int) -> Scene:
+    """A picture with one to ``most_people`` people; those much hidden are people by the way."""
+    height, width = (int(side) for side in rng.integers(MIN_WIDE_SIDE, MAX_WIDE_SIDE + 1, size=2))
+    size_hw = (height, width)
+    angle = rng.uniform(np.pi, 2 * np.pi)  # light comes from above
+    light = np.array([np.cos(angle), np.sin(angle)])
+    people = _spread(rng, size_hw, light, int(rng.integers(1, most_people + 1)))
+    layers: list[Figure | Prop] = [*people]
+    for person, figure in enumerate(people):
+        if rng.random() < PROP_CHANCE:
+            prop = _prop_before(rng, figure, layers[person + 1 :], size_hw)
+            layers += [prop] if prop else []
+    shown = [k for k in range(len(people)) if hidden_count(people[k], layers[k + 1 :], size_hw) <= MAX_HIDDEN]
+    return Scene(size_hw, layers, shown, [k for k in range(len(people)) if k not in shown], [])
+
+
+def sample_scene(rng: np.random.Generator, most_people: int | None = None) -> Scene:
     """Draws one picture's contents.
 
     Args:
-        rng: Source of randomness; the scene depends on it alone.
+        rng: Source of randomness; the scene depends on it and the next argument alone.
+        most_people: Of a picture with one to so many people, near and far, larger than the others. None: the
+            quickstart's pictures, nearly all of one person.
 
     Returns:
         The scene.
     """
+    if most_people is not None:
+        return _wide_scene(rng, most_people)
     height, width = (int(side) for side in rng.integers(MIN_SIDE, MAX_SIDE + 1, size=2))
     size_hw = (height, width)
     angle = rng.uniform(np.pi, 2 * np.pi)  # light comes from above

@@ -48,24 +48,28 @@ VERSION = 4  # of the rendering; another number makes another set
 _SPLITS = ("train", "val")
 _FIRST_ID = {"train": 1, "val": 1_000_001}
 _JPEG_QUALITY = 90
+_MOST_PEOPLE = 12
 _STALE_SECONDS = 24 * 3600
 _MANIFEST = "manifest.json"
 
 
-def make_image(seed: int, split: str, index: int) -> tuple[np.ndarray, ImageNote]:
+def make_image(
+    seed: int, split: str, index: int, most_people: int | None = None
+) -> tuple[np.ndarray, ImageNote]:
     """Renders and annotates one image.
 
     Args:
         seed: Of the whole set.
         split: "train" or "val".
         index: Number of the image within its split; with seed and split it decides everything.
+        most_people: See :func:`~posekit.datasets.synthetic.scene.sample_scene`.
 
     Returns:
         uint8 (H, W, 3) RGB and its annotation.
     """
     key = (seed, _SPLITS.index(split), index)
     scene, pixels, notes = (np.random.default_rng((*key, stage)) for stage in range(3))
-    contents = sample_scene(scene)
+    contents = sample_scene(scene, most_people)
     return render(contents, pixels), annotate(contents, notes)
 
 
@@ -74,9 +78,9 @@ def image_name(split: str, index: int) -> str:
     return f"{_FIRST_ID[split] + index:012d}.jpg"
 
 
-def _write_image(job: tuple[str, int], seed: int, folder: Path) -> ImageNote:
+def _write_image(job: tuple[str, int], settings: dict[str, int], folder: Path) -> ImageNote:
     split, index = job
-    image, note = make_image(seed, split, index)
+    image, note = make_image(settings["seed"], split, index, settings.get("people"))
     done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not done:
         raise RuntimeError("OpenCV could not encode a JPEG image")
@@ -95,9 +99,11 @@ def _one_cv2_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _notes(jobs: list[tuple[str, int]], seed: int, folder: Path, workers: int) -> Iterator[ImageNote]:
+def _notes(
+    jobs: list[tuple[str, int]], settings: dict[str, int], folder: Path, workers: int
+) -> Iterator[ImageNote]:
     """Writes the images and yields their annotations in the order of the jobs."""
-    work = partial(_write_image, seed=seed, folder=folder)
+    work = partial(_write_image, settings=settings, folder=folder)
     if workers <= 1:
         yield from map(work, jobs)
         return
@@ -162,7 +168,7 @@ def _fill(folder: Path, settings: dict[str, int], workers: int, progress: bool) 
     bar = tqdm(total=len(jobs), desc="rendering people", unit="image", disable=not progress)
     notes: dict[str, list[ImageNote]] = {split: [] for split in _SPLITS}
     with bar:
-        for (split, _), note in zip(jobs, _notes(jobs, settings["seed"], folder, workers), strict=True):
+        for (split, _), note in zip(jobs, _notes(jobs, settings, folder, workers), strict=True):
             notes[split].append(note)
             bar.update()
     (folder / "annotations").mkdir()
@@ -233,9 +239,9 @@ def _swap_in(fresh: Path, out: Path) -> None:
 
 def _check_settings(settings: dict[str, int]) -> None:
     for name, value in settings.items():
-        least = 0 if name == "seed" else 1
-        if value < least or value > 999_999:
-            raise ConfigError(f"synthetic people: '{name}' must be from {least} to 999999, found {value}")
+        least, most = 0 if name == "seed" else 1, _MOST_PEOPLE if name == "people" else 999_999
+        if value < least or value > most:
+            raise ConfigError(f"synthetic people: '{name}' must be from {least} to {most}, found {value}")
 
 
 def write_synthetic_people(
@@ -245,6 +251,7 @@ def write_synthetic_people(
     seed: int = 0,
     workers: int = 2,
     progress: bool = True,
+    most_people: int | None = None,
 ) -> Path:
     """Writes the embedded data set; see the module for its files.
 
@@ -258,6 +265,7 @@ def write_synthetic_people(
         seed: Decides every image and annotation, with an image's split and number.
         workers: Processes that render; the files do not depend on it.
         progress: Shows a bar with the time left.
+        most_people: Pictures of one to so many people (at most 12), for detectors; None: the quickstart's.
 
     Returns:
         ``out``.
@@ -268,6 +276,8 @@ def write_synthetic_people(
     """
     out = Path(out)
     settings = {"version": VERSION, "seed": seed, "num_train": num_train, "num_val": num_val}
+    if most_people is not None:
+        settings["people"] = most_people
     _check_settings(settings)
     manifest = _read_manifest(out)
     if manifest and manifest["settings"] == settings and _is_intact(out, manifest):

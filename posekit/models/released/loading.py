@@ -12,11 +12,15 @@ from torch import Tensor, nn
 from posekit.engine.checkpoint import compare_weights, read_checkpoint, weights_of
 from posekit.errors import CheckpointError
 from posekit.models.released.describe import describe
-from posekit.models.released.forms import FORMS, Form, Released, recognise, rename
+from posekit.models.released.forms import COUNTER, FORMS, Form, Released, recognise, rename
 from posekit.models.released.trunks import fit_trunk
 
 # What may differ between two uses of one trunk; a group is loaded whole or not at all.
 _HEADS = ("head.", "backbone.deconv_layers.", "backbone.decoder.", "backbone.score")
+_USE_OF_TRUNK = (
+    "the rest can start a training, by 'load_from' in its config or allow_head=True in Python, but without "
+    "its own head the network predicts nothing"
+)
 UNKNOWN = Form("unknown", lambda weights, meta: False, lambda key: key, whole=False)
 
 
@@ -36,6 +40,11 @@ class LoadReport:
     loaded: tuple[str, ...]
     left_over: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+
+    @property
+    def random(self) -> tuple[str, ...]:
+        """The names of the model that keep their start; batch norms' counters have none to speak of."""
+        return tuple(name for name in self.kept if not name.endswith(COUNTER))
 
     def __str__(self) -> str:
         parts = [f"{self.form} form, {len(self.loaded)} keys loaded"]
@@ -81,11 +90,7 @@ def load_checkpoint_into(
     used = {key: tensor for key, tensor in found.items() if not key.startswith(kept or ("\0",))}
     only_head = bool(kept) and not compare_weights(own, used)
     if not (allow_head and only_head) and (table := compare_weights(expected, found)):
-        hint = (
-            f"\n  Only the head differs ({', '.join(kept)}); allow_head=True loads the rest"
-            if only_head
-            else ""
-        )
+        hint = f"\n  Only the head differs ({', '.join(kept)}): {_USE_OF_TRUNK}" if only_head else ""
         raise CheckpointError(_misfit(model, released, expected, source) + table + hint)
     model.load_state_dict({**expected, **used})
     heads = tuple(released.names[key] for key in found if key not in used and key in released.names)
@@ -104,10 +109,16 @@ def released_weights(checkpoint: Mapping[str, Any], source: str | Path) -> Relea
         CheckpointError: If there are none, or they are MMPose's HourglassNet.
     """
     weights, meta = weights_of(checkpoint, source), checkpoint.get("meta")
-    form = recognise(weights, meta if isinstance(meta, Mapping) else None)
-    released = rename(weights, form or UNKNOWN, source)
+    released = named(weights, source, meta if isinstance(meta, Mapping) else None)
     _refuse_other_hourglass(released, source)
     return released
+
+
+def named(
+    weights: Mapping[str, Tensor], source: str | Path, meta: Mapping[str, Any] | None = None
+) -> Released:
+    """Bare weights under a ``PoseEstimator``'s names; of an unknown form, under their own."""
+    return rename(weights, recognise(weights, meta) or UNKNOWN, source)
 
 
 def _heads_that_differ(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -121,14 +132,22 @@ def _part(weights: Mapping[str, Tensor], beginning: str) -> dict[str, Tensor]:
 
 def _misfit(model: nn.Module, released: Released, expected: Mapping[str, Tensor], source: str | Path) -> str:
     """What the file is, and what was expected."""
+    found, wanted = identify(released), describe(expected)
+    if released.form is not UNKNOWN and describe(released.weights) == wanted:
+        return f"checkpoint {source} does not fit this {type(model).__name__}: it is {found} too, but\n"
+    return (
+        f"checkpoint {source} was made for another architecture: it is {found}, "
+        f"expected {wanted}, which this {type(model).__name__} is:\n"
+    )
+
+
+def identify(released: Released) -> str:
+    """What weights are and of which form: "an HRNet-W48 with 17 heatmaps (hrnet release)"."""
     form = released.form.name
     if form == UNKNOWN.name:
         known = ", ".join(dict.fromkeys(form.name for form in FORMS))
         form = f"of no known form; known are {known}"
-    return (
-        f"checkpoint {source} was made for another architecture: it is {describe(released.weights)} "
-        f"({form}), expected {describe(expected)}, which this {type(model).__name__} is:\n"
-    )
+    return f"{describe(released.weights)} ({form})"
 
 
 def _refuse_other_hourglass(released: Released, source: str | Path) -> None:

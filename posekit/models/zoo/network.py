@@ -129,7 +129,7 @@ def create(
         skeleton: Other keypoints than the row's; the weights that depend on their number then stay random.
 
     Raises:
-        ConfigError: On an unknown name.
+        ConfigError: On an unknown name, or a ``pretrained`` of another type.
         CheckpointError: If the file must be fetched by hand, is not the published one, or does not fit.
     """
     row = find_row(name)
@@ -137,10 +137,17 @@ def create(
     if pretrained is not False:
         from posekit.models.released import load_into
 
-        path = obtain_weights(row) if pretrained is True else pretrained
         others = estimator.skeleton != get_skeleton(row.skeleton)
-        load_into(estimator, path, allow_head=others)
+        load_into(estimator, _weights_path(row, pretrained), allow_head=others)
     return HeatmapNetwork(estimator, row).eval()
+
+
+def _weights_path(row: ZooRow, pretrained: bool | str | Path) -> Path:
+    if pretrained is True:
+        return obtain_weights(row)
+    if isinstance(pretrained, (str, Path)):
+        return Path(pretrained)
+    raise ConfigError(f"create: expected 'pretrained' to be True, False or a path, found {pretrained!r}")
 
 
 def _estimator(row: ZooRow, skeleton: Skeleton | str | Mapping[str, Any]) -> PoseEstimator:

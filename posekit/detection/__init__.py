@@ -1,0 +1,17 @@
+"""People in whole pictures: torchvision's Faster R-CNN, its training, its box AP.
+
+``detector`` finds people, ``networks`` builds torchvision's four networks and loads their weights,
+``pictures`` lists what is to be looked at, ``results`` keeps what is found, ``box_ap`` scores it, ``dataset``
+and ``training`` fine-tune.
+
+Boxes. torchvision's boxes are continuous edges, x from 0 (the left edge of the first pixel) to W, and so are
+COCO's ``bbox = [x, y, width, height]``. Everywhere here a box is xyxy = (x, y, x + width, y + height) with
+these very numbers. Keypoints count from pixel *centres* (an integer is a centre), which lie half a pixel
+further: the annotators' and all releases' habit is to use box numbers for crops as they stand, and posekit
+does so for annotated and detected boxes alike, so the two stay comparable and a file keeps its numbers.
+"""
+
+from posekit.detection.detector import DetectedPeople, PersonDetector
+from posekit.detection.networks import NETWORKS
+
+__all__ = ["NETWORKS", "DetectedPeople", "PersonDetector"]

@@ -1,0 +1,207 @@
+"""Whole pictures with the boxes of their people, for training and validating a detector.
+
+Boxes are COCO's numbers as xyxy (:mod:`posekit.detection`), clipped to the image (0 to W, 0 to H); in a
+mirrored image x is W - x. Crowd regions are no people to learn from and are left out, as torchvision's own
+training does; in the score they are what pycocotools makes of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from posekit.datasets.coco import read_images
+from posekit.datasets.fields import require
+from posekit.datasets.images import leaves_folder, missing_images, read_image
+from posekit.datasets.sampler import SampleKey
+from posekit.detection.box_ap import person_category
+from posekit.errors import ConfigError, DataError
+from posekit.files import read_json, under
+from posekit.geometry import xywh_to_xyxy
+from posekit.registry import DATASETS
+
+_LEAST_SIDE = 1.0  # pixels that must be left of a box inside the image
+
+
+class ImageSample(NamedTuple):
+    """A picture, or a batch of them; pictures have different sizes, so that a batch holds lists.
+
+    Attributes:
+        image: uint8 (3, H, W) RGB; a list of B.
+        boxes_xyxy: float32 (n, 4), image pixels; a list of B.
+        image_id: int64 (); (B,).
+    """
+
+    image: Any
+    boxes_xyxy: Any
+    image_id: Any
+
+
+def collate(samples: Sequence[ImageSample]) -> ImageSample:
+    """Makes a batch of samples."""
+    images, boxes, ids = zip(*samples, strict=True)
+    return ImageSample(list(images), list(boxes), torch.tensor([int(image_id) for image_id in ids]))
+
+
+@DATASETS.register_module()
+class PeopleImages(Dataset[ImageSample]):
+    """The images of a COCO file with the boxes of their people.
+
+    Args:
+        ann_file: The json: ``images``, ``annotations`` with ``bbox``, ``categories``; no keypoints needed.
+        image_dir: Folder that the file names are relative to.
+        data_root: Put in front of both paths.
+        flip_prob: How often an image is mirrored.
+        keep_empty: Keep the images without people, which teach what is none.
+        on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable one
+            instead and remembers the file (:meth:`faulty_images`).
+
+    Raises:
+        ConfigError: On an impossible setting.
+        DataError: On a faulty annotation, a missing image unless images may be skipped, or if nobody is left.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        image_dir: str,
+        data_root: str = "",
+        flip_prob: float = 0.0,
+        keep_empty: bool = True,
+        on_bad_image: str = "error",
+    ) -> None:
+        if on_bad_image not in ("error", "skip"):
+            raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
+        if not 0 <= flip_prob <= 1:
+            raise ConfigError(f"'flip_prob' must be from 0 to 1, found {flip_prob!r}")
+        self.ann_file, self.image_dir = under(data_root, ann_file), under(data_root, image_dir)
+        self.flip_prob, self.on_bad_image = flip_prob, on_bad_image
+        content = read_json(self.ann_file)
+        self.category_id = person_category(content, self.ann_file)
+        names, ids, sizes = read_images(content, self.ann_file)
+        self.counts: Counter[str] = Counter()
+        boxes = _boxes(content, self.ann_file, self.category_id, ids, self.counts)
+        self._drop_outside(boxes, ids, sizes)
+        kept = [row for row, image_id in enumerate(ids) if keep_empty or len(boxes[image_id])]
+        self.counts["image_without_people"] += len(ids) - len(kept)
+        self.names, self.image_ids = [names[row] for row in kept], [ids[row] for row in kept]
+        self.boxes = [boxes[image_id] for image_id in self.image_ids]
+        if not any(len(found) for found in self.boxes):
+            raise DataError(f"{self.ann_file}: expected at least one box of a person, found none")
+        self._faulty = torch.zeros(len(self.names), dtype=torch.uint8).share_memory_()
+        self._check_images()
+
+    def _drop_outside(
+        self, boxes: dict[int, np.ndarray], ids: Sequence[int], sizes: Sequence[tuple[int, int]]
+    ) -> None:
+        """Clips boxes to images of known size, and leaves out those of which nothing stays."""
+        for image_id, (height, width) in zip(ids, sizes, strict=True):
+            found = boxes[image_id]
+            if height and width:
+                found = np.clip(found, 0, np.array([width, height, width, height], np.float32))
+            kept = (found[:, 2:] - found[:, :2] >= _LEAST_SIDE).all(axis=1)
+            self.counts["box_outside_image_or_empty"] += int((~kept).sum())
+            boxes[image_id] = found[kept]
+
+    def _check_images(self) -> None:
+        wrong = next((name for name in self.names if not name or leaves_folder(name)), None)
+        if wrong is not None:
+            raise DataError(f"{self.ann_file}: expected file names inside the image folder, found {wrong!r}")
+        missing = set(missing_images(self.image_dir, self.names))
+        if missing and (self.on_bad_image == "error" or len(missing) == len(self.names)):
+            shown = ", ".join(sorted(missing)[:5])
+            raise DataError(
+                f"{self.ann_file}: {len(missing)} of {len(self.names)} images not found in {self.image_dir}: "
+                f"{shown}"
+            )
+        self._faulty[[row for row, name in enumerate(self.names) if name in missing]] = 1
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """What evaluators and logs need to know."""
+        return {
+            "ann_file": self.ann_file,
+            "category_id": self.category_id,
+            "image_ids": list(self.image_ids),
+            "people": sum(len(found) for found in self.boxes),
+            "counts": {reason: number for reason, number in self.counts.items() if number},
+        }
+
+    def faulty_images(self) -> list[str]:
+        """Names of the images that could not be read so far, by any worker."""
+        return [self.names[int(row)] for row in self._faulty.nonzero()]
+
+    def __getitem__(self, key: int | SampleKey) -> ImageSample:
+        """The sample of a row number (seed 0, epoch 0) or of the key that an ``EpochSampler`` yields.
+
+        Raises:
+            DataError: If the image cannot be read and may not be skipped, or none can.
+        """
+        seed, epoch, row = key if isinstance(key, tuple) else (0, 0, int(key))
+        for step in range(len(self)):
+            other = (row + step) % len(self)
+            if self._faulty[other]:
+                continue
+            try:
+                return self._sample(seed, epoch, other)
+            except DataError:
+                if self.on_bad_image == "error":
+                    raise
+                self._faulty[other] = 1
+        raise DataError(f"{self.image_dir}: not one image of {self.ann_file} can be read")
+
+    def _sample(self, seed: int, epoch: int, row: int) -> ImageSample:
+        image = read_image(Path(self.image_dir) / self.names[row])
+        boxes = self.boxes[row]
+        if np.random.default_rng((seed, epoch, row)).random() < self.flip_prob:
+            image, boxes = image[:, ::-1], mirrored(boxes, image.shape[1])
+        planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return ImageSample(planes, torch.from_numpy(np.array(boxes)), np.int64(self.image_ids[row]))
+
+
+def mirrored(boxes_xyxy: np.ndarray, width: int) -> np.ndarray:
+    """Boxes (n, 4) of the mirror image of an image of that width: x1' = width - x2, x2' = width - x1."""
+    x1, y1, x2, y2 = boxes_xyxy.T
+    return np.stack([width - x2, y1, width - x1, y2], axis=1).astype(np.float32)
+
+
+def _boxes(
+    content: Any, path: str, category: int, image_ids: Sequence[int], counts: Counter[str]
+) -> dict[int, np.ndarray]:
+    """The people's boxes of every image, float32 (n, 4) xyxy; what is left out is counted."""
+    found: dict[int, list[list[float]]] = {image_id: [] for image_id in image_ids}
+    for number, annotation in enumerate(require(content, "annotations", path, list)):
+        where = f"{path}: annotations[{number}]"
+        if require(annotation, "category_id", where, int) != category:
+            counts["other_category"] += 1
+        elif annotation.get("iscrowd"):
+            counts["crowd"] += 1
+        else:
+            found[_image_of(annotation, where, found)].append(_box(annotation, where))
+    return {
+        image_id: xywh_to_xyxy(np.array(boxes, np.float64).reshape(-1, 4)).astype(np.float32)
+        for image_id, boxes in found.items()
+    }
+
+
+def _image_of(annotation: Any, where: str, known: dict[int, Any]) -> int:
+    image_id: int = require(annotation, "image_id", where, int)
+    if image_id not in known:
+        raise DataError(f"{where}, field 'image_id': expected the id of an image, found {image_id}")
+    return image_id
+
+
+def _box(annotation: Any, where: str) -> list[float]:
+    box: list[float] = require(annotation, "bbox", where, list)
+    if len(box) != 4 or not all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in box):
+        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {box}")
+    return box

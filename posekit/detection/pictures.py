@@ -1,0 +1,198 @@
+"""What a detector is to look at: image files, folders, films and the images of a COCO file, one at a time.
+
+Each picture has a key, which tells it from the others of a run and from run to run, and the id that its
+detections carry: of a COCO file its own; of files the number that their names stand for where all names are
+numbers, else their place in the list; of a film the frame's number, from 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from posekit.datasets.fields import require, require_id
+from posekit.datasets.images import leaves_folder, read_image
+from posekit.detection.box_ap import person_category
+from posekit.detection.networks import PERSON
+from posekit.errors import DataError
+from posekit.files import read_json
+from posekit.inference.images import PICTURES, picture_files
+from posekit.video import FILMS, VideoReader
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Picture:
+    """One picture to look at.
+
+    Attributes:
+        key: Names it within the run.
+        image_id: What its detections carry.
+        name: Its ``file_name``, relative to the list's folder.
+        load: Reads it: uint8 (H, W, 3) RGB; raises DataError.
+    """
+
+    key: str
+    image_id: int
+    name: str
+    load: Callable[[], np.ndarray]
+
+
+@dataclass
+class PictureList:
+    """The pictures of a run.
+
+    Attributes:
+        pictures: To be iterated over once; a film's are read on the way, and its frames that are passed
+            over cost no conversion to a picture.
+        count: How many; None where a film does not say.
+        folder: That the names are relative to.
+        ann_file: The COCO file they are from, if any.
+        category_id: Of people: that file's, else COCO's.
+        problems: What could not be read of a film, in words; complete at the end.
+    """
+
+    pictures: Iterable[Picture]
+    count: int | None
+    folder: str
+    ann_file: str | None = None
+    category_id: int = PERSON
+    problems: list[str] = field(default_factory=list)
+
+
+def list_pictures(inputs: Sequence[str], image_dir: str | None = None, every: int = 1) -> PictureList:
+    """Lists what the words of a command line mean.
+
+    Args:
+        inputs: Image files and folders; or one film; or one COCO json.
+        image_dir: Folder of a COCO json's images; None: where the json lies.
+        every: Of a film, every so manyth frame.
+
+    Raises:
+        DataError: If something is missing, or there is no image in it.
+    """
+    first = Path(inputs[0])
+    missing = [name for name in inputs if not Path(name).exists()]
+    if missing:
+        raise DataError(f"{missing[0]}: no such file or folder")
+    if len(inputs) == 1 and first.is_file():
+        if {".json"} & set(first.suffixes):
+            return _of_coco(str(first), image_dir)
+        if first.suffix.lower() in FILMS:
+            return _of_film(first, every)
+    return _of_files([path for name in inputs for path in _files(Path(name))], inputs)
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return picture_files(path)
+    if path.suffix.lower() not in PICTURES:
+        raise DataError(
+            f"{path}: expected an image ({' '.join(PICTURES)}); a film or a json must stand alone"
+        )
+    return [path]
+
+
+def _of_files(paths: list[Path], inputs: Sequence[str]) -> PictureList:
+    paths = list(dict.fromkeys(paths))
+    if not paths:
+        raise DataError(f"{', '.join(inputs)}: no images there ({' '.join(PICTURES)})")
+    folders = {path.parent for path in paths}
+    folder = folders.pop() if len(folders) == 1 else Path()
+    numbers = [int(path.stem) for path in paths if path.stem.isascii() and path.stem.isdecimal()]
+    ids = numbers if len(set(numbers)) == len(paths) else range(len(paths))
+    pictures = [_of_file(path, image_id, folder) for path, image_id in zip(paths, ids, strict=True)]
+    return PictureList(pictures, len(paths), str(folder))
+
+
+def _of_file(path: Path, image_id: int, folder: Path) -> Picture:
+    name = path.relative_to(folder).as_posix() if folder != Path() else path.as_posix()
+    # A user's own photo is turned as its EXIF entry says.
+    return Picture(name, image_id, name, lambda: read_image(path, orientation="apply"))
+
+
+def _of_coco(path: str, image_dir: str | None) -> PictureList:
+    content = read_json(path)
+    images = require(content, "images", path, list)
+    if not images:
+        raise DataError(f"{path}, field 'images': expected at least one, found none")
+    folder = str(Path(path).parent) if image_dir is None else image_dir
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder}: image folder not found")
+    pictures = []
+    for number, image in enumerate(images):
+        image_id = require_id(image, "id", f"{path}: images[{number}]")
+        name = require(image, "file_name", f"{path}: image id {image_id}", str)
+        if not name or leaves_folder(name):
+            raise DataError(f"{path}: image id {image_id}: expected a name inside the folder, found {name!r}")
+        pictures.append(_annotated(str(Path(folder) / name), image_id, name))
+    return PictureList(pictures, len(pictures), folder, path, person_category(content, path))
+
+
+def _annotated(path: str, image_id: int, name: str) -> Picture:
+    return Picture(str(image_id), image_id, name, lambda: read_image(path))
+
+
+def _of_film(path: Path, every: int) -> PictureList:
+    reader = VideoReader(path)
+    count = None if reader.frames is None else -(-reader.frames // every)
+    listed = PictureList((), count, str(path.parent))
+
+    def frames() -> Iterator[Picture]:
+        for number, frame in enumerate(reader):
+            if number % every == 0:
+                yield _frame(path, number, frame)
+        if reader.problem:
+            listed.problems.append(reader.problem)
+
+    listed.pictures = frames()
+    return listed
+
+
+def _frame(path: Path, number: int, frame: np.ndarray) -> Picture:
+    return Picture(str(number), number, f"{path.stem}_{number:06d}.jpg", lambda: frame)
+
+
+# --- reading ahead -----------------------------------------------------------------------------------------
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Items in lists of ``size``, the last one shorter."""
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def load_batch(pictures: Sequence[Picture]) -> list[Any]:
+    """Each picture as an array, or the DataError of one that cannot be read."""
+    return [_load(picture) for picture in pictures]
+
+
+def _load(picture: Picture) -> np.ndarray | DataError:
+    try:
+        return picture.load()
+    except DataError as error:
+        return error
+
+
+def ahead(items: Iterable[T], work: Callable[[T], R], depth: int = 2) -> Iterator[tuple[T, R]]:
+    """Items with the result of ``work``, which is done in another thread up to ``depth`` items ahead."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[tuple[T, Future[R]]] = deque()
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) > depth:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()

@@ -1,0 +1,137 @@
+"""Models in a file: weights in half precision (``NAME.safetensors``) and a card beside them (``NAME.json``).
+
+The card says how to build the network (``model``, types by name), how a box becomes its input (``crop``), and
+for people what it was trained on, how well it does and where it fails. Nothing else is needed to use it: no
+config file, no network. Those in ``posekit/weights`` come with the package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from posekit.engine.checkpoint import read_checkpoint
+from posekit.errors import CheckpointError, ConfigError
+from posekit.files import atomic_file, read_json, write_json
+from posekit.models.estimator import PoseEstimator
+from posekit.registry import MODELS
+from posekit.structures import Skeleton
+from posekit.transforms import Crop
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+NO_MODEL = (
+    "this installation of posekit comes without a model: state one, e.g. "
+    "Predictor(model='hrnet_w32_coco_256x192_udp_mmpose') for the zoo (python tools/test.py --list-zoo), or "
+    "Predictor(model='CONFIG.py', checkpoint='CHECKPOINT.pth') for your own"
+)
+
+
+def bundled_models() -> dict[str, Path]:
+    """Name -> weights of the models that come with the package, the one used by default first."""
+    found = sorted(WEIGHTS.glob("*.safetensors")) if WEIGHTS.is_dir() else []
+    return {path.stem: path for path in found if path.with_suffix(".json").is_file()}
+
+
+def read_bundle(path: str | Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
+    """Builds the network of a bundle, with its weights.
+
+    Args:
+        path: The weights; the card lies beside them.
+
+    Returns:
+        The network on the CPU, in evaluation mode and full precision; its crop; the card.
+
+    Raises:
+        DataError: If the card is missing or no json.
+        CheckpointError: If the card does not describe a network, or the weights do not fit it.
+    """
+    from posekit.models.released import load_into
+
+    card_path = Path(path).with_suffix(".json")
+    card = read_json(card_path)
+    try:
+        estimator, crop = build_estimator(card["model"]), Crop(**card["crop"])
+    except (ConfigError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{card_path}: the card must say how to build the network in 'model' and 'crop': {error!r}"
+        ) from error
+    load_into(estimator, path)
+    return estimator.eval(), crop, card
+
+
+def write_bundle(
+    path: str | Path, cfg: Mapping[str, Any], checkpoint: str | Path, **facts: Any
+) -> PoseEstimator:
+    """Makes a bundle of a config and a checkpoint that was trained with it.
+
+    Args:
+        path: ``NAME.safetensors``; the card goes beside it.
+        cfg: As from :func:`posekit.engine.config.load_config`.
+        checkpoint: Of any known form.
+        facts: What the card says beside ``name``, ``model`` and ``crop``: data, terms, scores, limits ...
+
+    Returns:
+        The network as it will be read back, so that its score can be compared with the checkpoint's.
+
+    Raises:
+        CheckpointError: If the checkpoint does not fit the config.
+        ConfigError: If the path has another suffix or the config no crop.
+    """
+    from safetensors.torch import save
+
+    from posekit.inference.network import crop_of_config
+    from posekit.models.released import load_checkpoint_into
+
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ConfigError(f"{path}: expected the suffix '.safetensors'")
+    model, crop = plain_config(cfg["model"]), crop_of_config(cfg, str(path))
+    model["backbone"].pop("pretrained", None)
+    estimator = build_estimator(model)
+    load_checkpoint_into(estimator, read_checkpoint(checkpoint), checkpoint)
+    weights = {name: _half(tensor) for name, tensor in estimator.state_dict().items()}
+    fields = ("input_size_hw", "aspect", "padding", "convention")
+    card = {
+        "name": path.stem,
+        **facts,
+        "model": model,
+        "crop": {name: getattr(crop, name) for name in fields},
+    }
+    with atomic_file(path) as file:
+        file.write(save(weights))
+    write_json(path.with_suffix(".json"), json.loads(json.dumps(card)))
+    return read_bundle(path)[0]
+
+
+def build_estimator(model: Mapping[str, Any]) -> PoseEstimator:
+    """A network from its config, never fetching the weights its backbone once started from.
+
+    Raises:
+        ConfigError: If the config does not describe a ``PoseEstimator``.
+    """
+    spec = dict(model)
+    if isinstance(spec.get("backbone"), Mapping):
+        spec["backbone"] = {key: value for key, value in spec["backbone"].items() if key != "pretrained"}
+    built = MODELS.build({"type": PoseEstimator, **spec})
+    if not isinstance(built, PoseEstimator):
+        raise ConfigError(f"model: expected a PoseEstimator, found {type(built).__name__}")
+    return built
+
+
+def plain_config(value: Any) -> Any:
+    """A config as JSON can hold it: classes by their names, tuples as lists."""
+    if isinstance(value, Mapping):
+        return {key: plain_config(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_config(item) for item in value]
+    if isinstance(value, Skeleton):
+        return value.to_dict()
+    return value.__name__ if isinstance(value, type) else value
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()

@@ -1,0 +1,85 @@
+"""Person boxes from a COCO detection file, for pictures and for the frames of a video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import DataError
+from posekit.files import read_json
+from posekit.geometry import xywh_to_xyxy
+
+PERSON = 1
+
+
+class DetectionFile:
+    """The people's boxes of a detection file, by image.
+
+    The file is a list of records ``{image_id, bbox: [x, y, width, height], score}``, or an object with such
+    ``annotations`` and, with ``images``, their file names. ``category_id``, where stated, must be 1 (person)
+    to count. A record belongs to a picture by the name of the file (``file_name``, in the record or in
+    ``images``), or by the number its name stands for, as COCO's do (``000000000139.jpg`` is image 139); to a
+    frame of a video by its number, from 0.
+
+    Args:
+        path: The json.
+        threshold: Boxes scored below it are left out.
+
+    Raises:
+        DataError: If it is no such file.
+    """
+
+    def __init__(self, path: str | Path, threshold: float = 0.0) -> None:
+        self.path = path
+        content = read_json(path)
+        names = _file_names(content, path)
+        records = content.get("annotations") if isinstance(content, Mapping) else content
+        if not isinstance(records, list):
+            raise DataError(f"{path}: expected a list of detections, found {type(content).__name__}")
+        self._boxes: dict[int | str, list[list[float]]] = {}
+        for number, record in enumerate(records):
+            key, box = _read(record, f"{path}: record {number}", names)
+            kept = self._boxes.setdefault(key, [])
+            if record.get("category_id", PERSON) == PERSON and not box[4] < threshold:
+                kept.append(box)
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def of(self, image: Path | int) -> tuple[np.ndarray, np.ndarray]:
+        """The boxes (n, 4) xyxy and scores (n,) of a picture or a frame; n is 0 where the file has none."""
+        keys: list[int | str] = [image] if isinstance(image, int) else [image.name]
+        if isinstance(image, Path) and image.stem.isdecimal():
+            keys.append(int(image.stem))
+        found = next((self._boxes[key] for key in keys if key in self._boxes), [])
+        table = np.array(found, np.float64).reshape(-1, 5)
+        return xywh_to_xyxy(table[:, :4]), table[:, 4]
+
+
+def _file_names(content: Any, path: str | Path) -> dict[int, str]:
+    """Image id -> bare file name, as far as the file tells."""
+    images = content.get("images", []) if isinstance(content, Mapping) else []
+    try:
+        return {image["id"]: PurePosixPath(image["file_name"]).name for image in images}
+    except (TypeError, KeyError) as error:
+        raise DataError(f"{path}: 'images': expected objects with id and file_name ({error!r})") from error
+
+
+def _read(record: Any, where: str, names: Mapping[int, str]) -> tuple[int | str, list[float]]:
+    """What a record belongs to, and its x, y, width, height, score."""
+    try:
+        box = [float(value) for value in record["bbox"]]
+        score = float(record.get("score", 1.0))
+        name = record.get("file_name") or names.get(record.get("image_id"))
+        key: int | str = PurePosixPath(name).name if name else int(record["image_id"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{where}: expected image_id, bbox and score ({error!r})") from error
+    if len(box) != 4:
+        raise DataError(f"{where}: 'bbox': expected x, y, width, height, found {len(box)} numbers")
+    if not math.isfinite(score):
+        raise DataError(f"{where}: 'score': expected a finite number, found {score}")
+    return key, [*box, score]

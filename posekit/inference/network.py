@@ -1,0 +1,174 @@
+"""Which network, with which weights, fed with which crop: the three answers a :class:`Predictor` needs."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from posekit.errors import ConfigError
+from posekit.inference.bundle import NO_MODEL, build_estimator, bundled_models, read_bundle
+from posekit.models.estimator import PoseEstimator
+from posekit.models.zoo import HeatmapNetwork, ZooRow, create, find_row
+from posekit.transforms import Crop
+
+Model = str | os.PathLike[str] | nn.Module
+
+
+@dataclass(frozen=True, eq=False)
+class PoseNetwork:
+    """A network ready to predict.
+
+    Attributes:
+        estimator: With its weights.
+        crop: How a box becomes its input.
+        name: What it is: a zoo name, a config's path, a class.
+        weights: Where its weights are from.
+    """
+
+    estimator: PoseEstimator
+    crop: Crop
+    name: str
+    weights: str
+
+    def with_flip(self, flip_test: bool | None) -> PoseNetwork:
+        """The same weights with the flip test on or off; None leaves it as it is."""
+        if flip_test is None or flip_test == self.estimator.flip_test:
+            return self
+        estimator = copy.copy(self.estimator)  # the caller's own keeps its setting
+        estimator.flip_test = flip_test
+        return PoseNetwork(estimator, self.crop, self.name, self.weights)
+
+
+def load_network(
+    model: Model | None, checkpoint: str | os.PathLike[str] | None, crop: Crop | None = None
+) -> PoseNetwork:
+    """Finds and loads a network.
+
+    Args:
+        model: A name of the zoo or of a bundled model, a config's path (.py), a ``PoseEstimator`` or a
+            network that ``posekit.models.create`` made. None: the bundled model, or what the card beside
+            ``checkpoint`` says.
+        checkpoint: Weights of any known form. None: the zoo's or the bundle's own; those that a module has.
+        crop: In place of the model's own; a ``PoseEstimator`` has none and needs it.
+
+    Raises:
+        ConfigError: If it does not become clear which network or crop is meant.
+        CheckpointError: If the weights cannot be had or do not fit.
+    """
+    if isinstance(model, nn.Module):
+        network = _from_module(model, checkpoint, crop)
+    elif model is None:
+        network = _from_bundle(_default_bundle() if checkpoint is None else Path(checkpoint))
+    elif Path(model).suffix == ".py":
+        network = _from_config(Path(model), checkpoint)
+    elif str(model) in bundled_models() and checkpoint is None:
+        network = _from_bundle(bundled_models()[str(model)])
+    else:
+        network = _from_zoo(str(model), checkpoint)
+    return PoseNetwork(network.estimator, crop or network.crop, network.name, network.weights)
+
+
+def _default_bundle() -> Path:
+    found = bundled_models()
+    if not found:
+        raise ConfigError(NO_MODEL)
+    return next(iter(found.values()))
+
+
+def _from_bundle(path: Path) -> PoseNetwork:
+    if not path.with_suffix(".json").is_file():
+        raise ConfigError(
+            f"checkpoint {path}: which network is it of? State model= as a config or a name of the zoo "
+            "(only a .safetensors with a card beside it, as posekit.inference.write_bundle makes, says so)"
+        )
+    estimator, crop, card = read_bundle(path)
+    return PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path))
+
+
+def _from_zoo(name: str, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:
+    row = find_row(name)
+    network = create(name, pretrained=True if checkpoint is None else Path(checkpoint))
+    estimator = _estimator_of(network)
+    return PoseNetwork(estimator, _crop_of_row(row), name, str(checkpoint or row.weights.name))
+
+
+def _from_config(path: Path, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:
+    from posekit.engine.config import load_config
+    from posekit.models.released import load_into
+
+    if checkpoint is None:
+        raise ConfigError(f"config {path}: it holds no weights; state checkpoint= (--checkpoint) with it")
+    cfg = load_config(path)
+    estimator = build_estimator(cfg.model.to_dict())
+    load_into(estimator, Path(checkpoint))
+    return PoseNetwork(estimator, crop_of_config(cfg, str(path)), str(path), str(checkpoint))
+
+
+def _from_module(
+    model: nn.Module, checkpoint: str | os.PathLike[str] | None, crop: Crop | None
+) -> PoseNetwork:
+    from posekit.models.released import load_into
+
+    if isinstance(model, HeatmapNetwork):
+        estimator, own, name = _estimator_of(model), _crop_of_row(model.row), model.row.name
+    elif isinstance(model, PoseEstimator):
+        estimator, own, name = model, None, type(model.backbone).__name__
+    else:
+        raise ConfigError(
+            f"model: expected a PoseEstimator or a network of the zoo, found {type(model).__name__}"
+        )
+    fed_with = crop or own
+    if fed_with is None:
+        raise ConfigError("a PoseEstimator does not know its input: state crop=Crop((height, width), ...)")
+    if checkpoint is not None:
+        load_into(estimator, Path(checkpoint))
+    return PoseNetwork(estimator, fed_with, name, str(checkpoint or "as handed over"))
+
+
+def _estimator_of(network: HeatmapNetwork) -> PoseEstimator:
+    """A network of the zoo with the flip test and the way back to image pixels."""
+    row = network.row
+    return PoseEstimator(
+        backbone=network.backbone,
+        head=network.head,
+        skeleton=network.skeleton,
+        flip_test=row.flip_test,
+        mean=row.mean,
+        std=row.std,
+        channel_order=row.channel_order,
+    )
+
+
+def _crop_of_row(row: ZooRow) -> Crop:
+    return Crop(row.input_size_hw, convention=row.crop)
+
+
+def crop_of_config(cfg: Mapping[str, Any], source: str) -> Crop:
+    """The crop that a config tests with (else validates, else trains with).
+
+    Raises:
+        ConfigError: If none of its data sets states one.
+    """
+    for stage in ("test", "val", "train"):
+        found = _find_crop(cfg.get(f"{stage}_dataloader"))
+        if found is not None:
+            settings = {} if isinstance(found, Crop) else {k: v for k, v in found.items() if k != "type"}
+            return found if isinstance(found, Crop) else Crop(**settings)
+    raise ConfigError(f"config {source}: no data set states a 'crop', so the network's input is not known")
+
+
+def _find_crop(node: Any) -> Any:
+    """The first ``crop`` at or below a section: data sets may be wrapped."""
+    if isinstance(node, Mapping):
+        if node.get("crop") is not None:
+            return node["crop"]
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        return next((found for item in node if (found := _find_crop(item)) is not None), None)
+    return None

@@ -1,0 +1,313 @@
+"""The predictor: an image and, if known, its people's boxes in; poses in image pixels out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, repeat
+from pathlib import Path
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+import torch
+
+from posekit.errors import ConfigError, DataError
+from posekit.geometry import apply_warp, invert_warp
+from posekit.inference.crops import cut_people
+from posekit.inference.detectors import Detect, describe_detector, load_detector
+from posekit.inference.images import load_rgb, picture_files
+from posekit.inference.network import Model, load_network
+from posekit.inference.people import DETECTED, GIVEN, WHOLE_FRAME, People, check_boxes, usable_boxes
+from posekit.structures import Pose, Skeleton
+from posekit.transforms import Crop
+
+
+class _Request(NamedTuple):
+    """One image to predict on; ``boxes`` None: to be found."""
+
+    image: Any
+    boxes: Any = None
+    box_scores: Any = None
+
+
+class _Scene(NamedTuple):
+    """One decoded image with its boxes (n, 4) and their scores (n,)."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    box_source: str
+
+
+class Predictor:
+    """Poses of the people in images.
+
+    >>> predictor = Predictor("hrnet_w32_coco_256x192_udp_mmpose")  # doctest: +SKIP
+    >>> for pose in predictor("photo.jpg"):  # doctest: +SKIP
+    ...     print(pose.keypoints, pose.scores)
+
+    Thread-safe: a call changes nothing in the predictor, so that one may serve all threads of a server. The
+    weights are held once. Its attributes must not be changed, and the module or detector it was given must
+    not be trained or moved meanwhile.
+
+    Args:
+        model: A name of the zoo, the path of a config, a ``PoseEstimator``, or a network that
+            ``posekit.models.create`` made. None: the bundled model, or the one that the card beside
+            ``checkpoint`` describes.
+        checkpoint: Weights of any known form; None: those that belong to the model.
+        detector: Finds the people where no boxes are given: a network's name ("fasterrcnn_resnet50_fpn": COCO
+            weights), the path of a detector's weights, or anything that takes a list of uint8 RGB images and
+            returns for each an object with ``boxes_xyxy`` (n, 4) and ``scores`` (n,). None: an image without
+            boxes is taken for one person.
+        device: E.g. "cuda:1" or "cpu"; None: the first GPU if there is one. A module that was handed over is
+            moved there and put into evaluation mode.
+        crop: How a box becomes the input; only a ``PoseEstimator`` does not bring its own.
+        flip_test: Average with the mirror image (twice the work); None: as the model is set.
+        max_batch: People that the network is given at once.
+        images_at_once: Images decoded, and shown to the detector, at once when there are several.
+
+    Raises:
+        ConfigError: If it is unclear which network is meant, or a number is impossible.
+        CheckpointError: If the weights cannot be had or do not fit.
+    """
+
+    def __init__(
+        self,
+        model: Model | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        detector: Detect | str | os.PathLike[str] | None = None,
+        device: str | torch.device | None = None,
+        *,
+        crop: Crop | None = None,
+        flip_test: bool | None = None,
+        max_batch: int = 32,
+        images_at_once: int = 4,
+    ) -> None:
+        for name, value in (("max_batch", max_batch), ("images_at_once", images_at_once)):
+            if not isinstance(value, int) or value < 1:
+                raise ConfigError(
+                    f"Predictor: '{name}' must be a whole number of at least 1, found {value!r}"
+                )
+        self.device = _device(device)
+        self._network = load_network(model, checkpoint, crop).with_flip(flip_test)
+        self._estimator = self._network.estimator.to(self.device).eval()
+        self._detect = load_detector(detector, self.device)
+        self._max_batch = max_batch
+        self._images_at_once = images_at_once
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """What the keypoints are."""
+        return self._estimator.skeleton
+
+    def describe(self) -> dict[str, str]:
+        """States network, weights, input, source of the boxes, codec, flip test and device, in words."""
+        crop = self._network.crop
+        height, width = crop.input_size_hw
+        return {
+            "model": self._network.name,
+            "weights": self._network.weights,
+            "input": f"{height}x{width}, padding {crop.padding:g}, {crop.convention} crops",
+            "boxes": f"where none are given: {describe_detector(self._detect)}",
+            **self._estimator.describe(),
+            "device": str(self.device),
+        }
+
+    @overload
+    def __call__(
+        self, image: list[Any] | tuple[Any, ...], boxes: Any = None, box_scores: Any = None
+    ) -> list[People]: ...
+
+    @overload
+    def __call__(self, image: np.ndarray, boxes: Any = None, box_scores: Any = None) -> People: ...
+
+    @overload
+    def __call__(self, image: Any, boxes: Any = None, box_scores: Any = None) -> Any: ...
+
+    def __call__(self, image: Any, boxes: Any = None, box_scores: Any = None) -> Any:
+        """Predicts on one image or on several.
+
+        Args:
+            image: A path, an RGB array (H, W, 3), a PIL image, a list of these, or a folder's path (its image
+                files by name). Gray, RGBA and 16-bit images are converted.
+            boxes: (n, 4) xyxy image pixels, for several images a list with such an array, or None, for each.
+                They may leave the image. None: the detector's, or the whole frame as one person.
+            box_scores: (n,), or a list of such: copied into the poses, 1 by default.
+
+        Returns:
+            The image's :class:`~posekit.inference.people.People`: a list of ``Pose`` in the order of the
+            boxes, which also says where the boxes came from. For several images a list of these; one that
+            cannot be used gives an empty one with its ``error``, and a warning, and stops no other.
+
+        Raises:
+            DataError: If the one image or its boxes cannot be used, or there are not as many boxes as images.
+        """
+        if not _are_several(image):
+            (people,) = self._predict([_Request(image, boxes, box_scores)])
+            if people.error is not None:
+                raise people.error
+            return people
+        images = list(image) if isinstance(image, (list, tuple)) else picture_files(image)
+        for name, values in (("boxes", boxes), ("box_scores", box_scores)):
+            if values is not None and len(values) != len(images):
+                raise DataError(
+                    f"{name}: expected an entry for each of {len(images)} images, found {len(values)}"
+                )
+        return list(self.stream(images, boxes, box_scores, self._images_at_once))
+
+    def stream(
+        self,
+        images: Iterable[Any],
+        boxes: Iterable[Any] | None = None,
+        box_scores: Iterable[Any] | None = None,
+        images_at_once: int = 1,
+    ) -> Iterator[People]:
+        """Predicts on images one after another, as they come: a video, a webcam, a folder of any size.
+
+        Nothing is kept of an image once its people have been handed out.
+
+        Args:
+            images: Each as in a call; read no further than ``images_at_once`` ahead.
+            boxes: For each image, or None for all.
+            box_scores: Likewise.
+            images_at_once: Images taken together: 1 answers each frame before the next is asked for; more
+                make fuller batches.
+
+        Yields:
+            The people of each image; an image that cannot be used gives an empty list with its ``error``.
+        """
+        requests = map(
+            _Request,
+            images,
+            repeat(None) if boxes is None else boxes,
+            repeat(None) if box_scores is None else box_scores,
+        )
+        while group := list(islice(requests, images_at_once)):
+            for people in self._predict(group):
+                if people.error is not None:
+                    warnings.warn(f"left out: {people.error}", stacklevel=2)
+                yield people
+
+    # --- one group of images ------------------------------------------------------------------------------
+
+    def _predict(self, group: Sequence[_Request]) -> list[People]:
+        """The people of images that are held in memory together, through the network in common batches."""
+        scenes = self._scenes(group)
+        usable = [
+            usable_boxes(scene.boxes, scene.image.shape[:2]) if isinstance(scene, _Scene) else None
+            for scene in scenes
+        ]
+        owner = np.concatenate(
+            [np.full(int(mask.sum()), i) for i, mask in enumerate(usable) if mask is not None]
+            or [np.zeros(0, int)]
+        )
+        boxes = [scene.boxes[usable[i]] for i, scene in enumerate(scenes) if isinstance(scene, _Scene)]
+        points, scores = self._points(scenes, owner, np.concatenate(boxes or [np.zeros((0, 4))]))
+        results = []
+        for i, scene in enumerate(scenes):
+            mask = usable[i]
+            if isinstance(scene, DataError) or mask is None:
+                results.append(People(error=scene))  # type: ignore[arg-type]
+            else:
+                results.append(_people(scene, mask, points[owner == i], scores[owner == i]))
+        return results
+
+    def _scenes(self, group: Sequence[_Request]) -> list[_Scene | DataError]:
+        """Decodes the images and finds the boxes of those that came without."""
+        scenes = [_scene(request) for request in group]
+        wanting = [
+            i
+            for i, scene in enumerate(scenes)
+            if isinstance(scene, _Scene) and scene.box_source == WHOLE_FRAME
+        ]
+        if self._detect is None or not wanting:
+            return scenes
+        images = [scenes[i].image for i in wanting]  # type: ignore[union-attr]
+        for i, image, found in zip(wanting, images, self._detect(images), strict=True):
+            boxes, scores = check_boxes(found.boxes_xyxy, found.scores)
+            scenes[i] = _Scene(image, boxes, scores, DETECTED)
+        return scenes
+
+    def _points(
+        self, scenes: Sequence[_Scene | DataError], owner: np.ndarray, boxes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (n, K, 2), image pixels, and scores (n, K) of boxes (n, 4) of images ``owner`` (n,)."""
+        crop, count = self._network.crop, self.skeleton.num_keypoints
+        points, scores = (
+            np.empty((len(boxes), count, 2), np.float32),
+            np.empty((len(boxes), count), np.float32),
+        )
+        for start in range(0, len(boxes), self._max_batch):
+            chunk = slice(start, start + self._max_batch)
+            batch = np.empty((len(boxes[chunk]), 3, *crop.input_size_hw), np.uint8)
+            warps = np.empty((len(batch), 2, 3))
+            for i in np.unique(owner[chunk]):  # ascending, and so is owner
+                first, last = np.searchsorted(owner[chunk], [i, i + 1])
+                image = scenes[i].image  # type: ignore[union-attr]
+                warps[first:last] = cut_people(image, boxes[chunk][first:last], crop, batch[first:last])
+            points_input, chunk_scores = self._forward(batch)
+            points[chunk] = apply_warp(points_input, invert_warp(warps))
+            scores[chunk] = chunk_scores
+        return points, scores
+
+    def _forward(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Crops uint8 (n, 3, h, w) -> points float32 (n, K, 2), input pixels, and scores (n, K)."""
+        estimator = self._estimator
+        with torch.inference_mode():
+            images = torch.from_numpy(batch).to(self.device)
+            heatmaps = estimator.heatmaps(estimator.normalise(images)).float()
+            points, scores = estimator.head.decode(heatmaps, self._network.crop.input_size_hw)
+            return points.float().cpu().numpy(), scores.float().cpu().numpy()
+
+
+def _scene(request: _Request) -> _Scene | DataError:
+    """The decoded image with the boxes given, or the whole frame; or why it cannot be used."""
+    try:
+        image = load_rgb(request.image)
+        if request.boxes is not None:
+            return _Scene(image, *check_boxes(request.boxes, request.box_scores), GIVEN)
+    except DataError as error:
+        return error
+    height, width = image.shape[:2]
+    return _Scene(image, np.array([[0.0, 0.0, width, height]]), np.ones(1), WHOLE_FRAME)
+
+
+def _people(scene: _Scene, usable: np.ndarray, points: np.ndarray, scores: np.ndarray) -> People:
+    """The poses of one image, in the order of its boxes; ``points`` and ``scores`` are of the usable ones."""
+    if not usable.all():
+        points, scores = _spread(points, usable), _spread(scores, usable)
+    with np.errstate(over="ignore"):  # of an unusable box
+        boxes = scene.boxes.astype(np.float32)
+    poses = [
+        Pose(keypoints, keypoint_scores, box, box_score, person_id=number)
+        for number, (keypoints, keypoint_scores, box, box_score) in enumerate(
+            zip(points, scores, boxes, scene.scores.tolist(), strict=True)
+        )
+    ]
+    unusable = tuple(np.flatnonzero(~usable).tolist())
+    return People(poses, scene.box_source, scene.image.shape[:2], unusable)
+
+
+def _spread(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
+    """Rows of usable boxes among rows of zeros for the others."""
+    spread = np.zeros((len(usable), *values.shape[1:]), values.dtype)
+    spread[usable] = values
+    return spread
+
+
+def _are_several(image: Any) -> bool:
+    return isinstance(image, (list, tuple)) or (
+        isinstance(image, (str, os.PathLike)) and Path(image).is_dir()
+    )
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        # Asking for a place on it finds out whether it is there.
+        torch.empty(0, device=device)
+        return torch.device(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {device!r}: cannot be used: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,142 @@
+"""Videos and webcams as frames, and frames as videos; uint8 (H, W, 3) RGB, one frame in memory at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.datasets.images import cv2
+from posekit.errors import DataError
+
+FILMS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif")
+_DEFAULT_RATE = 25.0
+# Frames that may fail in a row where more are announced, before the video counts as ended.
+_MAX_FAILURES = 25
+
+
+class VideoReader:
+    """The frames of a video, or of a webcam.
+
+    A video that breaks off or holds frames that cannot be decoded gives those that can; ``problem`` then says
+    what is missing.
+
+    Args:
+        source: A file's path, or a webcam's number.
+
+    Attributes:
+        size_hw: Height and width of a frame, pixels.
+        rate: Frames a second; 25 where the source does not say.
+        frames: How many frames the file announces; None where it does not, as webcams.
+        problem: What went wrong so far, in words; "" if nothing did.
+
+    Raises:
+        DataError: If it is missing or cannot be opened.
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | int) -> None:
+        self.source = source if isinstance(source, int) else os.fspath(source)
+        if isinstance(self.source, str) and not Path(self.source).is_file():
+            raise DataError(f"{self.source}: file not found")
+        self._capture = cv2.VideoCapture(self.source)
+        if not self._capture.isOpened():
+            what = f"webcam {source}" if isinstance(source, int) else str(source)
+            raise DataError(f"{what}: cannot be opened (no such device, or not a video that OpenCV reads)")
+        self.size_hw = self._number(cv2.CAP_PROP_FRAME_HEIGHT), self._number(cv2.CAP_PROP_FRAME_WIDTH)
+        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _DEFAULT_RATE
+        count = 0 if isinstance(source, int) else self._number(cv2.CAP_PROP_FRAME_COUNT)
+        self.frames = count if count > 0 else None
+        self.problem = ""
+
+    def _number(self, which: int) -> int:
+        value = self._capture.get(which)
+        return int(value) if math.isfinite(value) and 0 <= value < 1e9 else 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Reads on from where the video stands; the file is closed at its end."""
+        read = lost = failures = 0
+        try:
+            while failures <= _MAX_FAILURES:
+                good, frame = self._next()
+                if good:
+                    lost, failures, read = lost + failures, 0, read + 1
+                    yield frame
+                elif self.frames is None or read + lost + failures >= self.frames:
+                    break
+                else:
+                    failures += 1
+        finally:
+            self.close()
+        if lost or (
+            self.frames is not None and read + lost < self.frames - 1
+        ):  # announced counts may be one off
+            self.problem = (
+                f"{self.source}: {read} of {self.frames} frames could be read; is the video damaged?"
+            )
+
+    def _next(self) -> tuple[bool, Any]:
+        try:
+            good, frame = self._capture.read()
+        except cv2.error:  # of one frame; whether more follow shows at the next
+            return False, None
+        return (True, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)) if good and frame is not None else (False, None)
+
+    def close(self) -> None:
+        """Lets the file or the webcam go."""
+        self._capture.release()
+
+
+@contextlib.contextmanager
+def video_writer(path: str | os.PathLike[str], rate: float, size_hw: tuple[int, int]) -> Iterator[Any]:
+    """Opens a video for writing, which appears under its name when the block ends well, or not at all.
+
+    Args:
+        path: ``.mp4`` (MPEG-4) or ``.avi`` (Motion JPEG); its folder is made if missing.
+        rate: Frames a second.
+        size_hw: Height and width of a frame, pixels.
+
+    Yields:
+        A function that appends a frame, uint8 (H, W, 3) RGB; of another size, it is resized.
+
+    Raises:
+        DataError: On another suffix, or where OpenCV cannot write such a video.
+    """
+    path = Path(path)
+    codes = {".mp4": "mp4v", ".avi": "MJPG"}
+    if path.suffix.lower() not in codes:
+        raise DataError(f"{path}: expected a video's suffix, one of {sorted(codes)}, found '{path.suffix}'")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary, size_wh = Path(name), size_hw[::-1]
+    code = cv2.VideoWriter.fourcc(*codes[path.suffix.lower()])
+    writer = cv2.VideoWriter(name, code, rate, size_wh)
+    try:
+        if not writer.isOpened():
+            raise DataError(
+                f"{path}: OpenCV cannot write a video of {size_wh[0]}x{size_wh[1]} at {rate:g} a second"
+            )
+
+        def append(frame: np.ndarray) -> None:
+            if frame.shape[:2] != size_hw:
+                frame = cv2.resize(frame, size_wh)
+            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+
+        yield append
+        writer.release()
+        if temporary.stat().st_size == 0:
+            raise DataError(f"{path}: OpenCV wrote nothing; is the disk full?")
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        temporary.replace(path)
+    finally:
+        writer.release()
+        temporary.unlink(missing_ok=True)

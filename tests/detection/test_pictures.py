@@ -1,0 +1,100 @@
+"""What words of a command line mean: files, folders, films, COCO files."""
+
+import cv2
+import numpy as np
+import pytest
+from detection.detector_cases import write_set
+from toy_people import picture, write_picture
+
+from posekit.detection.pictures import ahead, batches, list_pictures, load_batch
+from posekit.errors import DataError
+
+
+def ids(listed):
+    return [(p.image_id, p.name) for p in listed.pictures]
+
+
+def test_a_folder_of_numbered_files(tmp_path):
+    write_set(tmp_path)
+    listed = list_pictures([str(tmp_path / "images")])
+    assert ids(listed) == [(n, f"{n:012d}.png") for n in (3, 7, 9)]
+    assert (listed.count, listed.ann_file, listed.category_id) == (3, None, 1)
+
+
+def test_names_that_are_no_numbers_are_counted(tmp_path):
+    for name in ("b.png", "a.jpg", "7.png"):
+        write_picture(tmp_path / name, picture(8, 8))
+    (tmp_path / "notes.txt").write_text("x")
+    assert ids(list_pictures([str(tmp_path)])) == [(0, "7.png"), (1, "a.jpg"), (2, "b.png")]
+    listed = list_pictures([str(tmp_path / "b.png"), str(tmp_path / "a.jpg"), str(tmp_path / "b.png")])
+    assert ids(listed) == [(0, "b.png"), (1, "a.jpg")]
+
+
+def test_a_coco_file_gives_its_own_ids(tmp_path):
+    path = write_set(tmp_path)
+    listed = list_pictures([str(path)], str(tmp_path / "images"))
+    assert ids(listed) == [(n, f"{n:012d}.png") for n in (7, 3, 9)]
+    assert listed.ann_file == str(path)
+    assert [p.load().shape for p in listed.pictures] == [(64, 96, 3), (80, 64, 3), (64, 64, 3)]
+
+
+def test_every_second_frame_of_a_film(tmp_path):
+    path = tmp_path / "film.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (32, 24))
+    for level in range(5):
+        writer.write(np.full((24, 32, 3), 40 * level, np.uint8))
+    writer.release()
+    listed = list_pictures([str(path)], every=2)
+    assert listed.count == 3
+    frames = list(listed.pictures)
+    assert [(f.image_id, f.name) for f in frames] == [(n, f"film_{n:06d}.jpg") for n in (0, 2, 4)]
+    assert [round(float(f.load().mean()), -1) for f in frames] == [0, 80, 160]
+    assert not listed.problems
+
+
+def test_a_photo_is_turned_as_its_exif_says(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture(20, 40)).save(tmp_path / "turned.jpg", exif=exif)
+    (photo,) = list_pictures([str(tmp_path)]).pictures
+    assert photo.load().shape == (40, 20, 3)
+
+
+def test_what_is_not_there_is_said(tmp_path):
+    with pytest.raises(DataError, match="no such file or folder"):
+        list_pictures([str(tmp_path / "gone")])
+    with pytest.raises(DataError, match="no images there"):
+        list_pictures([str(tmp_path)])
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(DataError, match=r"a\.txt: expected an image"):
+        list_pictures([str(tmp_path / "a.txt")])
+    path = write_set(tmp_path)
+    with pytest.raises(DataError, match="nowhere: image folder not found"):
+        list_pictures([str(path)], str(tmp_path / "nowhere"))
+
+
+def test_reading_ahead_keeps_order_and_faults(tmp_path):
+    write_set(tmp_path)
+    (tmp_path / "images" / "000000000007.png").write_bytes(b"damaged")
+    listed = list_pictures([str(tmp_path / "images")])
+    read = list(ahead(batches(listed.pictures, 2), load_batch))
+    assert [[p.image_id for p in pictures] for pictures, _ in read] == [[3, 7], [9]]
+    assert isinstance(read[0][1][1], DataError)
+    assert [image.shape for image in (read[0][1][0], read[1][1][0])] == [(80, 64, 3), (64, 64, 3)]
+
+
+def test_reading_ahead_is_bounded():
+    asked = []
+
+    def items():
+        for number in range(100):
+            asked.append(number)
+            yield number
+
+    results = ahead(items(), lambda number: -number, depth=2)
+    assert next(results) == (0, 0)
+    assert asked == [0, 1, 2]
+    assert next(results) == (1, -1)
+    results.close()

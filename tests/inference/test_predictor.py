@@ -1,0 +1,416 @@
+"""Predictor: where the keypoints land, for every kind of input, and what becomes of input that is no use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import toy_predictor
+from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, CROP, picture
+
+from posekit import Predictor
+from posekit.datasets.topdown import cut
+from posekit.errors import ConfigError, DataError
+from posekit.inference import People
+from posekit.inference.crops import cut_people
+from posekit.transforms import Crop
+
+BOTH = [BOX_ANN, BOX_BOB]
+
+
+@pytest.fixture(scope="module")
+def predict() -> Predictor:
+    return toy_predictor.predictor()
+
+
+def photo() -> np.ndarray:
+    return picture(90, 160, ANN, BOB)
+
+
+def close(people: People, *expected) -> None:
+    assert len(people) == len(expected)
+    for pose, dots in zip(people, expected, strict=True):
+        np.testing.assert_allclose(pose.keypoints, dots, atol=1.0)
+        assert (pose.scores > 0.4).all()
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    assert cv2.imwrite(str(path), image[..., ::-1] if image.ndim == 3 else image)
+    return path
+
+
+# --- where the keypoints land ----------------------------------------------------------------------------
+
+
+def test_keypoints_in_image_pixels_in_the_order_of_the_boxes(predict):
+    close(predict(photo(), BOTH), ANN, BOB)
+    people = predict(photo(), np.array(BOTH[::-1]))
+    close(people, BOB, ANN)
+    assert people.box_source == "given"
+    assert people.image_size_hw == (90, 160)
+    np.testing.assert_array_equal(people[0].box_xyxy, BOX_BOB)
+    assert people[0].keypoints.dtype == people[0].scores.dtype == np.float32
+    assert [pose.person_id for pose in people] == [0, 1]
+
+
+def test_one_box_alone_and_none_at_all(predict):
+    close(predict(photo(), BOX_ANN), ANN)
+    assert predict(photo(), np.zeros((0, 4))) == []
+    assert predict(photo(), []) == []
+
+
+def test_box_scores_are_handed_on(predict):
+    assert [pose.box_score for pose in predict(photo(), BOTH, [0.5, 0.25])] == [0.5, 0.25]
+
+
+def test_whole_frame_is_one_person_and_says_so(predict):
+    people = predict(picture(90, 70, ANN))
+    close(people, ANN)
+    assert people.box_source == "whole frame"
+    np.testing.assert_array_equal(people[0].box_xyxy, [0, 0, 70, 90])
+    assert "whole frame" in predict.describe()["boxes"]
+
+
+def test_detector_finds_the_boxes_of_images_without():
+    seen = []
+
+    def detect(images):
+        seen.append([image.shape for image in images])
+        return [SimpleNamespace(boxes_xyxy=np.array([BOX_BOB], np.float32), scores=np.array([0.75]))] * len(
+            images
+        )
+
+    predict = toy_predictor.predictor(detector=detect)
+    people = predict([photo(), photo(), photo()], [None, [BOX_ANN], None])
+    assert [each.box_source for each in people] == ["detector", "given", "detector"]
+    close(people[0], BOB)
+    close(people[1], ANN)
+    assert people[2][0].box_score == 0.75
+    assert seen == [[(90, 160, 3)] * 2]
+    assert "detect" in predict.describe()["boxes"]
+
+
+def test_detector_that_finds_nobody():
+    empty = SimpleNamespace(boxes_xyxy=np.zeros((0, 4)), scores=np.zeros(0))
+    assert toy_predictor.predictor(detector=lambda images: [empty for _ in images])(photo()) == []
+
+
+def test_the_batch_size_and_the_company_change_nothing(predict):
+    boxes = [np.add(BOX_ANN, i) for i in range(7)]
+    alone = [predict(photo(), [box])[0] for box in boxes]
+    for size in (1, 3, 7):
+        several = toy_predictor.predictor(max_batch=size)([photo(), photo()], [boxes[:3], boxes[3:]])
+        for pose, other in zip([*several[0], *several[1]], alone, strict=True):
+            np.testing.assert_allclose(pose.keypoints, other.keypoints, atol=1e-4)
+            np.testing.assert_allclose(pose.scores, other.scores, atol=1e-6)
+
+
+def test_flip_test_can_be_set_and_leaves_the_model_alone():
+    model = toy_predictor.estimator(flip_test=False)
+    flipped = Predictor(model, crop=CROP, device="cpu", flip_test=True)
+    assert not model.flip_test
+    assert flipped.describe()["flip"] != Predictor(model, crop=CROP, device="cpu").describe()["flip"]
+    # Mirrored, the red dot is the other side's: averaged, each map shows both at half the height.
+    one, other = flipped(photo(), [BOX_ANN])[0], toy_predictor.predictor()(photo(), [BOX_ANN])[0]
+    assert one.scores[0] == pytest.approx(other.scores[0] / 2, abs=0.05)
+    assert one.scores[2] == pytest.approx(other.scores[2], abs=0.05)
+
+
+# --- crops -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("convention", ["hrnet", "udp", "dark"])
+def test_crops_are_those_of_the_data_set(convention):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (120, 170, 3), dtype=np.uint8)
+    crop = Crop((64, 48), aspect=0.9, convention=convention)
+    boxes = np.array([[10, 20, 60, 100], [-30, -10, 40, 50], [150, 100, 200, 160], [80, 60, 81, 61]], float)
+    out = np.empty((4, 3, 64, 48), np.uint8)
+    warps = cut_people(image, boxes, crop, out)
+    for i, box in enumerate(boxes):
+        warp = crop.warp(crop.place(box))
+        np.testing.assert_allclose(warps[i], warp, rtol=1e-12)
+        np.testing.assert_array_equal(out[i], cut(image, warp, (64, 48)))
+
+
+def test_large_images_are_cut_alike():
+    # Over the size from which a region is cut first; smooth, so averaging changes little.
+    ys, xs = np.mgrid[:2000, :2400]
+    image = np.stack([xs / 2400, ys / 2000, (xs + ys) / 4400], axis=-1)
+    image = (image * 255).astype(np.uint8)
+    crop = Crop((64, 48))
+    boxes = np.array([[100, 100, 150, 180], [300, 200, 1900, 1900], [-400, 500, 300, 1500]], float)
+    out = np.empty((3, 3, 64, 48), np.uint8)
+    for i, warp in enumerate(cut_people(image, boxes, crop, out)):
+        expected = cut(image, warp, (64, 48)).astype(int)
+        # At the image's edge the average mixes with black over more pixels.
+        inside = cv2.erode((expected > 0).all(axis=0).astype(np.uint8), np.ones((5, 5))) > 0
+        assert np.abs(out[i].astype(int) - expected)[:, inside].max() <= 12
+        assert np.abs(out[i].astype(int) - expected)[:, inside].mean() < 1.0
+
+
+def test_shrinking_averages_instead_of_picking():
+    image = np.zeros((2100, 2100, 3), np.uint8)
+    image[::2] = 255  # fine stripes: their mean is 127.5
+    out = np.empty((1, 3, 64, 64), np.uint8)
+    cut_people(image, np.array([[200, 200, 1900, 1900.0]]), Crop((64, 64)), out)
+    assert np.abs(out[0, :, 8:56, 8:56].astype(float) - 127.5).max() < 10
+
+
+# --- kinds of images -------------------------------------------------------------------------------------
+
+
+def test_a_path_and_a_pil_image(predict, tmp_path):
+    from PIL import Image
+
+    path = save(tmp_path / "photo.png", photo())
+    close(predict(path, BOTH), ANN, BOB)
+    close(predict(str(path), BOTH), ANN, BOB)
+    close(predict(Image.open(path), BOTH), ANN, BOB)
+    close(predict(Image.fromarray(photo()).convert("RGBA"), BOTH), ANN, BOB)
+
+
+def test_exif_orientation_of_a_photo_is_applied(predict, tmp_path):
+    from PIL import Image
+
+    upright = picture(90, 70, ANN)
+    turned = Image.fromarray(np.rot90(upright))  # stored lying on its side
+    exif = turned.getexif()
+    exif[0x0112] = 6  # "turn clockwise to view"
+    turned.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    for image in (tmp_path / "photo.jpg", Image.open(tmp_path / "photo.jpg")):
+        people = predict(image)
+        assert people.image_size_hw == (90, 70)
+        close(people, ANN)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 7, np.uint8)]),
+        lambda rgb: rgb.astype(np.uint16) * 257,
+        lambda rgb: np.asfortranarray(rgb),
+        lambda rgb: np.repeat(rgb, 2, axis=1)[:, ::2],
+    ],
+    ids=["rgba", "16 bit", "fortran", "strided"],
+)
+def test_other_arrays(predict, convert):
+    close(predict(convert(photo()), BOTH), ANN, BOB)
+
+
+def test_gray_arrays_and_files(predict, tmp_path):
+    gray = photo().max(axis=2)
+    expected = predict(np.dstack([gray] * 3), BOTH)
+    save(tmp_path / "gray.png", gray)
+    save(tmp_path / "deep.png", gray.astype(np.uint16) * 257)
+    for image in (gray, gray[..., None], tmp_path / "gray.png", tmp_path / "deep.png"):
+        for pose, other in zip(predict(image, BOTH), expected, strict=True):
+            np.testing.assert_array_equal(pose.keypoints, other.keypoints)
+
+
+def test_pil_16_bit(predict, tmp_path):
+    from PIL import Image
+
+    path = save(tmp_path / "deep.png", photo().max(axis=2).astype(np.uint16) * 257)
+    for pose, other in zip(predict(Image.open(path), BOTH), predict(path, BOTH), strict=True):
+        np.testing.assert_array_equal(pose.keypoints, other.keypoints)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\)"),
+        (np.zeros((9, 9, 5), np.uint8), r"\(9, 9, 5\)"),
+        (np.zeros((2, 9, 9, 3), np.uint8), r"\(2, 9, 9, 3\)"),
+        (np.zeros((0, 9, 3), np.uint8), "no pixel"),
+        (np.zeros((9, 9, 3)), "float64"),
+        (torch.zeros(9, 9, 3), "Tensor"),
+        (None, "NoneType"),
+        ("nowhere.jpg", "nowhere.jpg"),
+    ],
+)
+def test_images_that_cannot_be_used(predict, image, words):
+    with pytest.raises(DataError, match=words):
+        predict(image)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 30000), (30000, 1), (40, 30000), (3, 70000)])
+def test_extreme_sizes(predict, size):
+    people = predict(np.full((*size, 3), 200, np.uint8))
+    assert np.isfinite(people[0].keypoints).all()
+    assert people.image_size_hw == size
+    height, width = size
+    box = [width - 2, 0, width, height]
+    assert np.isfinite(predict(np.full((*size, 3), 200, np.uint8), [box])[0].keypoints).all() or width < 2
+
+
+# --- boxes that are no use -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (np.nan, 0, 10, 10),
+        (0, 0, np.inf, 10),
+        (10, 10, 10, 50),
+        (50, 10, 10, 50),
+        (500, 10, 600, 50),
+        (-50, -50, -10, -10),
+        (0, 0, 1e300, 1e300),
+        (5, 5, 5 + 1e-300, 9),
+    ],
+)
+def test_useless_boxes_keep_their_place_with_score_0(predict, bad):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        people = predict(photo(), [BOX_ANN, bad, BOX_BOB])
+    assert people.unusable == (1,)
+    close(People([people[0], people[2]]), ANN, BOB)
+    assert people[1].scores.tolist() == [0, 0, 0]
+    assert people[1].keypoints.tolist() == [[0, 0]] * 3
+
+
+def test_boxes_that_leave_the_image_are_used(predict):
+    people = predict(photo(), [(-200, -200, 60, 75), (100, 20, 400, 300)])
+    assert people.unusable == ()
+    assert all(np.isfinite(pose.keypoints).all() for pose in people)
+
+
+@pytest.mark.parametrize(
+    "boxes", [[[1, 2, 3]], np.zeros((2, 2, 4)), ["a"], [[1, 2, 3, None, 4]], [[1, 2], [3]]]
+)
+def test_boxes_of_another_shape(predict, boxes):
+    with pytest.raises(DataError, match="boxes"):
+        predict(photo(), boxes)
+
+
+def test_scores_that_do_not_fit(predict):
+    with pytest.raises(DataError, match="one per box"):
+        predict(photo(), BOTH, [0.5])
+
+
+# --- several images --------------------------------------------------------------------------------------
+
+
+def test_a_bad_image_stops_no_other(predict, tmp_path):
+    save(tmp_path / "a.png", photo())
+    (tmp_path / "b.jpg").write_bytes(b"\xff\xd8 no image")
+    (tmp_path / "c.png").write_bytes(b"")
+    save(tmp_path / "d.png", picture(90, 70, ANN))
+    (tmp_path / "notes.txt").write_text("not an image")
+    with pytest.warns(UserWarning, match="left out") as caught:
+        people = predict(tmp_path)
+    assert [len(each) for each in people] == [1, 0, 0, 1]
+    assert [each.error is None for each in people] == [True, False, False, True]
+    assert "b.jpg" in str(people[1].error)
+    assert len(caught) == 2
+    close(people[3], ANN)
+
+
+def test_faulty_boxes_stop_no_other_image(predict):
+    with pytest.warns(UserWarning, match="boxes"):
+        people = predict([photo()] * 3, [[BOX_ANN], [[1, 2]], None])
+    assert [len(each) for each in people] == [1, 0, 1]
+
+
+def test_empty_folder_and_empty_list(predict, tmp_path):
+    assert predict(tmp_path) == []
+    assert predict([]) == []
+
+
+def test_as_many_boxes_as_images(predict):
+    with pytest.raises(DataError, match="each of 2 images, found 1"):
+        predict([photo(), photo()], [BOTH])
+
+
+# --- streams, threads, memory ----------------------------------------------------------------------------
+
+
+def test_stream_answers_each_frame_before_the_next(predict):
+    asked = []
+
+    def frames():
+        for i in range(3):
+            asked.append(i)
+            yield photo()
+
+    stream = predict.stream(frames(), boxes=iter([BOTH] * 3))
+    close(next(stream), ANN, BOB)
+    assert asked == [0]
+    assert len(list(stream)) == 2
+
+
+def test_stream_memory_is_flat(predict):
+    def frames(count):
+        for i in range(count):
+            yield np.full((400, 500, 3), i % 251, np.uint8)  # 600 kB each
+
+    for _ in predict.stream(frames(5)):
+        pass
+    tracemalloc.start()
+    try:
+        peaks = []
+        for number, _ in enumerate(predict.stream(frames(300), images_at_once=2)):
+            if number in (20, 299):
+                peaks.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+    assert peaks[0] > 600_000  # frames are traced at all
+    assert peaks[1] - peaks[0] < 200_000  # 280 frames would be 168 MB
+
+
+def test_threads_get_what_one_gets(predict):
+    images = [picture(90, 160, np.add(ANN, (i, i % 5)), BOB) for i in range(24)]
+    alone = [predict(image, BOTH) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda image: predict(image, BOTH), images))
+    for people, others in zip(alone, together, strict=True):
+        for pose, other in zip(people, others, strict=True):
+            np.testing.assert_array_equal(pose.keypoints, other.keypoints)
+            np.testing.assert_array_equal(pose.scores, other.scores)
+
+
+def test_a_call_changes_nothing(predict):
+    def state():
+        return {name: id(value) for name, value in vars(predict).items()}
+
+    before, image = state(), photo()
+    copy = image.copy()
+    predict(image, BOTH)
+    assert state() == before
+    np.testing.assert_array_equal(image, copy)
+    assert not torch.is_inference_mode_enabled()
+
+
+# --- making one ------------------------------------------------------------------------------------------
+
+
+def test_import_of_posekit_is_cheap():
+    code = "import sys, posekit; print([m for m in ('torch', 'numpy', 'cv2', 'typing') if m in sys.modules])"
+    command = [sys.executable, "-S", "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"max_batch": 0}, "max_batch"),
+        ({"images_at_once": 1.5}, "images_at_once"),
+        ({"device": "cuda:99"}, "cuda:99"),
+        ({"detector": 3}, "detector"),
+        ({"crop": None}, "crop"),
+        ({"detector": "fasterrcnn_resnet51"}, "fasterrcnn_resnet50_fpn"),
+    ],
+)
+def test_impossible_settings(settings, words):
+    with pytest.raises(ConfigError, match=words):
+        Predictor(toy_predictor.estimator(), **{"crop": CROP, "device": "cpu", **settings})

@@ -1,0 +1,167 @@
+"""tools/browse_dataset.py on a small COCO set: each kind of picture, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import toy_people
+import toy_training
+from toy_training import run
+
+from posekit.engine.checkpoint import write_checkpoint
+from posekit.engine.config import load_config
+from posekit.registry import MODELS
+
+CONFIG = """
+from torch.optim import Adam
+
+from posekit.codecs import {codec}
+from posekit.datasets.coco import load_coco
+from posekit.datasets.sampler import EpochSampler
+from posekit.datasets.topdown import TopDownDataset
+from posekit.metrics.evaluators import OKSMetric
+from posekit.models.estimator import PoseEstimator
+from posekit.models.heads import HeatmapHead
+from posekit.models.hourglass import Hourglass
+from posekit.models.losses import MSELoss
+from posekit.transforms import Augment, Crop
+
+skeleton = {skeleton}
+data_root = "."
+model = dict(
+    type=PoseEstimator,
+    backbone=dict(type=Hourglass, stacks=1, features=8, depth=2),
+    head=dict(type=HeatmapHead, codec=dict(type={codec}), loss=dict(type=MSELoss)),
+)
+_dataset = dict(
+    type=TopDownDataset,
+    source=dict(type=load_coco, ann_file="people.json", image_dir="images"),
+    crop=dict(type=Crop, input_size_hw=(64, 48)),
+)
+train_dataloader = dict(
+    batch_size=2, num_workers=0, sampler=dict(type=EpochSampler, shuffle=True),
+    dataset=dict(augment=dict(type=Augment), **_dataset),
+)
+val_dataloader = dict(
+    batch_size=2, num_workers=0, sampler=dict(type=EpochSampler, shuffle=False), dataset=_dataset
+)
+val_evaluator = [dict(type=OKSMetric)]
+optim_wrapper = dict(optimizer=dict(type=Adam, lr=0.01))
+train_cfg = dict(max_epochs=1)
+"""
+
+
+def write_config(folder, codec="UDPOffsetCodec"):
+    path = folder / "people.py"
+    path.write_text(CONFIG.format(codec=codec, skeleton=toy_people.SKELETON))
+    return path
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with data, a config and a checkpoint."""
+    folder = tmp_path_factory.mktemp("browse")
+    toy_people.write_coco(folder)
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(write_config(folder)).model)
+    with torch.no_grad():
+        model.backbone.score[0].bias.fill_(0.5)  # a peak everywhere
+    write_checkpoint({"state_dict": model.state_dict(), "meta": {}}, folder / "model.pth")
+    return folder
+
+
+def picture(path) -> np.ndarray:
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return image
+
+
+def test_samples_are_written_and_counted(home, capsys):
+    assert run("browse_dataset", "people.py", "--num", 2, cwd=home) == 0
+    out = capsys.readouterr().out
+    assert "train: 2 people on 2 images" in out
+    assert "targets: 16 x 12 (height x width), UDPOffsetCodec(" in out
+    assert "of these 2 crops: " in out
+    assert "left_hand" in out
+    folder = home / "work_dirs" / "people" / "pictures"
+    assert [path.name for path in folder.iterdir()] == ["train_samples_1.png"]
+    # A tile is a crop and its target, 224 x 168 each, two apart.
+    assert picture(folder / "train_samples_1.png").shape[1] in (8 + 338 + 8, 8 + 2 * (338 + 8))
+
+
+def test_epoch_and_seed_say_which_crops_are_drawn(home):
+    def drawn(*words):
+        assert run("browse_dataset", "people.py", "--num", 1, "--out", "drawn", *words, cwd=home) == 0
+        return picture(home / "drawn" / "train_samples_1.png")
+
+    first = drawn()
+    assert (drawn("--epoch", 0, "--seed", 0) == first).all()
+    for other in (drawn("--epoch", 1), drawn("--seed", 5)):
+        assert other.shape != first.shape or (other != first).any()
+
+
+def test_heatmaps_and_flip_halves(home, capsys):
+    words = ["people.py", "--checkpoint", "model.pth", "--out", "maps", "--num", 2, "--joints", 1]
+    assert run("browse_dataset", *words, "--split", "val", cwd=home) == 0
+    assert run("browse_dataset", *words, "--what", "flip", cwd=home) == 0
+    assert "pixels apart (median)" in capsys.readouterr().out
+    names = sorted(path.name for path in (home / "maps").iterdir())
+    assert [name for name in names if name[-5].isdigit() and "image" not in name] == [
+        "train_flip_1.png", "val_heatmaps_1.png"
+    ]  # fmt: skip
+    assert len([name for name in names if "image" in name]) == 2
+    assert all(picture(home / "maps" / name).size for name in names)
+
+
+def test_worst_and_best_from_a_checkpoint_or_from_results(home, capsys):
+    words = ["people.py", "--what", "worst", "--out", "worst"]
+    assert run("browse_dataset", *words, "--checkpoint", "model.pth", cwd=home) == 0
+    assert "val: 2 people" in capsys.readouterr().out
+    assert sorted(path.name for path in (home / "worst").iterdir()) == ["val_best.png", "val_worst.png"]
+    keypoints = [10, 5, 0.9, 20, 25, 0.9, 3, 3, 0.1]
+    result = {
+        "image_id": 5,
+        "annotation_id": 101,
+        "keypoints": keypoints,
+        "box_xywh": [2, 3, 20, 30],
+        "score": 1,
+    }
+    (home / "results.json").write_text(json.dumps([result]))
+    assert run("browse_dataset", *words, "--results", "results.json", cwd=home) == 0
+    (home / "results.json").write_text(json.dumps([{**result, "annotation_id": 999}]))
+    assert run("browse_dataset", *words, "--results", "results.json", cwd=home) == 2
+    assert "no pose belongs to a person" in capsys.readouterr().err
+
+
+def test_other_codecs_are_browsed_too(tmp_path, capsys):
+    toy_people.write_coco(tmp_path)
+    for codec in ("MSRACodec", "MegviiCodec", "DarkCodec"):
+        assert run("browse_dataset", write_config(tmp_path, codec), "--num", 1, cwd=tmp_path) == 0
+        assert f"{codec}(" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--what", "flip"], "--what flip: needs --checkpoint"),
+        (["--what", "worst"], "needs either --checkpoint PATH or --results PATH"),
+        (["--what", "samples", "--checkpoint", "model.pth"], "shows the data alone"),
+        (["--what", "flip", "--results", "r.json"], "--results is for '--what worst'"),
+        (["--epoch", "-1"], "expected numbers from 0 on"),
+        (["--split", "test"], "there is no 'test_dataloader'"),
+        (["--checkpoint", "missing.pth"], "missing.pth"),
+        (["--cfg-options", "train_dataloader.dataset.crop.padding=-1"], "padding"),
+    ],
+)
+def test_mistakes_end_with_a_message(home, capsys, words, message):
+    assert run("browse_dataset", "people.py", *words, cwd=home) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_without_heatmaps_is_refused(tmp_path, capsys):
+    assert run("browse_dataset", toy_training.write_config(tmp_path), cwd=tmp_path) == 2
+    assert "is no heatmap network" in capsys.readouterr().err

@@ -1,0 +1,186 @@
+"""tools/demo.py in this process, with a network that finds coloured dots."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import toy_predictor
+from reference import ROOT
+from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
+
+import posekit
+from posekit.datasets.images import read_image
+from posekit.video import VideoReader, video_writer
+
+
+@pytest.fixture(autouse=True)
+def _known_network(monkeypatch):
+    made = posekit.Predictor
+
+    def toy(model, checkpoint, detector, device, **settings):
+        return made(toy_predictor.estimator(), crop=toy_predictor.CROP, device="cpu", **settings)
+
+    monkeypatch.setattr(posekit, "Predictor", toy)
+
+
+def run(monkeypatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["demo.py", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(ROOT / "tools" / "demo.py"), run_name="__main__")
+    return int(end.value.code or 0)
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image[..., ::-1])
+    return path
+
+
+def video(path: Path, frames: int = 8) -> Path:
+    with video_writer(path, 10.0, (96, 160)) as append:
+        for i in range(frames):
+            append(picture(96, 160, np.add(ANN, (i, 0)), np.subtract(BOB, (i, 0))))
+    return path
+
+
+def results(path: Path) -> list[dict]:
+    return json.loads(path.read_text("utf-8"))
+
+
+def points(record: dict) -> np.ndarray:
+    return np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
+
+
+def boxes() -> list[str]:
+    return [",".join(map(str, box)) for box in (BOX_ANN, BOX_BOB)]
+
+
+def test_a_photo_with_boxes(monkeypatch, tmp_path):
+    path = save(tmp_path / "in" / "photo.png", picture(90, 160, ANN, BOB))
+    assert run(monkeypatch, path, "--out", tmp_path / "out", "--boxes", *boxes()) == 0
+    first, second = results(tmp_path / "out" / "results.json")
+    np.testing.assert_allclose(points(first), ANN, atol=1)
+    np.testing.assert_allclose(points(second), BOB, atol=1)
+    assert first["file_name"] == "photo.png"
+    assert first["category_id"] == 1
+    assert first["box_xywh"] == [20, 15, 40, 60]
+    assert 0.5 < first["score"] <= 1
+    assert "track_id" not in first
+    drawn, before = read_image(tmp_path / "out" / "photo.png"), read_image(path)
+    assert drawn.shape == before.shape
+    assert (drawn != before).any()
+
+
+def test_the_whole_frame_and_one_file(monkeypatch, tmp_path, capsys):
+    path = save(tmp_path / "photo.png", picture(90, 70, ANN))
+    assert run(monkeypatch, path, "--out", tmp_path / "drawn.jpg") == 0
+    np.testing.assert_allclose(points(results(tmp_path / "drawn.json")[0]), ANN, atol=1)
+    assert (tmp_path / "drawn.jpg").is_file()
+    shown = capsys.readouterr()
+    assert "whole frame as one person" in shown.out
+    assert "1/1" in shown.err  # the progress bar
+
+
+def test_a_folder_with_bad_images_and_a_detection_file(monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "in"
+    save(folder / "000000000139.png", picture(90, 160, ANN, BOB))
+    save(folder / "000000000285.bmp", picture(90, 160, ANN, BOB))
+    (folder / "000000000400.jpg").write_bytes(b"\xff\xd8\xff broken")
+    save(folder / "000000000500.png", np.zeros((1, 1, 3), np.uint8))
+    x1, y1, x2, y2 = BOX_ANN
+    xywh = [x1, y1, x2 - x1, y2 - y1]
+    found = [
+        {"image_id": 139, "category_id": 1, "bbox": xywh, "score": 0.9},
+        {"image_id": 139, "category_id": 18, "bbox": [0, 0, 5, 5], "score": 0.9},
+        {"image_id": 139, "category_id": 1, "bbox": [100, 20, 40, 60], "score": 0.2},
+        {"image_id": 285, "category_id": 1, "bbox": [float("nan"), 20, 40, 60], "score": 0.8},
+        {"image_id": 285, "category_id": 1, "bbox": xywh, "score": 0.7},
+    ]
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    words = ("--detections", tmp_path / "found.json", "--box-threshold", 0.5, "--out", tmp_path / "out")
+    assert run(monkeypatch, folder, *words) == 0
+    records = results(tmp_path / "out" / "results.json")
+    assert [(r["image_id"], r["box_score"]) for r in records] == [(139, 0.9), (285, 0.7)]
+    np.testing.assert_allclose(points(records[1]), ANN, atol=1)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"000000000139.png", "000000000285.bmp.png", "000000000500.png", "results.json"}
+    shown = capsys.readouterr().out
+    assert "000000000400.jpg" in shown
+    assert "1 boxes" in shown
+    assert "2 poses in 3 images" in shown
+
+
+def test_a_video_tracked_and_smoothed(monkeypatch, tmp_path):
+    path = video(tmp_path / "video.mp4")
+    words = ("--out", tmp_path / "out.mp4", "--track", "--smooth", "--boxes", *boxes())
+    assert run(monkeypatch, path, *words) == 0
+    assert len(list(VideoReader(tmp_path / "out.mp4"))) == 8
+    records = results(tmp_path / "out.json")
+    assert [r["image_id"] for r in records] == [i for i in range(8) for _ in range(2)]
+    assert [r["track_id"] for r in records] == [0, 1] * 8
+    last = points(records[-2])
+    assert (last[:, 0] < np.array(ANN)[:, 0] + 7).all()  # a moving point is followed from behind
+    assert (last[:, 0] > np.array(ANN)[:, 0] + 2).all()
+
+
+def test_frames_limits_a_video(monkeypatch, tmp_path):
+    assert run(monkeypatch, video(tmp_path / "video.avi"), "--out", tmp_path / "o", "--frames", 3) == 0
+    assert len(results(tmp_path / "o" / "results.json")) == 3
+    assert len(list(VideoReader(tmp_path / "o" / "video.mp4"))) == 3
+
+
+def test_a_30000_pixel_wide_photo(monkeypatch, tmp_path):
+    path = save(tmp_path / "in" / "wide.png", np.full((20, 30000, 3), 90, np.uint8))
+    assert run(monkeypatch, path, "--out", tmp_path / "out") == 0
+    assert read_image(tmp_path / "out" / "wide.png").shape == (20, 30000, 3)
+
+
+def test_nobody_is_an_empty_list(monkeypatch, tmp_path):
+    path = save(tmp_path / "in" / "photo.png", picture(90, 160, ANN))
+    (tmp_path / "found.json").write_text("[]")
+    words = ("--detections", tmp_path / "found.json", "--out", tmp_path / "out")
+    assert run(monkeypatch, path, *words) == 0
+    assert results(tmp_path / "out" / "results.json") == []
+    assert (tmp_path / "out" / "photo.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("make", "words", "message"),
+    [
+        (lambda t: t / "none.jpg", (), "no such file"),
+        (lambda t: t, (), "no images"),
+        (lambda t: save(t / "a.png", picture(9, 9)), ("--out", "video.mp4"), "the output is pictures"),
+        (lambda t: save(t / "b" / "a.png", picture(9, 9)).parent, ("--out", "x.jpg"), "give a folder"),
+        (lambda t: save(t / "a.png", picture(9, 9)), ("--detections", "none.json"), "none.json"),
+        (lambda t: save(t / "a.png", picture(9, 9)), ("--frames", "0"), "--frames"),
+        (lambda t: video(t / "a.mp4"), ("--out", "x.png"), "the output is a video"),
+    ],
+)
+def test_what_the_user_can_mend(monkeypatch, tmp_path, capsys, make, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    assert run(monkeypatch, make(tmp_path / "in"), *words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_one_corrupt_photo_is_an_error_and_leaves_nothing(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"\xff\xd8\xff broken")
+    assert run(monkeypatch, path, "--out", tmp_path / "out") == 2
+    assert "photo.jpg" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_inputs_are_never_overwritten(monkeypatch, tmp_path, capsys):
+    path = save(tmp_path / "photo.png", picture(90, 70, ANN))
+    before = path.read_bytes()
+    assert run(monkeypatch, tmp_path, "--out", tmp_path) == 2
+    assert run(monkeypatch, path, "--out", path) == 2
+    assert "overwritten" in capsys.readouterr().err
+    assert path.read_bytes() == before

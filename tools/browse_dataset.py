@@ -1,0 +1,335 @@
+"""Pictures of a config's data, and of what a checkpoint makes of them.
+
+    python tools/browse_dataset.py CONFIG                                   what the network is fed
+    python tools/browse_dataset.py CONFIG --checkpoint PATH --what heatmaps target against prediction
+    python tools/browse_dataset.py CONFIG --checkpoint PATH --what flip     the two halves of the flip test
+    python tools/browse_dataset.py CONFIG --results results.json --what worst   worst and best predictions
+
+``samples``: crops as they come out of the augmentation, with their keypoints, and beside each the target
+that the codec draws from them. With a shuffled training set they are the first crops of that epoch. Hollow
+rings: labelled, but without a target. ``heatmaps`` and ``flip``: one row of panels per crop, and of the first
+crops a sheet with every joint (--joints). ``worst``: everybody of the split is predicted (or read from the
+results that tools/test.py wrote), ranked by the error that the config's evaluator goes by. In all pictures
+sky blue is the person's own left, vermillion the right, yellow what has no side.
+
+Prints how many people, images and joints there are, and writes contact sheets into the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posekit.engine.cli import run_tool
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from posekit.structures import Pose, Sample
+
+SPLITS = ("train", "val", "test")
+PICTURES = ("samples", "heatmaps", "flip", "worst")
+PER_SHEET = {"samples": 24, "heatmaps": 12, "flip": 12}
+SIDES = "blue: the person's left, orange: right"
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="a config file, e.g. configs/quickstart/people_mpii.py")
+    parser.add_argument("--split", choices=SPLITS, help="which data set (train; for 'worst' val)")
+    parser.add_argument(
+        "--what", choices=PICTURES, help="what to show (samples; with --checkpoint: heatmaps)"
+    )
+    parser.add_argument("--checkpoint", metavar="PATH", help="the weights, of any form tools/test.py takes")
+    parser.add_argument("--results", metavar="PATH", help="for 'worst': results.json of tools/test.py")
+    parser.add_argument("--num", type=positive, default=24, metavar="N", help="how many people to show (24)")
+    parser.add_argument("--joints", type=int, default=2, metavar="N", help="sheets with every joint (2)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of order and augmentation (the config's)")
+    parser.add_argument("--epoch", type=int, default=0, metavar="E", help="of the augmentation, from 0 (0)")
+    parser.add_argument("--out", metavar="DIR", help="folder (work_dirs/<config name>/pictures)")
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override config entries by dotted key, e.g. data_root=/data/coco",
+    )
+    return parser.parse_args()
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, found {number}")
+    return number
+
+
+def main() -> None:
+    args = parse_arguments()
+    # Imported late, so that --help answers at once.
+    from posekit.engine.config import load_config, parse_options
+    from posekit.engine.startup import faults_of
+    from posekit.registry import DATASETS
+    from posekit.visualization.samples import describe_people
+
+    check_arguments(args)
+    cfg = load_config(args.config, parse_options(args.cfg_options))
+    loader = cfg.get(f"{args.split}_dataloader")
+    if loader is None:
+        raise_config(f"config {args.config}: there is no '{args.split}_dataloader'")
+    with faults_of(f"{args.split}_dataloader", args.config):
+        dataset = DATASETS.build(loader["dataset"])
+    seed = cfg.randomness.seed if args.seed is None else args.seed
+    out = Path(args.out or Path("work_dirs") / Path(args.config).stem / "pictures")
+    model = build_model(cfg, args)
+    print(f"{args.split}: {describe_people(dataset)}")
+    if args.what == "worst":
+        written = show_worst(args, cfg, dataset, model, out)
+    else:
+        samples = list(islice(drawn(dataset, seed, args.epoch), args.num))
+        show = {"samples": show_samples, "heatmaps": show_heatmaps, "flip": show_flip}[args.what]
+        written = show(args, samples, model, out)
+    print(f"\nwritten to {out}: {', '.join(path.name for path in written)}")
+
+
+def raise_config(message: str) -> None:
+    from posekit.errors import ConfigError
+
+    raise ConfigError(message)
+
+
+def check_arguments(args: argparse.Namespace) -> None:
+    """Fills in what was not stated.
+
+    Raises:
+        ConfigError: If weights are missing, or would not be used.
+    """
+    args.what = args.what or ("heatmaps" if args.checkpoint else "worst" if args.results else "samples")
+    args.split = args.split or ("val" if args.what == "worst" else "train")
+    if args.results and args.what != "worst":
+        raise_config(f"--results is for '--what worst'; for '{args.what}' state --checkpoint PATH")
+    if args.what in ("heatmaps", "flip") and not args.checkpoint:
+        raise_config(f"--what {args.what}: needs --checkpoint PATH")
+    if args.what == "worst" and bool(args.checkpoint) == bool(args.results):
+        raise_config("--what worst: needs either --checkpoint PATH or --results PATH")
+    if args.what == "samples" and args.checkpoint:
+        raise_config("--what samples shows the data alone; drop --checkpoint, or state --what heatmaps")
+    if args.epoch < 0 or args.joints < 0 or (args.seed or 0) < 0:
+        raise_config("--epoch, --joints and --seed: expected numbers from 0 on")
+
+
+def build_model(cfg: Any, args: argparse.Namespace) -> Any:
+    """The network: with its weights, or without memory where only the size of its maps is asked for."""
+    import torch
+
+    from posekit.engine.startup import faults_of
+    from posekit.models.released import load_into
+    from posekit.registry import MODELS
+
+    if args.results:
+        return None
+    spec = dict(cfg.model)
+    if not hasattr(spec.get("type"), "stages"):
+        raise_config(f"config {args.config}: its model is no heatmap network, there are no targets to show")
+    if "pretrained" in (spec.get("backbone") or {}):
+        # The checkpoint brings all weights; and the file to start from may not be at hand.
+        spec["backbone"] = {**spec["backbone"], "pretrained": None}
+    with faults_of("model", args.config), torch.device("cpu" if args.checkpoint else "meta"):
+        model = MODELS.build(spec).eval()
+    if args.checkpoint:
+        print(f"weights: {args.checkpoint} ({load_into(model, args.checkpoint)})")
+        model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model
+
+
+def drawn(dataset: Any, seed: int, epoch: int) -> Iterator[Sample]:
+    """The samples of an epoch in the order of training."""
+    from posekit.datasets import EpochSampler
+
+    sampler = EpochSampler(dataset, shuffle=True, seed=seed, round_up=False)
+    sampler.set_epoch(epoch)
+    return (dataset[key] for key in sampler)
+
+
+# --- pictures -------------------------------------------------------------------------------------------
+
+
+def show_samples(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
+    """Crops and targets."""
+    from posekit.visualization import encode_targets, sample_sheet, save_image
+    from posekit.visualization.network import heatmap_size_hw, parts
+
+    size, codec = heatmap_size_hw(model, samples[0].image.shape[-2:]), model.head.codec
+    _, weights = encode_targets(samples, codec, size)
+    weighted = sum(int((sample.weight > 0).sum()) for sample in samples)
+    print(f"targets: {size[0]} x {size[1]} (height x width), {codec}")
+    print(
+        f"of these {len(samples)} crops: {weighted} joints with a weight, {int((weights > 0).sum())} in a map"
+    )
+    written = []
+    for number, part in enumerate(parts(samples, PER_SHEET["samples"]), 1):
+        title = f"{args.split}, epoch {args.epoch} · {SIDES}"
+        sheet = sample_sheet(part, model.skeleton, codec, size, title=title)
+        written.append(save_image(out / f"{args.split}_samples_{number}.png", sheet))
+    return written
+
+
+def show_heatmaps(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
+    """Target against prediction."""
+    from posekit.visualization import encode_targets
+    from posekit.visualization.network import decoded_points, label_maps, predicted_maps
+
+    maps = predicted_maps(model, samples)
+    targets, weights = encode_targets(samples, model.head.codec, maps.shape[-2:])
+    named = {"target": targets, "prediction": label_maps(model, maps)}
+    points = {"prediction": decoded_points(model, maps, samples[0].image.shape[-2:])}
+    return write_maps(args, samples, model, named, points, out, weights)
+
+
+def show_flip(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
+    """The heatmaps of the crops, those of their mirror images turned back, and the mean of both."""
+    import numpy as np
+
+    from posekit.visualization.heatmaps import flip_maps
+    from posekit.visualization.network import decoded_points, flip_halves, label_maps
+
+    maps = flip_maps(*flip_halves(model, samples))
+    size = samples[0].image.shape[-2:]
+    points = {name: decoded_points(model, values, size) for name, values in maps.items()}
+    apart = np.linalg.norm(points["image"] - points["mirror image"], axis=-1)
+    apart = apart[(np.stack([sample.weight for sample in samples]) > 0) & np.isfinite(apart)]
+    if apart.size:
+        print(f"the points of the two halves are {np.median(apart):.2f} input pixels apart (median)")
+    named = {name: label_maps(model, values) for name, values in maps.items()}
+    return write_maps(args, samples, model, named, points, out)
+
+
+def write_maps(
+    args: argparse.Namespace,
+    samples: Sequence[Sample],
+    model: Any,
+    maps: dict[str, np.ndarray],
+    points: dict[str, np.ndarray],
+    out: Path,
+    weights: np.ndarray | None = None,
+) -> list[Path]:
+    """Sheets with a row of panels per crop, and of the first crops a sheet with every joint.
+
+    With ``weights`` (N, K) of the targets the difference of the last map from the first is shown too.
+    """
+    from posekit.visualization import save_image
+    from posekit.visualization.network import joint_sheet, maps_overview
+
+    name = f"{args.split}_{args.what}"
+    order = " | ".join(["truth", *maps, *([] if weights is None else ["difference (blue: missing)"])])
+    written = []
+    for number, start in enumerate(range(0, len(samples), PER_SHEET[args.what]), 1):
+        some = slice(start, start + PER_SHEET[args.what])
+        sheet = maps_overview(
+            model,
+            samples[some],
+            {key: values[some] for key, values in maps.items()},
+            {key: values[some] for key, values in points.items()},
+            difference=weights is not None,
+            weights=None if weights is None else weights[some],
+            title=f"{order} · {SIDES}",
+        )
+        written.append(save_image(out / f"{name}_{number}.png", sheet))
+    for i, sample in enumerate(samples[: args.joints]):
+        own, marks = ({key: values[i] for key, values in kind.items()} for kind in (maps, points))
+        weight = None if weights is None else weights[i]
+        sheet = joint_sheet(model, sample, own, marks, weight is not None, weight)
+        who = f"image{int(sample.image_id)}_person{int(sample.person_id)}"
+        written.append(save_image(out / f"{name}_{who}.png", sheet))
+    return written
+
+
+# --- the worst and the best -----------------------------------------------------------------------------
+
+
+def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out: Path) -> list[Path]:
+    """Predicts everybody, or reads the predictions, and shows the two ends of the ranking."""
+    from posekit.errors import DataError
+    from posekit.metrics.predictions import read_poses
+    from posekit.visualization import prediction_sheet, save_image
+
+    if model is not None:
+        # A mirrored crop's left knee is the image's right one; and scores are those of plain crops.
+        dataset.augment = None
+        poses = predict_all(model, dataset, cfg[f"{args.split}_dataloader"])
+    else:
+        poses = read_poses(args.results)
+    norm, areas = norm_of(cfg, dataset, args.split)
+    written = []
+    for which in ("worst", "best"):
+        title = f"{args.split}: the {which} {min(args.num, len(poses))} · white: to the truth · {SIDES}"
+        try:
+            sheet = prediction_sheet(
+                dataset, poses, count=args.num, which=which, norm=norm, title=title,
+                areas=None if areas is None else [areas.get(pose.person_id) for pose in poses],
+            )  # fmt: skip
+        except ValueError as error:
+            raise DataError(f"{args.results or args.split}: {error}") from error
+        written.append(save_image(out / f"{args.split}_{which}.png", sheet))
+    return written
+
+
+def predict_all(model: Any, dataset: Any, loader: Any) -> list[Pose]:
+    """Predicts every person of the data set, in batches."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    from posekit.structures import Sample
+
+    device = next(model.parameters()).device
+    poses: list[Pose] = []
+    started = told = time.monotonic()
+    with torch.no_grad():
+        for batch in DataLoader(
+            dataset, batch_size=loader.get("batch_size", 32), num_workers=loader.get("num_workers", 0)
+        ):
+            batch = Sample(*(field.to(device) for field in batch))
+            poses += model(*batch, mode="predict")
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                left = (told - started) * (len(dataset) / len(poses) - 1)
+                print(f"{len(poses)} of {len(dataset)} people, {left:.0f} s left", file=sys.stderr)
+    return poses
+
+
+def norm_of(cfg: Any, dataset: Any, split: str) -> tuple[str, dict[int, float] | None]:
+    """What to measure errors by: what the config's evaluator does; for OKS also the people's areas."""
+    import numpy as np
+
+    from posekit.metrics.crowdpose import read_crowdpose
+    from posekit.metrics.evaluators import CrowdPoseMetric, OKSMetric, PCKhMetric, PCKMetric
+    from posekit.metrics.ground_truth import read_coco
+
+    table = dataset.table
+    stage = split if cfg.get(f"{split}_evaluator") else "val"
+    evaluators = cfg.get(f"{stage}_evaluator") or []
+    for part in evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]:
+        kind = part.get("type")
+        if not isinstance(kind, type):
+            continue
+        if issubclass(kind, OKSMetric) and table.skeleton.sigmas:
+            read = read_crowdpose if issubclass(kind, CrowdPoseMetric) else read_coco
+            people = read(table.ann_file, np.unique(table.image_ids))
+            return "oks", dict(zip(people.annotation_ids.tolist(), people.truth.areas.tolist(), strict=True))
+        if issubclass(kind, PCKhMetric):
+            return "head", None
+        if issubclass(kind, PCKMetric):
+            return part.get("norm", "torso").replace("bbox", "box"), None
+    return "box", None
+
+
+if __name__ == "__main__":
+    run_tool(main)
