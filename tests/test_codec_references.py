@@ -179,12 +179,31 @@ MMPOSE_DECODERS = {
     "mm_udp11": get_codec("udp-mmpose"),
     "mm_megvii11": get_codec("megvii-mmpose"),
 }
-# (item, keypoint) of maps on which MMPose's float32 rounding decides; see the two tests that name them.
-ACCIDENTS = {
-    ("hm48x64__", "mm_udp11"): [(2, 0)],
-    ("hm48x64__", "mm_megvii11"): [(3, 14)],
-    ("hm64x64__", "mm_megvii11"): [(3, 14)],
-}
+
+
+def _accidents(arrays, prefix, method):
+    """(item, keypoint) of the maps on which MMPose's float32 rounding may decide; see the two tests below.
+
+    They are known by the maps: UDP's steps on noise that go beyond posekit's bound, Megvii's blurred peaks
+    whose neighbours tie. ``release_arithmetic.py`` repeats MMPose's result for these too.
+    """
+    if method == "mm_udp11":
+        steps = np.abs(_mmpose_cells(arrays, prefix, method) - arrays[f"{prefix}max_preds"]).max(-1)
+        return [(NOISE, int(keypoint)) for keypoint in np.flatnonzero(steps[NOISE] > UDPCodec().max_step)]
+    if method == "mm_megvii11":
+        heatmaps = arrays[f"{prefix}heatmaps"]
+        return [(i, k) for i, k in np.ndindex(heatmaps.shape[:2]) if _peak_ties(heatmaps[i, k])]
+    return []
+
+
+def _peak_ties(heatmap):
+    """Whether the blurred map's peak stands between neighbours that differ by float32 rounding at most."""
+    blurred = blur(torch.tensor(heatmap).double(), 11, "zero").numpy()
+    y, x = np.unravel_index(blurred.argmax(), blurred.shape)
+    if heatmap.max() <= 0 or not (0 < y < blurred.shape[0] - 1 and 0 < x < blurred.shape[1] - 1):
+        return False
+    gaps = blurred[y, x + 1] - blurred[y, x - 1], blurred[y + 1, x] - blurred[y - 1, x]
+    return min(map(abs, gaps)) < 1e-7 * blurred[y, x]
 
 
 def _mmpose_cells(arrays, prefix, method):
@@ -203,7 +222,11 @@ def test_mmposes_decoding(method):
         heatmaps = torch.tensor(arrays[f"{prefix}heatmaps"])
         points, scores = MMPOSE_DECODERS[method].decode(heatmaps, heatmaps.shape[-2:])
         expected = _mmpose_cells(arrays, prefix, method)
-        _assert_cells(points.numpy(), expected, f"{prefix}{method}", ACCIDENTS.get((prefix, method), ()))
+        accidents = _accidents(arrays, prefix, method)
+        _assert_cells(points.numpy(), expected, f"{prefix}{method}", accidents)
+        # May be decided by rounding, but hardly ever are: one in eleven or none on the maps at hand.
+        errors = np.array([np.abs(points[where].numpy() - expected[where]).max() for where in accidents])
+        assert np.sum(errors > 0.02) <= 0.25 * len(errors), (prefix, method, errors)
         known = ~np.isnan(arrays[f"{prefix}{method}__scores"])
         found, theirs = scores.numpy()[known], arrays[f"{prefix}{method}__scores"][known]
         np.testing.assert_allclose(found, theirs, rtol=1e-6)
@@ -211,7 +234,7 @@ def test_mmposes_decoding(method):
 
 @pytest.mark.parametrize("method", ["mm_udp11", "mm_megvii11"])
 def test_mmposes_own_arithmetic_repeats_all_its_results(method):
-    """Nothing but float32 rounding separates posekit from MMPose on the maps of ``ACCIDENTS``."""
+    """Nothing but float32 rounding separates posekit from MMPose on the maps of ``_accidents``."""
     arrays = reference.load("decode.npz")
     decode = {
         "mm_udp11": release_arithmetic.mmpose_udp_cells,
@@ -223,39 +246,34 @@ def test_mmposes_own_arithmetic_repeats_all_its_results(method):
         found = np.where(np.isnan(expected), 0, expected)
         for item, keypoint in np.argwhere(heatmaps.max((2, 3)) > 0):
             found[item, keypoint] = decode(heatmaps[item, keypoint], 11)
-        _assert_cells(found, expected, prefix, () if exact else ACCIDENTS.get((prefix, method), ()))
+        _assert_cells(found, expected, prefix, () if exact else _accidents(arrays, prefix, method))
 
 
-def test_mmposes_udp_accident_is_a_step_that_posekit_never_takes():
-    """1,800 cells off a 48 x 64 map of noise, in float64 too; its bounded form stays by the maximum."""
+def test_mmposes_udp_accidents_are_steps_that_posekit_never_takes():
+    """Some are 1,800 cells off a map of noise, in float64 too; the bounded form stays by the maximum."""
     arrays = reference.load("decode.npz")
-    ((item, keypoint),) = ACCIDENTS["hm48x64__", "mm_udp11"]
-    heatmaps = torch.tensor(arrays["hm48x64__heatmaps"])[item : item + 1, keypoint : keypoint + 1]
-    start = arrays["hm48x64__max_preds"][item, keypoint]
-    theirs = _mmpose_cells(arrays, "hm48x64__", "mm_udp11")[item, keypoint] - start
-    unbounded = UDPCodec(max_step=None).decode(heatmaps, (64, 48))[0][0, 0].numpy() - start
-    assert math.hypot(*theirs) > 1700
-    assert math.hypot(*(unbounded - theirs)) < 0.003 * math.hypot(*theirs)
-    bounded = UDPCodec().decode(heatmaps, (64, 48))[0][0, 0].numpy() - start
-    assert np.abs(bounded).max() <= 2
+    for prefix in _prefixes(arrays, "mm_udp11__input_space"):
+        heatmaps = torch.tensor(arrays[f"{prefix}heatmaps"])
+        start, size_hw = arrays[f"{prefix}max_preds"], heatmaps.shape[-2:]
+        theirs = _mmpose_cells(arrays, prefix, "mm_udp11") - start
+        unbounded = UDPCodec(max_step=None).decode(heatmaps, size_hw)[0].numpy() - start
+        bounded = UDPCodec().decode(heatmaps, size_hw)[0].numpy() - start
+        for where in _accidents(arrays, prefix, "mm_udp11"):
+            assert math.hypot(*(unbounded[where] - theirs[where])) < 0.05 * math.hypot(*theirs[where])
+            assert np.abs(bounded[where]).max() <= 2
 
 
-@pytest.mark.parametrize("prefix", ["hm48x64__", "hm64x64__"])
-def test_megviis_accident_is_a_tie_that_posekit_leaves_alone(prefix):
-    """The blurred peak's left and right neighbours are equal; MMPose follows the last bit of a float32."""
+def test_megviis_accidents_are_ties_that_posekit_leaves_alone():
+    """The blurred peak's neighbours are equal; MMPose follows the last bit of a float32, by 0.25 at most."""
     arrays = reference.load("decode.npz")
-    ((item, keypoint),) = ACCIDENTS[prefix, "mm_megvii11"]
-    heatmap = arrays[f"{prefix}heatmaps"][item, keypoint]
-    blurred = blur(torch.tensor(heatmap).double(), 11, "zero").numpy()
-    y, x = divmod(int(blurred.argmax()), blurred.shape[1])
-    assert abs(blurred[y, x + 1] - blurred[y, x - 1]) < 1e-15
-    single = release_arithmetic.opencv_blur(heatmap, 11)
-    assert abs(single[y, x + 1] - single[y, x - 1]) == np.spacing(single[y, x - 1]), (
-        "one unit in the last place"
-    )
-    theirs = _mmpose_cells(arrays, prefix, "mm_megvii11")[item, keypoint]
-    found = MegviiCodec().decode(torch.tensor(heatmap)[None, None], heatmap.shape)[0][0, 0].numpy()
-    assert (theirs - found).tolist() == [0.25, 0]
+    for prefix in _prefixes(arrays, "mm_megvii11__input_space"):
+        heatmaps = torch.tensor(arrays[f"{prefix}heatmaps"])
+        theirs = _mmpose_cells(arrays, prefix, "mm_megvii11")
+        found = MegviiCodec().decode(heatmaps, heatmaps.shape[-2:])[0].numpy()
+        ties = _accidents(arrays, prefix, "mm_megvii11")
+        assert len(ties) < 0.2 * found.shape[0] * found.shape[1]
+        for where in ties:
+            assert np.abs(theirs[where] - found[where]).max() in (0, 0.25)
 
 
 @pytest.mark.parametrize(
