@@ -2,7 +2,7 @@
 
 mobilenetv2_lsp_128x128_pretrained.py starts from ImageNet instead; the two are to be compared. Targets, crops
 and schedule are those of the small hourglass.
-Expected: not measured yet.
+Expected: val PCK@0.2/mean12 26.6, test 24.7 (seed 0).
 Cost: a step of 32 people takes 0.65 s of one core, an epoch two minutes.
 
     python tools/train.py configs/lsp/mobilenetv2_lsp_128x128_scratch.py
