@@ -226,7 +226,7 @@ def test_mmposes_decoding(method):
         _assert_cells(points.numpy(), expected, f"{prefix}{method}", accidents)
         # May be decided by rounding, but hardly ever are: one in eleven or none on the maps at hand.
         errors = np.array([np.abs(points[where].numpy() - expected[where]).max() for where in accidents])
-        assert np.sum(errors > 0.02) <= 0.25 * len(errors), (prefix, method, errors)
+        assert np.sum(errors > 0.02) <= max(1, 0.1 * len(errors)), (prefix, method, errors)
         known = ~np.isnan(arrays[f"{prefix}{method}__scores"])
         found, theirs = scores.numpy()[known], arrays[f"{prefix}{method}__scores"][known]
         np.testing.assert_allclose(found, theirs, rtol=1e-6)
@@ -259,7 +259,7 @@ def test_mmposes_udp_accidents_are_steps_that_posekit_never_takes():
         unbounded = UDPCodec(max_step=None).decode(heatmaps, size_hw)[0].numpy() - start
         bounded = UDPCodec().decode(heatmaps, size_hw)[0].numpy() - start
         for where in _accidents(arrays, prefix, "mm_udp11"):
-            assert math.hypot(*(unbounded[where] - theirs[where])) < 0.05 * math.hypot(*theirs[where])
+            assert math.hypot(*(unbounded[where] - theirs[where])) < 0.003 * math.hypot(*theirs[where]) + 0.02
             assert np.abs(bounded[where]).max() <= 2
 
 

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import run_tool
+from posekit.engine.cli import add_cfg_options, run_tool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,14 +54,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="N", help="of order and augmentation (the config's)")
     parser.add_argument("--epoch", type=int, default=0, metavar="E", help="of the augmentation, from 0 (0)")
     parser.add_argument("--out", metavar="DIR", help="folder (work_dirs/<config name>/pictures)")
-    parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override config entries by dotted key, e.g. data_root=/data/coco",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

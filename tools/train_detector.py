@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from posekit.engine.cli import add_common_options, run_tool, work_dir
+from posekit.engine.cli import add_training_options, run_tool, run_training
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -17,16 +17,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", help="a config file, e.g. configs/detector/people_fasterrcnn.py")
-    parser.add_argument(
-        "--resume",
-        nargs="?",
-        const=True,
-        default=None,
-        metavar="PATH",
-        help="continue from PATH, or from the newest good checkpoint of the work directory",
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="random seed (default: the config's)")
-    add_common_options(parser)
+    add_training_options(parser)
     return parser.parse_args()
 
 
@@ -35,7 +26,6 @@ def main() -> None:
     # Imported late, so that --help answers at once.
     from posekit.detection.training import PersonFasterRCNN
     from posekit.engine.config import load_config, parse_options
-    from posekit.engine.runner import PoseRunner
     from posekit.errors import ConfigError
 
     options = parse_options(args.cfg_options)
@@ -45,15 +35,7 @@ def main() -> None:
             f"config {args.config}: model.type: expected PersonFasterRCNN, found {cfg.model.get('type')}; "
             "pose networks are trained by tools/train.py"
         )
-    if cfg.get("train_cfg") is None:
-        raise ConfigError(f"config {args.config}: there is nothing to train, 'train_cfg' is missing")
-    cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), args.config)
-    cfg.launcher = args.launcher
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume is True else args.resume
-    seed = args.seed if args.seed is not None else options.get("randomness.seed")
-    PoseRunner.from_cfg(cfg, seed).train()
+    run_training(args, cfg, options)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,14 @@ import errno
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from posekit.errors import PosekitError
+from posekit.errors import ConfigError, PosekitError
+
+if TYPE_CHECKING:
+    from posekit.engine.config import PoseConfig
 
 FAILED = 2
 INTERRUPTED = 130
@@ -69,6 +73,64 @@ def message_of(error: PosekitError) -> str:
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Adds ``--work-dir``, ``--cfg-options`` and ``--launcher``."""
     parser.add_argument("--work-dir", metavar="D", help="output folder (default: work_dirs/<config name>)")
+    add_cfg_options(parser)
+    parser.add_argument(
+        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="how processes were started"
+    )
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--resume`` and ``--seed``, and the common options; :func:`run_training` reads them."""
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const=True,
+        default=None,
+        metavar="PATH",
+        help="continue from PATH, or from the newest good checkpoint of the work directory",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="random seed (default: that of what is resumed, else the config's)",
+    )
+    add_common_options(parser)
+
+
+def run_training(
+    args: argparse.Namespace, cfg: PoseConfig, options: Mapping[str, Any], amp: bool = False
+) -> None:
+    """Trains a config as the options of :func:`add_training_options` say.
+
+    Args:
+        args: Parsed, with ``config``.
+        cfg: From :func:`posekit.engine.config.load_config`.
+        options: The ``--cfg-options``, parsed; a seed among them counts as one that was asked for.
+        amp: Train in mixed precision.
+
+    Raises:
+        ConfigError: If the config has nothing to train.
+    """
+    # Imported late, so that --help answers at once.
+    from posekit.engine.optim import MixedPrecisionOptimWrapper
+    from posekit.engine.runner import PoseRunner
+
+    if cfg.get("train_cfg") is None:
+        raise ConfigError(f"config {args.config}: there is nothing to train, 'train_cfg' is missing")
+    cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), args.config)
+    cfg.launcher = args.launcher
+    if amp:
+        cfg.optim_wrapper.type = MixedPrecisionOptimWrapper
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume is True else args.resume
+    seed = args.seed if args.seed is not None else options.get("randomness.seed")
+    PoseRunner.from_cfg(cfg, seed).train()
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--cfg-options``."""
     parser.add_argument(
         "--cfg-options",
         nargs="+",
@@ -76,9 +138,6 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="override config entries by dotted key, e.g. train_dataloader.batch_size=8",
-    )
-    parser.add_argument(
-        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="how processes were started"
     )
 
 

@@ -81,8 +81,8 @@ _BEGINNINGS = {
 _LEGACY_START = torch.serialization.MAGIC_NUMBER.to_bytes(10, "little")
 _TAR = (
     "a tar archive: either a packed folder, to be unpacked first, or a file of torch 0.1, which no torch can "
-    "read without running code from it. If you trust it, write it anew in an environment kept apart: "
-    "torch.save(torch.load(old, weights_only=False), new)"
+    "read without running code from it. If you trust it, write it anew in an environment kept apart: load it "
+    "there with the torch that wrote it, and torch.save its weights"
 )
 
 
