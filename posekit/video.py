@@ -15,7 +15,13 @@ import numpy as np
 from posekit.datasets.images import cv2
 from posekit.errors import DataError
 
-FILMS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif")
+# What a video is called. FFmpeg would open more: it makes a film of any text.
+# fmt: off
+FILMS = (
+    ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".flv", ".3gp", ".ogv",
+    ".ts", ".mts", ".m2ts", ".mjpeg",
+)
+# fmt: on
 _DEFAULT_RATE = 25.0
 # Frames that may fail in a row where more are announced, before the video counts as ended.
 _MAX_FAILURES = 25
@@ -46,8 +52,9 @@ class VideoReader:
             raise DataError(f"{self.source}: file not found")
         self._capture = cv2.VideoCapture(self.source)
         if not self._capture.isOpened():
-            what = f"webcam {source}" if isinstance(source, int) else str(source)
-            raise DataError(f"{what}: cannot be opened (no such device, or not a video that OpenCV reads)")
+            if isinstance(source, int):
+                raise DataError(f"webcam {source}: cannot be opened: no such device, or it is in use")
+            raise DataError(f"{source}: neither an image nor a video that OpenCV can read; is it damaged?")
         self.size_hw = self._number(cv2.CAP_PROP_FRAME_HEIGHT), self._number(cv2.CAP_PROP_FRAME_WIDTH)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _DEFAULT_RATE
@@ -124,15 +131,20 @@ def video_writer(path: str | os.PathLike[str], rate: float, size_hw: tuple[int, 
                 f"{path}: OpenCV cannot write a video of {size_wh[0]}x{size_wh[1]} at {rate:g} a second"
             )
 
+        count = 0
+
         def append(frame: np.ndarray) -> None:
+            nonlocal count
+            count += 1
             if frame.shape[:2] != size_hw:
                 frame = cv2.resize(frame, size_wh)
             writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
 
         yield append
         writer.release()
-        if temporary.stat().st_size == 0:
-            raise DataError(f"{path}: OpenCV wrote nothing; is the disk full?")
+        # OpenCV does not say that a write failed; a video without its end cannot be opened or is shorter.
+        if (whole := _count_frames(name)) < count:
+            raise DataError(f"{path}: {whole} of {count} frames could be written; is the disk full?")
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
@@ -140,3 +152,12 @@ def video_writer(path: str | os.PathLike[str], rate: float, size_hw: tuple[int, 
     finally:
         writer.release()
         temporary.unlink(missing_ok=True)
+
+
+def _count_frames(name: str) -> int:
+    """How many frames a video announces; 0 if it cannot be opened."""
+    capture = cv2.VideoCapture(name)
+    try:
+        return int(max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 0)) if capture.isOpened() else 0
+    finally:
+        capture.release()

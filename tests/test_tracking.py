@@ -183,6 +183,37 @@ def test_people_are_smoothed_apart_and_in_their_own_size():
     assert [small.person_id, large.person_id] == [5, 8]
 
 
+# Person sizes over seconds: a joint at rest, in a walk and in a run.
+MOTIONS = {
+    "rest": lambda t, phase: np.zeros_like(t * phase),
+    "walk": lambda t, phase: 0.12 * np.sin(2 * np.pi * 0.9 * t + phase) + 0.5 * t,
+    "run": lambda t, phase: 0.25 * np.sin(2 * np.pi * 1.5 * t + phase) + 1.5 * t,
+}
+
+
+@pytest.mark.parametrize("rate", [25, 30])
+@pytest.mark.parametrize("size", [50.0, 800.0])
+def test_the_defaults_calm_a_rest_and_do_not_lag_behind_a_run(rate, size):
+    """The error left of 2 % of the person's size of noise; a filter that lags has a ratio far above 1."""
+    rng = np.random.default_rng(0)
+    times, phases = np.arange(0, 8, 1 / rate), rng.uniform(0, 2 * np.pi, (2, 24, 2))
+    ratios = {}
+    for name, motion in MOTIONS.items():
+        truth = size * motion(times[:, None, None], phases[0])
+        noisy = truth + 0.02 * size * rng.normal(size=truth.shape)
+        smooth = PoseSmoother()
+        box = np.array([0, 0, size, size], np.float32)
+        found = [
+            smooth([Pose(points.astype(np.float32), np.ones(24, np.float32), box)], time)[0].keypoints
+            for points, time in zip(noisy, times, strict=True)
+        ]
+        error, before = (np.sqrt(((a - truth)[rate:] ** 2).mean()) for a in (np.array(found), noisy))
+        ratios[name] = error / before
+    assert ratios["rest"] < 0.7
+    assert ratios["walk"] < 0.95
+    assert ratios["run"] < 1.06
+
+
 def test_unsure_joints_are_left_as_they_are():
     smooth = PoseSmoother(min_score=0.5)
     smooth([pose(0)], 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,28 @@ def test_an_error_leaves_what_was_there(tmp_path):
 
     with pytest.raises(RuntimeError, match="stop"):
         broken_off()
+    assert path.read_bytes() == b"the old one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_full_disk_is_noticed(tmp_path, suffix):
+    """A limit on the size of files stands in for it: OpenCV says nothing of a write that failed."""
+    path, rng = tmp_path / f"video{suffix}", np.random.default_rng(0)
+    path.write_bytes(b"the old one")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write() -> None:
+        with video_writer(path, 10.0, (120, 160)) as append:
+            for _ in range(60):
+                append(rng.integers(0, 256, (120, 160, 3), dtype=np.uint8))
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(DataError, match="of 60 frames could be written; is the disk full"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == b"the old one"
     assert list(tmp_path.iterdir()) == [path]
 

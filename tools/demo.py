@@ -5,20 +5,23 @@ results form. Without a display nothing is missed. INPUT is a file, a folder or 
 runs until Ctrl-C, or for ``--frames``.
 
 The people's boxes come from ``--boxes``, from a detection file, or from a detector (a network's name with its
-COCO weights, or a file of weights); without any of these, the whole frame is taken for one person, and the
-output says so. An image that cannot be read is named and left out.
+COCO weights, or a file of weights); without any of these, the whole frame is taken for one person, who is
+then looked at more closely (``--refine``), and the output says so. An image that cannot be read is named and
+left out.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from posekit.engine.cli import run_tool
+from posekit.engine.cli import require_writable, run_tool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +53,16 @@ def parse_arguments() -> argparse.Namespace:
     boxes.add_argument("--boxes", nargs="+", type=box, metavar="X1,Y1,X2,Y2", help="pixels; of every image")
     boxes.add_argument("--detections", metavar="JSON", help="a COCO detection file")
     boxes.add_argument("--detector", metavar="NAME|PATH", help="a network, or a detector's weights")
-    parser.add_argument("--box-threshold", type=float, default=0.0, help="of the detection file's scores (0)")
+    parser.add_argument(
+        "--box-threshold",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="leave out boxes that detector or file are less sure of (0.5); 0: none",
+    )
+    parser.add_argument(
+        "--refine", type=int, default=2, metavar="N", help="closer looks at a whole frame's joints (2)"
+    )
     parser.add_argument("--track", action="store_true", help="number people from frame to frame")
     parser.add_argument(
         "--smooth", action="store_true", help="smooth over time (One-Euro filter); tracks too"
@@ -58,7 +70,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after so many")
     parser.add_argument("--device", help="e.g. cuda:1 or cpu (default: the first GPU, if any)")
-    return parser.parse_args()
+    # argparse takes "-5,10,100,200" for an option unless there is a space in it.
+    return parser.parse_args([re.sub(r"^-(?=[\d.])", " -", word) for word in sys.argv[1:]])
 
 
 def box(text: str) -> list[float]:
@@ -115,6 +128,7 @@ def main() -> None:
     source = open_source(args.input)
     where = places(args.out, source)
     refuse_overwriting(source, where)
+    require_writable(where.results.parent)
     detections = DetectionFile(args.detections, args.box_threshold) if args.detections else None
     predictor = Predictor(
         args.model,
@@ -122,6 +136,8 @@ def main() -> None:
         args.detector,
         args.device,
         flip_test=False if args.no_flip else None,
+        refine=args.refine,
+        detector_threshold=args.box_threshold,
     )
     for name, words in predictor.describe().items():
         if name != "boxes" or (detections is None and args.boxes is None):
@@ -171,6 +187,8 @@ def run(
         except KeyboardInterrupt:
             if not source.is_live:
                 raise
+        if not source.is_video:  # the bar counts what could not be read, too
+            bar.update(images + len(source.problems) - bar.n)
         if images == 0:
             raise DataError("; ".join(source.problems) or f"{source.name}: there is no frame in it")
     report(source, where, images, people, unusable)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import run_tool
+from posekit.engine.cli import require_writable, run_tool
 
 if TYPE_CHECKING:
     from posekit.detection.detector import PersonDetector
@@ -70,6 +70,7 @@ def main() -> None:
     if out.suffix != ".json":
         raise ConfigError(f"--out: expected the name of a .json file, found {out}")
     listed = list_pictures(args.inputs, args.image_dir, args.every)
+    require_writable(out.parent)
     detector = PersonDetector(
         args.network,
         True if args.weights == "coco" else args.weights,
@@ -105,7 +106,7 @@ def detect(detector: PersonDetector, listed: PictureList, run: PartialRun) -> li
     """Detects people in the pictures that are not done yet; returns what could not be read, in words."""
     from tqdm import tqdm
 
-    from posekit.detection.pictures import ahead, batches, load_batch
+    from posekit.detection.pictures import ahead, batches
 
     faulty: list[str] = []
     if run.done:
@@ -115,15 +116,11 @@ def detect(detector: PersonDetector, listed: PictureList, run: PartialRun) -> li
     bar = tqdm(total=listed.count, initial=0, unit="image", desc="people", mininterval=pause)
     with bar, _told(run):
         todo = _not_done(listed.pictures, run, bar)
-        for pictures, images in ahead(batches(todo, detector.batch_size), load_batch):
-            faulty += [str(image) for image in images if isinstance(image, Exception)]
-            good = [
-                (p, image)
-                for p, image in zip(pictures, images, strict=True)
-                if not isinstance(image, Exception)
-            ]
+        for batch in batches(ahead(todo, 2 * detector.batch_size), detector.batch_size):
+            faulty += [str(image) for _, image in batch if isinstance(image, Exception)]
+            good = [(picture, image) for picture, image in batch if not isinstance(image, Exception)]
             run.add(_records(detector, good, listed.category_id))
-            bar.update(len(pictures))
+            bar.update(len(batch))
     return faulty + listed.problems
 
 

@@ -53,7 +53,10 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
         raise DataError(f"{os.fspath(path)}: image file is truncated ({data.size} bytes, no end marker)")
     image = _decode(data, orientation == "ignore")
     if image is None:
-        raise DataError(f"{os.fspath(path)}: not an image that OpenCV can decode ({data.size} bytes)")
+        raise DataError(
+            f"{os.fspath(path)}: not an image that OpenCV can decode, or one of over 2^30 pixels "
+            f"({data.size} bytes)"
+        )
     return image
 
 

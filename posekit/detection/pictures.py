@@ -8,12 +8,13 @@ numbers, else their place in the list; of a film the frame's number, from 0.
 from __future__ import annotations
 
 import itertools
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,11 +24,10 @@ from posekit.detection.box_ap import person_category
 from posekit.detection.networks import PERSON
 from posekit.errors import DataError
 from posekit.files import read_json
-from posekit.inference.images import PICTURES, picture_files
+from posekit.inference.images import PICTURES, is_picture, picture_files
 from posekit.video import FILMS, VideoReader
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass
@@ -81,9 +81,10 @@ def list_pictures(inputs: Sequence[str], image_dir: str | None = None, every: in
         DataError: If something is missing, or there is no image in it.
     """
     first = Path(inputs[0])
-    missing = [name for name in inputs if not Path(name).exists()]
+    # Not Path's exists(), which takes "" for "." and raises where it may not look.
+    missing = [name for name in inputs if not os.path.exists(name)]  # noqa: PTH110
     if missing:
-        raise DataError(f"{missing[0]}: no such file or folder")
+        raise DataError(f"{missing[0] or repr('')}: no such file or folder")
     if len(inputs) == 1 and first.is_file():
         if {".json"} & set(first.suffixes):
             return _of_coco(str(first), image_dir)
@@ -95,7 +96,7 @@ def list_pictures(inputs: Sequence[str], image_dir: str | None = None, every: in
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return picture_files(path)
-    if path.suffix.lower() not in PICTURES:
+    if not is_picture(path):
         raise DataError(
             f"{path}: expected an image ({' '.join(PICTURES)}); a film or a json must stand alone"
         )
@@ -172,11 +173,6 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def load_batch(pictures: Sequence[Picture]) -> list[Any]:
-    """Each picture as an array, or the DataError of one that cannot be read."""
-    return [_load(picture) for picture in pictures]
-
-
 def _load(picture: Picture) -> np.ndarray | DataError:
     try:
         return picture.load()
@@ -184,12 +180,17 @@ def _load(picture: Picture) -> np.ndarray | DataError:
         return error
 
 
-def ahead(items: Iterable[T], work: Callable[[T], R], depth: int = 2) -> Iterator[tuple[T, R]]:
-    """Items with the result of ``work``, which is done in another thread up to ``depth`` items ahead."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[tuple[T, Future[R]]] = deque()
-        for item in items:
-            waiting.append((item, pool.submit(work, item)))
+def ahead(
+    pictures: Iterable[Picture], depth: int, threads: int = 4
+) -> Iterator[tuple[Picture, np.ndarray | DataError]]:
+    """Pictures in their order, each as an array or with the DataError of one that cannot be read.
+
+    They are decoded by ``threads`` threads, up to ``depth`` pictures ahead.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[Picture, Future[np.ndarray | DataError]]] = deque()
+        for picture in pictures:
+            waiting.append((picture, pool.submit(_load, picture)))
             if len(waiting) > depth:
                 done, future = waiting.popleft()
                 yield done, future.result()

@@ -8,6 +8,7 @@ import errno
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,9 @@ def run_tool(main: Callable[[], int | None]) -> None:
     except OSError as error:
         if error.errno not in _DISK:
             raise
-        print(f"error: {error.filename or 'a file'}: cannot be written: {error.strerror}", file=sys.stderr)
+        print(
+            f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}", file=sys.stderr
+        )
         status = FAILED
     except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)
@@ -144,3 +147,19 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
 def work_dir(given: str | None, configured: str | None, config: str) -> str:
     """The output folder: the option, the config's own, or ``work_dirs/<config name>``."""
     return given or configured or str(Path("work_dirs") / Path(config).stem)
+
+
+def require_writable(folder: Path, option: str = "--out") -> None:
+    """Makes an output folder where it is missing, before hours are spent on what goes into it.
+
+    Raises:
+        ConfigError: If nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{option}: nothing can be written to the folder {folder}: {error.strerror or error}"
+        ) from error

@@ -16,8 +16,12 @@ from posekit.errors import ConfigError
 Detect = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 
 
-def load_detector(detector: Detect | str | os.PathLike[str] | None, device: torch.device) -> Detect | None:
+def load_detector(
+    detector: Detect | str | os.PathLike[str] | None, device: torch.device, threshold: float = 0.5
+) -> Detect | None:
     """A detector from its network's name, from the path of its weights, or as it is.
+
+    What is built here leaves out boxes scored below ``threshold``.
 
     Raises:
         ConfigError: If it is none of these.
@@ -30,17 +34,23 @@ def load_detector(detector: Detect | str | os.PathLike[str] | None, device: torc
             "detector: expected a network's name, the path of its weights or a function of a list of images, "
             f"found {type(detector).__name__}"
         )
-    from posekit.detection import PersonDetector
+    from posekit.detection import NETWORKS, PersonDetector
 
-    if Path(detector).is_file() or Path(detector).suffix:
-        return PersonDetector(weights=Path(detector), device=device)
-    return PersonDetector(network=str(detector), weights=True, device=device)
+    if os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
+        return PersonDetector(None, Path(detector), threshold, device=device)
+    if str(detector) not in NETWORKS:
+        raise ConfigError(
+            f"detector {str(detector)!r}: neither a file of weights nor the name of a network "
+            f"({', '.join(NETWORKS)})"
+        )
+    return PersonDetector(str(detector), True, threshold, device=device)
 
 
-def describe_detector(detect: Detect | None) -> str:
-    """In words what happens to an image without boxes."""
+def describe_detector(detect: Detect | None, refine: int) -> str:
+    """In words what happens to an image without boxes; ``refine`` as of the predictor."""
     if detect is None:
-        return "the whole frame as one person"
+        closer = f", then {refine} closer looks at the joints found" if refine else ""
+        return f"the whole frame as one person{closer}"
     describe = getattr(detect, "describe", None)
     name = describe() if callable(describe) else getattr(detect, "__name__", type(detect).__name__)
     return f"found by {name}"

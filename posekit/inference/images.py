@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.images import read_image
+from posekit.datasets.images import cv2, read_image
 from posekit.errors import DataError
+from posekit.video import FILMS
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
 
@@ -27,13 +28,17 @@ def load_rgb(image: Any) -> np.ndarray:
         DataError: If it cannot be read, is empty or is of another kind.
     """
     if isinstance(image, (str, os.PathLike)):
-        return read_image(image, orientation="apply")
+        name = os.fspath(image)
+        if not name or "\0" in name:
+            raise DataError(f"image: expected the path of a file, found {name!r}")
+        return read_image(name, orientation="apply")
     if isinstance(image, np.ndarray):
         return rgb_from_array(image)
     if _is_pil(image):
         return _rgb_from_pil(image)
     raise DataError(
-        f"image: expected a path, an RGB array (H, W, 3) or a PIL image, found {type(image).__name__}"
+        f"image: expected a path, an RGB array (H, W, 3) or a PIL image, found {type(image).__name__} "
+        "(several images: a list; any other iterable: Predictor.stream)"
     )
 
 
@@ -81,14 +86,24 @@ def _rgb_from_pil(image: Any) -> np.ndarray:
         raise DataError(f"image {getattr(image, 'filename', '') or '(PIL)'}: {error}") from error
 
 
+def is_picture(path: Path) -> bool:
+    """Whether an existing file is taken for an image: by its name, else by its first bytes."""
+    suffix = path.suffix.lower()
+    return suffix in PICTURES or (suffix not in FILMS and cv2.haveImageReader(str(path)))
+
+
 def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The image files of a folder (not of its subfolders), by name.
+
+    What has an image's name but is a folder or a pipe is none; a link that leads nowhere is listed, so that
+    reading it says so.
 
     Raises:
         DataError: If it cannot be listed.
     """
     try:
-        found = [path for path in Path(folder).iterdir() if path.suffix.lower() in PICTURES]
+        named = [path for path in Path(folder).iterdir() if path.suffix.lower() in PICTURES]
+        found = [path for path in named if path.is_file() or not path.exists()]
     except OSError as error:
         raise DataError(f"{os.fspath(folder)}: cannot be listed: {error.strerror or error}") from error
     return sorted(path for path in found if not path.name.startswith("."))

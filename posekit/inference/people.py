@@ -20,7 +20,8 @@ class People(list[Pose]):
 
     Attributes:
         box_source: Where the boxes came from: "given", "detector" or "whole frame". The last means that the
-            image was taken for one person, because there were neither boxes nor a detector.
+            image was taken for one person, because there were neither boxes nor a detector; the pose's box is
+            then that of the last look.
         image_size_hw: Height and width of the image, pixels; (0, 0) if it could not be read.
         unusable: Numbers of the boxes that no crop can be cut from (not finite, without area, wholly outside
             the image); their poses are (0, 0) with the score 0.

@@ -6,8 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
-from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -16,28 +15,15 @@ from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp, invert_warp
 from posekit.inference.crops import cut_people
 from posekit.inference.detectors import Detect, describe_detector, load_detector
-from posekit.inference.images import load_rgb, picture_files
+from posekit.inference.images import picture_files
 from posekit.inference.network import Model, load_network
-from posekit.inference.people import DETECTED, GIVEN, WHOLE_FRAME, People, check_boxes, usable_boxes
-from posekit.structures import Pose, Skeleton
+from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
+from posekit.inference.scenes import Request, Scene, narrowed, open_scene, people_of
+from posekit.structures import Skeleton
 from posekit.transforms import Crop
 
-
-class _Request(NamedTuple):
-    """One image to predict on; ``boxes`` None: to be found."""
-
-    image: Any
-    boxes: Any = None
-    box_scores: Any = None
-
-
-class _Scene(NamedTuple):
-    """One decoded image with its boxes (n, 4) and their scores (n,)."""
-
-    image: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
-    box_source: str
+# Of n people: points float32 (n, K, 2), image pixels, and scores float32 (n, K).
+Keypoints = tuple[np.ndarray, np.ndarray]
 
 
 class Predictor:
@@ -64,6 +50,9 @@ class Predictor:
             moved there and put into evaluation mode.
         crop: How a box becomes the input; only a ``PoseEstimator`` does not bring its own.
         flip_test: Average with the mirror image (twice the work); None: as the model is set.
+        detector_threshold: Of a detector given by name or path: boxes scored below it are left out.
+        refine: How often a frame that is taken for one person is looked at again, each time in the box around
+            the joints found before, widened: the person may then be smaller than the frame. 0: not at all.
         max_batch: People that the network is given at once.
         images_at_once: Images decoded, and shown to the detector, at once when there are several.
 
@@ -81,18 +70,25 @@ class Predictor:
         *,
         crop: Crop | None = None,
         flip_test: bool | None = None,
+        detector_threshold: float = 0.5,
+        refine: int = 2,
         max_batch: int = 32,
         images_at_once: int = 4,
     ) -> None:
-        for name, value in (("max_batch", max_batch), ("images_at_once", images_at_once)):
-            if not isinstance(value, int) or value < 1:
+        for name, value, least in (
+            ("refine", refine, 0),
+            ("max_batch", max_batch, 1),
+            ("images_at_once", images_at_once, 1),
+        ):
+            if not isinstance(value, int) or value < least:
                 raise ConfigError(
-                    f"Predictor: '{name}' must be a whole number of at least 1, found {value!r}"
+                    f"Predictor: '{name}' must be a whole number of at least {least}, found {value!r}"
                 )
         self.device = _device(device)
         self._network = load_network(model, checkpoint, crop).with_flip(flip_test)
         self._estimator = self._network.estimator.to(self.device).eval()
-        self._detect = load_detector(detector, self.device)
+        self._detect = load_detector(detector, self.device, detector_threshold)
+        self._refine = refine
         self._max_batch = max_batch
         self._images_at_once = images_at_once
 
@@ -109,7 +105,7 @@ class Predictor:
             "model": self._network.name,
             "weights": self._network.weights,
             "input": f"{height}x{width}, padding {crop.padding:g}, {crop.convention} crops",
-            "boxes": f"where none are given: {describe_detector(self._detect)}",
+            "boxes": f"where none are given: {describe_detector(self._detect, self._refine)}",
             **self._estimator.describe(),
             "device": str(self.device),
         }
@@ -144,7 +140,7 @@ class Predictor:
             DataError: If the one image or its boxes cannot be used, or there are not as many boxes as images.
         """
         if not _are_several(image):
-            (people,) = self._predict([_Request(image, boxes, box_scores)])
+            (people,) = self._predict([Request(image, boxes, box_scores)])
             if people.error is not None:
                 raise people.error
             return people
@@ -178,7 +174,7 @@ class Predictor:
             The people of each image; an image that cannot be used gives an empty list with its ``error``.
         """
         requests = map(
-            _Request,
+            Request,
             images,
             repeat(None) if boxes is None else boxes,
             repeat(None) if box_scores is None else box_scores,
@@ -191,47 +187,55 @@ class Predictor:
 
     # --- one group of images ------------------------------------------------------------------------------
 
-    def _predict(self, group: Sequence[_Request]) -> list[People]:
+    def _predict(self, group: Sequence[Request]) -> list[People]:
         """The people of images that are held in memory together, through the network in common batches."""
-        scenes = self._scenes(group)
-        usable = [
-            usable_boxes(scene.boxes, scene.image.shape[:2]) if isinstance(scene, _Scene) else None
-            for scene in scenes
-        ]
-        owner = np.concatenate(
-            [np.full(int(mask.sum()), i) for i, mask in enumerate(usable) if mask is not None]
-            or [np.zeros(0, int)]
-        )
-        boxes = [scene.boxes[usable[i]] for i, scene in enumerate(scenes) if isinstance(scene, _Scene)]
-        points, scores = self._points(scenes, owner, np.concatenate(boxes or [np.zeros((0, 4))]))
-        results = []
-        for i, scene in enumerate(scenes):
-            mask = usable[i]
-            if isinstance(scene, DataError) or mask is None:
-                results.append(People(error=scene))  # type: ignore[arg-type]
-            else:
-                results.append(_people(scene, mask, points[owner == i], scores[owner == i]))
-        return results
+        opened = self._scenes(group)
+        scenes = [scene for scene in opened if isinstance(scene, Scene)]
+        found = self._keypoints(scenes)
+        for _ in range(self._refine):
+            self._look_closer(scenes, found)
+        people = iter([people_of(scene, *keypoints) for scene, keypoints in zip(scenes, found, strict=True)])
+        return [next(people) if isinstance(one, Scene) else People(error=one) for one in opened]
 
-    def _scenes(self, group: Sequence[_Request]) -> list[_Scene | DataError]:
+    def _scenes(self, group: Sequence[Request]) -> list[Scene | DataError]:
         """Decodes the images and finds the boxes of those that came without."""
-        scenes = [_scene(request) for request in group]
-        wanting = [
-            i
+        scenes = [open_scene(request) for request in group]
+        wanting = {
+            i: scene
             for i, scene in enumerate(scenes)
-            if isinstance(scene, _Scene) and scene.box_source == WHOLE_FRAME
-        ]
+            if isinstance(scene, Scene) and scene.box_source == WHOLE_FRAME
+        }
         if self._detect is None or not wanting:
             return scenes
-        images = [scenes[i].image for i in wanting]  # type: ignore[union-attr]
-        for i, image, found in zip(wanting, images, self._detect(images), strict=True):
+        detected = self._detect([scene.image for scene in wanting.values()])
+        for (i, scene), found in zip(wanting.items(), detected, strict=True):
             boxes, scores = check_boxes(found.boxes_xyxy, found.scores)
-            scenes[i] = _Scene(image, boxes, scores, DETECTED)
+            scenes[i] = Scene(scene.image, boxes, scores, DETECTED)
         return scenes
 
-    def _points(
-        self, scenes: Sequence[_Scene | DataError], owner: np.ndarray, boxes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _look_closer(self, scenes: list[Scene], found: list[Keypoints]) -> None:
+        """Replaces whole frames by the boxes around the joints found in them, and predicts again."""
+        closer = {
+            i: scene
+            for i in range(len(scenes))
+            if scenes[i].box_source == WHOLE_FRAME and (scene := narrowed(scenes[i], *found[i])) is not None
+        }
+        again = self._keypoints(list(closer.values()))
+        for (i, scene), keypoints in zip(closer.items(), again, strict=True):
+            scenes[i], found[i] = scene, keypoints
+
+    def _keypoints(self, scenes: Sequence[Scene]) -> list[Keypoints]:
+        """For each scene the keypoints of its n boxes; zeros for those that are not usable."""
+        usable = [scene.usable() for scene in scenes]
+        owner = np.repeat(np.arange(len(scenes)), [int(mask.sum()) for mask in usable])
+        boxes = [scene.boxes[mask] for scene, mask in zip(scenes, usable, strict=True)]
+        points, scores = self._points(scenes, owner, np.concatenate([np.zeros((0, 4)), *boxes]))
+        return [
+            (_spread(points[owner == i], mask), _spread(scores[owner == i], mask))
+            for i, mask in enumerate(usable)
+        ]
+
+    def _points(self, scenes: Sequence[Scene], owner: np.ndarray, boxes: np.ndarray) -> Keypoints:
         """Keypoints (n, K, 2), image pixels, and scores (n, K) of boxes (n, 4) of images ``owner`` (n,)."""
         crop, count = self._network.crop, self.skeleton.num_keypoints
         points, scores = (
@@ -244,7 +248,7 @@ class Predictor:
             warps = np.empty((len(batch), 2, 3))
             for i in np.unique(owner[chunk]):  # ascending, and so is owner
                 first, last = np.searchsorted(owner[chunk], [i, i + 1])
-                image = scenes[i].image  # type: ignore[union-attr]
+                image = scenes[i].image
                 warps[first:last] = cut_people(image, boxes[chunk][first:last], crop, batch[first:last])
             points_input, chunk_scores = self._forward(batch)
             points[chunk] = apply_warp(points_input, invert_warp(warps))
@@ -261,34 +265,6 @@ class Predictor:
             return points.float().cpu().numpy(), scores.float().cpu().numpy()
 
 
-def _scene(request: _Request) -> _Scene | DataError:
-    """The decoded image with the boxes given, or the whole frame; or why it cannot be used."""
-    try:
-        image = load_rgb(request.image)
-        if request.boxes is not None:
-            return _Scene(image, *check_boxes(request.boxes, request.box_scores), GIVEN)
-    except DataError as error:
-        return error
-    height, width = image.shape[:2]
-    return _Scene(image, np.array([[0.0, 0.0, width, height]]), np.ones(1), WHOLE_FRAME)
-
-
-def _people(scene: _Scene, usable: np.ndarray, points: np.ndarray, scores: np.ndarray) -> People:
-    """The poses of one image, in the order of its boxes; ``points`` and ``scores`` are of the usable ones."""
-    if not usable.all():
-        points, scores = _spread(points, usable), _spread(scores, usable)
-    with np.errstate(over="ignore"):  # of an unusable box
-        boxes = scene.boxes.astype(np.float32)
-    poses = [
-        Pose(keypoints, keypoint_scores, box, box_score, person_id=number)
-        for number, (keypoints, keypoint_scores, box, box_score) in enumerate(
-            zip(points, scores, boxes, scene.scores.tolist(), strict=True)
-        )
-    ]
-    unusable = tuple(np.flatnonzero(~usable).tolist())
-    return People(poses, scene.box_source, scene.image.shape[:2], unusable)
-
-
 def _spread(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Rows of usable boxes among rows of zeros for the others."""
     spread = np.zeros((len(usable), *values.shape[1:]), values.dtype)
@@ -298,7 +274,7 @@ def _spread(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
 
 def _are_several(image: Any) -> bool:
     return isinstance(image, (list, tuple)) or (
-        isinstance(image, (str, os.PathLike)) and Path(image).is_dir()
+        isinstance(image, (str, os.PathLike)) and os.path.isdir(image)  # noqa: PTH112 ("" is no folder)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.inference.images import PICTURES, load_rgb, picture_files
-from posekit.video import VideoReader
+from posekit.inference.images import PICTURES, is_picture, load_rgb, picture_files
+from posekit.video import FILMS, VideoReader
 
 
 class Frame(NamedTuple):
@@ -114,13 +115,18 @@ def open_source(text: str) -> Source:
         DataError: If there is no such thing, or a folder without images.
     """
     path = Path(text)
-    if path.is_dir():
+    # Path's own questions raise where a folder above may not be looked into, and take "" for ".".
+    if os.path.isdir(text):  # noqa: PTH112
         files = picture_files(path)
         if not files:
             raise DataError(f"{path}: the folder holds no images ({' '.join(PICTURES)})")
         return Photos(files, str(path))
-    if path.is_file():
-        return Photos([path], str(path)) if path.suffix.lower() in PICTURES else Video(path)
+    if os.path.isfile(text):  # noqa: PTH113
+        if is_picture(path):
+            return Photos([path], str(path))
+        if path.suffix.lower() in FILMS:
+            return Video(path)
+        raise DataError(f"{path}: neither an image nor a video ({' '.join(FILMS)})")
     if text.isdecimal():
         return Video(int(text))
-    raise DataError(f"{text}: no such file or folder (a webcam is given by its number)")
+    raise DataError(f"{text or repr(text)}: no such file or folder (a webcam is given by its number)")

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from posekit.files import atomic_file
+from posekit.metrics.nms import rescore
 from posekit.structures import Pose, Skeleton
 from posekit.visualization.strokes import Layer, stroke
 from posekit.visualization.text import WHITE, Colour, ink_on, plate_size_hw, write_text
@@ -89,7 +90,8 @@ def draw_poses(
         skeleton: See :func:`draw_pose`.
         ids: One per pose, e.g. of a tracker: written on the box and coloured.
         boxes: Draw each person's box.
-        labels: Write id and box score on it.
+        labels: Write id and score on it: as in a results file, the box's score times the mean of the
+            keypoint scores above 0.2.
         min_score: See :func:`draw_pose`.
         confident: See :func:`draw_pose`.
 
@@ -102,11 +104,17 @@ def draw_poses(
         [pose.scores for pose in poses],
         skeleton,
         boxes_xyxy=[pose.box_xyxy for pose in poses] if boxes else None,
-        box_scores=[pose.box_score for pose in poses] if labels else None,
+        box_scores=_pose_scores(poses) if labels else None,
         ids=ids,
         min_score=min_score,
         confident=confident,
     )
+
+
+def _pose_scores(poses: Sequence[Pose]) -> np.ndarray:
+    if not poses:
+        return np.zeros(0)
+    return rescore(np.array([pose.box_score for pose in poses]), np.stack([pose.scores for pose in poses]))
 
 
 def draw_people(
@@ -133,7 +141,7 @@ def draw_people(
         scores: (N, K).
         skeleton: See :func:`draw_pose`.
         boxes_xyxy: (N, 4), image pixels.
-        box_scores: (N,), written on the boxes.
+        box_scores: (N,), of the boxes or of the people, written on the boxes.
         ids: (N,), written on the boxes and coloured.
         min_score: See :func:`draw_pose`.
         confident: See :func:`draw_pose`.

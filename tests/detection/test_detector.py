@@ -1,5 +1,7 @@
 """PersonDetector: what it takes, what it gives, and what thresholds do."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -54,6 +56,16 @@ def test_a_batch_gives_what_single_images_give(detector):
         (alone,) = detector([image])
         np.testing.assert_allclose(people.scores, alone.scores, atol=1e-4)
         np.testing.assert_allclose(people.boxes_xyxy, alone.boxes_xyxy, atol=1e-2)
+
+
+def test_threads_get_what_one_gets(detector):
+    pictures = images(*[(60 + i, 90) for i in range(6)])
+    alone = [detector([picture])[0] for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda picture: detector([picture])[0], pictures))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.boxes_xyxy, other.boxes_xyxy)
+        np.testing.assert_array_equal(one.scores, other.scores)
 
 
 def test_nms_and_thresholds(weights):

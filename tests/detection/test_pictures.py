@@ -1,12 +1,14 @@
 """What words of a command line mean: files, folders, films, COCO files."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
 from detection.detector_cases import write_set
 from toy_people import picture, write_picture
 
-from posekit.detection.pictures import ahead, batches, list_pictures, load_batch
+from posekit.detection.pictures import Picture, ahead, batches, list_pictures
 from posekit.errors import DataError
 
 
@@ -79,22 +81,45 @@ def test_reading_ahead_keeps_order_and_faults(tmp_path):
     write_set(tmp_path)
     (tmp_path / "images" / "000000000007.png").write_bytes(b"damaged")
     listed = list_pictures([str(tmp_path / "images")])
-    read = list(ahead(batches(listed.pictures, 2), load_batch))
-    assert [[p.image_id for p in pictures] for pictures, _ in read] == [[3, 7], [9]]
-    assert isinstance(read[0][1][1], DataError)
-    assert [image.shape for image in (read[0][1][0], read[1][1][0])] == [(80, 64, 3), (64, 64, 3)]
+    first, second = batches(ahead(listed.pictures, 4), 2)
+    assert [picture.image_id for picture, _ in (*first, *second)] == [3, 7, 9]
+    assert isinstance(first[1][1], DataError)
+    assert [image.shape for image in (first[0][1], second[0][1])] == [(80, 64, 3), (64, 64, 3)]
 
 
 def test_reading_ahead_is_bounded():
     asked = []
 
-    def items():
+    def pictures():
         for number in range(100):
             asked.append(number)
-            yield number
+            yield Picture(str(number), number, "", lambda number=number: np.full((1, 1, 3), number, np.uint8))
 
-    results = ahead(items(), lambda number: -number, depth=2)
-    assert next(results) == (0, 0)
-    assert asked == [0, 1, 2]
-    assert next(results) == (1, -1)
+    results = ahead(pictures(), depth=2)
+    assert [next(results)[1].max() for _ in range(3)] == [0, 1, 2]
+    assert asked == [0, 1, 2, 3, 4]
     results.close()
+
+
+def test_pictures_are_decoded_by_several_threads():
+    """Two that wait for each other: one thread would wait for ever."""
+    barrier = threading.Barrier(2, timeout=30)
+
+    def load():
+        barrier.wait()
+        return np.zeros((1, 1, 3), np.uint8)
+
+    read = list(ahead([Picture(str(i), i, "", load) for i in range(2)], depth=2))
+    assert [picture.image_id for picture, _ in read] == [0, 1]
+
+
+def test_images_are_known_by_their_content_where_the_name_does_not_say(tmp_path):
+    path = write_set(tmp_path).parent / "images" / "000000000003.png"
+    path.rename(tmp_path / "photo.jfif")
+    (photo,) = list_pictures([str(tmp_path / "photo.jfif")]).pictures
+    assert photo.load().shape == (80, 64, 3)
+
+
+def test_an_empty_word_is_not_the_current_folder():
+    with pytest.raises(DataError, match="'': no such file"):
+        list_pictures([""])

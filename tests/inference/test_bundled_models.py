@@ -16,7 +16,7 @@ MODELS = bundled_models()
 
 
 def test_there_is_one():
-    assert "mobilenetv2_lsp14_128x128" in MODELS
+    assert "mobilenetv2_lsp14_160x160" in MODELS
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -40,11 +40,11 @@ def test_works_offline_from_an_array(name):
 
 
 def test_finds_the_joints_of_people_it_was_not_trained_on():
-    """A fifth of the torso for about half of the joints, says its card; far fewer if crops were off."""
+    """A fifth of the torso for six joints in ten, says its card; far fewer if crops were off."""
     root = reference.path("data/lsp_extended")
     people = load_coco("train.json", "images", "lsp14", data_root=str(root))
     rows = hashed_split(people, "val")[:60]
-    predictor = Predictor("mobilenetv2_lsp14_128x128", device="cpu", flip_test=True)
+    predictor = Predictor("mobilenetv2_lsp14_160x160", device="cpu", flip_test=True)
     right = []
     for record in (people[row] for row in rows):
         (pose,) = predictor(record.image_path, boxes=record.box_xyxy[None])
@@ -54,4 +54,4 @@ def test_finds_the_joints_of_people_it_was_not_trained_on():
         )
         far = np.linalg.norm(pose.keypoints - record.keypoints, axis=1)
         right.extend((far <= 0.2 * torso)[record.visible > 0])
-    assert np.mean(right) > 0.4
+    assert np.mean(right) > 0.55

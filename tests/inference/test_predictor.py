@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -22,6 +23,7 @@ from posekit.datasets.topdown import cut
 from posekit.errors import ConfigError, DataError
 from posekit.inference import People
 from posekit.inference.crops import cut_people
+from posekit.inference.scenes import Scene, narrowed
 from posekit.transforms import Crop
 
 BOTH = [BOX_ANN, BOX_BOB]
@@ -73,11 +75,47 @@ def test_box_scores_are_handed_on(predict):
 
 
 def test_whole_frame_is_one_person_and_says_so(predict):
-    people = predict(picture(90, 70, ANN))
-    close(people, ANN)
-    assert people.box_source == "whole frame"
-    np.testing.assert_array_equal(people[0].box_xyxy, [0, 0, 70, 90])
-    assert "whole frame" in predict.describe()["boxes"]
+    for refine in (0, 2):
+        predictor = toy_predictor.predictor(refine=refine)
+        people = predictor(picture(90, 70, ANN))
+        close(people, ANN)
+        assert people.box_source == "whole frame"
+        said = predictor.describe()["boxes"]
+        assert "whole frame as one person" in said
+        assert ("then 2 closer looks" in said) == bool(refine)
+        if refine:
+            x1, y1, x2, y2 = people[0].box_xyxy
+            assert (0 < x1 < 30, 0 < y1 < 30, 50 < x2 < 70, 60 < y2 < 90) == (True,) * 4
+        else:
+            np.testing.assert_array_equal(people[0].box_xyxy, [0, 0, 70, 90])
+
+
+def test_a_person_smaller_than_the_frame_is_looked_at_again():
+    image = np.zeros((300, 240, 3), np.uint8)
+    image[80:260, 60:200] = cv2.resize(picture(90, 70, ANN), (140, 180))
+    dots = 2 * np.array(ANN) + 0.5 + (60, 80)
+    off, sure = [], []
+    for refine in (0, 1, 2):
+        person = toy_predictor.predictor(refine=refine)([image, image[:9, :9]])[0][0]
+        off.append(np.abs(person.keypoints - dots).max())
+        sure.append(person.scores.min())
+    assert off[0] > 0.5
+    assert max(off[1:]) < 0.1
+    assert min(sure[1:]) > 2 * sure[0]
+
+
+def test_the_box_of_a_closer_look_by_hand():
+    """Joints over 20 by 40 pixels: 0.35 of 20 and of 40 are added on every side, within the image."""
+    scene = Scene(np.zeros((70, 50, 3), np.uint8), np.array([[0, 0, 50, 70.0]]), np.ones(1), "whole frame")
+    points, sure = np.array([[[10, 20], [30, 60], [20, 40]]], np.float32), np.full((1, 3), 0.9)
+    np.testing.assert_allclose(narrowed(scene, points, sure).boxes, [[3, 6, 37, 70]])
+    # A stick: half of its length counts as its width.
+    stick = np.array([[[20, 20], [20, 60], [20, 40]]], np.float32)
+    np.testing.assert_allclose(narrowed(scene, stick, sure).boxes, [[13, 6, 27, 70]])
+    assert narrowed(scene, points, np.array([[0.9, 0.9, 0.1]])) is None
+    assert narrowed(scene, np.full((1, 3, 2), 5, np.float32), sure) is None
+    wild = np.array([[[10, 20], [300, 60], [20, 40]]], np.float32)  # as a rotated or huge crop may give
+    assert narrowed(scene, wild, sure).usable().all()
 
 
 def test_detector_finds_the_boxes_of_images_without():
@@ -236,6 +274,9 @@ def test_pil_16_bit(predict, tmp_path):
         (torch.zeros(9, 9, 3), "Tensor"),
         (None, "NoneType"),
         ("nowhere.jpg", "nowhere.jpg"),
+        ("", "path of a file, found ''"),
+        ("photo\0.jpg", "path of a file"),
+        (iter([np.zeros((9, 9, 3), np.uint8)]), r"list_iterator .*Predictor\.stream"),
     ],
 )
 def test_images_that_cannot_be_used(predict, image, words):
@@ -314,6 +355,17 @@ def test_a_bad_image_stops_no_other(predict, tmp_path):
     assert "b.jpg" in str(people[1].error)
     assert len(caught) == 2
     close(people[3], ANN)
+
+
+def test_a_folder_of_odd_things(predict, tmp_path):
+    save(tmp_path / "a.png", photo())
+    (tmp_path / "b.jpg").mkdir()
+    (tmp_path / "c.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo(tmp_path / "d.jpg")  # to read it would never end
+    with pytest.warns(UserWarning, match=r"c\.jpg") as caught:
+        people = predict(tmp_path)
+    assert [len(each) for each in people] == [1, 0]
+    assert len(caught) == 1
 
 
 def test_faulty_boxes_stop_no_other_image(predict):
@@ -404,6 +456,7 @@ def test_import_of_posekit_is_cheap():
     ("settings", "words"),
     [
         ({"max_batch": 0}, "max_batch"),
+        ({"refine": -1}, "refine"),
         ({"images_at_once": 1.5}, "images_at_once"),
         ({"device": "cuda:99"}, "cuda:99"),
         ({"detector": 3}, "detector"),

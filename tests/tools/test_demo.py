@@ -10,12 +10,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 import toy_predictor
+from detection.detector_cases import write_weights
 from reference import ROOT
 from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
 
 import posekit
 from posekit.datasets.images import read_image
+from posekit.detection import PersonDetector
 from posekit.video import VideoReader, video_writer
 
 
@@ -24,7 +27,8 @@ def _known_network(monkeypatch):
     made = posekit.Predictor
 
     def toy(model, checkpoint, detector, device, **settings):
-        return made(toy_predictor.estimator(), crop=toy_predictor.CROP, device="cpu", **settings)
+        model = toy_predictor.estimator()
+        return made(model, detector=detector, crop=toy_predictor.CROP, device="cpu", **settings)
 
     monkeypatch.setattr(posekit, "Predictor", toy)
 
@@ -57,6 +61,11 @@ def points(record: dict) -> np.ndarray:
     return np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
 
 
+def write_text(path: Path) -> Path:
+    path.write_text("no picture\n" * 99)
+    return path
+
+
 def boxes() -> list[str]:
     return [",".join(map(str, box)) for box in (BOX_ANN, BOX_BOB)]
 
@@ -87,6 +96,36 @@ def test_the_whole_frame_and_one_file(monkeypatch, tmp_path, capsys):
     assert "1/1" in shown.err  # the progress bar
 
 
+def test_boxes_that_begin_outside_the_picture(monkeypatch, tmp_path):
+    path = save(tmp_path / "photo.png", picture(90, 160, ANN))
+    assert run(monkeypatch, path, "--out", tmp_path / "o", "--boxes", "-5,-7.5,60,75", "20,15,60,75") == 0
+    first, second = results(tmp_path / "o" / "results.json")
+    assert first["box_xywh"] == [-5, -7.5, 65, 82.5]
+    for record in (first, second):
+        np.testing.assert_allclose(points(record), ANN, atol=1)
+
+
+def test_a_photo_known_by_its_content(monkeypatch, tmp_path):
+    save(tmp_path / "photo.png", picture(90, 70, ANN)).rename(tmp_path / "photo.jfif")
+    assert run(monkeypatch, tmp_path / "photo.jfif", "--out", tmp_path / "o") == 0
+    assert (tmp_path / "o" / "photo.jfif.png").is_file()
+
+
+def test_people_of_a_detector_of_ones_own(monkeypatch, tmp_path, capsys):
+    weights = write_weights(tmp_path / "tiny.pth", input_size=torch.tensor([64, 96]))
+    path = save(tmp_path / "photo.png", picture(90, 160, ANN, BOB))
+    assert run(monkeypatch, path, "--out", tmp_path / "o", "--detector", weights) == 0
+    expected = PersonDetector(weights=weights, device="cpu")([read_image(path)])[0]
+    found = results(tmp_path / "o" / "results.json")
+    assert [record["box_score"] for record in found] == pytest.approx(expected.scores.tolist(), abs=1e-4)
+    assert "score >= 0.5" in capsys.readouterr().out
+    words = ("--out", tmp_path / "o", "--detector", weights, "--box-threshold", 0.02)
+    assert run(monkeypatch, path, *words) == 0
+    assert len(results(tmp_path / "o" / "results.json")) > len(found)
+    assert run(monkeypatch, path, "--out", tmp_path / "o", "--detector", "yolo") == 2
+    assert "'yolo': neither a file of weights" in capsys.readouterr().err
+
+
 def test_a_folder_with_bad_images_and_a_detection_file(monkeypatch, tmp_path, capsys):
     folder = tmp_path / "in"
     save(folder / "000000000139.png", picture(90, 160, ANN, BOB))
@@ -110,10 +149,11 @@ def test_a_folder_with_bad_images_and_a_detection_file(monkeypatch, tmp_path, ca
     np.testing.assert_allclose(points(records[1]), ANN, atol=1)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"000000000139.png", "000000000285.bmp.png", "000000000500.png", "results.json"}
-    shown = capsys.readouterr().out
-    assert "000000000400.jpg" in shown
-    assert "1 boxes" in shown
-    assert "2 poses in 3 images" in shown
+    shown = capsys.readouterr()
+    assert "000000000400.jpg" in shown.out
+    assert "1 boxes" in shown.out
+    assert "2 poses in 3 images" in shown.out
+    assert "4/4" in shown.err  # the bar goes to its end
 
 
 def test_a_video_tracked_and_smoothed(monkeypatch, tmp_path):
@@ -155,6 +195,9 @@ def test_nobody_is_an_empty_list(monkeypatch, tmp_path):
     [
         (lambda t: t / "none.jpg", (), "no such file"),
         (lambda t: t, (), "no images"),
+        (lambda t: "", (), "'': no such file"),
+        (lambda t: save(t / "a.png", picture(9, 9)), ("--out", "in/a.png/o"), "nothing can be written"),
+        (lambda t: write_text(t / "notes.txt"), (), "neither an image nor a video"),
         (lambda t: save(t / "a.png", picture(9, 9)), ("--out", "video.mp4"), "the output is pictures"),
         (lambda t: save(t / "b" / "a.png", picture(9, 9)).parent, ("--out", "x.jpg"), "give a folder"),
         (lambda t: save(t / "a.png", picture(9, 9)), ("--detections", "none.json"), "none.json"),
