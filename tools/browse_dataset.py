@@ -18,8 +18,6 @@ Prints how many people, images and joints there are, and writes contact sheets i
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -30,7 +28,7 @@ from posekit.engine.cli import add_cfg_options, run_tool
 if TYPE_CHECKING:
     import numpy as np
 
-    from posekit.structures import Pose, Sample
+    from posekit.structures import Sample
 
 SPLITS = ("train", "val", "test")
 PICTURES = ("samples", "heatmaps", "flip", "worst")
@@ -121,26 +119,13 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def build_model(cfg: Any, args: argparse.Namespace) -> Any:
     """The network: with its weights, or without memory where only the size of its maps is asked for."""
-    import torch
-
-    from posekit.engine.startup import faults_of
-    from posekit.models.released import load_into
-    from posekit.registry import MODELS
+    from posekit.visualization.predictions import build_network, load_network
 
     if args.results:
         return None
-    spec = dict(cfg.model)
-    if not hasattr(spec.get("type"), "stages"):
-        raise_config(f"config {args.config}: its model is no heatmap network, there are no targets to show")
-    if "pretrained" in (spec.get("backbone") or {}):
-        # The checkpoint brings all weights; and the file to start from may not be at hand.
-        spec["backbone"] = {**spec["backbone"], "pretrained": None}
-    with faults_of("model", args.config), torch.device("cpu" if args.checkpoint else "meta"):
-        model = MODELS.build(spec).eval()
     if args.checkpoint:
-        print(f"weights: {args.checkpoint} ({load_into(model, args.checkpoint)})")
-        model.to("cuda" if torch.cuda.is_available() else "cpu")
-    return model
+        return load_network(cfg, args.config, args.checkpoint)
+    return build_network(cfg, args.config, device="meta")
 
 
 def drawn(dataset: Any, seed: int, epoch: int) -> Iterator[Sample]:
@@ -253,14 +238,15 @@ def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out
     from posekit.errors import DataError
     from posekit.metrics.predictions import read_poses
     from posekit.visualization import prediction_sheet, save_image
+    from posekit.visualization.predictions import evaluator_norm, predict_people
 
     if model is not None:
         # A mirrored crop's left knee is the image's right one; and scores are those of plain crops.
         dataset.augment = None
-        poses = predict_all(model, dataset, cfg[f"{args.split}_dataloader"])
+        poses = predict_people(model, dataset, cfg[f"{args.split}_dataloader"])
     else:
         poses = read_poses(args.results)
-    norm, areas = norm_of(cfg, dataset, args.split)
+    norm, areas = evaluator_norm(cfg, dataset, args.split)
     written = []
     for which in ("worst", "best"):
         title = f"{args.split}: the {which} {min(args.num, len(poses))} · white: to the truth · {SIDES}"
@@ -273,55 +259,6 @@ def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out
             raise DataError(f"{args.results or args.split}: {error}") from error
         written.append(save_image(out / f"{args.split}_{which}.png", sheet))
     return written
-
-
-def predict_all(model: Any, dataset: Any, loader: Any) -> list[Pose]:
-    """Predicts every person of the data set, in batches."""
-    import torch
-    from torch.utils.data import DataLoader
-
-    from posekit.structures import Sample
-
-    device = next(model.parameters()).device
-    poses: list[Pose] = []
-    started = told = time.monotonic()
-    with torch.no_grad():
-        for batch in DataLoader(
-            dataset, batch_size=loader.get("batch_size", 32), num_workers=loader.get("num_workers", 0)
-        ):
-            batch = Sample(*(field.to(device) for field in batch))
-            poses += model(*batch, mode="predict")
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                left = (told - started) * (len(dataset) / len(poses) - 1)
-                print(f"{len(poses)} of {len(dataset)} people, {left:.0f} s left", file=sys.stderr)
-    return poses
-
-
-def norm_of(cfg: Any, dataset: Any, split: str) -> tuple[str, dict[int, float] | None]:
-    """What to measure errors by: what the config's evaluator does; for OKS also the people's areas."""
-    import numpy as np
-
-    from posekit.metrics.crowdpose import read_crowdpose
-    from posekit.metrics.evaluators import CrowdPoseMetric, OKSMetric, PCKhMetric, PCKMetric
-    from posekit.metrics.ground_truth import read_coco
-
-    table = dataset.table
-    stage = split if cfg.get(f"{split}_evaluator") else "val"
-    evaluators = cfg.get(f"{stage}_evaluator") or []
-    for part in evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]:
-        kind = part.get("type")
-        if not isinstance(kind, type):
-            continue
-        if issubclass(kind, OKSMetric) and table.skeleton.sigmas:
-            read = read_crowdpose if issubclass(kind, CrowdPoseMetric) else read_coco
-            people = read(table.ann_file, np.unique(table.image_ids))
-            return "oks", dict(zip(people.annotation_ids.tolist(), people.truth.areas.tolist(), strict=True))
-        if issubclass(kind, PCKhMetric):
-            return "head", None
-        if issubclass(kind, PCKMetric):
-            return part.get("norm", "torso").replace("bbox", "box"), None
-    return "box", None
 
 
 if __name__ == "__main__":

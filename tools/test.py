@@ -7,7 +7,7 @@ other weights in the row's way, ``CONFIG --zoo NAME`` the row's network on the c
 
 Prints the score table with the boxes, codec, flip test and evaluator it was made with, and writes it into the
 work directory as ``table.txt`` and ``metrics.json``, beside the predictions (``results.json``; for MPII also
-``pred.mat``).
+``pred.mat``) and what became of each person's joints (``errors.npz``, :mod:`posekit.study.errors`).
 """
 
 from __future__ import annotations
@@ -146,6 +146,7 @@ def with_writer(evaluator: Any, out_dir: str) -> list[Any]:
     from posekit.metrics.evaluators import OKSMetric, PredictionWriter
 
     evaluators = list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
+    evaluators = with_errors(evaluators, out_dir)
     if any(part.get("type") is PredictionWriter for part in evaluators):
         return evaluators
     # The file must hold what was scored: the same rescoring, the same suppression.
@@ -153,6 +154,18 @@ def with_writer(evaluator: Any, out_dir: str) -> list[Any]:
     shared = ("rescore_threshold", "nms_threshold", "nms", "max_per_image")
     settings = {key: oks[key] for key in shared if key in oks}
     return [*evaluators, {"type": PredictionWriter, "out_dir": out_dir, **settings}]
+
+
+def with_errors(evaluators: list[Any], out_dir: str) -> list[Any]:
+    """Lets the first evaluator of joints write them one by one, for comparisons (posekit.study.errors)."""
+    from posekit.metrics.evaluators import OKSMetric, PCKhMetric, PCKMetric
+    from posekit.study.errors import FILE_NAME
+
+    kinds = (PCKMetric, PCKhMetric, OKSMetric)
+    scoring = [n for n, part in enumerate(evaluators) if any(is_a(part.get("type"), k) for k in kinds)]
+    if scoring and "errors_file" not in evaluators[scoring[0]]:
+        evaluators[scoring[0]] = {**evaluators[scoring[0]], "errors_file": str(Path(out_dir) / FILE_NAME)}
+    return evaluators
 
 
 def is_a(kind: Any, base: type) -> bool:

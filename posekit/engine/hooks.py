@@ -12,6 +12,7 @@ import torch
 from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook
 
 from posekit.engine.checkpoint_hook import CheckpointHook
+from posekit.engine.focal_hooks import FocalScheduleHook, ForegroundHook
 from posekit.engine.loss_hooks import DivergenceError, LossLogHook, ValidationLossHook
 from posekit.engine.progress_hooks import CurvesHook, ImageFaultHook, PeopleHook, ProgressHook, TimeLeftHook
 from posekit.registry import HOOKS
@@ -21,6 +22,8 @@ __all__ = [
     "CurvesHook",
     "DivergenceError",
     "EpochSeedHook",
+    "FocalScheduleHook",
+    "ForegroundHook",
     "ImageFaultHook",
     "LossLogHook",
     "PeopleHook",
@@ -63,4 +66,8 @@ def default_hooks() -> dict[str, dict[str, Any]]:
 
 def optional_hooks() -> dict[str, dict[str, Any]]:
     """The hooks that ``default_hooks`` can switch on by name."""
-    return {"val_loss": {"type": ValidationLossHook}}
+    return {
+        "val_loss": {"type": ValidationLossHook},
+        "foreground": {"type": ForegroundHook},
+        "focal_schedule": {"type": FocalScheduleHook},
+    }

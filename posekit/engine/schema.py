@@ -45,6 +45,8 @@ DEFAULT_HOOKS = (
     "image_faults",
     "curves",
     "val_loss",
+    "foreground",
+    "focal_schedule",
 )
 _PACKAGES = ("posekit.datasets", "posekit.models", "posekit.metrics", "posekit.engine", "posekit.detection")
 _MODULES = ("posekit.codecs", "posekit.transforms")

@@ -18,6 +18,7 @@ from posekit.errors import ConfigError
 from posekit.files import read_json
 from posekit.metrics.predictions import PoseArrays
 from posekit.structures import Pose
+from posekit.study.errors import PersonErrors, write_errors
 
 GROUND_TRUTH_BOXES = "ground truth"
 
@@ -27,9 +28,18 @@ class PoseMetric(BaseMetric):
 
     Score names carry no prefix beyond their own. Subclasses prepare themselves in ``prepare`` and score in
     ``score``.
+
+    Args:
+        errors_file: Write what the score was made of, joint by joint, to this file
+            (:mod:`posekit.study.errors`); None: nowhere.
+        **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
     """
 
     default_prefix = ""
+
+    def __init__(self, errors_file: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.errors_file = errors_file
 
     @property
     def dataset_meta(self) -> dict[str, Any] | None:
@@ -63,7 +73,19 @@ class PoseMetric(BaseMetric):
             raise ConfigError(f"{type(self).__name__}: 'dataset_meta' is not set; what is to be scored?")
         poses = PoseArrays.from_poses(results, self.dataset_meta["skeleton"].num_keypoints)
         _, first = np.unique(poses.person_ids, return_index=True)
-        return self.score(poses.take(np.sort(first)), self.dataset_meta)
+        poses = poses.take(np.sort(first))
+        if self.errors_file is not None and len(first):
+            self._write_errors(self.errors_file, poses, self.dataset_meta)
+        return self.score(poses, self.dataset_meta)
+
+    def _write_errors(self, path: str, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
+        errors = self.errors(poses, meta)
+        if errors is not None:
+            write_errors(path, errors)
+
+    def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
+        """What the headline score is made of, person by person; None: nothing is scored."""
+        return None
 
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         """The named scores of all poses."""

@@ -27,9 +27,11 @@ from posekit.metrics.nms import NMS_NAMES, check_nms
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.pck import NORMS, pck, person_sizes
 from posekit.metrics.pckh import DEFAULT_THRESHOLDS, pckh, pckh_curve_scores
+from posekit.metrics.person_errors import errors_of_oks, errors_of_pck, errors_of_pckh, pair_with_people
 from posekit.metrics.predictions import PoseArrays, first_of_each_person, select_poses, to_detections
 from posekit.metrics.writer import PredictionWriter
 from posekit.registry import METRICS
+from posekit.study.errors import PersonErrors
 
 __all__ = ["CrowdPoseMetric", "OKSMetric", "PCKMetric", "PCKhMetric", "PoseMetric", "PredictionWriter"]
 
@@ -43,7 +45,7 @@ class PCKhMetric(PoseMetric):
     Args:
         thresholds: In head sizes; 0.1 is the true 0.10, 0.11 what the HRNet release prints as @0.1.
         curve: Give also PCKh's curve over the thresholds 0, 0.01, ..., 0.5 and the area under it.
-        **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
+        **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
     def __init__(
@@ -78,6 +80,13 @@ class PCKhMetric(PoseMetric):
         scores = pckh(predicted, *truth, self.thresholds)
         return {**scores, **pckh_curve_scores(predicted, *truth)} if self.curve else scores
 
+    def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
+        table = meta["table"]
+        known = np.isfinite(table.head_sizes)
+        if not table.visible.any():
+            return None
+        return errors_of_pckh(poses, table.select(known), self.thresholds[0])
+
     def describe(self) -> str:
         if self.dataset_meta is not None and not self.dataset_meta["table"].visible.any():
             return f"none: {self.dataset_meta['ann_file']} annotates none of these people"
@@ -93,7 +102,7 @@ class PCKMetric(PoseMetric):
     Args:
         threshold: In sizes of the person.
         norm: ``"torso"``, ``"bbox"`` or ``"head"``.
-        **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
+        **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
     def __init__(self, threshold: float = 0.2, norm: str = "torso", **kwargs: Any) -> None:
@@ -121,6 +130,9 @@ class PCKMetric(PoseMetric):
         names = meta["skeleton"].keypoints
         return pck(predicted, table.keypoints, table.visible > 0, self._sizes, names, self.threshold)
 
+    def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
+        return errors_of_pck(poses, meta["table"], self._sizes, self.threshold)
+
     def describe(self) -> str:
         left_out = int(np.count_nonzero(np.isnan(self._sizes)))
         note = f"; {left_out} of {len(self._sizes)} people lack it and are left out" if left_out else ""
@@ -145,7 +157,7 @@ class OKSMetric(PoseMetric):
         max_per_image: At most so many poses of an image count, the best.
         sigmas: K numbers; None: the skeleton's.
         ann_file: The COCO json to score against; None: the data set's.
-        **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
+        **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
     def __init__(
@@ -201,11 +213,24 @@ class OKSMetric(PoseMetric):
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         if self._people is None:
             return {}
+        return self._stats(self._people, self._detections(self._people, poses, meta))
+
+    def _detections(self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]) -> Detections:
         threshold = self._nms_threshold(meta)
         kept, scores = select_poses(
             poses, self._sigmas, self.rescore_threshold, threshold, *crop_shape(meta), nms=self.nms
         )
-        return self._stats(self._people, to_detections(kept, scores, self._people))
+        return to_detections(kept, scores, people)
+
+    def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
+        if self._people is None:
+            return None
+        if meta["box_source"] == GROUND_TRUTH_BOXES:
+            predicted = first_of_each_person(poses, self._people.annotation_ids)
+        else:
+            detections = self._detections(self._people, poses, meta)
+            predicted = pair_with_people(self._people, detections, self._sigmas, self.max_per_image)
+        return errors_of_oks(predicted, self._people, self._sigmas, meta["skeleton"])
 
     def _stats(self, people: CocoPeople, detections: Detections) -> dict[str, float]:
         return evaluate_oks(people.truth, detections, self._sigmas, self.max_per_image).stats()

@@ -145,6 +145,13 @@ def pck(
     return scores
 
 
+def weights_of_mean(names: Sequence[str]) -> tuple[str, np.ndarray]:
+    """The mean that stands for a skeleton: its name in :func:`pck` and the joints' weights in it (K,)."""
+    if set(names) != _LSP_JOINTS:
+        return "mean", np.ones(len(names))
+    return "mean12", np.array([float(name not in _LSP_HEAD_JOINTS) for name in names])
+
+
 def assign_by_distance(
     predicted: np.ndarray, truth: np.ndarray, labelled: np.ndarray
 ) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.hourglass import Hourglass
 from posekit.models.hrnet import HRNet
-from posekit.models.losses import FocalMSELoss, MSELoss
+from posekit.models.losses import FocalMSELoss, MSELoss, SymmetricFocalMSELoss
 from posekit.models.simple_baseline import SimpleBaseline
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.models.zoo import create, list_models
@@ -18,6 +18,7 @@ __all__ = [
     "MSELoss",
     "PoseEstimator",
     "SimpleBaseline",
+    "SymmetricFocalMSELoss",
     "TimmBackbone",
     "create",
     "list_models",

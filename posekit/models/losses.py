@@ -3,29 +3,58 @@
 Every function takes ``prediction`` and ``target`` (B, K, h, w) and ``weight`` (B, K) or None, and returns a
 scalar. The target carries no gradient. Each reading that papers and releases differ on has a name of its own:
 
-===================== ==================================================================================
-:func:`mse_loss`        w (p - y)^2, mean over all B*K*h*w: the weight once, not in the divisor
-:func:`focal_mse_loss`  w (y + delta)^gamma (p - y)^2, the same mean; gamma = 0 is ``mse_loss``
-:func:`joints_mse_loss` HRNet release: (w p - w y)^2 / 2, the weight before the square
-:func:`ohkm_mse_loss`   the mean of each sample's ``topk`` hardest keypoints
-:func:`adaptive_wing_loss`  Wang, Bo & Fuxin, ICCV 2019
-===================== ==================================================================================
+================================= ======================================================================
+:func:`mse_loss`                  w (p - y)^2, mean over all B*K*h*w: the weight once, not in the divisor
+:func:`focal_mse_loss`            w (y + delta)^gamma (p - y)^2, the same mean; gamma = 0 is ``mse_loss``
+:func:`symmetric_focal_mse_loss`  the same with max(y, p) in the place of the first y
+:func:`joints_mse_loss`           HRNet release: (w p - w y)^2 / 2, the weight before the square
+:func:`ohkm_mse_loss`             the mean of each sample's ``topk`` hardest keypoints
+:func:`adaptive_wing_loss`        Wang, Bo & Fuxin, ICCV 2019
+================================= ======================================================================
 
-Reductions: ``"mean"`` divides by B*K*h*w, ``"sum_over_batch"`` by B alone. Losses of offset maps are in
-``offset_losses.py``, losses of coordinates in ``point_losses.py``.
+Reductions: ``"mean"`` divides by B*K*h*w, ``"sum_over_batch"`` by B alone. The focal ones are in
+``focal_losses.py``, losses of offset maps in ``offset_losses.py``, of coordinates in ``point_losses.py``.
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
-from torch import nn
 
 from posekit.errors import ConfigError
+from posekit.models.focal_losses import (
+    FocalMSELoss,
+    SymmetricFocalMSELoss,
+    focal_mse_loss,
+    symmetric_focal_mse_loss,
+)
+from posekit.models.loss_base import (
+    REDUCTIONS,
+    HeatmapLoss,
+    check_not_negative,
+    check_reduction,
+    check_shapes,
+    reduce_elements,
+)
 from posekit.registry import MODELS
 
-REDUCTIONS = ("mean", "sum_over_batch")
+__all__ = [
+    "COCO17_KEYPOINT_WEIGHTS",
+    "REDUCTIONS",
+    "AdaptiveWingLoss",
+    "FocalMSELoss",
+    "HeatmapLoss",
+    "JointsMSELoss",
+    "MSELoss",
+    "OHKMMSELoss",
+    "SymmetricFocalMSELoss",
+    "adaptive_wing_loss",
+    "focal_mse_loss",
+    "joints_mse_loss",
+    "mse_loss",
+    "ohkm_mse_loss",
+    "symmetric_focal_mse_loss",
+]
+
 # The HRNet release's USE_DIFFERENT_JOINTS_WEIGHT for COCO: elbows and knees 1.2, wrists and ankles 1.5.
 COCO17_KEYPOINT_WEIGHTS = (1, 1, 1, 1, 1, 1, 1, 1.2, 1.2, 1.5, 1.5, 1, 1, 1.2, 1.2, 1.5, 1.5)  # fmt: skip
 
@@ -50,45 +79,8 @@ def mse_loss(
     >>> mse_loss(torch.full((1, 1, 1, 2), 2.0), torch.zeros(1, 1, 1, 2), torch.tensor([[0.5]]))
     tensor(2.)
     """
-    _check_shapes(prediction, target, weight)
-    return _reduce((prediction - target.detach()).square(), weight, reduction)
-
-
-def focal_mse_loss(
-    prediction: torch.Tensor,
-    target: torch.Tensor,
-    weight: torch.Tensor | None = None,
-    gamma: float = 1.0,
-    delta: float = 1e-3,
-    reduction: str = "mean",
-) -> torch.Tensor:
-    """Mean of w (y + delta)^gamma (p - y)^2: pixels near a keypoint count more than background.
-
-    Xu & Feng, Computer Systems & Applications 29(10), 2020. The paper leaves the reduction open; see the
-    module. gamma = 0 is :func:`mse_loss` bit for bit.
-
-    Args:
-        prediction: (B, K, h, w).
-        target: (B, K, h, w), y >= 0 (a negative y counts as 0 in the factor).
-        weight: (B, K), applied once. None: all 1.
-        gamma: Focusing exponent, finite, >= 0.
-        delta: What the background (y = 0) weighs, to the power gamma; finite, >= 0.
-        reduction: ``"mean"`` or ``"sum_over_batch"``.
-
-    Raises:
-        ValueError: On shapes that do not fit.
-        ConfigError: On an impossible gamma, delta or reduction.
-    """
-    _check_not_negative("gamma", gamma)
-    _check_not_negative("delta", delta)
-    if gamma == 0:
-        return mse_loss(prediction, target, weight, reduction)
-    _check_shapes(prediction, target, weight)
-    fixed = target.detach()
-    factor = fixed.clamp(min=0) + delta
-    if gamma != 1:
-        factor = factor.pow(gamma)
-    return _reduce(factor * (prediction - fixed).square(), weight, reduction)
+    check_shapes(prediction, target, weight)
+    return reduce_elements((prediction - target.detach()).square(), weight, reduction)
 
 
 def joints_mse_loss(
@@ -130,7 +122,7 @@ def ohkm_mse_loss(
     Raises:
         ValueError: On shapes that do not fit, or fewer than ``topk`` keypoints.
     """
-    _check_shapes(prediction, target, weight)
+    check_shapes(prediction, target, weight)
     if not 1 <= topk <= prediction.shape[1]:
         raise ValueError(f"expected 1 <= topk <= {prediction.shape[1]} keypoints, found topk {topk}")
     per_keypoint = factor * (prediction - target.detach()).square().mean(dim=(2, 3))
@@ -166,8 +158,20 @@ def adaptive_wing_loss(
     Raises:
         ValueError: On shapes that do not fit.
     """
-    _check_shapes(prediction, target, weight)
-    target = target.detach()
+    check_shapes(prediction, target, weight)
+    return _wing_elements(prediction, target.detach(), weight, alpha, omega, epsilon, theta).mean()
+
+
+def _wing_elements(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None,
+    alpha: float,
+    omega: float,
+    epsilon: float,
+    theta: float,
+) -> torch.Tensor:
+    """The curve of :func:`adaptive_wing_loss` at each pixel, (B, K, h, w)."""
     if weight is not None:
         prediction, target = prediction * weight[..., None, None], target * weight[..., None, None]
     distance = (target - prediction).abs()
@@ -179,50 +183,7 @@ def adaptive_wing_loss(
     least = torch.finfo(distance.dtype).eps
     curve = omega * torch.log1p((distance.clamp(least, theta) / epsilon) ** exponent)
     curve = torch.where(distance < least, 0.0, curve)
-    return torch.where(distance < theta, curve, line).mean()
-
-
-def _reduce(elements: torch.Tensor, weight: torch.Tensor | None, reduction: str) -> torch.Tensor:
-    """Weights (B, K, h, w) by keypoint and reduces them."""
-    if reduction not in REDUCTIONS:
-        raise ConfigError(f"'reduction' must be one of {list(REDUCTIONS)}, found {reduction!r}")
-    # Summing the pixels first keeps the weighting off the big tensor, forward and backward.
-    per_keypoint = elements.sum(dim=(2, 3))
-    if weight is not None:
-        per_keypoint = per_keypoint * weight
-    divisor = elements.numel() if reduction == "mean" else elements.shape[0]
-    return per_keypoint.sum() / divisor
-
-
-def _check_shapes(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None) -> None:
-    if prediction.ndim != 4 or prediction.shape != target.shape:
-        raise ValueError(
-            f"expected prediction and target of one shape (B, K, h, w), found {tuple(prediction.shape)} and "
-            f"{tuple(target.shape)}"
-        )
-    if weight is not None and weight.shape != prediction.shape[:2]:
-        raise ValueError(
-            f"expected a weight of shape {tuple(prediction.shape[:2])}, found {tuple(weight.shape)}"
-        )
-
-
-def _check_not_negative(name: str, number: float) -> None:
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
-        raise ConfigError(f"'{name}' must be a finite number >= 0, found {number!r}")
-
-
-class HeatmapLoss(nn.Module):
-    """What a head may ask of a loss.
-
-    Attributes:
-        maps_per_keypoint: 1, or 3 for a loss that reads offset maps too.
-        highest_peak: The highest target value the formula is meant for.
-        least_keypoints: How many keypoints it needs.
-    """
-
-    maps_per_keypoint = 1
-    highest_peak = math.inf
-    least_keypoints = 1
+    return torch.where(distance < theta, curve, line)
 
 
 @MODELS.register_module()
@@ -231,33 +192,13 @@ class MSELoss(HeatmapLoss):
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()
-        _check_reduction(reduction)
+        check_reduction(reduction)
         self.reduction = reduction
 
     def forward(
         self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
     ) -> torch.Tensor:
         return mse_loss(prediction, target, weight, self.reduction)
-
-
-@MODELS.register_module()
-class FocalMSELoss(HeatmapLoss):
-    """:func:`focal_mse_loss` as a module."""
-
-    def __init__(self, gamma: float = 1.0, delta: float = 1e-3, reduction: str = "mean") -> None:
-        super().__init__()
-        _check_not_negative("gamma", gamma)
-        _check_not_negative("delta", delta)
-        _check_reduction(reduction)
-        self.gamma, self.delta, self.reduction = gamma, delta, reduction
-
-    def forward(
-        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        return focal_mse_loss(prediction, target, weight, self.gamma, self.delta, self.reduction)
-
-    def extra_repr(self) -> str:
-        return f"gamma={self.gamma}, delta={self.delta}, reduction={self.reduction!r}"
 
 
 @MODELS.register_module()
@@ -282,7 +223,7 @@ class OHKMMSELoss(HeatmapLoss):
         super().__init__()
         if isinstance(topk, bool) or not isinstance(topk, int) or topk < 1:
             raise ConfigError(f"'topk' must be a positive integer, found {topk!r}")
-        _check_not_negative("factor", factor)
+        check_not_negative("factor", factor)
         self.topk, self.factor, self.use_weight = topk, factor, use_weight
         self.least_keypoints = topk
 
@@ -308,7 +249,7 @@ class AdaptiveWingLoss(HeatmapLoss):
     ) -> None:
         super().__init__()
         for name, number in (("alpha", alpha), ("omega", omega), ("epsilon", epsilon), ("theta", theta)):
-            _check_not_negative(name, number)
+            check_not_negative(name, number)
             if number == 0:
                 raise ConfigError(f"'{name}' must be positive, found 0")
         self.alpha, self.omega, self.epsilon, self.theta = alpha, omega, epsilon, theta
@@ -321,7 +262,9 @@ class AdaptiveWingLoss(HeatmapLoss):
         shape = (self.alpha, self.omega, self.epsilon, self.theta)
         return adaptive_wing_loss(prediction, target, weight, *shape)
 
-
-def _check_reduction(reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ConfigError(f"'reduction' must be one of {list(REDUCTIONS)}, found {reduction!r}")
+    def pixel_losses(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None, grad: torch.Tensor
+    ) -> torch.Tensor:
+        weight = weight if self.use_weight else None
+        shape = (self.alpha, self.omega, self.epsilon, self.theta)
+        return _wing_elements(prediction, target, weight, *shape) / prediction.numel()

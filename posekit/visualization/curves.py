@@ -1,122 +1,53 @@
-"""Learning curves: a run's records in, a picture out.
+"""Learning curves: the records of one run or of many in, a picture out, a panel per quantity.
 
-mmengine writes one JSON object a line into ``<work dir>/<time>/vis_data/scalars.json``: of training
-``{"lr": .., "loss": .., "epoch": .., "iter": .., "step": iteration}``, of validation
-``{"AP": .., "step": epoch}``.
+``records.py`` reads the records. A run has one colour and line in all panels; beyond seven runs the colours
+come again with other dashes.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posekit.errors import DataError
 from posekit.files import atomic_file
+from posekit.visualization.figure_style import (
+    INK,
+    PAGE,
+    SMALL,
+    SOFT,
+    finish_axes,
+    headline,
+    legend_columns,
+    new_figure,
+    say_nothing_there,
+    series_looks,
+)
+from posekit.visualization.records import (
+    NOT_SCORES,
+    Curves,
+    Record,
+    as_percent,
+    collect,
+    epoch_means,
+    find_score,
+    headline_scores,
+    leaf,
+    named,
+    read_scalars,
+    score_label,
+)
 
-Record = Mapping[str, Any]
-# A record's own bookkeeping, none of it a score.
-NOT_SCORES = {"step", "epoch", "iter", "lr", "base_lr", "time", "data_time", "memory"}
-# Drawn by default: the first of each group that a run has. They are compared with the end of a score's name.
-HEADLINES = (("AP",), ("PCKh@0.5/mean_weighted",), ("PCK@0.2/mean12", "PCK@0.2/mean"))
-# Okabe and Ito's palette, in an order whose neighbours differ most; a run has one colour in all panels.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-INK, GRID = "#333333", "#DDDDDD"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+__all__ = ["NOT_SCORES", "as_percent", "collect", "curves_figure", "missing", "plot_curves", "read_scalars"]
 
-@dataclass
-class Curves:
-    """One run's records as arrays; x is in epochs.
-
-    Attributes:
-        train: name -> float64 (T,) over ``train_epoch``.
-        train_epoch: float64 (T,): the epochs done, with fractions.
-        val: name -> (epochs (V,), values (V,)).
-    """
-
-    train_epoch: np.ndarray
-    train: dict[str, np.ndarray] = field(default_factory=dict)
-    val: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-
-
-def read_scalars(run: str | Path) -> list[dict[str, Any]]:
-    """Reads the records of a ``scalars.json``, or of all of them under a work directory, in order of time.
-
-    A run that was resumed has several files; of two records of the same step the later one stays. The last
-    line of a file may be cut off, as a killed run leaves it.
-
-    Raises:
-        DataError: If there is no such file, or another line is not JSON.
-    """
-    run = Path(run)
-    files = [run] if run.is_file() else sorted(run.glob("**/vis_data/scalars.json"))
-    if not files:
-        raise DataError(f"{run}: no scalars.json, nor a work directory with '<time>/vis_data/scalars.json'")
-    merged: dict[tuple[bool, int], dict[str, Any]] = {}
-    for file in files:
-        for record in _read_lines(file):
-            key = (_is_train(record), int(record.get("step", 0)))
-            merged[key] = {**merged.get(key, {}), **record} if not key[0] else record
-    return list(merged.values())
-
-
-def _read_lines(file: Path) -> list[dict[str, Any]]:
-    lines = file.read_text("utf-8").splitlines()
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break
-            raise DataError(f"{file}, line {number}: not a JSON object ({error})") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{file}, line {number}: expected a JSON object, found {type(record).__name__}")
-        records.append(record)
-    return records
-
-
-def _is_train(record: Record) -> bool:
-    return "lr" in record or "iter" in record
-
-
-def collect(records: Iterable[Record]) -> Curves:
-    """Sorts a run's records into curves over epochs."""
-    records = list(records)
-    train = sorted((r for r in records if _is_train(r)), key=lambda r: r["step"])
-    steps = np.array([r["step"] for r in train], dtype=np.float64)
-    epochs = np.array([r.get("epoch", 0) for r in train], dtype=np.float64)
-    curves = Curves(steps / _steps_per_epoch(steps, epochs))
-    for name in {key for r in train for key in r} - (NOT_SCORES - {"lr"}):
-        curves.train[name] = np.array([_number(r.get(name)) for r in train])
-    for record in sorted((r for r in records if not _is_train(r)), key=lambda r: r["step"]):
-        for name in set(record) - NOT_SCORES:
-            x, y = curves.val.get(name, (np.empty(0), np.empty(0)))
-            curves.val[name] = np.append(x, record["step"]), np.append(y, _number(record[name]))
-    return curves
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")
-
-
-def _steps_per_epoch(steps: np.ndarray, epochs: np.ndarray) -> float:
-    """The iterations of an epoch, from records that need not hold an epoch's last.
-
-    (epoch - 1) n < step <= epoch n bounds n from both sides; the upper bound is the tight one, because an
-    epoch's first record comes soon after its start.
-    """
-    if not len(steps) or epochs.max() < 1:
-        return 1.0
-    lower = float(np.ceil((steps / epochs.clip(1)).max()))
-    later = epochs > 1
-    if not later.any():
-        return lower
-    return max(lower, float(np.floor(((steps[later] - 1) / (epochs[later] - 1)).min())))
+MOST_SCORES = 5
+WIDTH = 1.15 * PAGE
 
 
 def plot_curves(
@@ -126,10 +57,7 @@ def plot_curves(
     metrics: Sequence[str] | None = None,
     title: str = "",
 ) -> Path:
-    """Draws loss, accuracy and learning rate over the epochs of one run or several.
-
-    The accuracy panel holds the training accuracy of the crops (``acc_pose``, dashed) and the validation
-    scores (solid, with a mark per validation and the best one named). Fractions are shown in percent.
+    """Draws the curves of one run or several into a file; see :func:`curves_figure`.
 
     Args:
         runs: A work directory, a ``scalars.json``, a list of records, or a mapping from a run's name to any
@@ -139,127 +67,181 @@ def plot_curves(
         title: Above the picture.
 
     Raises:
-        DataError: If a run's records cannot be read.
+        DataError: If a run's records cannot be read, or no run has a score of that name.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    named = runs if isinstance(runs, Mapping) else {"": runs}
+    sources = runs if isinstance(runs, Mapping) else {"": runs}
     curves = {
         name: collect(read_scalars(run) if isinstance(run, (str, Path)) else run)
-        for name, run in named.items()
+        for name, run in sources.items()
     }
-    figure = Figure(figsize=(8, 9), dpi=130, layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.4))
-    for (name, run_curves), colour in zip(curves.items(), _cycle(len(curves)), strict=True):
-        _plot_loss(panels[0], run_curves, name, colour)
-        _plot_accuracy(panels[1], run_curves, name, colour, metrics)
-        panels[2].plot(
-            run_curves.train_epoch,
-            run_curves.train.get("lr", []),
-            color=colour,
-            lw=1.5,
-            drawstyle="steps-post",
-        )
-    _finish(figure, panels, title)
+    figure = curves_figure(curves, metrics, title=title)
     with atomic_file(path) as file:
         figure.savefig(file, format=Path(path).suffix.lstrip(".") or "png")
     return Path(path)
 
 
-def _cycle(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+def curves_figure(
+    runs: Mapping[str, Curves], scores: Sequence[str] | None = None, *, title: str = "", notes: str = ""
+) -> Figure:
+    """Losses, accuracies and learning rates of runs side by side, over epochs.
+
+    Panels: the training loss (per epoch; of up to three runs every record too, faint), the validation loss
+    where logged, the training accuracy of the crops (``acc_pose``), each score with a mark per validation and
+    the best one ringed, the learning rate. A panel says which runs have not logged it.
+
+    Args:
+        runs: Name -> curves.
+        scores: Names of validation scores, or their ends; by default the runs' headline scores, at most five.
+        title: Above the figure.
+        notes: A line below the title.
+
+    Raises:
+        DataError: If no run has a score of that name.
+    """
+    names = _scores_of(runs, scores)
+    kinds = _panels_of(runs, names)
+    texts = [_best(name, curves, names) for name, curves in runs.items()]
+    columns = legend_columns(texts, WIDTH, most=3)
+    rows, legend_rows = -(-len(kinds) // 2), -(-len(texts) // columns)
+    figure = new_figure(WIDTH, 0.5 + 2.1 * rows + 0.17 * legend_rows)
+    panels = list(figure.subplots(rows, 2, sharex=True, squeeze=False).ravel())
+    for axes in panels[len(kinds) :]:
+        axes.remove()
+        panels[len(kinds) - 2].tick_params(labelbottom=True)
+    looks = series_looks(runs)
+    for kind, axes in zip(kinds, panels, strict=False):
+        absent = []
+        for (name, curves), look in zip(runs.items(), looks, strict=True):
+            if not _plot(axes, kind, curves, look, raw=len(runs) <= 3):
+                absent.append(name)
+        _finish(axes, kind, absent, len(runs))
+    for axes in panels[max(0, len(kinds) - 2) : len(kinds)]:
+        axes.set_xlabel("epoch", color=INK)
+    _legend(figure, texts, looks, columns)
+    headline(figure, title, notes)
+    return figure
 
 
-def _label(*parts: str) -> str:
-    return " · ".join(part for part in parts if part)
+def missing(runs: Mapping[str, Curves], scores: Sequence[str] | None = None) -> dict[str, list[str]]:
+    """Which runs lack what :func:`curves_figure` draws: a panel's name -> names of runs."""
+    found = {}
+    for kind in _panels_of(runs, _scores_of(runs, scores)):
+        absent = [name for name, curves in runs.items() if not len(_series(kind, curves)[0])]
+        if absent:
+            found[_words(kind)[0]] = absent
+    return found
 
 
-def _plot_loss(axes: Any, curves: Curves, name: str, colour: str) -> None:
-    loss = curves.train.get("loss")
-    if loss is None:
-        return
-    axes.plot(curves.train_epoch, loss, color=colour, lw=0.8, alpha=0.3)
-    axes.plot(*_epoch_means(curves.train_epoch, loss), color=colour, lw=2, label=_label(name, "training"))
-    for key, (x, y) in curves.val.items():
-        if _leaf(key) == "loss":
-            axes.plot(x, y, color=colour, lw=1.5, ls="--", marker="o", ms=3, label=_label(name, "validation"))
-    if np.nanmin(loss, initial=np.inf) > 0:
-        axes.set_yscale("log")
+# --- panels ---------------------------------------------------------------------------------------------
+
+Kind = tuple[str, str]  # where it stands: "train" or "val"; and its name there
+LOSS, VAL_LOSS, ACCURACY, RATE = ("train", "loss"), ("val", "loss"), ("train", "acc_pose"), ("train", "lr")
 
 
-def _plot_accuracy(axes: Any, curves: Curves, name: str, colour: str, metrics: Sequence[str] | None) -> None:
-    if "acc_pose" in curves.train:
-        x, y = _epoch_means(curves.train_epoch, curves.train["acc_pose"])
-        axes.plot(x, 100 * y, color=colour, lw=1.3, ls=(0, (4, 2)), label=_label(name, "training, acc_pose"))
-    for (key, marker), shade in zip(
-        zip(_chosen(curves.val, metrics), "os^Dv", strict=False), (1.0, 0.6, 0.45, 0.35, 0.3), strict=False
-    ):
-        x, y = curves.val[key]
-        y = as_percent(key, y)
-        axes.plot(x, y, color=colour, lw=2, marker=marker, ms=4, alpha=shade)
-        best = int(np.nanargmax(y)) if np.isfinite(y).any() else 0
+def _scores_of(runs: Mapping[str, Curves], wanted: Sequence[str] | None) -> list[str]:
+    every = list(dict.fromkeys(key for curves in runs.values() for key in curves.val))
+    if wanted is None:
+        return list(dict.fromkeys(key for curves in runs.values() for key in headline_scores(curves.val)))[
+            :MOST_SCORES
+        ]
+    where = ", ".join(name for name in runs if name) or "the run"
+    return [find_score(every, name, where) for name in wanted]
+
+
+def _panels_of(runs: Mapping[str, Curves], scores: Sequence[str]) -> list[Kind]:
+    """What to draw: loss and learning rate always, the rest where a run has it."""
+    optional = [VAL_LOSS, ACCURACY]
+    there = [kind for kind in optional if any(len(_series(kind, curves)[0]) for curves in runs.values())]
+    return [LOSS, *there, *(("val", score) for score in scores), RATE]
+
+
+def _series(kind: Kind, curves: Curves) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs and values of a panel's quantity, in the unit it is drawn in; empty where not logged."""
+    stage, name = kind
+    if stage == "train":
+        # Whole arrays: a loss that is NaN must show as a gap.
+        y = curves.train.get(name, np.empty(0))
+        return curves.train_epoch[: len(y)], 100 * y if kind == ACCURACY else y
+    keys = named(curves.val, name)
+    x, y = curves.val[keys[0]] if keys else (np.empty(0), np.empty(0))
+    return x, y if kind == VAL_LOSS else as_percent(name, y)
+
+
+def _words(kind: Kind) -> tuple[str, str]:
+    """A panel's title and its axis label."""
+    fixed = {
+        LOSS: ("Training loss", "loss"),
+        VAL_LOSS: ("Validation loss", "loss"),
+        ACCURACY: ("Training accuracy", "acc_pose, %"),
+        RATE: ("Learning rate", "learning rate"),
+    }
+    unit = ", %" if score_label(kind[1]).endswith("%") else ""
+    return fixed.get(kind, (f"Validation {kind[1]}", f"score{unit}"))
+
+
+def _plot(axes: Axes, kind: Kind, curves: Curves, look: Mapping[str, Any], raw: bool) -> bool:
+    """Draws one run's line; whether it has one."""
+    x, y = _series(kind, curves)
+    if not len(x):
+        return False
+    look = dict(look)
+    marker = look.pop("marker")
+    if kind == RATE:
+        axes.plot(x, y, lw=1.5, drawstyle="steps-post", **look)
+    elif kind[0] == "train":
+        if raw:
+            axes.plot(x, y, lw=0.7, alpha=0.3, color=look["color"])
+        axes.plot(*epoch_means(x, y), lw=1.6, **look)
+    else:
         axes.plot(
-            x[best],
-            y[best],
-            color=colour,
-            marker=marker,
-            ms=8,
-            mec="white",
-            mew=1.5,
-            alpha=shade,
-            label=_label(name, f"validation, {key}, best {y[best]:.1f} at epoch {x[best]:g}"),
+            x, y, lw=1.6, marker=marker, ms=4, mec="white", mew=0.5, markevery=max(1, len(x) // 15), **look
         )
+        if kind != VAL_LOSS and np.isfinite(y).any():
+            best = int(np.nanargmax(y))
+            axes.plot(x[best], y[best], ls="", marker="o", ms=9, mfc="none", mec=look["color"], mew=1.3,
+                      clip_on=False)  # fmt: skip
+    return True
 
 
-def _chosen(val: Mapping[str, Any], metrics: Sequence[str] | None) -> list[str]:
-    """The validation scores to draw, at most five."""
-    if metrics is not None:
-        return [key for name in metrics for key in _named(val, name)][:5]
-    found = [[key for name in group for key in _named(val, name)] for group in HEADLINES]
-    headlines = [keys[0] for keys in found if keys]
-    return headlines or [key for key in val if _leaf(key) != "loss"][:2]
+def _finish(axes: Axes, kind: Kind, absent: Sequence[str], count: int) -> None:
+    title, label = _words(kind)
+    finish_axes(axes, "", label, title)
+    axes.margins(x=0.03)
+    values = np.concatenate([np.empty(0), *(np.asarray(line.get_ydata(), np.float64) for line in axes.lines)])
+    if kind in (LOSS, VAL_LOSS, RATE) and (values > 0).any() and not (values <= 0).any():
+        axes.set_yscale("log")
+        if kind == RATE:  # the last steps of a cosine would take half the panel
+            axes.set_ylim(bottom=max(0.7 * np.nanmin(values), 1e-4 * np.nanmax(values)))
+    if len(absent) == count:
+        say_nothing_there(axes, "not logged")
+    elif absent:
+        listed = ", ".join(absent) if len(absent) < 3 else f"{len(absent)} of {count} runs"
+        axes.annotate(f"not logged by {listed}", (1, 0), (-3, 4), "axes fraction", "offset points",
+                      ha="right", va="bottom", fontsize=SMALL, color=SOFT)  # fmt: skip
 
 
-def _named(val: Mapping[str, Any], name: str) -> list[str]:
-    return [key for key in val if key == name or key.endswith("/" + name)]
+# --- legend ---------------------------------------------------------------------------------------------
 
 
-def _leaf(key: str) -> str:
-    return key.rsplit("/", 1)[-1]
+def _legend(figure: Figure, texts: Sequence[str], looks: Sequence[Mapping[str, Any]], columns: int) -> None:
+    """The runs below the panels, each with its best score; none for a single run without a name."""
+    from matplotlib.lines import Line2D
+
+    if not any(texts):
+        return
+    handles = [Line2D([], [], lw=1.6, ms=4, mec="white", mew=0.5, **look) for look in looks]
+    figure.legend(
+        handles, texts, loc="outside lower left", ncols=columns, frameon=False, fontsize=SMALL,
+        labelcolor=INK, handlelength=3,
+    )  # fmt: skip
 
 
-def as_percent(name: str, values: np.ndarray) -> np.ndarray:
-    """Scores in percent: PCK and PCKh are already, AP, AR and the like are fractions."""
-    return values if "PCK" in name or "AUC" in name else 100 * values
-
-
-def _epoch_means(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over each epoch, of the values and of their places; a run of one or two epochs stays as it is."""
-    number = np.ceil(epochs - 1e-9).astype(int)
-    if len(np.unique(number)) < 3:
-        return epochs, values
-    # A NaN must show as a gap, and does: the mean over its epoch is NaN.
-    parts = [number == epoch for epoch in np.unique(number)]
-    return np.array([epochs[part].mean() for part in parts]), np.array(
-        [values[part].mean() for part in parts]
-    )
-
-
-def _finish(figure: Any, panels: Sequence[Any], title: str) -> None:
-    for axes, label in zip(panels, ("Loss", "Accuracy, %", "Learning rate"), strict=True):
-        axes.set_ylabel(label, color=INK)
-        axes.grid(True, color=GRID, lw=0.6)
-        axes.tick_params(which="both", colors=INK, labelsize=9)
-        axes.margins(x=0.01)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=9)
-    panels[1].set_ylim(bottom=0)
-    if any(np.any(np.asarray(line.get_ydata()) > 0) for line in panels[2].lines):
-        panels[2].set_yscale("log")
-    panels[2].set_xlabel("Epoch", color=INK)
-    if title:
-        figure.suptitle(title, color=INK, fontsize=12)
+def _best(name: str, curves: Curves, scores: Sequence[str]) -> str:
+    """``name: best AP 53.0 at epoch 7``, for the first score that the run has."""
+    for score in scores:
+        x, y = _series(("val", score), curves)
+        if np.isfinite(y).any():
+            best = int(np.nanargmax(y))
+            text = f"best {leaf(score)} {y[best]:.1f} at epoch {x[best]:g}"
+            return f"{name}: {text}" if name else text
+    return name

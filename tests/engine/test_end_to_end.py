@@ -23,6 +23,8 @@ from posekit.errors import DataError
 from posekit.metrics.evaluators import OKSMetric, PCKMetric, PredictionWriter
 from posekit.registry import DATASETS
 from posekit.structures import Pose
+from posekit.study.errors import read_errors
+from posekit.study.statistics import ScoreForm, observed_scores
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ((255, 60, 60), (60, 255, 60), (60, 60, 255))
@@ -143,6 +145,10 @@ def test_testing_repeats_the_score_and_writes_the_poses(trained, capsys):
     assert "mirror" in how["flip"]
     assert how["evaluator"][0].startswith("PCK at 0.2 x bbox")
     assert how["people"] == 24
+    errors = read_errors(trained / "test" / "errors.npz")
+    form = ScoreForm(errors.weights, errors.pooled)
+    again = observed_scores(errors.right()[None], errors.valid, form)[0, -1]
+    assert again == pytest.approx(metrics["PCK@0.2/mean"], abs=1e-9)
     results = json.loads((trained / "test" / "results.json").read_text())
     assert sorted(r["image_id"] for r in results) == list(range(1, 25))
     assert all(len(r["keypoints"]) == 9 for r in results)

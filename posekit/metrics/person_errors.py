@@ -1,0 +1,132 @@
+"""What a score is made of, person by person, from what the metric takes (:mod:`posekit.study.errors`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from posekit.datasets.table import PersonTable
+from posekit.metrics.ground_truth import CocoPeople
+from posekit.metrics.oks import Detections, match, pair_groups, pair_oks, rank_detections
+from posekit.metrics.pck import weights_of_mean
+from posekit.metrics.pckh import MPII_LEFT_OUT_OF_MEAN
+from posekit.metrics.predictions import PoseArrays, first_of_each_person
+from posekit.structures import Skeleton
+from posekit.study.errors import PAIRING_OKS, SIMILARITY, PersonErrors
+
+
+def errors_of_pck(poses: PoseArrays, table: PersonTable, sizes: np.ndarray, threshold: float) -> PersonErrors:
+    """The errors behind PCK's mean, ``mean12`` for LSP's joints.
+
+    Args:
+        poses: Image pixels.
+        table: N people.
+        sizes: float64 (N,), pixels; NaN leaves a person out.
+        threshold: In sizes.
+    """
+    names = table.skeleton.keypoints
+    mean, weights = weights_of_mean(names)
+    return _of_table(poses, table, sizes, threshold, f"PCK@{threshold:g}/{mean}", weights)
+
+
+def errors_of_pckh(poses: PoseArrays, table: PersonTable, threshold: float) -> PersonErrors:
+    """The errors behind PCKh's ``mean_weighted``, which pools its joints.
+
+    Args:
+        poses: Image pixels.
+        table: N people with a head size.
+        threshold: In head sizes.
+    """
+    weights = np.ones(table.skeleton.num_keypoints)
+    weights[list(MPII_LEFT_OUT_OF_MEAN)] = 0
+    name = f"PCKh@{threshold:g}/mean_weighted"
+    return _of_table(poses, table, table.head_sizes, threshold, name, weights, pooled=True)
+
+
+def _of_table(
+    poses: PoseArrays,
+    table: PersonTable,
+    sizes: np.ndarray,
+    threshold: float,
+    score: str,
+    weights: np.ndarray,
+    pooled: bool = False,
+) -> PersonErrors:
+    known = np.isfinite(sizes)
+    table = table.select(known)
+    return PersonErrors(
+        image_id=table.image_ids[table.image_index],
+        person_id=table.person_ids,
+        predicted=first_of_each_person(poses, table.person_ids),
+        truth=table.keypoints,
+        valid=table.visible > 0,
+        norm=np.asarray(sizes, np.float64)[known],
+        threshold=threshold,
+        joints=table.skeleton.keypoints,
+        flip_pairs=_flip_pairs(table.skeleton),
+        weights=weights,
+        pooled=pooled,
+        score=score,
+    )
+
+
+def errors_of_oks(
+    predicted: np.ndarray, people: CocoPeople, sigmas: Sequence[float] | np.ndarray, skeleton: Skeleton
+) -> PersonErrors:
+    """The errors of a COCO file's people: those with labelled keypoints that are no crowd.
+
+    Args:
+        predicted: float64 (G, K, 2), image pixels, a row for each of ``people``; NaN: no pose.
+        people: G people.
+        sigmas: (K,).
+        skeleton: Of the K keypoints.
+    """
+    truth = people.truth
+    # A person of no area has no scale to measure by; COCO's sets have none with keypoints.
+    rows = np.flatnonzero(~truth.ignore & people.labelled.any(axis=1) & (truth.areas > 0))
+    return PersonErrors(
+        image_id=truth.image_ids[truth.image[rows]],
+        person_id=people.annotation_ids[rows],
+        predicted=predicted[rows],
+        truth=truth.keypoints[rows, :, :2],
+        valid=people.labelled[rows],
+        norm=np.sqrt(truth.areas[rows]),
+        threshold=SIMILARITY,
+        joints=skeleton.keypoints,
+        flip_pairs=_flip_pairs(skeleton),
+        weights=np.ones(skeleton.num_keypoints),
+        sigmas=np.asarray(sigmas, np.float64),
+        score="AP",
+    )
+
+
+def pair_with_people(
+    people: CocoPeople, detections: Detections, sigmas: Sequence[float] | np.ndarray, max_detections: int
+) -> np.ndarray:
+    """The pose of each person where poses belong to nobody, by COCO's greedy pairing at a low OKS.
+
+    Args:
+        people: G people.
+        detections: D poses, of the people's images.
+        sigmas: (K,).
+        max_detections: At most so many of an image take part, the best.
+
+    Returns:
+        float64 (G, K, 2), image pixels; NaN for a person that no pose reaches.
+    """
+    truth = people.truth
+    rows, rank = rank_detections(detections, len(truth.image_ids), max_detections)
+    ranked = detections.take(rows)
+    pose, person = pair_groups(ranked.image, truth.image, len(truth.image_ids))
+    oks = pair_oks(truth, ranked.keypoints, person, pose, np.asarray(sigmas))
+    matched = match(truth, (pose, person, oks), rank, truth.ignore, np.array([PAIRING_OKS]))[:, 0]
+    predicted = np.full((len(truth), people.num_keypoints, 2), np.nan)
+    found = np.flatnonzero(matched >= 0)
+    predicted[matched[found]] = ranked.keypoints[found, :, :2]
+    return predicted
+
+
+def _flip_pairs(skeleton: Skeleton) -> list[tuple[int, int]]:
+    index = skeleton.keypoints.index
+    return [(index(a), index(b)) for a, b in skeleton.flip_pairs]

@@ -1,0 +1,311 @@
+"""From a sweep's table to its verdict: means over seeds, differences to plain MSE, sentences.
+
+Every setting is compared with plain MSE (gamma = 0) on the same test people, as
+:mod:`posekit.study.statistics` says. The sentence goes by the wider of the two intervals and by the p-value
+adjusted after Holm for the number of settings compared; both are stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from posekit.study.cells import MSE
+from posekit.study.statistics import (
+    CONFIDENCE,
+    RESAMPLES,
+    Comparison,
+    ScoreForm,
+    compare,
+    holm,
+    observed_scores,
+    resampled_scores,
+    spread,
+)
+from posekit.study.table import FINISHED, Row, Table, form_words, label_of, rows_as_dicts, score_text
+
+BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
+ALPHA = 1 - CONFIDENCE
+
+
+def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
+    """Everything that ``sweep.json`` holds, in plain values; a number that does not exist is None.
+
+    Args:
+        table: The sweep.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
+    comparisons, people = _comparisons(table, resamples, seed)
+    settings = [_setting(rows, table.score) for rows in table.settings().values()]
+    counted = {state: sum(row.state == state for row in table.rows) for state in _states(table.rows)}
+    return {
+        "score": table.score,
+        "statistic": people["statistic"] if people else None,
+        "cells": counted,
+        "people": people,
+        "verdict": verdict(table, settings, comparisons),
+        "comparisons": comparisons,
+        "settings": settings,
+        "rows": rows_as_dicts(table),
+        "forms": {form: form_words(form) for form in dict.fromkeys(row.cell.form for row in table.rows)},
+        "plan": {key: value for key, value in table.plan.items() if key != "shared"},
+        "environment": environment(table.rows),
+        "diagnosis": {row.cell.name: row.part("diagnosis") for row in table.rows if row.part("diagnosis")},
+        "foreground": {row.cell.name: row.part("foreground") for row in table.rows if row.part("foreground")},
+        "method": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE, "adjustment": "Holm"},
+        "notes": [*map(str, table.plan.get("notes") or []), *table.notes],
+    }
+
+
+def _states(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row.state for row in rows))
+
+
+def _setting(rows: Sequence[Row], score: str) -> dict[str, Any]:
+    cell, done = rows[0].cell, [row for row in rows if row.state == FINISHED]
+    values = {
+        "test": [row.test(score) for row in done],
+        "val": [row.val(score) for row in done],
+        "train_seconds": [row.number("train_seconds") for row in done],
+    }
+    known = {name: [v for v in numbers if v is not None] for name, numbers in values.items()}
+    return {
+        "setting": cell.setting,
+        "label": label_of(cell),
+        "loss": cell.form,
+        "gamma": cell.gamma,
+        "delta": cell.delta,
+        "seeds": [row.cell.seed for row in done],
+        "planned_seeds": [row.cell.seed for row in rows],
+        **{name: spread(numbers) if numbers else None for name, numbers in known.items()},
+    }
+
+
+# --- comparisons -----------------------------------------------------------------------------------------
+
+
+def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Each setting against plain MSE, and who was compared; both empty without errors.npz."""
+    rows = [row for row in table.rows if row.errors is not None]
+    if not rows or rows[0].errors is None:
+        return [], {}
+    errors = rows[0].errors
+    groups = len(np.unique(errors.image_id))
+    people: dict[str, Any] = {
+        "people": len(errors.person_id),
+        "images": groups,
+        "joints": int(errors.valid.sum()),
+        "statistic": errors.statistic,
+    }
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(row.cell.setting, []).append(place)
+    if MSE not in places or len(places) == 1 or groups < 2:
+        return [], people
+    form = ScoreForm(errors.weights, errors.pooled)
+    right = np.stack([row.errors.right() for row in rows if row.errors is not None])
+    observed = observed_scores(right, errors.valid, form)
+    if not np.isfinite(observed[:, -1]).all():
+        return [], people
+    resampled = resampled_scores(right, errors.valid, errors.image_id, form, resamples, seed)
+    found = {
+        setting: compare(observed, resampled, own, places[MSE], groups)
+        for setting, own in places.items()
+        if setting != MSE
+    }
+    adjusted = holm([comparison.p_value[-1] for comparison in found.values()])
+    base = observed[places[MSE]].mean(axis=0)
+    names = [*errors.joints, people["statistic"]]
+    listed = []
+    for (setting, comparison), p_value in zip(found.items(), adjusted, strict=True):
+        own = [rows[place] for place in places[setting]]
+        joints = _differences(names, base, observed[places[setting]].mean(axis=0), comparison)
+        listed.append(_stated(own, [rows[place] for place in places[MSE]], joints, p_value))
+    for stated in listed:
+        stated["sentence"] = sentence(stated, people, len(listed))
+    return listed, people
+
+
+def _differences(
+    names: Sequence[str], base: np.ndarray, arm: np.ndarray, comparison: Comparison
+) -> list[dict[str, Any]]:
+    """The joints and, last, the headline, with their intervals."""
+    seeds = comparison.seeds if comparison.seeds is not None else np.full_like(comparison.people, np.nan)
+    return [
+        {
+            "joint": name,
+            "mse": _number(base[k]),
+            "value": _number(arm[k]),
+            "difference": _number(comparison.difference[k]),
+            "low": _number(comparison.interval[0, k]),
+            "high": _number(comparison.interval[1, k]),
+            "people_low": _number(comparison.people[0, k]),
+            "people_high": _number(comparison.people[1, k]),
+            "seeds_low": _number(seeds[0, k]),
+            "seeds_high": _number(seeds[1, k]),
+            "p_value": _number(comparison.p_value[k]),
+        }
+        for k, name in enumerate(names)
+    ]
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _stated(
+    own: Sequence[Row], base: Sequence[Row], differences: list[dict[str, Any]], p_holm: float
+) -> dict[str, Any]:
+    headline = differences[-1]
+    distinct = p_holm < ALPHA and not headline["low"] <= 0 <= headline["high"]
+    return {
+        "setting": own[0].cell.setting,
+        "label": label_of(own[0].cell),
+        "against": MSE,
+        "seeds": [row.cell.seed for row in own],
+        "mse_seeds": [row.cell.seed for row in base],
+        "includes_seeds": min(len(own), len(base)) >= 2,
+        "headline": headline,
+        "p_holm": p_holm,
+        "outcome": (BETTER if headline["difference"] > 0 else WORSE) if distinct else EVEN,
+        "joints": differences[:-1],
+    }
+
+
+# --- sentences -------------------------------------------------------------------------------------------
+
+
+def sentence(stated: Mapping[str, Any], people: Mapping[str, Any], comparisons: int) -> str:
+    """A comparison in plain words, with its numbers."""
+    head = stated["headline"]
+    percent = f"{100 * CONFIDENCE:g} %"
+    kind = "people and seeds" if stated["includes_seeds"] else "people only"
+    says = {BETTER: "is better than", WORSE: "is worse than", EVEN: "is not distinguishable from"}
+    text = (
+        f"{stated['label']} {says[stated['outcome']]} plain MSE: {signed(head['difference'])} percentage "
+        f"points of {head['joint']} ({head['value']:.2f} against {head['mse']:.2f}, {people['people']} test "
+        f"people; "
+        f"{percent} interval over {kind} {signed(head['low'])} to {signed(head['high'])}; "
+        f"p {_p(head['p_value'])}"
+    )
+    text += f", adjusted for {comparisons} comparisons p {_p(stated['p_holm'])})" if comparisons > 1 else ")"
+    return f"{text}. {_caveat(stated)}".strip()
+
+
+def _caveat(stated: Mapping[str, Any]) -> str:
+    """What the sentence does not say: of seeds that were not run, and of an interval that Holm overrules."""
+    head, runs = stated["headline"], (len(stated["seeds"]), len(stated["mse_seeds"]))
+    parts = []
+    if stated["outcome"] == EVEN and not head["low"] <= 0 <= head["high"]:
+        parts.append("Alone it would count as different; with all the comparisons made it does not.")
+    if runs == (1, 1):
+        parts.append("This holds of these two runs; other seeds were not run.")
+    elif not stated["includes_seeds"]:
+        single = stated["label"] if runs[0] == 1 else "plain MSE"
+        parts.append(
+            f"This holds of these runs ({runs[0]} against {runs[1]}); other seeds of {single} were not run."
+        )
+    else:
+        parts.append(f"{runs[0]} and {runs[1]} seeds; new trainings are included in the interval.")
+    return " ".join(parts)
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign, to a hundredth; a hyphen where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:+.2f}".replace("-", "−") if abs(value) >= 0.005 else "0.00"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    return "< 0.0001" if value < 1e-4 else f"= {value:.4f}" if value < 0.01 else f"= {value:.2f}"
+
+
+def verdict(
+    table: Table, settings: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The sentence on top, and what was chosen on validation."""
+    if not comparisons:
+        return {"sentence": f"No verdict: {_why_none(table)}.", "chosen": None, "chosen_sentence": ""}
+    if len(comparisons) == 1:
+        first = str(comparisons[0]["sentence"])
+    else:
+        parts = []
+        for outcome in (BETTER, WORSE, EVEN):
+            labels = [_with_runs(c) for c in comparisons if c["outcome"] == outcome]
+            verb = "is" if len(labels) == 1 else "are"
+            if labels:
+                parts.append(f"{len(labels)} {verb} {outcome} ({'; '.join(labels)})")
+        first = f"Of {len(comparisons)} settings compared with plain MSE, {_listed(parts)}."
+    chosen, words = _chosen(table, settings, comparisons)
+    return {"sentence": first, "chosen": chosen, "chosen_sentence": words}
+
+
+def _with_runs(stated: Mapping[str, Any]) -> str:
+    """A setting's label; one that rests on a single run of either loss says so."""
+    return str(stated["label"]) + ("" if stated["includes_seeds"] else ", a single run")
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _chosen(
+    table: Table, settings: Sequence[Mapping[str, Any]], comparisons: Sequence[Mapping[str, Any]]
+) -> tuple[str | None, str]:
+    """The setting that validation would choose: to pick the best on the test people would flatter it."""
+    compared = {c["setting"]: c for c in comparisons}
+    known = [s for s in settings if s["val"] is not None and (s["setting"] in compared or s["loss"] == MSE)]
+    if not known:
+        return None, ""
+    best = max(known, key=lambda s: s["val"]["mean"])
+    score = score_text(table.score, best["val"]["mean"])
+    words = f"Chosen by the validation score alone: {best['label']} ({score} on validation)."
+    if len(comparisons) > 1 and best["setting"] in compared:
+        outcome = compared[best["setting"]]["outcome"]
+        than = "from" if outcome == EVEN else "than"
+        words += f" On the test people it is {outcome} {than} plain MSE, see above."
+    return str(best["setting"]), words
+
+
+def _why_none(table: Table) -> str:
+    finished = [row for row in table.rows if row.state == FINISHED]
+    if not finished:
+        return "no cell has finished yet"
+    compared = {row.cell.setting for row in finished if row.errors is not None}
+    if not compared:
+        return "no finished cell has a readable errors.npz, from which intervals are computed"
+    if MSE not in compared:
+        return "no cell with gamma 0 (plain MSE) can be compared with"
+    if len(compared) == 1:
+        return "only plain MSE has finished"
+    return "the test people are all on one image, or none of them has a joint of the score"
+
+
+def environment(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """What the trainings ran on and with: name -> its values, several where cells differ."""
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        git = row.run.get("git")
+        git = git if isinstance(git, Mapping) else {}
+        versions = row.run.get("versions")
+        commit = (
+            f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
+        )
+        facts = {
+            **{
+                name: row.run.get(name)
+                for name in ("device", "torch_threads", "platform", "launcher", "ranks")
+            },
+            **(versions if isinstance(versions, Mapping) else {}),
+            "commit": commit,
+        }
+        for name, value in facts.items():
+            if value is not None:
+                found.setdefault(str(name), {})[str(value)] = None
+    return {name: list(values) for name, values in found.items()}

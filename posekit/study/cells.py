@@ -1,0 +1,216 @@
+"""The cells of a gamma sweep: one loss, one seed each.
+
+A cell is named after what it is: ``focal_g1_d0.001_s0`` has the form ``focal``, gamma 1, delta 0.001 and
+seed 0. gamma = 0 makes every form plain MSE whatever the delta, so there is one such cell a seed: ``mse_s0``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from posekit.errors import ConfigError
+
+MSE = "mse"
+# What cells differ in beside the seed: dotted keys of the config.
+LOSS, SCHEDULE = "model.head.loss", "default_hooks.focal_schedule"
+LARGEST_SEED = 2**32 - 1  # numpy's
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to weigh a pixel's squared error.
+
+    Attributes:
+        loss: The class that configs name.
+        normalise: Whether the weights are rescaled to mean 1 over the batch.
+        words: For tables and reports.
+        fades: Whether gamma falls to 0 over the training, linearly.
+    """
+
+    loss: str
+    normalise: bool
+    words: str
+    fades: bool = False
+
+
+FORMS = {
+    "focal": Form("FocalMSELoss", False, "(y + delta)^gamma, the paper's"),
+    "focal-norm": Form("FocalMSELoss", True, "(y + delta)^gamma, rescaled to mean 1 over the batch"),
+    "focal-max": Form("SymmetricFocalMSELoss", False, "(max(y, prediction) + delta)^gamma"),
+    "focal-max-norm": Form(
+        "SymmetricFocalMSELoss", True, "(max(y, prediction) + delta)^gamma, rescaled to mean 1 over the batch"
+    ),
+    "focal-fade": Form(
+        "FocalMSELoss", False, "(y + delta)^gamma with a gamma that falls to 0 over the training", fades=True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and its test.
+
+    Attributes:
+        form: A key of :data:`FORMS`, or ``"mse"``.
+        gamma: 0 exactly where the form is ``"mse"``.
+        delta: None exactly where the form is ``"mse"``.
+        seed: Of the training.
+    """
+
+    form: str
+    gamma: float
+    delta: float | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The cell's folder."""
+        return f"{self.setting}_s{self.seed}"
+
+    @property
+    def setting(self) -> str:
+        """The name without the seed."""
+        if self.delta is None:
+            return MSE
+        return f"{self.form}_g{number_text(self.gamma)}_d{number_text(self.delta)}"
+
+    def loss(self, reduction: str | None = None) -> dict[str, Any]:
+        """The config of the loss, in plain values.
+
+        Args:
+            reduction: The config's own, which a sweep keeps; None: the loss's default.
+        """
+        kept = {} if reduction is None else {"reduction": reduction}
+        if self.delta is None:
+            return {"type": "MSELoss", **kept}
+        form = FORMS[self.form]
+        settings = {"gamma": self.gamma, "delta": self.delta, "normalise": form.normalise}
+        return {"type": form.loss, **settings, **kept}
+
+    def options(self, reduction: str | None = None) -> dict[str, Any]:
+        """All that a cell's config has of its own but the seed, by dotted key; arguments as :meth:`loss`."""
+        fades = self.delta is not None and FORMS[self.form].fades
+        return {LOSS: self.loss(reduction), **({SCHEDULE: {"gamma": [self.gamma, 0.0]}} if fades else {})}
+
+    def describe(self) -> dict[str, Any]:
+        """What ``cell.json`` says of the cell beside its results."""
+        normalise = self.delta is not None and FORMS[self.form].normalise
+        return {
+            "name": self.name,
+            "loss": self.form,
+            "gamma": self.gamma,
+            "delta": self.delta,
+            "normalise": normalise,
+            "seed": self.seed,
+        }
+
+
+def make_cell(form: str, gamma: float, delta: float, seed: int) -> Cell:
+    """A cell, its values checked; gamma = 0 gives the plain MSE.
+
+    Raises:
+        ConfigError: On an unknown form or an impossible value.
+    """
+    if form not in FORMS and form != MSE:
+        raise ConfigError(f"loss form: expected one of {', '.join([*FORMS, MSE])}, found '{form}'")
+    _check_weight(gamma, delta)
+    if isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"seed: expected a whole number from 0 to {LARGEST_SEED}, found {seed}")
+    if form == MSE and gamma != 0:
+        raise ConfigError(f"loss form '{MSE}' has gamma 0, found gamma {gamma:g}")
+    if gamma == 0:
+        return Cell(MSE, 0.0, None, seed)
+    return Cell(form, float(gamma), float(delta), seed)
+
+
+def _check_weight(gamma: float, delta: float) -> None:
+    if not 0 <= delta < math.inf:
+        raise ConfigError(f"delta: expected a finite number >= 0, found {delta:g}")
+    if delta == 0 and gamma < 0:
+        raise ConfigError(
+            f"gamma {gamma:g} with delta 0: the background would weigh 0^{gamma:g}, which is infinite; "
+            "expected gamma >= 0"
+        )
+    if not 0 <= gamma < math.inf:
+        raise ConfigError(f"gamma: expected a finite number >= 0, found {gamma:g}")
+
+
+def parse_cell(text: str) -> Cell:
+    """Reads a cell from the command line: ``focal:g1:d0.1:s0``, ``mse:s0``, or the name of its folder.
+
+    Raises:
+        ConfigError: If it says anything else.
+    """
+    form, *parts = text.replace("_", ":").split(":")
+    found: dict[str, str] = {}
+    for part in parts:
+        key, value = part[:1], part[1:]
+        if key not in ("g", "d", "s") or key in found:
+            raise _bad_cell(text, f"'{part}'")
+        found[key] = value
+    needed = {"s"} if form == MSE else {"g", "d", "s"}
+    if missing := needed - set(found):
+        raise _bad_cell(text, f"no {', '.join(sorted(missing))}")
+    try:
+        gamma, delta = float(found.get("g", "0")), float(found.get("d", "0"))
+        return make_cell(form, gamma, delta, int(found["s"]))
+    except ConfigError as error:
+        raise ConfigError(f"cell '{text}': {error}") from error
+    except ValueError as error:
+        raise _bad_cell(text, str(error)) from error
+
+
+def _bad_cell(text: str, found: str) -> ConfigError:
+    return ConfigError(
+        f"cell '{text}': expected form:gGAMMA:dDELTA:sSEED, e.g. focal:g1:d0.001:s0, or mse:s0; found {found}"
+    )
+
+
+def plan_cells(
+    gammas: Sequence[float], deltas: Sequence[float], forms: Sequence[str], seeds: Sequence[int]
+) -> list[Cell]:
+    """Every combination, in the order they are run.
+
+    First gamma 0 and 1 in the first form and delta, seed by seed, so that the main comparison is there
+    soonest; then the others, seed by seed.
+
+    Raises:
+        ConfigError: On an empty list, a value that stands twice in one, or an impossible value.
+    """
+    for name, values in (("gammas", gammas), ("deltas", deltas), ("forms", forms), ("seeds", seeds)):
+        check_list(name, values)
+    everything = [
+        make_cell(form, gamma, delta, seed)
+        for seed in seeds
+        for form in forms
+        for delta in deltas
+        for gamma in gammas
+    ]
+    cells = list(dict.fromkeys(everything))
+    first = (forms[0], float(deltas[0]))
+    return sorted(cells, key=lambda cell: not _is_main(cell, *first))  # stable: keeps the seeds' order
+
+
+def _is_main(cell: Cell, form: str, delta: float) -> bool:
+    return cell.form == MSE or (cell.gamma == 1 and (cell.form, cell.delta) == (form, delta))
+
+
+def check_list(name: str, values: Sequence[Any]) -> None:
+    """Raises ConfigError if a list is empty or holds a value twice."""
+    if not values:
+        raise ConfigError(f"--{name}: expected at least one value, found none")
+    if doubles := sorted({str(value) for value in values if list(values).count(value) > 1}):
+        raise ConfigError(f"--{name}: {', '.join(doubles)} stands there twice")
+
+
+def number_text(number: float) -> str:
+    """A number as names and commands state it: 1, 0.5, 0.001."""
+    return format(number, ".12g")
+
+
+def settings_of(cells: Iterable[Cell]) -> list[str]:
+    """The cells' settings without their seeds, each once, in their order."""
+    return list(dict.fromkeys(cell.setting for cell in cells))

@@ -1,0 +1,142 @@
+"""What a sweep is to run, as ``plan.json`` holds it; a sweep that goes on is compared with it.
+
+It has the text of the config that all cells share, without loss and seed, and the SHA-256 of it and of every
+file that it names, so that a sweep continued with anything else can be refused with the lines that differ.
+How a plan is made: :mod:`posekit.study.prepare`. Importing this imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from posekit.errors import ConfigError, DataError
+from posekit.files import read_json, write_json
+from posekit.study.cells import Cell, parse_cell
+
+PLAN = "plan.json"
+_SHOWN = 30  # lines of a difference
+
+
+@dataclass
+class Plan:
+    """A sweep as ``plan.json`` holds it.
+
+    Attributes:
+        config: The config's path, as given.
+        folder: The working directory that relative paths of the config start from.
+        options: The ``--cfg-options`` of every cell.
+        shared: The text of the config without loss and seed.
+        fingerprint: Its SHA-256.
+        files: Path -> SHA-256 of the files that the config names.
+        cells: Names, in the order they are run.
+        max_epochs: Of a training.
+        score: Name of the validation score by which checkpoints are chosen; None: the first one.
+        reduction: Of the config's own loss, kept by every cell; None: the default.
+        notes: What a reader of the results must know.
+        launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
+        processes_per_cell: Of one training.
+        posekit: Version and git revision at the start.
+        started: When.
+    """
+
+    config: str
+    folder: str
+    options: list[str]
+    shared: str
+    fingerprint: str
+    files: dict[str, str]
+    cells: list[str]
+    max_epochs: int
+    score: str | None = None
+    reduction: str | None = None
+    notes: list[str] = field(default_factory=list)
+    launcher: str = "none"
+    processes_per_cell: int = 1
+    posekit: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
+
+    def words(self, cell: Cell) -> list[str]:
+        """The ``--cfg-options`` of a cell."""
+        own = cell.options(self.reduction)
+        return [*self.options, *(f"{key}={value!r}" for key, value in own.items())]
+
+
+def difference(before: str, now: str, names: str, name: str) -> str:
+    """The lines that differ between two texts, not too many."""
+    lines = list(difflib.unified_diff(before.splitlines(), now.splitlines(), names, name, n=1, lineterm=""))
+    more = [f"... and {len(lines) - _SHOWN} lines more"] if len(lines) > _SHOWN else []
+    return "\n".join(f"  {line}" for line in [*lines[:_SHOWN], *more])
+
+
+def join_plans(old: Plan, new: Plan, out: Path) -> Plan:
+    """The plan of a sweep that goes on: the old one with the new one's cells added.
+
+    Raises:
+        ConfigError: If config, options, files or launcher are others, with what differs.
+    """
+    parts = []
+    if old.fingerprint != new.fingerprint:
+        parts.append(f"the config:\n{difference(old.shared, new.shared, 'before', 'now')}")
+    for path in sorted(set(old.files) | set(new.files)):
+        if old.files.get(path) != new.files.get(path):
+            state = "is new" if path not in old.files else "is gone" if path not in new.files else "changed"
+            parts.append(f"the file {path} {state}")
+    for name in ("reduction", "launcher", "processes_per_cell"):
+        before, now = getattr(old, name), getattr(new, name)
+        if before != now:
+            parts.append(f"{name}: {before} before, {now} now")
+    if parts:
+        raise ConfigError(
+            f"{out}: holds a sweep that began with something else; finish it as it began, or choose another "
+            "--out. What differs: " + "\n".join(parts)
+        )
+    cells = list(dict.fromkeys([*old.cells, *new.cells]))
+    notes = list(dict.fromkeys([*old.notes, *new.notes]))
+    return Plan(**{**asdict(old), "cells": cells, "notes": notes})
+
+
+def changed_code(old: Plan, new: Plan) -> str | None:
+    """A warning if posekit itself is not what it was when the sweep began; None if it is."""
+    if old.posekit == new.posekit:
+        return None
+    return (
+        f"posekit has changed since the sweep began: {_revision(old.posekit)} then, "
+        f"{_revision(new.posekit)} now; each cell.json states its own"
+    )
+
+
+def _revision(stated: Mapping[str, Any]) -> str:
+    git = stated.get("git") or {}
+    changed = " with changes" if git.get("dirty") else ""
+    return f"{stated.get('version')} {str(git.get('commit', ''))[:10]}{changed}".strip()
+
+
+# --- plan.json -------------------------------------------------------------------------------------------
+
+
+def read_plan(out: Path) -> Plan | None:
+    """The plan of a sweep's folder; None if there is none.
+
+    Raises:
+        DataError: If ``plan.json`` cannot be read or is something else.
+    """
+    path = Path(out) / PLAN
+    if not path.is_file():
+        return None
+    stated = read_json(path)
+    try:
+        plan = Plan(**stated)
+        for name in plan.cells:
+            parse_cell(name)
+    except (TypeError, AttributeError, ConfigError) as error:
+        raise DataError(f"{path}: is not the plan of a sweep ({error})") from error
+    return plan
+
+
+def write_plan(plan: Plan, out: Path) -> None:
+    """Writes ``plan.json``."""
+    write_json(Path(out) / PLAN, asdict(plan))

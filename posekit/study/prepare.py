@@ -1,0 +1,187 @@
+"""Makes a sweep's plan, and proves that its cells differ in loss and seed alone.
+
+Every cell's config is prepared as tools/train.py does it; what is left without loss and seed must be one
+text. Of the files that it names (annotations, weights; not the pictures) the SHA-256 is kept. What a training
+left in its work directory is compared in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import posekit
+from posekit.engine.config import PoseConfig, load_config, parse_options
+from posekit.engine.dump import config_text
+from posekit.engine.report import source_revision
+from posekit.errors import ConfigError
+from posekit.files import sha256, under
+from posekit.registry import MODELS
+from posekit.study.cells import LOSS, SCHEDULE, Cell
+from posekit.study.plan import Plan, difference
+
+# What the sweep itself sets, cell by cell.
+_OWN = (LOSS, SCHEDULE, "randomness.seed", "work_dir", "resume", "launcher")
+FOREGROUND = "default_hooks.foreground={}"
+# Belong to one invocation, or to what the cells may differ in.
+_LEFT_OUT = ("work_dir", "launcher", "resume", "default_scope", "load_from")
+
+
+def make_plan(config: str, options: Sequence[str], cells: Sequence[Cell]) -> Plan:
+    """Prepares every cell's config and compares them.
+
+    Raises:
+        ConfigError: If the config cannot be swept, an option is the sweep's own, or cells differ in more than
+            loss and seed.
+    """
+    for key in parse_options(options):
+        if any(key == own or key.startswith(f"{own}.") for own in _OWN):
+            raise ConfigError(f"--cfg-options {key}: the sweep sets it, cell by cell")
+    base = load_config(config, parse_options(options))
+    _loss_of(base, config)
+    if counts_foreground(base):
+        options = [*options, FOREGROUND]
+        base = load_config(config, parse_options(options))
+    plan = Plan(
+        config=str(config),
+        folder=str(Path.cwd()),
+        options=list(options),
+        shared=(shared := shared_text(base)),
+        fingerprint=fingerprint(shared),
+        files=hash_files(base),
+        cells=[cell.name for cell in cells],
+        max_epochs=_epochs(base, config),
+        score=_score(base),
+        reduction=_loss_of(base, config).get("reduction"),
+        notes=_notes(base, cells),
+        posekit={"version": posekit.__version__, "git": source_revision()},
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )
+    # The seed is no part of what is read here: one cell of each setting stands for its others.
+    for cell in {cell.setting: cell for cell in cells}.values():
+        check_cell(plan, cell, load_config(config, parse_options(plan.words(cell))), "its prepared config")
+    return plan
+
+
+def counts_foreground(cfg: PoseConfig) -> bool:
+    """Whether the sweep should add the account of foreground and background, which changes no training.
+
+    Not where the config states it (as None, to have none), nor for a head of another kind.
+    """
+    from posekit.models.heads import HeatmapHead
+
+    stated = "foreground" in (cfg.to_dict().get("default_hooks") or {})
+    kind = cfg.to_dict()["model"]["head"].get("type")
+    return not stated and isinstance(kind, type) and issubclass(kind, HeatmapHead)
+
+
+def shared_text(cfg: PoseConfig) -> str:
+    """The text of a prepared config without loss, seed and what belongs to one invocation."""
+    plain = {key: value for key, value in cfg.to_dict().items() if key not in _LEFT_OUT}
+    plain["randomness"] = {k: v for k, v in plain.get("randomness", {}).items() if k != "seed"}
+    model = plain["model"]
+    head = {k: v for k, v in model["head"].items() if k != "loss"}
+    plain["model"] = {**model, "head": head}
+    hooks = plain.get("default_hooks") or {}
+    plain["default_hooks"] = {k: v for k, v in hooks.items() if f"default_hooks.{k}" != SCHEDULE}
+    return config_text(dict(sorted(plain.items())))
+
+
+def fingerprint(text: str) -> str:
+    """The SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _loss_of(cfg: PoseConfig, source: str) -> Mapping[str, Any]:
+    model = cfg.to_dict()["model"]
+    head = model.get("head") if isinstance(model, Mapping) else None
+    loss = head.get("loss") if isinstance(head, Mapping) else None
+    if not isinstance(loss, Mapping):
+        raise ConfigError(f"config {source}: there is no '{LOSS}', which is what the sweep varies")
+    return loss
+
+
+def _epochs(cfg: PoseConfig, source: str) -> int:
+    missing = [part for part in ("train_cfg", "val_cfg", "test_cfg") if cfg.get(part) is None]
+    if missing:
+        raise ConfigError(
+            f"config {source}: a sweep trains, validates and tests; {', '.join(missing)} is missing"
+        )
+    epochs = cfg.train_cfg.get("max_epochs")
+    if not isinstance(epochs, int):
+        raise ConfigError(f"config {source}: train_cfg.max_epochs: expected a whole number, found {epochs!r}")
+    return epochs
+
+
+def _score(cfg: PoseConfig) -> str | None:
+    name = ((cfg.get("default_hooks") or {}).get("checkpoint") or {}).get("save_best")
+    return None if name == "auto" else name
+
+
+def _notes(cfg: PoseConfig, cells: Sequence[Cell]) -> list[str]:
+    notes = []
+    if any(cell.delta is None for cell in cells):
+        notes.append("gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell a seed")
+    plain = cfg.to_dict()
+    if plain["val_dataloader"].get("dataset") == plain["test_dataloader"].get("dataset"):
+        notes.append("the test people are the validation people, by whom the checkpoint is chosen")
+    checkpoint = (plain.get("default_hooks") or {}).get("checkpoint") or {}
+    if not checkpoint.get("save_best"):
+        notes.append("the config keeps no best checkpoint ('save_best'): the last one is tested")
+    return notes
+
+
+# --- files -----------------------------------------------------------------------------------------------
+
+
+def hash_files(cfg: PoseConfig) -> dict[str, str]:
+    """Path -> SHA-256 of every file that a prepared config names, also below a ``data_root``."""
+    paths = sorted(set(_named_files(cfg.to_dict(), "")))
+    return {path: sha256(path) for path in paths}
+
+
+def _named_files(value: Any, root: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        root = str(value.get("data_root") or root)
+        for item in value.values():
+            yield from _named_files(item, root)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _named_files(item, root)
+    elif isinstance(value, str) and 0 < len(value) < 4096 and "\n" not in value:
+        yield from (path for path in dict.fromkeys((under(root, value), value)) if Path(path).is_file())
+
+
+def check_cell(plan: Plan, cell: Cell, cfg: PoseConfig, where: str) -> None:
+    """Compares a cell's config with what all cells share, and its loss with what it should be.
+
+    Args:
+        plan: The sweep.
+        cell: The cell.
+        cfg: Its config, prepared.
+        where: What that config is, for messages.
+
+    Raises:
+        ConfigError: If they differ, with the lines that do; if the loss is impossible.
+    """
+    found = shared_text(cfg)
+    if fingerprint(found) != plan.fingerprint:
+        raise ConfigError(
+            f"cell {cell.name}: {where} differs from the other cells' in more than loss and seed:\n"
+            f"{difference(plan.shared, found, 'shared', cell.name)}"
+        )
+    loss = dict(_loss_of(cfg, where))
+    stated = {LOSS: {**loss, "type": getattr(loss.get("type"), "__name__", loss.get("type"))}}
+    schedule = (cfg.to_dict().get("default_hooks") or {}).get(SCHEDULE.partition(".")[2])
+    if schedule is not None:
+        stated[SCHEDULE] = {key: value for key, value in schedule.items() if key != "type"}
+    expected = cell.options(plan.reduction)
+    if stated != expected:
+        raise ConfigError(f"cell {cell.name}: {where} has {stated}, expected {expected}")
+    try:
+        MODELS.build(loss)
+    except TypeError as error:
+        raise ConfigError(f"cell {cell.name}: {where}: loss {loss}: {error}") from error

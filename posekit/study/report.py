@@ -1,0 +1,141 @@
+"""Writes a sweep's report: ``sweep.csv``, ``sweep.json``, ``figures/`` and ``report.html``.
+
+``python -m posekit.study.report OUT`` makes it anew from ``OUT/cells`` at any time; tools/gamma_sweep.py does
+so after every cell. Each file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from posekit.errors import PosekitError
+from posekit.files import write_json, write_text
+from posekit.study.analysis import analyse
+from posekit.study.cells import MSE
+from posekit.study.report_html import page
+from posekit.study.statistics import CONFIDENCE, RESAMPLES
+from posekit.study.table import Table, label_of, read_table, write_csv
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from posekit.visualization.sweep_records import CellRecords
+
+
+def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
+    """Writes the report of a sweep as far as it has got.
+
+    Args:
+        out: The sweep's folder.
+        resamples: Of the bootstrap over people.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        DataError: If ``out`` is no sweep's folder.
+        OSError: If a file cannot be written; those that were there stay.
+    """
+    out = Path(out)
+    table = read_table(out)
+    found = analyse(table, resamples)
+    pictures = _write_figures(out / "figures", sweep_pictures(table, found))
+    write_csv(out / "sweep.csv", found["rows"])
+    write_json(out / "sweep.json", found)
+    path = out / "report.html"
+    write_text(path, page(found, table, pictures))
+    return path
+
+
+# --- figures ---------------------------------------------------------------------------------------------
+
+
+def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
+    """The figures by file name; why there are none becomes a note of ``found``."""
+    from posekit.visualization.sweep_figures import sweep_figures
+    from posekit.visualization.sweep_records import read_sweep
+
+    figures: dict[str, Figure] = {}
+    try:
+        cells = read_sweep(table.out)
+    except PosekitError as error:
+        found["notes"].append(f"no curves: {error}")
+        cells = []
+    if cells and table.score:
+        figures.update(sweep_figures(cells, table.score))
+        figures.update(_pair(cells, table.score))
+    figures.update(_joint_figures(found["comparisons"]))
+    return figures
+
+
+def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
+    """Training and validation of plain MSE and of gamma 1, or of the setting nearest to it."""
+    from posekit.visualization.records import train_and_val
+    from posekit.visualization.study_figures import train_val_pair
+
+    others = [records for records in cells if records.cell.form != MSE]
+    if len(others) == len(cells) or not others:
+        return {}
+    chosen = min(others, key=lambda records: abs(records.cell.gamma - 1)).cell.setting
+    pair: dict[str, dict[str, Any]] = {}
+    for setting in (MSE, chosen):
+        for records in cells:
+            if records.cell.setting == setting:
+                kinds = pair.setdefault(label_of(records.cell), {})
+                for kind, curves in train_and_val(records.curves, score).items():
+                    kinds.setdefault(kind, []).extend(curves)
+    return {"training_and_validation": train_val_pair(pair, score=score)}
+
+
+def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+    from posekit.visualization.study_figures import per_joint_difference
+
+    figures = {}
+    for compared in comparisons:
+        rows = [*compared["joints"], compared["headline"]]
+        numbers = (
+            [float("nan") if row[key] is None else row[key] for row in rows]
+            for key in ("difference", "low", "high")
+        )
+        over = "people and seeds" if compared["includes_seeds"] else "people only"
+        figures[f"per_joint_{compared['setting']}"] = per_joint_difference(
+            [row["joint"] for row in rows],
+            *numbers,
+            unit="difference, percentage points",
+            confidence=CONFIDENCE,
+            title=f"{compared['label']} minus MSE, per joint",
+            notes=f"{100 * CONFIDENCE:g} % intervals over {over}; full marks: blue better, orange worse; "
+            "rings: 0 lies within",
+        )
+    return figures
+
+
+def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> dict[str, str]:
+    """Writes them as png and svg; returns the svg texts by name."""
+    from posekit.visualization.study_figures import save_figure
+
+    for name, figure in figures.items():
+        save_figure(figure, folder / name)
+    return {name: (folder / f"{name}.svg").read_text("utf-8") for name in figures}
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Makes the report of a gamma sweep anew.")
+    parser.add_argument("out", metavar="OUT", help="the sweep's folder")
+    parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of the bootstrap")
+    args = parser.parse_args()
+    try:
+        print(write_report(args.out, args.resamples))
+    except PosekitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

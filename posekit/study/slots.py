@@ -1,0 +1,180 @@
+"""Where cells run, and the commands that run them.
+
+A slot is what one cell occupies: a GPU (as many as it has processes), or some of the CPU's threads. Devices
+reach a cell through its environment, so that its commands are those that a user would type.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from posekit.errors import ConfigError
+from posekit.study.cells import Cell
+from posekit.study.plan import Plan
+
+LAUNCHERS = ("none", "pytorch", "slurm")
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Room for one cell at a time.
+
+    Attributes:
+        name: For the table, e.g. ``cuda:0``.
+        environment: What its processes find in their environment beside the sweep's own.
+    """
+
+    name: str
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def make_slots(
+    devices: Sequence[str] | None, jobs: int | None, launcher: str, processes: int, gpus: int | None = None
+) -> list[Slot]:
+    """The slots of a sweep.
+
+    Args:
+        devices: ``cuda:0`` ..., or ``cpu``; None: all GPUs, or the CPU if there is none.
+        jobs: Cells at a time; None: one on each GPU (or group of them), or one on each core.
+        launcher: One of :data:`LAUNCHERS`; slurm places the cells itself, and ``jobs`` says how many wait
+            with it at a time.
+        processes: Of one cell.
+        gpus: How many GPUs there are; None: asks torch.
+
+    Raises:
+        ConfigError: On a device that is not there, too few of them, or an impossible number.
+    """
+    for name, number in (("--jobs", jobs), ("--processes-per-cell", processes)):
+        if number is not None and number < 1:
+            raise ConfigError(f"{name}: expected a whole number of at least 1, found {number}")
+    if launcher == "none" and processes > 1:
+        raise ConfigError(
+            f"--processes-per-cell {processes}: a cell of several processes needs --launcher pytorch or slurm"
+        )
+    if launcher == "slurm":
+        if devices:
+            raise ConfigError("--devices: slurm gives the devices; state --jobs, the cells at a time")
+        return [Slot(f"slurm {i}") for i in range(jobs or 1)]
+    gpus = _count_gpus() if gpus is None else gpus
+    named = _named(devices, gpus)
+    if named != ["cpu"]:
+        return _gpu_slots(named, jobs, processes)
+    if launcher == "pytorch":
+        raise ConfigError("--launcher pytorch: no free device: each process of a cell needs a GPU of its own")
+    return _cpu_slots(jobs)
+
+
+def _count_gpus() -> int:
+    import torch  # late: only a sweep that begins needs it
+
+    return torch.cuda.device_count()
+
+
+def _named(devices: Sequence[str] | None, gpus: int) -> list[str]:
+    there = [f"cuda:{i}" for i in range(gpus)]
+    if devices is None:
+        return there or ["cpu"]
+    named = [name for words in devices for name in words.replace(",", " ").split()]
+    if not named:
+        raise ConfigError("--devices: expected at least one device, found none")
+    for name in named:
+        if name not in ("cpu", "cuda", *there):
+            found = ", ".join(there) or "no GPU"
+            raise ConfigError(f"--devices {name}: there is no such device; there are: cpu, {found}")
+    if "cuda" in named and not there:
+        raise ConfigError("--devices cuda: no free device: there is no GPU here; expected cpu")
+    named = [name for word in named for name in (there if word == "cuda" else [word])]
+    if "cpu" in named and len(named) > 1:
+        raise ConfigError(f"--devices {' '.join(named)}: cells on GPUs and on the CPU cannot be compared")
+    return named
+
+
+def _gpu_slots(named: list[str], jobs: int | None, processes: int) -> list[Slot]:
+    if processes > 1 and len(set(named)) < len(named):
+        raise ConfigError("--devices: one stands there twice; the processes of a cell need one each")
+    possible = len(named) // processes
+    if possible < (jobs or 1):
+        raise ConfigError(
+            f"no free device: {jobs or 1} cell(s) at a time, {processes} process(es) each, need "
+            f"{(jobs or 1) * processes} GPUs, found {len(named)} ({', '.join(named)}); "
+            "a GPU that is to hold two cells is named twice"
+        )
+    visible = _visible()
+    slots = []
+    for i in range(jobs or possible):
+        own = named[i * processes : (i + 1) * processes]
+        numbers = [int(name.partition(":")[2]) for name in own]
+        inner = [visible[n] if n < len(visible) else str(n) for n in numbers]
+        slots.append(Slot(",".join(own), {"CUDA_VISIBLE_DEVICES": ",".join(inner)}))
+    return slots
+
+
+def _visible() -> list[str]:
+    """The GPUs that the sweep itself may see: ``cuda:0`` is the first of them."""
+    return [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+
+
+def _cpu_slots(jobs: int | None) -> list[Slot]:
+    # Two processes of one thread do 1.9 times the work of one; one process of two threads 1.5 times.
+    cores = core_count()
+    jobs = jobs or cores
+    threads = max(1, cores // jobs)
+    environment = {"CUDA_VISIBLE_DEVICES": ""}
+    # One that the user has set holds for both libraries: torch takes the larger of the two.
+    stated = os.environ.get("OMP_NUM_THREADS") or os.environ.get("MKL_NUM_THREADS") or str(threads)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        environment[name] = os.environ.get(name) or stated
+    return [Slot(f"cpu {i}", environment) for i in range(jobs)]
+
+
+def core_count() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# --- commands --------------------------------------------------------------------------------------------
+
+
+def train_command(plan: Plan, cell: Cell, work_dir: Path, resume: bool) -> list[str]:
+    """The command that trains a cell."""
+    options = ["--work-dir", str(work_dir), "--seed", str(cell.seed), *(["--resume"] if resume else [])]
+    return [*_started(plan), str(TOOLS / "train.py"), plan.config, *options, *_shared(plan, cell)]
+
+
+def test_command(plan: Plan, cell: Cell, work_dir: Path, checkpoint: Path) -> list[str]:
+    """The command that tests a cell."""
+    words = [plan.config, str(checkpoint), "--work-dir", str(work_dir / "test")]
+    return [*_started(plan), str(TOOLS / "test.py"), *words, *_shared(plan, cell)]
+
+
+def _shared(plan: Plan, cell: Cell) -> list[str]:
+    return ["--launcher", plan.launcher, "--cfg-options", *plan.words(cell)]
+
+
+def _started(plan: Plan) -> list[str]:
+    """How the processes of a cell are started; a port of its own, since several cells may run at once."""
+    if plan.launcher == "pytorch":
+        where = ["--master_addr", "127.0.0.1", "--master_port", str(free_port())]
+        processes = ["--nproc_per_node", str(plan.processes_per_cell)]
+        return [sys.executable, "-m", "torch.distributed.run", *processes, *where]
+    if plan.launcher == "slurm":
+        number = plan.processes_per_cell
+        asked = [f"--ntasks={number}", f"--gres=gpu:{number}", "--kill-on-bad-exit=1"]
+        # As in other toolkits' scripts: partition, time and the like.
+        extra = shlex.split(os.environ.get("SRUN_ARGS", ""))
+        return ["srun", *asked, f"--export=ALL,MASTER_PORT={free_port()}", *extra, sys.executable, "-u"]
+    return [sys.executable]
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

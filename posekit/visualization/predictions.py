@@ -1,0 +1,146 @@
+"""Poses to draw: a config's network with a checkpoint's weights, and what it predicts of some people."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import ConfigError
+from posekit.structures import Pose
+from posekit.visualization.cases import pose_error
+
+
+def build_network(cfg: Any, config_path: str, device: str = "cpu") -> Any:
+    """A config's network in test mode, without the weights it starts its training from.
+
+    Args:
+        cfg: The config.
+        config_path: For messages.
+        device: "meta" for one without memory, where only the size of its maps is asked for.
+
+    Raises:
+        ConfigError: If its model is no heatmap network, or cannot be built.
+    """
+    import torch
+
+    from posekit.engine.startup import faults_of
+    from posekit.registry import MODELS
+
+    spec = dict(cfg.model)
+    if not hasattr(spec.get("type"), "stages"):
+        raise ConfigError(
+            f"config {config_path}: its model is no heatmap network, there are no targets to show"
+        )
+    if "pretrained" in (spec.get("backbone") or {}):
+        # The checkpoint brings all weights; and the file to start from may not be at hand.
+        spec["backbone"] = {**spec["backbone"], "pretrained": None}
+    with faults_of("model", config_path), torch.device(device):
+        return MODELS.build(spec).eval()
+
+
+def load_network(cfg: Any, config_path: str, checkpoint: str) -> Any:
+    """A config's network with the weights of a checkpoint, on the GPU if there is one; says what it loaded.
+
+    Raises:
+        ConfigError: See :func:`build_network`.
+        CheckpointError: If the checkpoint is damaged or another network's.
+    """
+    import torch
+
+    from posekit.models.released import load_into
+
+    model = build_network(cfg, config_path)
+    print(f"weights: {checkpoint} ({load_into(model, checkpoint)})")
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def predict_people(
+    model: Any, dataset: Any, loader: Mapping[str, Any], rows: Sequence[int] | None = None
+) -> list[Pose]:
+    """Predicts people of a data set in batches, with the time left on stderr.
+
+    Args:
+        model: See :func:`load_network`.
+        dataset: A ``TopDownDataset``, without augmentation.
+        loader: The config's data loader: its ``batch_size`` and ``num_workers`` are used.
+        rows: Which people; by default all.
+    """
+    import torch
+    from torch.utils.data import DataLoader, Subset
+
+    from posekit.structures import Sample
+
+    people = dataset if rows is None else Subset(dataset, list(rows))
+    device = next(model.parameters()).device
+    poses: list[Pose] = []
+    started = told = time.monotonic()
+    workers = loader.get("num_workers", 0) if rows is None else 0
+    with torch.no_grad():
+        for batch in DataLoader(people, batch_size=loader.get("batch_size", 32), num_workers=workers):
+            batch = Sample(*(field.to(device) for field in batch))
+            poses += model(*batch, mode="predict")
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                left = (told - started) * (len(people) / len(poses) - 1)
+                print(f"{len(poses)} of {len(people)} people, {left:.0f} s left", file=sys.stderr)
+    return poses
+
+
+def evaluator_norm(cfg: Any, dataset: Any, split: str) -> tuple[str, dict[int, float] | None]:
+    """What to measure errors by: what the config's evaluator does; for OKS also the people's areas.
+
+    Returns:
+        A norm of :func:`~posekit.visualization.pose_error`, and person id -> area in square pixels or None.
+    """
+    from posekit.metrics.crowdpose import read_crowdpose
+    from posekit.metrics.evaluators import CrowdPoseMetric, OKSMetric, PCKhMetric, PCKMetric
+    from posekit.metrics.ground_truth import read_coco
+
+    table = dataset.table
+    stage = split if cfg.get(f"{split}_evaluator") else "val"
+    evaluators = cfg.get(f"{stage}_evaluator") or []
+    for part in evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]:
+        kind = part.get("type")
+        if not isinstance(kind, type):
+            continue
+        if issubclass(kind, OKSMetric) and table.skeleton.sigmas:
+            read = read_crowdpose if issubclass(kind, CrowdPoseMetric) else read_coco
+            people = read(table.ann_file, np.unique(table.image_ids))
+            return "oks", dict(zip(people.annotation_ids.tolist(), people.truth.areas.tolist(), strict=True))
+        if issubclass(kind, PCKhMetric):
+            return "head", None
+        if issubclass(kind, PCKMetric):
+            return part.get("norm", "torso").replace("bbox", "box"), None
+    return "box", None
+
+
+def measurable_rows(dataset: Any, count: int, norm: str) -> list[int]:
+    """At most ``count`` people evenly through a data set whose errors can be measured, ascending.
+
+    Where a person has no such size (LSP people without a torso), the next one that has takes the place. Of a
+    data set without any ground truth anybody will do.
+
+    Args:
+        dataset: A ``TopDownDataset``.
+        count: How many.
+        norm: See :func:`~posekit.visualization.pose_error`.
+    """
+    total = len(dataset)
+    starts = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)).tolist()
+    chosen: list[int] = []
+    for start in starts:
+        free = (row for row in range(start, total) if not chosen or row > chosen[-1])
+        row = next((row for row in free if _measurable(dataset, row, norm)), None)
+        chosen += [] if row is None else [row]
+    return chosen or starts
+
+
+def _measurable(dataset: Any, row: int, norm: str) -> bool:
+    """Whether a perfect prediction would have an error: its own truth tells."""
+    record = dataset.table[row]
+    perfect = Pose(record.keypoints, np.ones(len(record.keypoints), np.float32), record.box_xyxy)
+    return bool(np.isfinite(pose_error(record, perfect, norm, dataset.table.skeleton)))

@@ -1,0 +1,231 @@
+"""A run's records read from its files and sorted into curves over epochs.
+
+mmengine writes one JSON object a line into ``<work dir>/<time>/vis_data/scalars.json``: of training
+``{"lr": .., "loss": .., "epoch": .., "iter": .., "step": iteration}``, of validation
+``{"AP": .., "step": epoch}``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import DataError
+
+Record = Mapping[str, Any]
+# A record's own bookkeeping, none of it a score.
+NOT_SCORES = {"step", "epoch", "iter", "lr", "base_lr", "time", "data_time", "memory"}
+# Drawn by default: the first of each group that a run has. They are compared with the end of a score's name.
+HEADLINES = (("AP",), ("PCKh@0.5/mean_weighted",), ("PCK@0.2/mean12", "PCK@0.2/mean"))
+
+
+@dataclass
+class Curves:
+    """One run's records as arrays; x is in epochs.
+
+    Attributes:
+        train: name -> float64 (T,) over ``train_epoch``, NaN in a record without it.
+        train_epoch: float64 (T,): the epochs done, with fractions.
+        val: name -> (epochs (V,), values (V,)).
+    """
+
+    train_epoch: np.ndarray
+    train: dict[str, np.ndarray] = field(default_factory=dict)
+    val: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+
+def read_scalars(run: str | Path) -> list[dict[str, Any]]:
+    """Reads the records of a ``scalars.json``, or of all of them under a work directory, in order of time.
+
+    A run that was resumed, or begun anew, has several files. From the step on where a later file begins, the
+    earlier ones no longer count; validations of one epoch are joined. The last line of a file may be cut off,
+    as a killed run leaves it.
+
+    Raises:
+        DataError: If there is no such file, or another line is not JSON.
+    """
+    run = Path(run)
+    if not run.exists():
+        raise DataError(f"{run}: no such file or folder; expected a work directory or a scalars.json")
+    files = [run] if run.is_file() else sorted(run.glob("**/vis_data/scalars.json"))
+    if not files:
+        raise DataError(f"{run}: no scalars.json, nor a work directory with '<time>/vis_data/scalars.json'")
+    merged: dict[tuple[bool, int], dict[str, Any]] = {}
+    for file in files:
+        records = _read_lines(file)
+        merged = _before(merged, records)
+        for record in records:
+            key = (_is_train(record), int(record.get("step", 0)))
+            merged[key] = {**merged.get(key, {}), **record} if not key[0] else record
+    return list(merged.values())
+
+
+def _read_lines(file: Path) -> list[dict[str, Any]]:
+    lines = file.read_text("utf-8").splitlines()
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break
+            raise DataError(f"{file}, line {number}: not a JSON object ({error})") from error
+        if not isinstance(record, dict):
+            raise DataError(f"{file}, line {number}: expected a JSON object, found {type(record).__name__}")
+        records.append(record)
+    return records
+
+
+def _before(
+    merged: dict[tuple[bool, int], dict[str, Any]], later: Sequence[Record]
+) -> dict[tuple[bool, int], dict[str, Any]]:
+    """What earlier files tell of the time before a later one begins."""
+    first = min((r for r in later if _is_train(r)), key=lambda r: r.get("step", 0), default=None)
+    if first is None:
+        return merged
+    step, epoch = first.get("step", 0), first.get("epoch", 0)
+    return {key: record for key, record in merged.items() if (key[1] < step if key[0] else key[1] <= epoch)}
+
+
+def _is_train(record: Record) -> bool:
+    return "lr" in record or "iter" in record
+
+
+def collect(records: Iterable[Record]) -> Curves:
+    """Sorts a run's records into curves over epochs."""
+    records = list(records)
+    train = sorted((r for r in records if _is_train(r)), key=lambda r: r["step"])
+    steps = np.array([r["step"] for r in train], dtype=np.float64)
+    epochs = np.array([r.get("epoch", 0) for r in train], dtype=np.float64)
+    curves = Curves(steps / _steps_per_epoch(steps, epochs))
+    for name in sorted({key for r in train for key in r} - (NOT_SCORES - {"lr"})):
+        curves.train[name] = np.array([_number(r.get(name)) for r in train])
+    for record in sorted((r for r in records if not _is_train(r)), key=lambda r: r["step"]):
+        for name in (key for key in record if key not in NOT_SCORES):
+            x, y = curves.val.get(name, (np.empty(0), np.empty(0)))
+            curves.val[name] = np.append(x, record["step"]), np.append(y, _number(record[name]))
+    return curves
+
+
+def read_curves(run: str | Path) -> Curves:
+    """A run's curves, from its work directory or its ``scalars.json``.
+
+    Raises:
+        DataError: If it has no records, or damaged ones.
+    """
+    records = read_scalars(run)
+    if not records:
+        raise DataError(f"{run}: its scalars.json is empty; the run has logged nothing yet")
+    return collect(records)
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else float("nan")
+
+
+def _steps_per_epoch(steps: np.ndarray, epochs: np.ndarray) -> float:
+    """The iterations of an epoch, from records that need not hold an epoch's last.
+
+    (epoch - 1) n < step <= epoch n bounds n from both sides; the upper bound is the tight one, because an
+    epoch's first record comes soon after its start.
+    """
+    if not len(steps) or epochs.max() < 1:
+        return 1.0
+    lower = float(np.ceil((steps / epochs.clip(1)).max()))
+    later = epochs > 1
+    # Where the newest epoch but one ended with a record, and so did all before it, that record says it all.
+    ends = {epoch: steps[epochs == epoch].max() / max(epoch, 1) for epoch in np.unique(epochs)[:-1]}
+    if not later.any() or (len(ends) > 1 and set(ends.values()) == {lower}):
+        return lower
+    return max(lower, float(np.floor(((steps[later] - 1) / (epochs[later] - 1)).min())))
+
+
+def epoch_means(epochs: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means over each epoch, of the values and of their places; a run of one or two epochs stays as it is."""
+    number = np.ceil(epochs - 1e-9).astype(int)
+    if len(np.unique(number)) < 3:
+        return epochs, values
+    # A NaN must show as a gap, and does: the mean over its epoch is NaN.
+    parts = [number == epoch for epoch in np.unique(number)]
+    return np.array([epochs[part].mean() for part in parts]), np.array(
+        [values[part].mean() for part in parts]
+    )
+
+
+def train_series(curves: Curves, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """What training logged under a name, where it did: epochs (N,) and values (N,)."""
+    values = curves.train.get(name, np.full(len(curves.train_epoch), np.nan))
+    there = np.isfinite(values)
+    return curves.train_epoch[there], values[there]
+
+
+def train_and_val(curves: Curves, score: str) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+    """One run's curves as :func:`~posekit.visualization.study_figures.train_val_pair` takes them."""
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for kind, key, factor in (("train_accuracy", "acc_pose", 100), ("train_loss", "loss", 1)):
+        if key in curves.train:
+            found[kind] = [epoch_means(curves.train_epoch, factor * curves.train[key])]
+    if score in curves.val:
+        found["val_accuracy"] = [(curves.val[score][0], as_percent(score, curves.val[score][1]))]
+    if losses := named(curves.val, "loss"):
+        found["val_loss"] = [curves.val[losses[0]]]
+    return found
+
+
+# --- scores ---------------------------------------------------------------------------------------------
+
+
+def headline_scores(names: Iterable[str]) -> list[str]:
+    """The scores to draw when nobody says which: a run's headlines, else the first two."""
+    names = list(names)
+    found = [[key for name in group for key in named(names, name)] for group in HEADLINES]
+    headlines = [keys[0] for keys in found if keys]
+    return headlines or [key for key in names if leaf(key) != "loss"][:2]
+
+
+def find_score(names: Iterable[str], wanted: str, where: str) -> str:
+    """The one score that is called ``wanted`` or ends in it.
+
+    Raises:
+        DataError: If there is none; the message has those that sound alike.
+    """
+    names = list(names)
+    found = named(names, wanted)
+    if found:
+        return found[0]
+    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.4)
+    if near:
+        hint = "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
+    else:
+        hint = f"there are {', '.join(names)}" if names else "no score has been logged yet"
+    raise DataError(f"{where}: there is no score '{wanted}'; {hint}")
+
+
+def named(names: Iterable[str], name: str) -> list[str]:
+    """The names that are ``name``, or end in it after a slash."""
+    return [key for key in names if key == name or key.endswith("/" + name)]
+
+
+def leaf(key: str) -> str:
+    """The last part of a score's name."""
+    return key.rsplit("/", 1)[-1]
+
+
+def as_percent(name: str, values: np.ndarray) -> np.ndarray:
+    """Scores in percent: AP and AR are fractions, PCK and PCKh are not; others stay as they are."""
+    return 100 * values if _is_fraction(name) else values
+
+
+def score_label(name: str) -> str:
+    """A score's name with the unit that :func:`as_percent` gives it."""
+    return f"{name}, %" if _is_fraction(name) or "PCK" in name or "AUC" in name else name
+
+
+def _is_fraction(name: str) -> bool:
+    return leaf(name)[:2] in ("AP", "AR")

@@ -1,0 +1,387 @@
+"""The gamma study's figures: plain numbers in, a matplotlib figure out; ``save_figure`` writes it.
+
+A *label* is a series' name, or a number, which is then a gamma (0 is plain MSE). *Seeds* is a list with a
+pair (epochs, values) for each seed's run. Scores come in the unit they are drawn in, mostly percent. Runs
+not finished yet, NaN and series of different lengths are drawn as far as they go; a mean is taken only over
+epochs that every seed has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from posekit.visualization.figure_style import (
+    COLOURS,
+    INK,
+    PAGE,
+    SMALL,
+    SOFT,
+    Label,
+    add_legend,
+    finish_axes,
+    headline,
+    label_text,
+    legend_columns,
+    new_figure,
+    save_figure,
+    say_nothing_there,
+    series_looks,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "FOREGROUND",
+    "accuracy_vs_epoch",
+    "foreground_curves",
+    "mean_curve",
+    "per_joint_difference",
+    "save_figure",
+    "score_vs_gamma",
+    "train_val_pair",
+]
+
+Values = Sequence[float] | np.ndarray
+Curve = tuple[Values, Values]
+Seeds = Sequence[Curve]
+BETTER, WORSE, EVEN = COLOURS[0], COLOURS[1], "#8A8A8A"
+
+# The names that the accounting hook logs (after "foreground/"): title and axis label.
+FOREGROUND = {
+    "loss_share": ("Share of the loss", "foreground's part, %"),
+    "gradient_share": ("Share of the gradient", "foreground's part, %"),
+    "background_response": ("Background response", "mean predicted value"),
+    "peak_height": ("Height of the peaks", "predicted value"),
+    "peak_width": ("Width of the peaks", "at half height, cells"),
+}
+# What train_val_pair takes: panel, its axis label.
+PAIR = {"train_accuracy": 0, "val_accuracy": 1, "train_loss": 2, "val_loss": 3}
+
+
+def mean_curve(seeds: Seeds) -> tuple[np.ndarray, np.ndarray]:
+    """The mean over seeds at the epochs that all of them have.
+
+    Returns:
+        Epochs float64 (E,), ascending, and means float64 (E,).
+    """
+    runs = [
+        dict(zip(np.asarray(x, np.float64).tolist(), np.asarray(y, np.float64).tolist(), strict=True))
+        for x, y in seeds
+        if len(x)
+    ]
+    if not runs:
+        return np.empty(0), np.empty(0)
+    epochs = sorted(set(runs[0]).intersection(*runs[1:]))
+    return np.array(epochs), np.array([np.mean([run[epoch] for run in runs]) for epoch in epochs])
+
+
+def accuracy_vs_epoch(
+    curves: Mapping[Any, Seeds], *, score: str = "accuracy, %", title: str = "", notes: str = ""
+) -> Figure:
+    """Accuracy against epoch for each gamma: thin lines are seeds, thick ones their means (paper, Fig. 3).
+
+    Args:
+        curves: Label -> seeds.
+        score: The axis' label, with its unit.
+        title: Above the figure.
+        notes: A line below the title; by default what the lines are.
+    """
+    figure = new_figure(PAGE, 4.2)
+    axes = figure.subplots()
+    several = _plot_seeds(axes, curves)
+    finish_axes(axes, "epoch", score)
+    add_legend(axes)
+    headline(figure, title or "Accuracy against epoch", notes or _lines_note(several))
+    return figure
+
+
+def train_val_pair(
+    pair: Mapping[Any, Mapping[str, Seeds]],
+    *,
+    score: str = "accuracy, %",
+    train_score: str = "acc_pose, %",
+    title: str = "",
+    notes: str = "",
+) -> Figure:
+    """Training and validation accuracy and loss of two losses, or more (paper, Figs. 6 and 7).
+
+    Two losses differ in scale (the weight changes it), so the axes of losses are logarithmic: slopes compare,
+    heights do not.
+
+    Args:
+        pair: Label -> any of "train_accuracy", "val_accuracy", "train_loss", "val_loss" -> seeds. What no run
+            has is said in its panel.
+        score: The label of the validation accuracy's axis, with its unit.
+        train_score: The same of the training accuracy.
+        title: Above the figure.
+        notes: A line below the title; by default what the lines are.
+    """
+    figure = new_figure(PAGE, 5.6)
+    panels = figure.subplots(2, 2, sharex=True).ravel()
+    words = {
+        "train_accuracy": ("Training accuracy", train_score),
+        "val_accuracy": ("Validation accuracy", score),
+        "train_loss": ("Training loss, each its own scale", "loss"),
+        "val_loss": ("Validation loss, each its own scale", "loss"),
+    }
+    several = False
+    for (key, number), axes in zip(PAIR.items(), panels, strict=True):
+        drawn = {label: kinds[key] for label, kinds in pair.items() if kinds.get(key)}
+        several |= _plot_seeds(axes, drawn, all_labels=list(pair))
+        finish_axes(axes, "epoch" if number > 1 else "", words[key][1], words[key][0])
+        if not drawn:
+            say_nothing_there(axes, "not logged by these runs")
+        elif key.endswith("loss"):
+            _log_if_positive(axes)
+    _shared_legend(figure, panels)
+    headline(figure, title or "Training and validation", notes or _lines_note(several))
+    return figure
+
+
+def score_vs_gamma(
+    series: Mapping[str, Mapping[float, Sequence[float]]],
+    *,
+    reference: Sequence[float] | None = None,
+    score: str = "score, %",
+    title: str = "",
+    notes: str = "",
+) -> Figure:
+    """Final score against gamma: a mark per seed, the mean, one standard deviation over seeds to either side.
+
+    Args:
+        series: Name (e.g. "δ = 0.001", or "" if there is but one) -> gamma -> a score per seed.
+        reference: The scores of plain MSE, drawn as a line over the figure with their spread, and where each
+            series begins; by default those of gamma 0 in any series.
+        score: The axis' label, with its unit.
+        title: Above the figure.
+        notes: A line below the title; by default what the marks are, with the number of seeds.
+    """
+    figure = new_figure(PAGE, 4.2)
+    axes = figure.subplots()
+    if reference is None:
+        reference = next((points[0] for points in series.values() if len(points.get(0, ()))), [])
+    _plot_reference(axes, reference)
+    offsets = _dodge(len(series))
+    for (name, points), look, offset in zip(series.items(), series_looks(series), offsets, strict=True):
+        own = {gamma: scores for gamma, scores in sorted(points.items()) if len(scores) and gamma != 0}
+        _plot_scores(axes, own, reference, name, look, offset)
+    gammas = sorted({g for points in series.values() for g in points} | ({0.0} if len(reference) else set()))
+    axes.set_xticks(gammas, [f"{g:g}" for g in gammas])
+    finish_axes(axes, "γ (0: plain MSE)", score)
+    add_legend(axes)
+    counts = [len(s) for points in series.values() for s in points.values() if len(s)] + [len(reference)]
+    headline(figure, title or "Final score against γ", notes or _scores_note(counts))
+    return figure
+
+
+def per_joint_difference(
+    joints: Sequence[str],
+    differences: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    *,
+    unit: str = "difference, points",
+    confidence: float = 0.95,
+    reference: str = "γ = 0 (MSE)",
+    title: str = "",
+    notes: str = "",
+) -> Figure:
+    """Differences from gamma = 0 per joint, with their intervals; one without 0 in it stands out.
+
+    Args:
+        joints: Names, drawn from the top; a row for the mean may be among them.
+        differences: One per joint, NaN where there is none.
+        low: Lower ends of the intervals.
+        high: Upper ends.
+        unit: The axis' label, with its unit.
+        confidence: Of the intervals.
+        reference: What is compared with.
+        title: Above the figure.
+        notes: A line below the title; by default what marks and colours mean.
+
+    Raises:
+        ValueError: If the lengths differ.
+    """
+    values = [np.asarray(numbers, np.float64) for numbers in (differences, low, high)]
+    if {len(numbers) for numbers in values} != {len(joints)}:
+        found = ", ".join(str(len(numbers)) for numbers in values)
+        raise ValueError(f"per_joint_difference: expected {len(joints)} of each number, found {found}")
+    figure = new_figure(PAGE, 1.3 + 0.24 * len(joints))
+    axes = figure.subplots()
+    axes.axvline(0, color=INK, lw=1)
+    for row, (value, lower, upper) in enumerate(zip(*values, strict=True)):
+        colour, filled = (BETTER, True) if lower > 0 else (WORSE, True) if upper < 0 else (EVEN, False)
+        axes.plot([lower, upper], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
+        axes.plot(value, row, "o", color=colour, ms=6, mfc=colour if filled else "white", mew=1.5)
+        if not np.isfinite(value):
+            axes.text(0, row, " no value", va="center", fontsize=SMALL, color=SOFT)
+    axes.set_yticks(range(len(joints)), [joint.replace("_", " ") for joint in joints])
+    axes.set_ylim(len(joints) - 0.5, -0.5)
+    finish_axes(axes, unit, "")
+    headline(
+        figure,
+        title or f"Difference from {reference} per joint",
+        notes
+        or f"{100 * confidence:g} % intervals; full marks: blue better, orange worse; rings: 0 lies within",
+    )
+    return figure
+
+
+def foreground_curves(
+    curves: Mapping[Any, Mapping[str, Seeds]], *, title: str = "", notes: str = ""
+) -> Figure:
+    """Where loss and gradient come from, and what the maps look like, over training; a panel per quantity.
+
+    Args:
+        curves: Label -> any of :data:`FOREGROUND` -> seeds. Shares are fractions and drawn in percent.
+        title: Above the figure.
+        notes: A line below the title; by default what the lines are.
+    """
+    figure = new_figure(PAGE, 5.2)
+    panels = figure.subplots(2, 3).ravel()
+    several = False
+    for (key, (name, unit)), axes in zip(FOREGROUND.items(), panels, strict=False):
+        drawn = {label: kinds[key] for label, kinds in curves.items() if kinds.get(key)}
+        if key.endswith("share"):
+            drawn = {label: [(x, 100 * np.asarray(y)) for x, y in seeds] for label, seeds in drawn.items()}
+        several |= _plot_seeds(axes, drawn, all_labels=list(curves))
+        finish_axes(axes, "epoch", unit, name)
+        axes.set_ylim(bottom=0, top=102 if key.endswith("share") else None)
+        if not drawn:
+            say_nothing_there(axes, "not logged")
+    _legend_in_place(figure, panels)
+    headline(figure, title or "Foreground and background over training", notes or _lines_note(several))
+    return figure
+
+
+# --- parts ----------------------------------------------------------------------------------------------
+
+
+def _plot_seeds(axes: Axes, curves: Mapping[Any, Seeds], all_labels: Sequence[Label] = ()) -> bool:
+    """Thin lines per seed and a thick one for their mean; whether any label has several seeds."""
+    labels = list(all_labels) or list(curves)
+    looks = dict(zip(labels, series_looks(labels), strict=True))
+    several = False
+    for label, seeds in curves.items():
+        seeds = [curve for curve in seeds if len(curve[0])]
+        look = looks[label]
+        several |= len(seeds) > 1
+        for x, y in seeds if len(seeds) > 1 else ():
+            axes.plot(x, y, color=look["color"], lw=0.8, alpha=0.45)
+        x, y = mean_curve(seeds)
+        axes.plot(
+            x, y, lw=1.7, ms=4.5, mec="white", mew=0.6, markevery=max(1, len(x) // 12), gid=label_text(label),
+            label=f"{label_text(label)}{_count(seeds)}", **look,
+        )  # fmt: skip
+    return several
+
+
+def _count(seeds: Sequence[Any]) -> str:
+    return f", {len(seeds)} seeds" if len(seeds) > 1 else ""
+
+
+def _lines_note(several: bool) -> str:
+    return (
+        "thin lines: single seeds; thick: their mean, as far as all of them go"
+        if several
+        else "one seed each"
+    )
+
+
+def _scores_note(counts: Sequence[int]) -> str:
+    counts = [count for count in counts if count]
+    if not counts:
+        return "no scores yet"
+    low, high = min(counts), max(counts)
+    seeds = f"{low} to {high} seeds" if low < high else f"{low} seed{'s' if low > 1 else ''}"
+    spread = "; bars and band: ± 1 standard deviation over seeds" if high > 1 else ", so no spread is shown"
+    return f"{seeds} each (rings and other marks); dashes: means{spread}"
+
+
+def _plot_reference(axes: Axes, scores: Sequence[float]) -> None:
+    """Plain MSE: a dashed line over the whole width, with its spread."""
+    if not len(scores):
+        return
+    mean, spread = float(np.mean(scores)), _spread(scores)
+    if spread:
+        axes.axhspan(mean - spread, mean + spread, color=INK, alpha=0.08, lw=0)
+    axes.axhline(mean, color=INK, lw=1.2, ls=(0, (5, 3)), label=f"γ = 0 (MSE){_count(scores)}")
+    axes.plot([0] * len(scores), list(scores), "o", color=INK, ms=5, mfc="none", mew=1)
+
+
+def _plot_scores(
+    axes: Axes,
+    points: Mapping[float, Sequence[float]],
+    reference: Sequence[float],
+    name: str,
+    look: Mapping[str, Any],
+    offset: float,
+) -> None:
+    """One series: a mark per seed, means joined by a line from plain MSE on, and bars for the spread."""
+    colour = look["color"]
+    shape: dict[str, Any] = {**look, "ls": "", "mfc": "none", "mew": 1.3, "ms": 5.5}
+    for gamma, scores in points.items():
+        axes.plot([gamma + offset] * len(scores), list(scores), **shape)
+    if not points:
+        return
+    gammas = np.array(list(points), np.float64) + offset
+    means = np.array([np.mean(scores) for scores in points.values()])
+    spreads = np.array([_spread(scores) for scores in points.values()])
+    start = [(0.0, float(np.mean(reference)))] if len(reference) else []
+    line = [*start, *zip(gammas, means, strict=True)]
+    axes.plot([x for x, _ in line], [y for _, y in line], color=colour, ls=look["ls"], lw=1, alpha=0.6)
+    axes.errorbar(gammas, means, yerr=np.where(spreads > 0, spreads, np.nan), fmt="_", color=colour, ms=13,
+                  mew=2, capsize=3, lw=1.2)  # fmt: skip
+    axes.plot([], [], label=name or "focal MSE", **shape)
+
+
+def _spread(scores: Sequence[float]) -> float:
+    """The standard deviation over seeds, with n - 1; 0 for a single one."""
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
+
+
+def _dodge(count: int) -> np.ndarray:
+    """Small shifts along gamma, so that series do not hide one another; none for a single one."""
+    return (np.arange(count) - (count - 1) / 2) * 0.03
+
+
+def _first_handles(panels: Iterable[Axes]) -> dict[str, Any]:
+    """One line of the legend per series: a panel that knows fewer of its seeds adds none."""
+    found: dict[str, tuple[str, Any]] = {}
+    for axes in panels:
+        for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(handle.get_gid() or text, (text, handle))
+    return dict(found.values())
+
+
+def _log_if_positive(axes: Axes) -> None:
+    values = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in axes.lines])
+    if (values > 0).any() and not (values <= 0).any():
+        axes.set_yscale("log")
+
+
+def _legend_in_place(figure: Figure, panels: Sequence[Axes]) -> None:
+    """The legend in place of the last panel, or, where its lines are too long for it, below all panels."""
+    handles = _first_handles(panels[:-1])
+    panels[-1].axis("off")
+    if max(map(len, handles), default=0) > 20:
+        _shared_legend(figure, panels[:-1])
+    elif handles:
+        panels[-1].legend(
+            handles.values(), handles.keys(), loc="center left", frameon=False, fontsize=SMALL, labelcolor=INK
+        )
+
+
+def _shared_legend(figure: Figure, panels: Iterable[Axes]) -> None:
+    """One legend below all panels."""
+    handles = _first_handles(panels)
+    if handles:
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", frameon=False, fontsize=SMALL,
+            labelcolor=INK, ncols=legend_columns(list(handles)),
+        )  # fmt: skip

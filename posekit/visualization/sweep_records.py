@@ -1,0 +1,131 @@
+"""What a sweep's folder holds for figures: each cell's curves and its test scores.
+
+``cells/<name>/`` is the work directory of a cell, whose name says loss, gamma, delta and seed; its
+``cell.json`` is written when it has ended. Cells still in training count with the curves they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import DataError
+from posekit.files import read_json
+from posekit.study.cells import MSE, Cell, number_text, parse_cell
+from posekit.visualization.figure_style import Label
+from posekit.visualization.records import Curves, as_percent, collect, named, read_scalars, train_series
+from posekit.visualization.study_figures import FOREGROUND, Curve
+
+Group = tuple[str, float]  # form and delta
+
+
+@dataclass
+class CellRecords:
+    """One cell of a sweep.
+
+    Attributes:
+        cell: What it is.
+        state: ``"finished"``, ``"failed"`` or ``"running"`` (which also one that was interrupted is).
+        curves: What its training has logged so far.
+        test: Score -> value, as the evaluator gives it.
+    """
+
+    cell: Cell
+    state: str
+    curves: Curves
+    test: dict[str, float] = field(default_factory=dict)
+
+
+def read_sweep(folder: str | Path) -> list[CellRecords]:
+    """The cells of a sweep that have begun, by form, delta, gamma and seed.
+
+    Raises:
+        DataError: If the folder is not a sweep's, or nothing in it has begun.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected the output folder of tools/gamma_sweep.py")
+    places = sorted(path for path in (folder / "cells").glob("*") if path.is_dir())
+    if not places:
+        raise DataError(f"{folder}: no cell in {folder / 'cells'}; expected a folder of tools/gamma_sweep.py")
+    cells = [_read_cell(place) for place in places]
+    if not any(records.curves.val or records.test for records in cells):
+        raise DataError(f"{folder}: none of its {len(cells)} cells has a score yet")
+    return sorted(cells, key=lambda r: (r.cell.form, r.cell.delta or 0, r.cell.gamma, r.cell.seed))
+
+
+def _read_cell(place: Path) -> CellRecords:
+    stated: dict[str, Any] = {}
+    if (place / "cell.json").is_file():
+        stated = read_json(place / "cell.json")
+        if not isinstance(stated, dict):
+            raise DataError(f"{place / 'cell.json'}: expected an object, found {type(stated).__name__}")
+    begun = any(place.glob("*/vis_data/scalars.json"))
+    curves = collect(read_scalars(place)) if begun else Curves(np.empty(0))
+    return CellRecords(
+        parse_cell(place.name), stated.get("state", "running"), curves, stated.get("test") or {}
+    )
+
+
+def groups_of(cells: Iterable[CellRecords]) -> list[Group]:
+    """The forms and deltas beside plain MSE, the one with most gammas first."""
+    gammas: dict[Group, set[float]] = {}
+    for records in cells:
+        if records.cell.delta is not None:
+            gammas.setdefault((records.cell.form, records.cell.delta), set()).add(records.cell.gamma)
+    return sorted(gammas, key=lambda group: (-len(gammas[group]), group))
+
+
+def by_gamma(cells: Sequence[CellRecords], group: Group | None) -> dict[Label, list[CellRecords]]:
+    """Gamma -> cells with that form and delta, plain MSE as gamma 0 among them, ascending."""
+    own = [r for r in cells if r.cell.form == MSE or (r.cell.form, r.cell.delta) == group]
+    gammas = sorted({r.cell.gamma for r in own})
+    return {gamma: [r for r in own if r.cell.gamma == gamma] for gamma in gammas}
+
+
+def by_setting(cells: Sequence[CellRecords]) -> dict[Label, list[CellRecords]]:
+    """Loss in words -> its cells, plain MSE first."""
+    found: dict[Label, list[CellRecords]] = {}
+    for records in sorted(cells, key=lambda r: r.cell.form != MSE):
+        found.setdefault(setting_words(records.cell), []).append(records)
+    return found
+
+
+def setting_words(cell: Cell) -> str:
+    """E.g. ``MSE``, ``focal, γ = 1, δ = 0.001``."""
+    if cell.delta is None:
+        return "MSE"
+    return f"{cell.form}, γ = {number_text(cell.gamma)}, δ = {number_text(cell.delta)}"
+
+
+def val_curves(cells: Iterable[CellRecords], score: str) -> list[Curve]:
+    """A validation score over epochs of each cell that has it, in percent where it is a fraction."""
+    found = [(r.curves.val[key], key) for r in cells for key in named(r.curves.val, score)[:1]]
+    return [(x, as_percent(key, y)) for (x, y), key in found]
+
+
+def foreground_of(cells: Iterable[CellRecords]) -> dict[str, list[Curve]]:
+    """The accounting of foreground and background, one curve per cell that logged it."""
+    cells = list(cells)
+    return {name: _logged(cells, f"foreground/{name}") for name in FOREGROUND}
+
+
+def _logged(cells: Iterable[CellRecords], name: str) -> list[Curve]:
+    found = [train_series(records.curves, name) for records in cells]
+    return [(np.round(x, 6), y) for x, y in found if len(x)]  # rounded: means need equal epochs
+
+
+def final_scores(cells: Iterable[CellRecords], score: str, test: bool) -> list[float]:
+    """A score of each finished cell that has it: on the test people, or the best of its validations."""
+    values = []
+    for records in (records for records in cells if records.state == "finished"):
+        if test:
+            keys = named(records.test, score)[:1]
+            values += [float(as_percent(key, np.array(records.test[key]))) for key in keys]
+        else:
+            values += [float(np.nanmax(y)) for _, y in val_curves([records], score) if np.isfinite(y).any()]
+    return values

@@ -1,0 +1,168 @@
+"""A sweep's plan: what the cells share is proved to be shared, and an old sweep goes on with the same."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from fake_cells import PLAN
+from toy_sweep import write_swept
+
+from posekit.engine.config import load_config, parse_options
+from posekit.errors import ConfigError, DataError
+from posekit.study.cells import make_cell, plan_cells
+from posekit.study.plan import changed_code, join_plans, read_plan, write_plan
+from posekit.study.prepare import check_cell, counts_foreground, make_plan, shared_text
+
+CELLS = plan_cells([0, 1, 2], [1e-3], ["focal", "focal-norm"], [0, 1])
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return write_swept(tmp_path_factory.mktemp("plan"))
+
+
+def test_a_plan_holds_what_the_cells_share(config):
+    plan = make_plan(str(config), ["model.width=3"], CELLS)
+    assert plan.cells == [cell.name for cell in CELLS]
+    assert (plan.max_epochs, plan.score, plan.reduction) == (3, "toy/accuracy", None)
+    assert "width=3" in plan.shared
+    assert "Loss" not in plan.shared
+    assert "gamma" not in plan.shared
+    assert "seed" not in plan.shared
+    assert plan.notes == [
+        "gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell a seed",
+        "the test people are the validation people, by whom the checkpoint is chosen",
+    ]
+
+
+def test_loss_and_seed_do_not_touch_the_fingerprint_and_all_else_does(config):
+    plan = make_plan(str(config), [], CELLS)
+    again = make_plan(str(config), [], plan_cells([3], [0.1], ["focal-max"], [7]))
+    assert again.fingerprint == plan.fingerprint
+    for option in ("model.width=3", "train_cfg.max_epochs=4", "optim_wrapper.optimizer.lr=0.02"):
+        assert make_plan(str(config), [option], CELLS).fingerprint != plan.fingerprint
+
+
+def test_the_configs_own_reduction_is_kept(tmp_path):
+    own = 'model["head"]["loss"].update(reduction="sum_over_batch")\n'
+    plan = make_plan(str(write_swept(tmp_path, own)), [], CELLS)
+    assert plan.reduction == "sum_over_batch"
+    for cell in CELLS:
+        loss = load_config(plan.config, parse_options(plan.words(cell))).model.head.loss
+        assert loss["reduction"] == "sum_over_batch"
+
+
+def test_no_best_checkpoint_is_noted(tmp_path):
+    plan = make_plan(
+        str(write_swept(tmp_path)), ["default_hooks.checkpoint.save_best=None"], [make_cell("focal", 1, 1, 0)]
+    )
+    assert plan.notes[-1].startswith("the config keeps no best checkpoint ('save_best')")
+    assert plan.score is None
+
+
+def test_the_account_of_the_foreground_is_added_to_heatmap_heads(config):
+    base = load_config(config)
+    assert not counts_foreground(base)
+    base.model.head.type = "posekit.models.heads.HeatmapHead"
+    from posekit.models.heads import HeatmapHead
+
+    base.model.head.type = HeatmapHead
+    assert counts_foreground(base)
+    base.default_hooks.foreground = None
+    assert not counts_foreground(base)
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", ["model.head.loss.gamma=3"], "model.head.loss.gamma: the sweep sets it, cell by cell"),
+        ("", ["randomness.seed=3"], "randomness.seed: the sweep sets it"),
+        ("", ["work_dir=x"], "work_dir: the sweep sets it"),
+        ("", ["train_cgf.max_epochs=1"], "did you mean 'train_cfg'"),
+        ("", ["default_hooks.focal_schedule={'gamma': (1, 0)}"], "focal_schedule: the sweep sets it"),
+        ("default_hooks.update(focal_schedule=dict(gamma=(1, 0)))\n", [], "default_hooks.focal_schedule"),
+        ('del model["head"]["loss"]\n', [], "there is no 'model.head.loss'"),
+        ('del model["head"]\n', [], "there is no 'model.head.loss'"),
+        ("del test_dataloader, test_evaluator\n", [], "test_cfg is missing"),
+    ],
+)
+def test_configs_that_cannot_be_swept(tmp_path, text, options, message):
+    with pytest.raises(ConfigError) as caught:
+        make_plan(str(write_swept(tmp_path, text)), options, CELLS)
+    assert message in str(caught.value)
+
+
+def test_a_cell_trained_with_something_else_is_caught(config):
+    plan = make_plan(str(config), [], CELLS)
+    cell = CELLS[1]
+    right = load_config(config, parse_options(plan.words(cell)))
+    check_cell(plan, cell, right, "its config")
+    wider = load_config(config, parse_options([*plan.words(cell), "model.width=9"]))
+    with pytest.raises(ConfigError) as caught:
+        check_cell(plan, cell, wider, "the dumped config")
+    assert f"cell {cell.name}: the dumped config differs" in str(caught.value)
+    assert "width=9" in str(caught.value)
+    with pytest.raises(ConfigError, match=r"expected .*'gamma': 2\.0"):
+        check_cell(plan, make_cell("focal", 2, 1e-3, 0), right, "the dumped config")
+
+
+def test_a_dumped_config_says_the_same_as_the_one_it_was_dumped_from(config, tmp_path):
+    plan = make_plan(str(config), [], CELLS)
+    cfg = load_config(config, parse_options(plan.words(CELLS[-1])))
+    (tmp_path / "swept.py").write_text(cfg.pretty_text)
+    assert shared_text(load_config(tmp_path / "swept.py")) == plan.shared
+    check_cell(plan, CELLS[-1], load_config(tmp_path / "swept.py"), "the dumped config")
+
+
+def test_files_are_known_by_their_contents(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "train.json").write_text("[1]")
+    (tmp_path / "net.pth").write_text("weights")
+    text = f'data_root = {str(tmp_path)!r}\ntrain_dataloader["dataset"].update(faulty=["sub/train.json"])\n'
+    config = write_swept(tmp_path, text + f'model["skeleton"] = {str(tmp_path / "net.pth")!r}\n')
+    plan = make_plan(str(config), [], CELLS)
+    names = {str(tmp_path / "sub" / "train.json"), str(tmp_path / "net.pth")}
+    assert set(plan.files) == names
+    (tmp_path / "sub" / "train.json").write_text("[2]")
+    with pytest.raises(ConfigError) as caught:
+        join_plans(plan, make_plan(str(config), [], CELLS), tmp_path)
+    assert f"the file {tmp_path / 'sub' / 'train.json'} changed" in str(caught.value)
+    assert "net.pth" not in str(caught.value)
+
+
+def test_a_sweep_goes_on_with_the_same_and_more_cells(tmp_path):
+    old = dataclasses.replace(PLAN, cells=["mse_s0", "mse_s1"], started="then")
+    new = dataclasses.replace(PLAN, cells=["mse_s1", "focal_g1_d0.1_s0"], started="now")
+    joined = join_plans(old, new, tmp_path)
+    assert joined.cells == ["mse_s0", "mse_s1", "focal_g1_d0.1_s0"]
+    assert joined.started == "then"
+    write_plan(joined, tmp_path)
+    assert read_plan(tmp_path) == joined
+
+
+def test_a_sweep_that_goes_on_with_something_else_is_told_what_differs(tmp_path):
+    old = dataclasses.replace(PLAN, shared="a = 1\nlr = 2\n", fingerprint="x")
+    new = dataclasses.replace(PLAN, shared="a = 1\nlr = 3\n", fingerprint="y", processes_per_cell=2)
+    with pytest.raises(ConfigError) as caught:
+        join_plans(old, new, tmp_path)
+    message = str(caught.value)
+    assert f"{tmp_path}: holds a sweep that began with something else" in message
+    assert "-lr = 2" in message
+    assert "+lr = 3" in message
+    assert "processes_per_cell: 1 before, 2 now" in message
+
+
+def test_changed_code_is_told_and_not_refused():
+    old = dataclasses.replace(PLAN, posekit={"version": "1", "git": {"commit": "a" * 40, "dirty": False}})
+    new = dataclasses.replace(PLAN, posekit={"version": "1", "git": {"commit": "b" * 40, "dirty": True}})
+    assert changed_code(old, old) is None
+    assert "1 aaaaaaaaaa then, 1 bbbbbbbbbb with changes now" in changed_code(old, new)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"config": 1}', "nonsense"])
+def test_a_damaged_plan_is_told(tmp_path, text):
+    assert read_plan(tmp_path) is None
+    (tmp_path / "plan.json").write_text(text)
+    with pytest.raises(DataError, match=r"plan\.json"):
+        read_plan(tmp_path)

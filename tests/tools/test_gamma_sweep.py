@@ -1,0 +1,128 @@
+"""tools/gamma_sweep.py as a user runs it, on the toy problem."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from toy_sweep import write_swept
+from toy_training import ROOT, run
+
+from posekit.engine.checkpoint import read_checkpoint
+
+SLOW = "custom_hooks = [dict(type=SlowHook, seconds=1.5)]\n"
+PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+
+
+def start(*words, cwd=None):
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / "tools" / "gamma_sweep.py"), *map(str, words)],
+        env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1", "POSEKIT_GUARD_GRACE": "2"},
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 300
+    while not path.is_file():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_killed_in_a_training_and_resumed_it_scores_as_undisturbed_trainings(tmp_path, capsys):
+    """Real cells: SIGKILL after the first epoch, gone on with from another folder, from plan.json alone."""
+    config, out = write_swept(tmp_path, SLOW), tmp_path / "out"
+    grid = ["--gammas", 0, 1, "--deltas", 0.1, "--seeds", 3, "--jobs", 2, "--devices", "cpu"]
+    first = start(config.name, "--out", out, *grid, "--cfg-options", "model.width=6", cwd=tmp_path)
+    wait_for(out / "cells" / "focal_g1_d0.1_s3" / "epoch_1.pth", first)
+    first.kill()
+    first.wait()
+    second = start("--out", out, "--devices", "cpu", "--jobs", 2)
+    printed, _ = second.communicate(timeout=600)
+    assert second.returncode == 0, printed
+    plain = write_swept(tmp_path, name="plain.py")
+    for name, loss in (("mse_s3", "MSELoss"), ("focal_g1_d0.1_s3", "FocalMSELoss")):
+        stated = json.loads((out / "cells" / name / "cell.json").read_text())
+        assert stated["state"] == "finished"
+        gamma = {} if loss == "MSELoss" else {"gamma": 1.0, "delta": 0.1}
+        words = ["model.width=6", f"model.head.loss={ {'type': loss, **gamma} }"]
+        work = tmp_path / "alone" / name
+        assert run("train", plain, "--work-dir", work, "--seed", 3, "--cfg-options", *words) == 0
+        best = read_checkpoint(work / "best_toy_accuracy.pth")["meta"]["best"]
+        assert stated["val"]["score"] == best["score"]
+        assert stated["val"]["epoch"] == best["epoch"]
+        assert stated["val"]["scores"]["toy/accuracy"] == best["score"]
+        assert stated["test"]["toy/accuracy"] == best["score"]  # its test people are its validation people
+        assert stated["seed"] == json.loads((out / "cells" / name / "run.json").read_text())["seed"] == 3
+        log = (out / "cells" / name / "train.log").read_text()
+        assert "resum" in log
+    scores = [json.loads(path.read_text())["test"] for path in sorted(out.glob("cells/*/cell.json"))]
+    assert scores[0] != scores[1]
+    capsys.readouterr()
+    # Nothing is left to do, and nothing is done.
+    before = {path: path.stat().st_mtime_ns for path in out.glob("cells/**/*")}
+    assert (
+        run("gamma_sweep", config, "--out", out, *grid, "--cfg-options", "model.width=6", cwd=tmp_path) == 0
+    )
+    assert "2 cells in" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in out.glob("cells/**/*")} == before
+    # With anything else it does not go on.
+    assert (
+        run("gamma_sweep", config, "--out", out, *grid, "--cfg-options", "model.width=7", cwd=tmp_path) == 2
+    )
+    assert "width=6" in capsys.readouterr().err
+
+
+def test_a_cell_that_cannot_train_fails_and_the_status_is_1(tmp_path):
+    broken = 'train_dataloader["dataset"].update(poison=[0, 1, 2, 3])\n'
+    words = ["--out", tmp_path / "out", "--cells", "mse:s0", "--devices", "cpu"]
+    process = start(write_swept(tmp_path, broken), *words)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 1, printed
+    stated = json.loads((tmp_path / "out" / "cells" / "mse_s0" / "cell.json").read_text())
+    assert stated["state"] == "failed"
+    assert "train ended with status 2" in stated["message"]
+    assert "1 of 1 cells failed; --retry-failed tries them again" in printed
+    assert "mse_s0: FAILED: train ended with status 2" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "nothing to sweep: state CONFIG"),
+        (["none.py"], "config none.py: no such file"),
+        (["{config}", "--gammas", "-1"], "gamma: expected a finite number >= 0, found -1"),
+        (["{config}", "--gammas", "nan"], "gamma: expected a finite number >= 0, found nan"),
+        (["{config}", "--deltas", "nan"], "delta: expected a finite number >= 0, found nan"),
+        (["{config}", "--gammas", "-1", "--deltas", "0"], "which is infinite"),
+        (["{config}", "--gammas"], "--gammas: expected at least one value, found none"),
+        (["{config}", "--cells"], "--cells: expected at least one value, found none"),
+        (["{config}", "--seeds", "1", "1"], "--seeds: 1 stands there twice"),
+        (["{config}", "--forms", "foacl"], "loss form: expected one of focal"),
+        (["{config}", "--cells", "mse:s0", "--seeds", "1"], "not both"),
+        (["{config}", "--cfg-options", "modle.width=3"], "did you mean 'model'"),
+        (["{config}", "--cfg-options", "model.head.loss.delta=3"], "the sweep sets it"),
+        (["{config}", "--devices", "cuda:7"], "there is no such device"),
+        (["{config}", "--jobs", "0"], "--jobs: expected a whole number of at least 1"),
+        (["--report-only"], "--report-only: state --out"),
+        (["{config}", "--quick"], "--quick: it has a config of its own"),
+        (["--out", "out"], "holds no sweep (plan.json); state CONFIG"),
+    ],
+)
+def test_mistakes_end_with_a_message_and_status_2(tmp_path, capsys, words, message):
+    config = write_swept(tmp_path)
+    words = [word.format(config=config) for word in words]
+    assert run("gamma_sweep", *words, cwd=tmp_path) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: ")
+    assert message in printed.err
+    assert [path.name for path in tmp_path.iterdir()] == ["swept.py"]
