@@ -46,7 +46,7 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
         "statistic": people["statistic"] if people else None,
         "cells": counted,
         "people": people,
-        "verdict": verdict(table, settings, comparisons),
+        "verdict": {**verdict(table, settings, comparisons), "standing": standing(table.rows)},
         "comparisons": comparisons,
         "settings": settings,
         "rows": rows_as_dicts(table),
@@ -56,7 +56,7 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
         "diagnosis": {row.cell.name: row.part("diagnosis") for row in table.rows if row.part("diagnosis")},
         "foreground": {row.cell.name: row.part("foreground") for row in table.rows if row.part("foreground")},
         "method": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE, "adjustment": "Holm"},
-        "notes": [*map(str, table.plan.get("notes") or []), *table.notes],
+        "notes": [*map(str, table.plan.get("notes") or []), *table.notes, *unlike(table.rows)],
     }
 
 
@@ -273,6 +273,17 @@ def _chosen(
     return str(best["setting"]), words
 
 
+def standing(rows: Sequence[Row]) -> str:
+    """That a verdict is not the last word, where cells are missing; empty where all have finished."""
+    finished = sum(row.state == FINISHED for row in rows)
+    if finished == len(rows):
+        return ""
+    return (
+        f"So far {finished} of {len(rows)} cells have finished: this may change with the others, and losses "
+        "may be compared by fewer seeds than planned."
+    )
+
+
 def _why_none(table: Table) -> str:
     finished = [row for row in table.rows if row.state == FINISHED]
     if not finished:
@@ -285,6 +296,16 @@ def _why_none(table: Table) -> str:
     if len(compared) == 1:
         return "only plain MSE has finished"
     return "the test people are all on one image, or none of them has a joint of the score"
+
+
+def unlike(rows: Sequence[Row]) -> list[str]:
+    """What the plan cannot check: finished cells that were trained on or with different things."""
+    found = environment([row for row in rows if row.state == FINISHED])
+    return [
+        f"the cells were trained with different values of {name}: {' | '.join(values)}"
+        for name, values in found.items()
+        if len(values) > 1
+    ]
 
 
 def environment(rows: Sequence[Row]) -> dict[str, list[str]]:

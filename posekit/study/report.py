@@ -7,18 +7,19 @@ so after every cell. Each file is written whole or not at all.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.errors import PosekitError
+from posekit.engine.cli import run_tool
+from posekit.errors import ConfigError, PosekitError
 from posekit.files import write_json, write_text
 from posekit.study.analysis import analyse
 from posekit.study.cells import MSE
+from posekit.study.html_parts import CAPTIONS
 from posekit.study.report_html import page
 from posekit.study.statistics import CONFIDENCE, RESAMPLES
-from posekit.study.table import Table, label_of, read_table, write_csv
+from posekit.study.table import FINISHED, Table, label_of, read_table, write_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,8 +39,11 @@ def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
 
     Raises:
         DataError: If ``out`` is no sweep's folder.
+        ConfigError: On fewer than two resamples.
         OSError: If a file cannot be written; those that were there stay.
     """
+    if resamples < 2:
+        raise ConfigError(f"--resamples: expected a whole number of at least 2, found {resamples}")
     out = Path(out)
     table = read_table(out)
     found = analyse(table, resamples)
@@ -60,8 +64,10 @@ def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
     from posekit.visualization.sweep_records import read_sweep
 
     figures: dict[str, Figure] = {}
+    faults: list[str] = []
     try:
-        cells = read_sweep(table.out)
+        cells = read_sweep(table.out, faults)
+        found["notes"] += [f"without its curves: {fault}" for fault in faults]
     except PosekitError as error:
         found["notes"].append(f"no curves: {error}")
         cells = []
@@ -74,7 +80,7 @@ def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
 
 def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
     """Training and validation of plain MSE and of gamma 1, or of the setting nearest to it."""
-    from posekit.visualization.records import train_and_val
+    from posekit.visualization.records import score_label, train_and_val
     from posekit.visualization.study_figures import train_val_pair
 
     others = [records for records in cells if records.cell.form != MSE]
@@ -83,12 +89,13 @@ def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
     chosen = min(others, key=lambda records: abs(records.cell.gamma - 1)).cell.setting
     pair: dict[str, dict[str, Any]] = {}
     for setting in (MSE, chosen):
-        for records in cells:
-            if records.cell.setting == setting:
-                kinds = pair.setdefault(label_of(records.cell), {})
-                for kind, curves in train_and_val(records.curves, score).items():
-                    kinds.setdefault(kind, []).extend(curves)
-    return {"training_and_validation": train_val_pair(pair, score=score)}
+        own = [records for records in cells if records.cell.setting == setting]
+        # One that is still in training would cut the others' mean off where it stands.
+        for records in [records for records in own if records.state == FINISHED] or own:
+            kinds = pair.setdefault(label_of(records.cell), {})
+            for kind, curves in train_and_val(records.curves, score).items():
+                kinds.setdefault(kind, []).extend(curves)
+    return {"training_and_validation": train_val_pair(pair, score=score_label(score))}
 
 
 def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
@@ -115,27 +122,26 @@ def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure
 
 
 def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> dict[str, str]:
-    """Writes them as png and svg; returns the svg texts by name."""
+    """Writes them as png and svg, and removes an earlier report's that there are no more; the svg by name."""
     from posekit.visualization.study_figures import save_figure
 
+    for path in folder.glob("*"):
+        own = path.stem.startswith(tuple(CAPTIONS)) and path.suffix in (".png", ".svg")
+        if own and path.stem not in figures:
+            path.unlink()
     for name, figure in figures.items():
         save_figure(figure, folder / name)
     return {name: (folder / f"{name}.svg").read_text("utf-8") for name in figures}
 
 
-def main() -> int:
+def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Makes the report of a gamma sweep anew.")
     parser.add_argument("out", metavar="OUT", help="the sweep's folder")
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of the bootstrap")
     args = parser.parse_args()
-    try:
-        print(write_report(args.out, args.resamples))
-    except PosekitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    print(write_report(args.out, args.resamples))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

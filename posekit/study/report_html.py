@@ -70,7 +70,7 @@ def _verdict(found: Mapping[str, Any]) -> str:
     kind = outcomes.pop().replace(" ", "-") if len(outcomes) == 1 else "mixed"
     said, compared = found["verdict"], found["comparisons"]
     texts = [said["sentence"], *(c["sentence"] for c in compared if len(compared) > 1)]
-    texts += [said["chosen_sentence"]] if said["chosen_sentence"] else []
+    texts += [text for text in (said["chosen_sentence"], compared and said["standing"]) if text]
     return f'<div class="verdict {kind}">' + "".join(f"<p>{escape(text)}</p>" for text in texts) + "</div>"
 
 
@@ -201,8 +201,18 @@ def _foreground(found: Mapping[str, Any]) -> str:
 
 
 def _diagnosis(found: Mapping[str, Any]) -> str:
-    flat = {name: _flat(values) for name, values in found["diagnosis"].items()}
-    return _numbers_table(flat, "What is wrong, cell by cell.")
+    """Who was examined, and what is wrong overall; the joints, some hundred numbers, stay in sweep.json."""
+    cells = found["diagnosis"]
+    overall = {
+        name: {"people": own.get("people"), "right": own.get("right"), **(own.get("overall") or {})}
+        for name, own in cells.items()
+    }
+    splits = " and ".join(dict.fromkeys(str(own.get("split")) for own in cells.values()))
+    note = (
+        f"Of the {splits} people; right and wrong in percent of their labelled joints, as the score takes "
+        "them. Joint by joint: sweep.json, cells/*/diagnosis.json."
+    )
+    return _numbers_table(overall, note)
 
 
 def _numbers_table(cells: Mapping[str, Mapping[str, Any]], note: str) -> str:
@@ -218,17 +228,6 @@ def _numbers_table(cells: Mapping[str, Mapping[str, Any]], note: str) -> str:
         rows.append(table_row([cell, *("-" if n is None else f"{n:.4g}" for n in numbers)]))
     header = ["cell", *(name.replace("_", " ") for name in names)]
     return rows_table(header, rows) + f'<p class="soft">{escape(note)}</p>'
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested objects as one, names joined by a slash."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found.update(_flat(value, f"{prefix}{key}/"))
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def _how(found: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import DataError
+from posekit.errors import DataError, PosekitError
 from posekit.files import read_json
 from posekit.study.cells import MSE, Cell, number_text, parse_cell
 from posekit.visualization.figure_style import Label
@@ -40,11 +40,16 @@ class CellRecords:
     test: dict[str, float] = field(default_factory=dict)
 
 
-def read_sweep(folder: str | Path) -> list[CellRecords]:
+def read_sweep(folder: str | Path, faults: list[str] | None = None) -> list[CellRecords]:
     """The cells of a sweep that have begun, by form, delta, gamma and seed.
+
+    Args:
+        folder: The sweep's.
+        faults: Takes what is wrong with cells that cannot be read, which are then left out; None: raises it.
 
     Raises:
         DataError: If the folder is not a sweep's, or nothing in it has begun.
+        PosekitError: If a cell's name or files are damaged and ``faults`` is None.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -52,9 +57,16 @@ def read_sweep(folder: str | Path) -> list[CellRecords]:
     places = sorted(path for path in (folder / "cells").glob("*") if path.is_dir())
     if not places:
         raise DataError(f"{folder}: no cell in {folder / 'cells'}; expected a folder of tools/gamma_sweep.py")
-    cells = [_read_cell(place) for place in places]
+    cells = []
+    for place in places:
+        try:
+            cells.append(_read_cell(place))
+        except PosekitError as error:
+            if faults is None:
+                raise
+            faults.append(str(error))
     if not any(records.curves.val or records.test for records in cells):
-        raise DataError(f"{folder}: none of its {len(cells)} cells has a score yet")
+        raise DataError(f"{folder}: none of its {len(places)} cells has a score yet")
     return sorted(cells, key=lambda r: (r.cell.form, r.cell.delta or 0, r.cell.gamma, r.cell.seed))
 
 

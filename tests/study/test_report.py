@@ -12,13 +12,19 @@ import numpy as np
 import pytest
 from study.fake_sweep import PEOPLE, SCORE, make_errors, write_cell, write_failed, write_plan
 
-from posekit.errors import DataError
+from posekit.errors import ConfigError, DataError
 from posekit.study import report
 from posekit.study.errors import read_errors, write_errors
 from posekit.study.report import write_report
 
 MSE_CELLS = [f"mse_s{seed}" for seed in range(3)]
 FOCAL = [f"focal_g1_d0.001_s{seed}" for seed in range(3)]
+# As posekit.study.diagnosis writes it: the joints are too many numbers for a page.
+DIAGNOSIS = {
+    "split": "val", "people": 60, "right": 66.7,
+    "overall": {"labelled": 700, "wrong": 33.3, "inverted": 31.5},
+    "joints": {"left_wrist": {"labelled": 50, "wrong": 12.345}},
+}  # fmt: skip
 HOSTILE = 'it failed: </td><script>alert(1)</script> & "quoted"'
 
 
@@ -32,7 +38,7 @@ def sweep(tmp_path_factory):
         write_cell(out, name, 20.0)
     for name in FOCAL:
         write_cell(out, name, 30.0)
-    write_cell(out, "focal_g2_d0.001_s0", 20.2, diagnosis={"wrong": {"inversions": 0.31}})
+    write_cell(out, "focal_g2_d0.001_s0", 20.2, diagnosis=DIAGNOSIS)
     write_failed(out, "focal_g3_d0.001_s0", HOSTILE)
     (out / "cells" / "focal_g3_d0.001_s1").mkdir()
     write_report(out, resamples=400)
@@ -230,9 +236,11 @@ def test_the_page_is_whole_and_safe(sweep, found):
     assert HOSTILE in said
     for sentence in (found["verdict"]["sentence"], *(c["sentence"] for c in found["comparisons"])):
         assert sentence in said
+    assert not re.search(r"12\.3[45]", said.partition("Why it errs")[2].partition("What to know")[0])
     wrist = compared(found, "focal_g1_d0.001")["joints"][11]
     assert f"{wrist['difference']:+.2f}".replace("-", "−") in said
-    for needed in ("not run", "a note of the plan", "not normalised", "inversions", "Holm", "3 epochs",
+    for needed in ("not run", "a note of the plan", "not normalised", "inverted", "31.5", "Of the val people",
+                   "Holm", "3 epochs",
                    "tools/train.py c.py --seed 2", "--cfg-options train_cfg.max_epochs=3"):  # fmt: skip
         assert needed in said
     assert text.index(found["verdict"]["sentence"]) < text.index("<h2>")
@@ -296,9 +304,51 @@ def test_errors_that_do_not_fit_are_left_out(tmp_path):
     assert "is not JSON" in damaged["message"]
 
 
-def test_what_is_no_sweep_is_refused(tmp_path, capsys, monkeypatch):
+def test_what_is_no_sweep_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="no such folder"):
         write_report(tmp_path / "none")
     monkeypatch.setattr("sys.argv", ["report", str(tmp_path)])
-    assert report.main() == 2
-    assert "expected plan.json or folders in cells/" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"expected plan\.json or folders in cells/"):
+        report.main()
+    monkeypatch.setattr("sys.argv", ["report", str(tmp_path), "--resamples", "0"])
+    with pytest.raises(ConfigError, match="--resamples: expected a whole number of at least 2, found 0"):
+        report.main()
+
+
+def test_a_verdict_on_part_of_the_cells_says_so(sweep, found, tmp_path):
+    assert found["verdict"]["standing"].startswith("So far 7 of 10 cells have finished: this may change")
+    assert found["verdict"]["standing"] in (sweep / "report.html").read_text("utf-8")
+    write_plan(tmp_path, ["mse_s0", "focal_g1_d0.001_s0"])
+    for name in ("mse_s0", "focal_g1_d0.001_s0"):
+        write_cell(tmp_path, name)
+    write_report(tmp_path, resamples=50)
+    assert json.loads((tmp_path / "sweep.json").read_text())["verdict"]["standing"] == ""
+
+
+def test_cells_of_different_devices_or_code_are_noted(tmp_path, found):
+    assert not any("different values" in note for note in found["notes"])
+    for name in ("mse_s0", "focal_g1_d0.001_s0"):
+        write_cell(tmp_path, name)
+    run = {"device": "a GPU", "versions": {"torch": "2"}, "git": {"commit": "abc", "dirty": True}}
+    (tmp_path / "cells" / "focal_g1_d0.001_s0" / "run.json").write_text(json.dumps(run))
+    write_report(tmp_path, resamples=50)
+    notes = json.loads((tmp_path / "sweep.json").read_text())["notes"]
+    assert "the cells were trained with different values of device: CPU | a GPU" in notes
+    assert not any("of torch:" in note for note in notes)
+
+
+def test_one_damaged_cell_costs_the_others_no_curves_and_old_figures_go(tmp_path):
+    for name in ("mse_s0", "focal_g1_d0.001_s0", "focal_g2_d0.001_s0"):
+        write_cell(tmp_path, name)
+    scalars = next((tmp_path / "cells/focal_g2_d0.001_s0").glob("*/vis_data/scalars.json"))
+    scalars.write_text("{\n" + scalars.read_text())
+    (tmp_path / "figures").mkdir()
+    for name in ("accuracy_vs_epoch_all.png", "mine.png", "accuracy_vs_epoch.txt"):
+        (tmp_path / "figures" / name).touch()
+    write_report(tmp_path, resamples=50)
+    notes = json.loads((tmp_path / "sweep.json").read_text())["notes"]
+    assert any(note.startswith("without its curves: ") and "line 1: not a JSON" in note for note in notes)
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"accuracy_vs_epoch.png", "training_and_validation.svg", "mine.png"} <= names
+    assert "accuracy_vs_epoch_all.png" not in names
+    assert "accuracy_vs_epoch.txt" in names

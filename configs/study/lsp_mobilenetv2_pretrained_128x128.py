@@ -4,7 +4,7 @@ torchvision's mobilenet_v2-b0353104.pth has to lie in data/weights/; elsewhere
 ``--cfg-options model.backbone.pretrained=/your/file.pth``.
 Cost: a quarter of an hour of one core for a cell.
 
-    python tools/gamma_sweep.py configs/study/lsp_mobilenetv2_128x128.py --gammas 0 1 --deltas 1e-3 1e-2 1e-1
+    python tools/gamma_sweep.py configs/study/lsp_mobilenetv2_pretrained_128x128.py --gammas 0 1 --seeds 0
 """
 
 from mmengine.config import read_base

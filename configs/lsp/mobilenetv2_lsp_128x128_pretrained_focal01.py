@@ -5,7 +5,7 @@ model's training; mobilenetv2_lsp_160x160_bundled.py is the second.
 Expected: val PCK@0.2/mean12 53.25, test 51.4 (seed 0).
 Cost: as with MSE.
 
-    python tools/train.py configs/lsp/mobilenetv2_lsp_128x128_focal.py
+    python tools/train.py configs/lsp/mobilenetv2_lsp_128x128_pretrained_focal01.py
 """
 
 from mmengine.config import read_base
