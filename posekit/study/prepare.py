@@ -25,7 +25,8 @@ from posekit.study.plan import Plan, difference
 
 # What the sweep itself sets, cell by cell.
 _OWN = (LOSS, SCHEDULE, "randomness.seed", "work_dir", "resume", "launcher")
-FOREGROUND = "default_hooks.foreground={}"
+# Hooks that a sweep adds: the account of foreground and background, and the validation loss of the figures.
+_ADDED = ("foreground", "val_loss")
 # Belong to one invocation, or to what the cells may differ in.
 _LEFT_OUT = ("work_dir", "launcher", "resume", "default_scope", "load_from")
 
@@ -42,8 +43,8 @@ def make_plan(config: str, options: Sequence[str], cells: Sequence[Cell]) -> Pla
             raise ConfigError(f"--cfg-options {key}: the sweep sets it, cell by cell")
     base = load_config(config, parse_options(options))
     _loss_of(base, config)
-    if counts_foreground(base):
-        options = [*options, FOREGROUND]
+    if added := added_hooks(base):
+        options = [*options, *(f"default_hooks.{name}={{}}" for name in added)]
         base = load_config(config, parse_options(options))
     plan = Plan(
         config=str(config),
@@ -66,16 +67,18 @@ def make_plan(config: str, options: Sequence[str], cells: Sequence[Cell]) -> Pla
     return plan
 
 
-def counts_foreground(cfg: PoseConfig) -> bool:
-    """Whether the sweep should add the account of foreground and background, which changes no training.
+def added_hooks(cfg: PoseConfig) -> list[str]:
+    """The hooks that a sweep switches on; they change no training.
 
-    Not where the config states it (as None, to have none), nor for a head of another kind.
+    Not those that the config states (as None, to have none), and none for a head of another kind.
     """
     from posekit.models.heads import HeatmapHead
 
-    stated = "foreground" in (cfg.to_dict().get("default_hooks") or {})
     kind = cfg.to_dict()["model"]["head"].get("type")
-    return not stated and isinstance(kind, type) and issubclass(kind, HeatmapHead)
+    if not (isinstance(kind, type) and issubclass(kind, HeatmapHead)):
+        return []
+    stated = cfg.to_dict().get("default_hooks") or {}
+    return [name for name in _ADDED if name not in stated]
 
 
 def shared_text(cfg: PoseConfig) -> str:

@@ -12,7 +12,7 @@ from posekit.engine.config import load_config, parse_options
 from posekit.errors import ConfigError, DataError
 from posekit.study.cells import make_cell, plan_cells
 from posekit.study.plan import changed_code, join_plans, read_plan, write_plan
-from posekit.study.prepare import check_cell, counts_foreground, make_plan, shared_text
+from posekit.study.prepare import added_hooks, check_cell, make_plan, shared_text
 
 CELLS = plan_cells([0, 1, 2], [1e-3], ["focal", "focal-norm"], [0, 1])
 
@@ -61,16 +61,15 @@ def test_no_best_checkpoint_is_noted(tmp_path):
     assert plan.score is None
 
 
-def test_the_account_of_the_foreground_is_added_to_heatmap_heads(config):
-    base = load_config(config)
-    assert not counts_foreground(base)
-    base.model.head.type = "posekit.models.heads.HeatmapHead"
+def test_foreground_and_validation_loss_are_added_to_heatmap_heads(config):
     from posekit.models.heads import HeatmapHead
 
+    base = load_config(config)
+    assert added_hooks(base) == []
     base.model.head.type = HeatmapHead
-    assert counts_foreground(base)
+    assert added_hooks(base) == ["foreground", "val_loss"]
     base.default_hooks.foreground = None
-    assert not counts_foreground(base)
+    assert added_hooks(base) == ["val_loss"]
 
 
 @pytest.mark.parametrize(
