@@ -2,8 +2,9 @@
 
 ``drawing`` draws on one image, ``heatmaps`` lays maps over a crop, ``samples`` shows what the network is fed,
 ``cases`` predictions from the worst to the best, ``sheets`` arranges many pictures, ``curves`` reads a run's
-records. Images are uint8 (H, W, 3) RGB everywhere; every function returns a new image and leaves its input as
-it was. Line widths and letters follow the image's size.
+records and draws them, ``study_figures`` and ``sweep_figures`` those of a sweep, ``paper_figures`` the first
+two of the paper. Images are uint8 (H, W, 3) RGB everywhere; every function returns a new image and leaves its
+input as it was. Line widths and letters follow the image's size.
 """
 
 from posekit.visualization.cases import draw_errors, pose_error, prediction_sheet
