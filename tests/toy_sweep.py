@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from toy_training import CONFIG, ToyModel, write_config
 
 SWEPT = (
     CONFIG.replace("ToyDataset, ToyMetric, ToyModel", "ToyDataset, ToyMetric")
-    .replace("from torch.optim", "from toy_sweep import SlowHook, SweptModel\nfrom torch.optim")
+    .replace("from torch.optim", "from toy_sweep import GateHook, SweptModel\nfrom torch.optim")
     .replace("from torch.optim", "from posekit.models.losses import FocalMSELoss\nfrom torch.optim")
     .replace(
         "model = dict(type=ToyModel, width=8)",
@@ -34,15 +35,18 @@ class SweptModel(ToyModel):
         return {"loss": (points - keypoints).abs().pow(2 + self.gamma).mean()}
 
 
-class SlowHook(Hook):
-    """Waits before every epoch but the first, so that a test can kill in between."""
+class GateHook(Hook):
+    """Waits before every epoch but the first until a file is there, so that a test can kill in between.
 
-    def __init__(self, seconds=1.0):
-        self.seconds = seconds
+    The environment names the file: a sweep refuses to go on when a file that its config names has changed.
+    """
 
     def before_train_epoch(self, runner):
-        if runner.epoch:
-            time.sleep(self.seconds)
+        gate, deadline = Path(os.environ["TOY_GATE"]), time.monotonic() + 300
+        while runner.epoch and not gate.exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{gate}: nobody opened the gate")
+            time.sleep(0.02)
 
 
 def write_swept(folder: Path, more: str = "", name: str = "swept.py") -> Path:

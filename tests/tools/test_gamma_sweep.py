@@ -14,7 +14,6 @@ from toy_training import ROOT, run
 
 from posekit.engine.checkpoint import read_checkpoint
 
-SLOW = "custom_hooks = [dict(type=SlowHook, seconds=1.5)]\n"
 PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
 
 
@@ -38,14 +37,18 @@ def wait_for(path, process):
 
 
 @pytest.mark.slow
-def test_killed_in_a_training_and_resumed_it_scores_as_undisturbed_trainings(tmp_path, capsys):
+def test_killed_in_a_training_and_resumed_it_scores_as_undisturbed_trainings(tmp_path, monkeypatch, capsys):
     """Real cells: SIGKILL after the first epoch, gone on with from another folder, from plan.json alone."""
-    config, out = write_swept(tmp_path, SLOW), tmp_path / "out"
+    gate, out = tmp_path / "gate", tmp_path / "out"
+    monkeypatch.setenv("TOY_GATE", str(gate))
+    config = write_swept(tmp_path, "custom_hooks = [dict(type=GateHook)]\n")
     grid = ["--gammas", 0, 1, "--deltas", 0.1, "--seeds", 3, "--jobs", 2, "--devices", "cpu"]
     first = start(config.name, "--out", out, *grid, "--cfg-options", "model.width=6", cwd=tmp_path)
-    wait_for(out / "cells" / "focal_g1_d0.1_s3" / "epoch_1.pth", first)
+    for name in ("mse_s3", "focal_g1_d0.1_s3"):
+        wait_for(out / "cells" / name / "epoch_1.pth", first)
     first.kill()
     first.wait()
+    gate.touch()
     second = start("--out", out, "--devices", "cpu", "--jobs", 2)
     printed, _ = second.communicate(timeout=600)
     assert second.returncode == 0, printed
