@@ -3,7 +3,8 @@
 Files live in ``$POSEKIT_HOME/weights``, by default ``$XDG_CACHE_HOME/posekit/weights`` or
 ``~/.cache/posekit/weights``. A transfer goes into ``<name>.part`` and is renamed when it is whole and its
 SHA-256 fits, so that a file under its own name is always a good one. A file put there by hand is taken as it
-is, without any network. Importing this imports nothing heavy.
+is, without any network. Only https is spoken, wherever a server redirects to, and nothing is fetched whose
+SHA-256 is not known. Importing this imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import contextlib
 import fcntl
 import http.client
 import os
+import re
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from posekit.errors import CheckpointError
 from posekit.files import sha256
@@ -27,6 +30,8 @@ _BLOCK = 1 << 18
 _ATTEMPTS = 3
 _TIMEOUT_S = 30
 _RANGE_NOT_SATISFIABLE = 416
+_SCHEMES: tuple[str, ...] = ("https",)
+_LEAST_DIGITS = 8  # publishers state so many in a file's name
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class WeightFile:
         name: The file's name.
         page: Where a person finds it.
         url: Where a program finds it; None if it must be fetched by hand (shared folders of cloud drives).
-        sha256: The SHA-256's first hexadecimal digits, as many as the publisher states; None: none stated.
+        sha256: The SHA-256's first hexadecimal digits, as many as the publisher states, at least 8; None:
+            none stated, which will do for a file put there by hand alone.
     """
 
     name: str
@@ -67,15 +73,18 @@ def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
         folder: Where it lies or shall lie; None: :func:`weights_folder`.
 
     Raises:
-        CheckpointError: If it has to be fetched by hand, cannot be downloaded, or has another checksum; the
-            message says where to get it and where to put it.
+        CheckpointError: If it has to be fetched by hand, cannot be downloaded, is not at an https address, or
+            has another checksum or none; the message says where to get it and where to put it.
     """
+    if Path(file.name).name != file.name or file.name in ("", ".", ".."):
+        raise CheckpointError(f"weights {file.name!r}: expected the name of a file without a folder")
     path = Path(folder or weights_folder()) / file.name
     if not path.is_file():
         if file.url is None:
             raise CheckpointError(
                 f"weights {file.name}: not there, and to be fetched by hand.\n{_by_hand(file, path)}"
             )
+        _check_source(file, file.url, path)
         with _locked(path):
             # Another process may have fetched it while this one waited.
             if not path.is_file():
@@ -83,6 +92,23 @@ def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
                 return path
     _check(file, path, path)
     return path
+
+
+def _check_source(file: WeightFile, url: str, path: Path) -> None:
+    """Raises CheckpointError unless the file can be fetched over https and compared with a checksum."""
+    if not _is_allowed(url):
+        raise CheckpointError(
+            f"weights {file.name}: {url}: only https is downloaded.\n{_by_hand(file, path)}"
+        )
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{_LEAST_DIGITS},64}}", file.sha256 or ""):
+        raise CheckpointError(
+            f"weights {file.name}: nothing is downloaded without a checksum; expected at least "
+            f"{_LEAST_DIGITS} digits of its SHA-256, found {file.sha256!r}.\n{_by_hand(file, path)}"
+        )
+
+
+def _is_allowed(url: str) -> bool:
+    return urllib.parse.urlsplit(url).scheme.lower() in _SCHEMES
 
 
 def _by_hand(file: WeightFile, path: Path) -> str:
@@ -136,9 +162,6 @@ def _download(file: WeightFile, url: str, path: Path) -> None:
     part = path.with_name(f"{path.name}.part")
     print(f"downloading {url}\n         to {path}", file=sys.stderr)
     for attempt in range(1, _ATTEMPTS + 1):
-        # Only a checksum can tell whether the two halves belong together.
-        if file.sha256 is None:
-            part.unlink(missing_ok=True)
         try:
             _transfer(url, part)
             break
@@ -167,6 +190,17 @@ def _broken_off(file: WeightFile, path: Path, part: Path, error: Exception) -> s
     )
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection to https alone."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if not _is_allowed(newurl):
+            raise urllib.error.URLError(f"it redirects to {newurl}, and only https is downloaded")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _transfer(url: str, part: Path) -> None:
     """Appends to ``part`` what it lacks of ``url``.
 
@@ -179,7 +213,7 @@ def _transfer(url: str, part: Path) -> None:
     if offset:
         request.add_header("Range", f"bytes={offset}-")
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+        response = urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code != _RANGE_NOT_SATISFIABLE or not offset:
             raise

@@ -7,6 +7,18 @@ and keeps its traceback.
 
 from __future__ import annotations
 
+import reprlib
+from typing import Any
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 3, 12, 12, 8
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: a long, deep or self-containing one is cut while it is written."""
+    return _SHORT.repr(value)
+
 
 class PosekitError(Exception):
     """Base of every error that a user's input can cause."""

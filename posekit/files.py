@@ -3,6 +3,9 @@
 json (also gzipped) and MATLAB files are read here for loaders and metrics alike. What is written goes beside
 its place, is synced, then renamed into it: a process killed at any moment, or a full disk, leaves the file
 that was there before untouched. Importing this imports nothing heavy.
+
+What is packed may unpack to :func:`unpacked_limit`, so that a small file cannot fill the memory; the variable
+``POSEKIT_MAX_UNPACKED_MB`` of the environment sets another limit.
 """
 
 from __future__ import annotations
@@ -10,15 +13,23 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import io
 import json
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from posekit.errors import DataError
+from posekit.errors import ConfigError, DataError
+
+_ALWAYS_UNPACKED = 16 << 20
+_LARGEST_UNPACKED = 512 << 20
+# Real annotations pack to a twentieth at best, MATLAB's structs of single numbers to an eightieth.
+_JSON_RATIO, PACKED_RATIO = 50, 200
+_LONG_INTEGER = re.compile(rb"\d{300}")
 
 
 def under(data_root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:
@@ -34,7 +45,10 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """
     try:
         content = Path(path).read_bytes()
-        return json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
+        if content[:2] == b"\x1f\x8b":
+            content = _gunzip(content, path)
+        long = _LONG_INTEGER.search(content) is not None
+        return json.loads(content, parse_int=_integer if long else None)
     except FileNotFoundError as error:
         raise DataError(f"{path}: file not found") from error
     except (OSError, EOFError, zlib.error) as error:
@@ -45,20 +59,65 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise DataError(f"{path}: is not JSON: {error}") from error
 
 
-def read_mat(path: str | os.PathLike[str], **options: Any) -> dict[str, Any]:
-    """The variables of a MATLAB file (version 7 or older), as ``scipy.io.loadmat`` gives them.
+def _gunzip(content: bytes, path: str | os.PathLike[str]) -> bytes:
+    limit = unpacked_limit(len(content), _JSON_RATIO)
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(limit + 1)
+    if len(unpacked) > limit:
+        raise DataError(f"{path}: {too_large(len(content), limit)}")
+    return unpacked
+
+
+def _integer(text: str) -> int | float:
+    """An integer; one too long for a real number as infinity, which no field takes for an id or a number."""
+    return int(text) if len(text) < 300 else float("-inf" if text[0] == "-" else "inf")
+
+
+def environment_number(name: str, default: int) -> int:
+    """A positive whole number that a variable of the environment sets.
 
     Raises:
-        DataError: If it is missing or no such file.
+        ConfigError: If it is set to anything else.
+    """
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 16 and int(text) > 0):
+        raise ConfigError(f"{name}: expected a positive whole number, found {text!r:.40}")
+    return int(text)
+
+
+def unpacked_limit(packed: int, ratio: int = PACKED_RATIO) -> int:
+    """The bytes that ``packed`` bytes may unpack to: ``ratio`` times as many, from 16 to 512 MiB.
+
+    ``POSEKIT_MAX_UNPACKED_MB``, if set, is the limit for all files.
+    """
+    usual = min(max(_ALWAYS_UNPACKED, ratio * packed), _LARGEST_UNPACKED)
+    return environment_number("POSEKIT_MAX_UNPACKED_MB", 0) << 20 or usual
+
+
+def too_large(packed: int, limit: int) -> str:
+    """The end of the message about a file that unpacks to more than its limit."""
+    return (
+        f"its {packed:,} bytes unpack to more than {limit >> 20} MiB, as a decompression bomb does; if you "
+        "trust it, set POSEKIT_MAX_UNPACKED_MB to what it needs"
+    )
+
+
+def read_mat(path: str | os.PathLike[str], **options: Any) -> dict[str, Any]:
+    """The variables of a MATLAB file (version 5 to 7), as ``scipy.io.loadmat`` gives them.
+
+    Raises:
+        DataError: If it is missing, no such file, or made to crash or to fill the memory
+            (:mod:`posekit.mat_check`).
     """
     import scipy.io  # half a second that only .mat users should pay
 
-    if not Path(path).is_file():
-        raise DataError(f"{path}: file not found")
+    from posekit.mat_check import checked_mat
+
+    content = checked_mat(path)
     try:
-        variables = scipy.io.loadmat(os.fspath(path), appendmat=False, **options)
-    except NotImplementedError as error:
-        raise DataError(f"{path}: a MATLAB v7.3 (HDF5) file; expected version 7 or older") from error
+        variables = scipy.io.loadmat(content, appendmat=False, **options)
     except Exception as error:  # scipy raises many kinds on damaged bytes; each means the same here
         raise DataError(f"{path}: not a readable MATLAB file: {error}") from error
     found = {name: value for name, value in variables.items() if not name.startswith("__")}

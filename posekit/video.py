@@ -50,6 +50,8 @@ class VideoReader:
         self.source = source if isinstance(source, int) else os.fspath(source)
         if isinstance(self.source, str) and not Path(self.source).is_file():
             raise DataError(f"{self.source}: file not found")
+        if isinstance(self.source, str):
+            _refuse_texts(self.source)
         self._capture = cv2.VideoCapture(self.source)
         if not self._capture.isOpened():
             if isinstance(source, int):
@@ -98,6 +100,18 @@ class VideoReader:
     def close(self) -> None:
         """Lets the file or the webcam go."""
         self._capture.release()
+
+
+def _refuse_texts(path: str) -> None:
+    """Refuses playlists and the like: what they name, files or addresses, would be opened for them."""
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(1024)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+    if not any(byte < 9 or 13 < byte < 27 for byte in start):
+        raise DataError(f"{path}: is {'a text, not a video' if start else 'empty'}")
 
 
 @contextlib.contextmanager

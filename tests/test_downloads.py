@@ -7,9 +7,12 @@ import http.server
 import re
 import socket
 import threading
+import urllib.error
+import urllib.request
 
 import pytest
 
+from posekit import downloads
 from posekit.downloads import WeightFile, obtain, weights_folder
 from posekit.errors import CheckpointError
 
@@ -30,6 +33,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.ranges, self.breaks, self.asked, self.content = True, [], [], CONTENT
+        self.redirect = ""
         self.url = f"http://127.0.0.1:{self.server_port}/weights.pth"
 
 
@@ -40,6 +44,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         self.server.asked.append(wanted)
         content = self.server.content
+        if self.server.redirect:
+            self.send_response(302)
+            self.send_header("Location", self.server.redirect)
+            self.end_headers()
+            return
         if self.path != "/weights.pth":
             self.send_error(404)
             return
@@ -66,6 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(downloads, "_SCHEMES", ("https", "http"))  # this machine's server has no certificate
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -82,7 +92,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("sha256", [DIGEST, DIGEST[:8], DIGEST[:8].upper(), None])
+@pytest.mark.parametrize("sha256", [DIGEST, DIGEST[:8], DIGEST[:8].upper()], ids=["64", "8", "upper"])
 def test_whole_transfer(server, tmp_path, capsys, sha256):
     path = obtain(file_at(server, sha256), tmp_path / "new" / "folder")
     assert path == tmp_path / "new" / "folder" / "weights.pth"
@@ -113,10 +123,53 @@ def test_a_transfer_given_up_is_resumed_by_the_next_call(server, tmp_path):
     assert names(tmp_path) == ["weights.pth"]
 
 
-def test_nothing_is_joined_that_no_checksum_can_prove(server, tmp_path):
-    (tmp_path / "weights.pth.part").write_bytes(b"of another file")
-    assert obtain(file_at(server, None), tmp_path).read_bytes() == CONTENT
-    assert server.asked == [None]
+@pytest.mark.parametrize("sha256", [None, "", DIGEST[:7], "xyz" * 4, DIGEST + "0"])
+def test_nothing_is_fetched_without_a_checksum(server, tmp_path, sha256):
+    with pytest.raises(CheckpointError, match=r"weights\.pth: nothing is downloaded without a checksum"):
+        obtain(file_at(server, sha256), tmp_path)
+    assert server.asked == []
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/weights.pth", "ftp://127.0.0.1/w", "weights.pth", "FILE:///w"]
+)
+def test_only_https_is_downloaded(tmp_path, monkeypatch, url):
+    monkeypatch.setattr(urllib.request, "build_opener", lambda *args: pytest.fail("nothing may be opened"))
+    with pytest.raises(CheckpointError, match=f"weights.pth: {url}: only https is downloaded"):
+        obtain(WeightFile("weights.pth", PAGE, url, DIGEST), tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_file_of_this_machine_is_not_downloaded(tmp_path):
+    (tmp_path / "secret").write_bytes(CONTENT)
+    with pytest.raises(CheckpointError, match="only https is downloaded"):
+        obtain(WeightFile("weights.pth", PAGE, (tmp_path / "secret").as_uri(), DIGEST), tmp_path / "weights")
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/w", "gopher://127.0.0.1/"])
+def test_redirects_lead_to_https_alone(server, tmp_path, target):
+    server.redirect = target
+    with pytest.raises(
+        CheckpointError, match=rf"it redirects to {target}, and only https|{target}' is not allowed"
+    ):
+        obtain(file_at(server), tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_redirect_from_https_to_http_is_refused():
+    request = urllib.request.Request("https://example.org/weights.pth")
+    handler = downloads._Redirects()
+    with pytest.raises(urllib.error.URLError, match=r"redirects to http://example\.org/w, and only https"):
+        handler.redirect_request(request, None, 302, "Found", {}, "http://example.org/w")
+    assert handler.redirect_request(request, None, 302, "Found", {}, "https://example.org/w") is not None
+
+
+@pytest.mark.parametrize("name", ["../weights.pth", "/tmp/weights.pth", "a/b.pth", "..", ""])
+def test_a_name_with_a_folder_is_no_name(server, tmp_path, name):
+    with pytest.raises(CheckpointError, match="expected the name of a file without a folder"):
+        obtain(file_at(server, name=name), tmp_path / "weights")
+    assert server.asked == []
 
 
 def test_server_without_ranges(server, tmp_path):
@@ -160,11 +213,12 @@ def test_answers_that_are_not_the_file(server, tmp_path):
 
 def test_no_network(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(downloads, "_SCHEMES", ("https", "http"))
     with socket.socket() as free:  # bound and not listening: nobody answers
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/weights.pth"
         with pytest.raises(CheckpointError, match="cannot be reached") as error:
-            obtain(WeightFile("weights.pth", PAGE, url, "00"), tmp_path)
+            obtain(WeightFile("weights.pth", PAGE, url, DIGEST), tmp_path)
     for part in (url, PAGE, str(tmp_path / "weights.pth")):
         assert part in str(error.value)
 

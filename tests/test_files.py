@@ -25,7 +25,7 @@ def test_json_plain_and_gzipped(tmp_path):
     [
         (b"[1, ", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
-        (b"[" + b"1" * 5000 + b"]", "is not JSON: .*4300"),
+        (b"{" + b"1" * 5000 + b"}", "is not JSON"),
         (b"[" * 200_000, "is not JSON"),
         (gzip.compress(b"[1]" * 99, mtime=0)[:-9], "cannot be read"),
     ],

@@ -21,7 +21,7 @@ from posekit.datasets.fields import image_side, require, require_id
 from posekit.datasets.matching import MATCH_IOU, match_by_image
 from posekit.datasets.skeletons import get_skeleton
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 from posekit.files import read_json, under
 from posekit.geometry import clean_box_xyxy, xywh_to_xyxy
 from posekit.registry import DATASETS
@@ -237,11 +237,11 @@ def _category_message(path: str, skeleton: Skeleton, others: list[tuple[int, lis
     category_id, names = others[0]
     where = f"{path}: category id {category_id}, field 'keypoints': expected {wanted}"
     if len(names) != skeleton.num_keypoints:
-        return f"{where} {list(skeleton.keypoints)}, found {len(names)}: {names}"
+        return f"{where} {list(skeleton.keypoints)}, found {len(names)}: {shown(names)}"
     k = next(
         k for k, (a, b) in enumerate(zip(names, skeleton.keypoints, strict=True)) if _plain(a) != _plain(b)
     )
-    return f"{where}, number {k} being '{skeleton.keypoints[k]}', found {names[k]!r}"
+    return f"{where}, number {k} being '{skeleton.keypoints[k]}', found {shown(names[k])}"
 
 
 def _columns(rows: list[PersonRow], num_keypoints: int) -> dict[str, np.ndarray]:

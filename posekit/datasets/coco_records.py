@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from posekit.datasets.fields import require, require_id
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 
 Number = (int, float)
 
@@ -67,7 +67,7 @@ class RecordReader(ABC):
         if image_id not in self.row_of_image:
             raise DataError(
                 f"{where}, field 'image_id': expected the id of one of the {len(self.row_of_image)} images, "
-                f"found {image_id}"
+                f"found {shown(image_id)}"
             )
         return self.row_of_image[image_id]
 
@@ -77,7 +77,7 @@ class RecordReader(ABC):
         numbers = len(box) == 4 and all(isinstance(v, Number) and abs(v) < 1e9 for v in box)
         if not numbers or not (box[2] > 0 and box[3] > 0):
             raise DataError(
-                f"{where}, field 'bbox': expected x, y and a positive width and height, found {box}"
+                f"{where}, field 'bbox': expected x, y and a positive width and height, found {shown(box)}"
             )
         return box
 
@@ -119,12 +119,12 @@ class AnnotationReader(RecordReader):
             return "other_category"
         crowd = record.get("iscrowd", 0)
         if crowd not in (0, 1, None):  # the text "0" would count as true
-            raise DataError(f"{where}, field 'iscrowd': expected 0 or 1, found {crowd!r:.80}")
+            raise DataError(f"{where}, field 'iscrowd': expected 0 or 1, found {shown(crowd)}")
         if crowd:
             return "crowd"
         area = record.get("area", 1)
         if not isinstance(area, Number) or area != area:
-            raise DataError(f"{where}, field 'area': expected a number, found {area!r}")
+            raise DataError(f"{where}, field 'area': expected a number, found {shown(area)}")
         return "no_area" if area <= 0 else None
 
     def _keypoints(self, record: Mapping[str, Any], where: str) -> list[float]:
@@ -137,11 +137,12 @@ class AnnotationReader(RecordReader):
         for at, value in enumerate(keypoints):
             if not isinstance(value, Number) or not abs(value) < 1e9:
                 raise DataError(
-                    f"{where}, field 'keypoints': expected finite numbers, found {value!r} as number {at}"
+                    f"{where}, field 'keypoints': expected finite numbers, found {shown(value)} "
+                    f"as number {at}"
                 )
         wrong = [v for v in keypoints[2::3] if v not in (0, 1, 2)]
         if wrong:
-            raise DataError(f"{where}, field 'keypoints': expected v = 0, 1 or 2, found {wrong[0]!r}")
+            raise DataError(f"{where}, field 'keypoints': expected v = 0, 1 or 2, found {shown(wrong[0])}")
         return keypoints
 
 
@@ -167,7 +168,7 @@ class DetectionReader(RecordReader):
         image_row = self.image_row(record, where)
         score = require(record, "score", where, Number)
         if not abs(score) < 1e30:
-            raise DataError(f"{where}, field 'score': expected a finite number, found {score!r:.40}")
+            raise DataError(f"{where}, field 'score': expected a finite number, found {shown(score)}")
         if score < self.score_threshold:
             self.counts["low_score"] += 1
             return None

@@ -1,20 +1,28 @@
 """Image files: reading, and noticing what cannot be read.
 
 OpenCV returns a grey-filled picture for a truncated JPEG and says so on stderr alone, so the end of the file
-is looked at here. Grayscale, 16-bit, CMYK, alpha and non-ASCII paths all come out as uint8 RGB.
+is looked at here. Grayscale, 16-bit, CMYK, alpha and non-ASCII paths all come out as uint8 RGB. An image of
+more than :func:`~posekit.datasets.image_size.pixel_limit` is refused before it is decoded.
+
+Names of annotations stay within the image folder: none leads out of it (:func:`leaves_folder`), and neither
+does a link that lies in it, unless ``POSEKIT_OUTSIDE_LINKS=allow``; the folder itself may be a link.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from posekit.errors import ConfigError, DataError
+from posekit.datasets.image_size import pixel_limit, stated_size_hw
+from posekit.errors import ConfigError, DataError, shown
 
+# OpenCV looks at it once, when it is loaded, and applies it to every format.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(pixel_limit()))
 try:
     import cv2
 except ImportError as error:  # most often libGL.so.1 on a server without a display
@@ -23,6 +31,7 @@ except ImportError as error:  # most often libGL.so.1 on a server without a disp
         "'pip uninstall -y opencv-python && pip install opencv-python-headless'."
     ) from error
 
+_LONGEST_NAME = 1000
 # OpenCV >= 4.11 decodes straight to RGB.
 _COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
@@ -43,14 +52,13 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
     """
     if orientation not in ("ignore", "apply"):
         raise ConfigError(f"read_image: 'orientation' must be 'ignore' or 'apply', found {orientation!r}")
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: image cannot be read: {error.strerror or error}") from error
+    content = _read_bytes(path)
+    data = np.frombuffer(content, dtype=np.uint8)
     if data.size == 0:
         raise DataError(f"{os.fspath(path)}: image file is empty")
     if is_truncated(data):
         raise DataError(f"{os.fspath(path)}: image file is truncated ({data.size} bytes, no end marker)")
+    _check_pixels(stated_size_hw(content), path)
     image = _decode(data, orientation == "ignore")
     if image is None:
         raise DataError(
@@ -58,6 +66,30 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
             f"({data.size} bytes)"
         )
     return image
+
+
+def _read_bytes(path: str | os.PathLike[str], most: int = -1) -> bytes:
+    """The content, or its first ``most`` bytes; a pipe or a device, which need not end, is no image file."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise DataError(f"{os.fspath(path)}: image cannot be read: not a regular file")
+            return file.read(most)
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{os.fspath(path)}: image cannot be read: {reason}") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe would wait for its writer
+
+
+def _check_pixels(size_hw: tuple[int, int] | None, path: str | os.PathLike[str]) -> None:
+    if size_hw is not None and size_hw[0] * size_hw[1] > pixel_limit():
+        raise DataError(
+            f"{os.fspath(path)}: its header states {size_hw[1]} x {size_hw[0]} pixels; expected at most "
+            f"{pixel_limit():,} (POSEKIT_MAX_PIXELS sets another limit)"
+        )
 
 
 def _decode(data: np.ndarray, ignore_orientation: bool) -> np.ndarray | None:
@@ -80,11 +112,21 @@ def is_truncated(data: np.ndarray) -> bool:
         # Nearly every file ends with the end-of-image marker; only the others are walked through.
         return data[-2:].tobytes() != b"\xff\xd9" and not _jpeg_has_end(data.tobytes())
     if head.startswith(b"\x89PNG"):
-        return b"IEND" not in data[-12:].tobytes() and b"IEND\xaeB`\x82" not in data.tobytes()
+        return not _png_has_end(data.tobytes())
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return len(data) < int.from_bytes(head[4:8], "little") + 8
     if head.startswith(b"BM") and len(head) >= 6:
         return len(data) < int.from_bytes(head[2:6], "little")
+    return False
+
+
+def _png_has_end(data: bytes) -> bool:
+    """Walks the chunks of a PNG; one that states more bytes than follow is given as much memory by OpenCV."""
+    at = 8
+    while at + 12 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
     return False
 
 
@@ -148,13 +190,9 @@ def image_size_hw(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         DataError: If the file is missing or no image.
     """
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(1 << 16)
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: image cannot be read: {error.strerror or error}") from error
-    size = _jpeg_size_hw(head)
-    if size is None:
+    head = _read_bytes(path, 1 << 16)
+    size = stated_size_hw(head) if head.startswith(b"\xff\xd8") else None
+    if size is None or not all(size):
         height, width = read_image(path).shape[:2]
         size = height, width
     return size
@@ -179,42 +217,65 @@ def fill_image_sizes(
     return filled
 
 
-def _jpeg_size_hw(head: bytes) -> tuple[int, int] | None:
-    """The size in a JPEG's start-of-frame segment, or None if it is no JPEG or lies further on."""
-    at = 2 if head.startswith(b"\xff\xd8") else len(head)
-    while at + 9 <= len(head) and head[at] == 0xFF:
-        marker = head[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return int.from_bytes(head[at + 5 : at + 7], "big"), int.from_bytes(head[at + 7 : at + 9], "big")
-        at += 1 if marker == 0xFF else 2 + int.from_bytes(head[at + 2 : at + 4], "big")
-    return None
-
-
 def leaves_folder(name: str) -> bool:
-    """Whether an image name of an annotation would lead out of the image folder."""
+    """Whether an image name of an annotation would lead out of the image folder, or is no name at all."""
     path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or name[1:2] == ":"
+    return path.is_absolute() or ".." in path.parts or name[1:2] == ":" or "\0" in name
+
+
+def check_image_name(name: str, where: str) -> None:
+    """Raises DataError unless a name of an annotation is one of a file inside the image folder."""
+    if not name or leaves_folder(name):
+        raise DataError(
+            f"{where}, field 'file_name': expected a name inside the image folder, found {shown(name)}"
+        )
+    if len(name) > _LONGEST_NAME:  # tables keep all names at the longest one's length
+        raise DataError(
+            f"{where}, field 'file_name': expected at most {_LONGEST_NAME} characters, found {len(name)}: "
+            f"{shown(name)}"
+        )
 
 
 def missing_images(image_dir: str | os.PathLike[str], names: Iterable[str]) -> list[str]:
     """The names that are not in the folder; each (sub)folder is listed once, no file is touched.
 
     Raises:
-        DataError: If the image folder itself is missing.
+        DataError: If the image folder itself is missing, or a name is a link that leads out of it.
     """
     root = Path(image_dir)
     if not root.is_dir():
         raise DataError(f"{root}: image folder not found")
-    listed: dict[str, frozenset[str]] = {}
+    listed: dict[str, dict[str, bool]] = {}
     missing = []
     for name in names:
         folder, _, base = name.rpartition("/")
         if folder not in listed:
-            listed[folder] = _list_folder(root / folder)
-        if base not in listed[folder]:
+            listed[folder] = _list_folder(root, folder)
+        is_link = listed[folder].get(base)
+        if is_link is None:
             missing.append(name)
+        elif is_link:
+            _check_link(root, name)
     return missing
 
 
-def _list_folder(folder: Path) -> frozenset[str]:
-    return frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()  # noqa: PTH208 (names only)
+def _list_folder(root: Path, folder: str) -> dict[str, bool]:
+    """Names in a folder and whether each is a link; in a subfolder that is reached by a link, all are."""
+    path = root / folder
+    try:
+        through_link = bool(folder) and path.resolve() != root.resolve() / folder
+        with os.scandir(path) as entries:
+            return {entry.name: through_link or entry.is_symlink() for entry in entries}
+    except (OSError, ValueError, RuntimeError):  # no folder, or a name that no file can have
+        return {}
+
+
+def _check_link(root: Path, name: str) -> None:
+    if os.environ.get("POSEKIT_OUTSIDE_LINKS") == "allow":
+        return
+    target = (root / name).resolve()
+    if not target.is_relative_to(root.resolve()):
+        raise DataError(
+            f"{root / name}: expected a file inside the image folder, found a link to {target}; if you made "
+            "it yourself, set POSEKIT_OUTSIDE_LINKS=allow"
+        )

@@ -30,7 +30,7 @@ from posekit.datasets.images import fill_image_sizes
 from posekit.datasets.mpii_mat import NUM_JOINTS, MPIIPerson, read_official
 from posekit.datasets.skeletons import MPII16, get_skeleton
 from posekit.datasets.table import PersonTable, build_table, check_policy
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 from posekit.files import read_json, read_mat, under
 from posekit.registry import DATASETS
 from posekit.structures import Skeleton
@@ -163,14 +163,14 @@ def _json_form(records: Sequence[Any], path: str) -> Callable[[Any, str], MPIIPe
     raise DataError(
         f"{path}: person 0: expected the fields of the pytorch-pose form ('img_paths', 'joint_self', ...) or "
         "of the HRNet form ('image', 'center', 'scale', 'joints'), found "
-        f"{sorted(first) if isinstance(first, Mapping) else type(first).__name__}"
+        f"{shown(sorted(first)) if isinstance(first, Mapping) else type(first).__name__}"
     )
 
 
 def _is_validation(record: Any, where: str) -> bool:
     flag = require(record, "isValidation", where)
     if flag not in (0, 1):
-        raise DataError(f"{where}, field 'isValidation': expected 0 or 1, found {flag!r:.80}")
+        raise DataError(f"{where}, field 'isValidation': expected 0 or 1, found {shown(flag)}")
     return bool(flag)
 
 
@@ -213,11 +213,11 @@ def _numbers(record: Any, key: str, where: str, shape: tuple[int, ...]) -> np.nd
     value = require(record, key, where)
     try:
         numbers = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):  # ragged or no numbers at all
+    except (TypeError, ValueError, OverflowError):  # ragged or no numbers at all
         numbers = np.zeros((0, 0, 0))
     if numbers.shape != shape or not np.isfinite(numbers).all():
         wanted = f"finite numbers of shape {shape}" if shape else "a finite number"
-        raise DataError(f"{where}, field '{key}': expected {wanted}, found {value!r:.120}")
+        raise DataError(f"{where}, field '{key}': expected {wanted}, found {shown(value)}")
     return numbers
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 from posekit.files import read_mat
 
 NUM_JOINTS = 16
@@ -155,7 +155,7 @@ def _people_of(entry: Any, where: str) -> Iterator[tuple[str, str, Any]]:
         return
     image = _get(_get(entry, "image"), "name")
     if not isinstance(image, str) or not image:
-        raise DataError(f"{where}, field 'image.name': expected a file name, found {image!r:.80}")
+        raise DataError(f"{where}, field 'image.name': expected a file name, found {shown(image)}")
     for number, person in enumerate(people):
         yield f"{where}.annorect({number + 1}) ({image})", image, person
 
@@ -221,5 +221,5 @@ def _number(struct: Any, name: str, where: str, prefix: str = "") -> float | Non
     except (TypeError, ValueError):  # a text, a struct or several numbers
         number = float("nan")
     if not np.isfinite(number):
-        raise DataError(f"{where}, field '{prefix}{name}': expected a finite number, found {value!r:.60}")
+        raise DataError(f"{where}, field '{prefix}{name}': expected a finite number, found {shown(value)}")
     return number

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from posekit.datasets.images import leaves_folder
-from posekit.errors import ConfigError, DataError
+from posekit.datasets.images import check_image_name
+from posekit.errors import ConfigError, DataError, shown
 from posekit.structures import PersonRecord, Skeleton
 
 GROUND_TRUTH = "ground truth"
@@ -154,13 +154,6 @@ class PersonTable:
                 f"{self.ann_file}: image id {ids[numbers > 1][0]}, field 'id': expected unique ids, "
                 f"found it {numbers.max()} times"
             )
-        for image in range(len(self.image_names)):
-            name = self.image_name(image)
-            if not name or leaves_folder(name):
-                raise DataError(
-                    f"{self.ann_file}: image id {self.image_ids[image]}, field 'file_name': expected a name "
-                    f"inside the image folder, found {name!r}"
-                )
 
     def faults(self) -> list[Fault]:
         """The kinds of faulty people, each with its rows; empty for a sound table."""
@@ -315,13 +308,15 @@ def _assemble(
 
 def _encoded(names: list[str], ids: Any, ann_file: str) -> np.ndarray:
     """Image names as UTF-8, bytes (M,); a json may escape half of a surrogate pair, which has none."""
+    for image_id, name in zip(ids, names, strict=True):
+        check_image_name(name, f"{ann_file}: image id {image_id}")
     try:
         return np.array([name.encode("utf-8") for name in names], dtype=np.bytes_).reshape(-1)
     except UnicodeEncodeError as error:
         image = names.index(error.object)
         raise DataError(
             f"{ann_file}: image id {ids[image]}, field 'file_name': expected a name that UTF-8 can encode, "
-            f"found {error.object!a}"
+            f"found {shown(error.object)}"
         ) from error
 
 

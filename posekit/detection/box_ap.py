@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from posekit.datasets.fields import require, require_id
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 from posekit.files import read_json
 
 # pycocotools' twelve numbers in its order: at most 100 boxes an image unless the name says 1 or 10; S, M, L:
@@ -23,15 +23,15 @@ def person_category(content: Any, path: str) -> int:
         DataError: If there is none.
     """
     categories = require(content, "categories", path, list)
-    ids = {
-        str(category.get("name")): require_id(category, "id", f"{path}: categories[{number}]")
-        for number, category in enumerate(categories)
-    }
+    ids: dict[str, int] = {}
+    for number, category in enumerate(categories):
+        category_id = require_id(category, "id", f"{path}: categories[{number}]")
+        ids[str(category.get("name"))] = category_id
     if "person" in ids:
         return ids["person"]
     if len(ids) == 1:
         return next(iter(ids.values()))
-    raise DataError(f"{path}, field 'categories': expected one named 'person', found {sorted(ids)[:12]}")
+    raise DataError(f"{path}, field 'categories': expected one named 'person', found {shown(sorted(ids))}")
 
 
 class PersonTruth:
@@ -72,7 +72,7 @@ class PersonTruth:
             return None
         box = require(annotation, "bbox", where, list)
         if len(box) != 4 or not all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in box):
-            raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {box}")
+            raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
         return {
             "image_id": require_id(annotation, "image_id", where),
             "category_id": self.category,

@@ -18,10 +18,10 @@ from torch.utils.data import Dataset
 
 from posekit.datasets.coco import read_images
 from posekit.datasets.fields import require
-from posekit.datasets.images import leaves_folder, missing_images, read_image
+from posekit.datasets.images import check_image_name, missing_images, read_image
 from posekit.datasets.sampler import SampleKey
 from posekit.detection.box_ap import person_category
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 from posekit.files import read_json, under
 from posekit.geometry import xywh_to_xyxy
 from posekit.registry import DATASETS
@@ -110,9 +110,8 @@ class PeopleImages(Dataset[ImageSample]):
             boxes[image_id] = found[kept]
 
     def _check_images(self) -> None:
-        wrong = next((name for name in self.names if not name or leaves_folder(name)), None)
-        if wrong is not None:
-            raise DataError(f"{self.ann_file}: expected file names inside the image folder, found {wrong!r}")
+        for image_id, name in zip(self.image_ids, self.names, strict=True):
+            check_image_name(name, f"{self.ann_file}: image id {image_id}")
         missing = set(missing_images(self.image_dir, self.names))
         if missing and (self.on_bad_image == "error" or len(missing) == len(self.names)):
             shown = ", ".join(sorted(missing)[:5])
@@ -203,5 +202,5 @@ def _image_of(annotation: Any, where: str, known: dict[int, Any]) -> int:
 def _box(annotation: Any, where: str) -> list[float]:
     box: list[float] = require(annotation, "bbox", where, list)
     if len(box) != 4 or not all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in box):
-        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {box}")
+        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
     return box

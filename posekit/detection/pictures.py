@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from posekit.datasets.fields import require, require_id
-from posekit.datasets.images import leaves_folder, read_image
+from posekit.datasets.images import check_image_name, missing_images, read_image
 from posekit.detection.box_ap import person_category
 from posekit.detection.networks import PERSON
 from posekit.errors import DataError
@@ -133,9 +133,9 @@ def _of_coco(path: str, image_dir: str | None) -> PictureList:
     for number, image in enumerate(images):
         image_id = require_id(image, "id", f"{path}: images[{number}]")
         name = require(image, "file_name", f"{path}: image id {image_id}", str)
-        if not name or leaves_folder(name):
-            raise DataError(f"{path}: image id {image_id}: expected a name inside the folder, found {name!r}")
+        check_image_name(name, f"{path}: image id {image_id}")
         pictures.append(_annotated(str(Path(folder) / name), image_id, name))
+    missing_images(folder, [picture.name for picture in pictures])  # refuses links that lead out of it
     return PictureList(pictures, len(pictures), folder, path, person_category(content, path))
 
 

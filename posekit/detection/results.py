@@ -76,7 +76,7 @@ class PartialRun:
                 break
             if number == 0:
                 self._check(record.get("settings"))
-            elif "key" in record:
+            elif isinstance(record.get("key"), str):
                 self.done[record["key"]] = record
             whole += len(line)
         return whole

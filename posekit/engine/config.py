@@ -20,7 +20,7 @@ from mmengine.config.lazy import LazyAttr, LazyObject
 from posekit.engine.dump import HANDED_DOWN, config_text
 from posekit.engine.schema import arguments_of, check_config, did_you_mean, resolve_type
 from posekit.engine.values import check_values
-from posekit.errors import ConfigError, PosekitError
+from posekit.errors import ConfigError, PosekitError, shown
 from posekit.structures import Skeleton
 
 DEFAULT_SEED = 0
@@ -118,7 +118,7 @@ def _literal(text: str) -> Any:
         return text.lower() == "true"
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: nested too deep
         return text  # a bare word is a string
 
 
@@ -211,13 +211,17 @@ def _set_defaults(cfg: dict[str, Any]) -> None:
     train = cfg.get("train_cfg")
     if isinstance(train, dict) and "type" not in train:
         train.setdefault("by_epoch", True)
-    randomness = cfg.setdefault("randomness", {})
+    for name in ("randomness", "log_processor", "default_hooks"):
+        if not isinstance(cfg.get(name) or {}, dict):
+            raise ConfigError(f"config: '{name}': expected a dict, found {shown(cfg[name])}")
+    cfg["randomness"] = randomness = cfg.get("randomness") or {}
     if randomness.get("seed") is None:
         randomness["seed"] = DEFAULT_SEED
     if not cfg.get("log_processor"):
         # The printed loss is the mean over the iterations since the last print.
-        logger = (cfg.get("default_hooks") or {}).get("logger") or {}
-        cfg["log_processor"] = {"window_size": logger.get("interval", LOG_INTERVAL)}
+        logger = (cfg.get("default_hooks") or {}).get("logger")
+        interval = logger.get("interval", LOG_INTERVAL) if isinstance(logger, dict) else LOG_INTERVAL
+        cfg["log_processor"] = {"window_size": interval}
     # With a default scope, mmengine's registries search only that one scope for a name.
     cfg["default_scope"] = None
 

@@ -4,17 +4,27 @@
 scores as numpy numbers, logs as objects of mmengine. Those names are met by stand-ins of our own: a number
 becomes a Python number, everything else a :class:`NotRead`. No other name is allowed, and none is looked up
 in the library that it names.
+
+Before torch sees a file its pickles are looked through, opcode by opcode: only names that weights need may
+stand in them, fewer than torch itself allows (its ``bytearray`` or ``Tensor`` would make arrays of any size;
+its nested tensors are not checked). Its zip may not unpack to more than :func:`posekit.files.unpacked_limit`,
+and what was loaded may not be larger, written out, than it is in the file (a list that holds a list ten times
+that holds a list ten times ...).
 """
 
 from __future__ import annotations
 
+import io
+import mmap
+import pickle
+import pickletools
 import re
 import tarfile
 import threading
 import warnings
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +33,7 @@ import numpy as np
 import torch
 
 from posekit.errors import CheckpointError
+from posekit.files import too_large, unpacked_limit
 
 EXPECTED = "expected weights written by torch.save (.pth, .pt, .pth.tar) or .safetensors"
 
@@ -51,7 +62,9 @@ def load_file(path: str | Path) -> Any:
     with _stand_ins_alone(), warnings.catch_warnings():
         # torch says that ``encoding`` goes unused, but uses it: Python 2 wrote numbers as text of bytes.
         warnings.filterwarnings("ignore", "pickle_load_args only works")
-        return torch.load(path, map_location="cpu", weights_only=True, encoding="latin1")
+        content = torch.load(path, map_location="cpu", weights_only=True, encoding="latin1")
+    _check_extent(content, path)
+    return content
 
 
 def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -94,6 +107,10 @@ def _refuse_other_kinds(path: Path) -> None:
             raise _other_kind(path, kind)
     if start.startswith(b"PK\x03\x04"):
         _check_archive(path)
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.lower().endswith("data.pkl"):
+                    _scan_pickle(io.BytesIO(archive.read(name)))
     elif not start.strip(b"\0"):
         kind = "empty" if not start else "nothing but zeros where it begins, as a copy that failed leaves it"
         raise CheckpointError(f"checkpoint {path}: damaged: it is {kind}; {EXPECTED}")
@@ -102,6 +119,11 @@ def _refuse_other_kinds(path: Path) -> None:
         raise _other_kind(path, _TAR)
     elif _LEGACY_START not in start:
         raise _other_kind(path, _kind_of_start(start))
+    else:
+        # Mapped, because reading as much as a damaged length states would first reserve it.
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            for _ in range(5):  # magic number, version, system, content, keys of the storages
+                _scan_pickle(content)
 
 
 def _start(path: Path) -> bytes:
@@ -122,14 +144,124 @@ def _check_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):  # the table of contents stands at the end
         raise zipfile.BadZipFile(f"the end of the archive is missing after {path.stat().st_size} bytes")
     with zipfile.ZipFile(path) as archive:
+        _check_unpacked_size(archive, path)
         bad = archive.testzip()
-        records = {name.rsplit("/", 1)[-1] for name in archive.namelist()}
+        names = archive.namelist()
+    records = {name.rsplit("/", 1)[-1] for name in names}
+    if len({name.lower() for name in names}) < len(names):  # torch, which ignores case, might take the other
+        raise zipfile.BadZipFile("it holds two records of one name")
     if bad is not None:
         raise zipfile.BadZipFile(f"record {bad} does not match its checksum")
     if "constants.pkl" in records:
         raise _other_kind(path, "a TorchScript program")
     if "data.pkl" not in records:
         raise _other_kind(path, f"a zip archive of {sorted(records)[:4]}")
+
+
+def _check_unpacked_size(archive: zipfile.ZipFile, path: Path) -> None:
+    """Torch stores its records as they are; packed anew they may be larger than the file, up to a limit."""
+    size = path.stat().st_size
+    unpacked = sum(record.file_size for record in archive.infolist())
+    limit = max(unpacked_limit(size), size)
+    if unpacked > limit:
+        raise CheckpointError(f"checkpoint {path}: {too_large(size, limit)}")
+
+
+# --- pickles -----------------------------------------------------------------------------------------------
+
+_NEEDED = {
+    "collections.OrderedDict",
+    "collections.Counter",
+    "torch.Size",
+    "torch.device",
+    "torch.nn.parameter.Parameter",
+    "torch._utils._rebuild_tensor",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_tensor_v3",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_sparse_tensor",
+    "torch.serialization._get_layout",
+    "_codecs.encode",
+    "builtins.set",
+    "builtins.complex",
+}
+
+
+def _scan_pickle(file: Any) -> None:
+    """Reads one pickle's opcodes and runs none of them.
+
+    Raises:
+        pickle.UnpicklingError: On a name that weights do not need, or a way to state one that weights do not
+            use; ValueError and others if it is damaged.
+    """
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name == "GLOBAL":
+            name = _modern(str(argument))
+            if not _is_needed(name):
+                raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {name}")
+        elif opcode.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"):
+            raise pickle.UnpicklingError(f"Unsupported opcode {opcode.name}, which names code in another way")
+
+
+def _modern(argument: str) -> str:
+    """A global's full name, Python 2's as Python 3 calls it, which is how torch takes it."""
+    from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+
+    module, name = argument.split(" ", 1)
+    module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
+    return f"{module}.{name}"
+
+
+def _is_needed(name: str) -> bool:
+    module, _, last = name.rpartition(".")
+    if module == "torch" and last.isidentifier():
+        kind = getattr(torch, last, None)
+        return isinstance(kind, torch.dtype) or (
+            re.fullmatch(r"[A-Z][A-Za-z0-9]*Storage", last) is not None
+            and last not in ("TypedStorage", "UntypedStorage")
+        )
+    return name in _NEEDED or name in _stand_in_names()
+
+
+def _stand_in_names() -> set[str]:
+    return {f"{one.__module__}.{one.__qualname__}" for one in _STAND_INS}
+
+
+def _check_extent(content: Any, path: Path) -> None:
+    """Raises CheckpointError if going through the content would take much longer than reading it did."""
+    sizes: dict[int, int] = {}
+    limit = 1_000_000
+
+    def extent(value: Any, depth: int) -> int:
+        if isinstance(value, torch.Tensor):
+            return _check_tensor(value, path)
+        if not isinstance(value, (Mapping, list, tuple, set)):
+            return 1
+        if id(value) not in sizes:
+            if depth > 100:
+                raise CheckpointError(f"checkpoint {path}: its content is nested more than 100 deep")
+            sizes[id(value)] = 10 * limit * limit  # met again within itself
+            items = [*value.values(), *value] if isinstance(value, Mapping) else value
+            sizes[id(value)] = 1 + sum(extent(item, depth + 1) for item in items)
+        return sizes[id(value)]
+
+    if extent(content, 0) > limit + 10 * path.stat().st_size:
+        raise CheckpointError(
+            f"checkpoint {path}: its lists hold each other, so that written out they are without end"
+        )
+
+
+def _check_tensor(tensor: torch.Tensor, path: Path) -> int:
+    """A tensor may repeat its numbers (strides of 0), but not fill the memory when it is copied."""
+    size = tensor.numel() * tensor.element_size()
+    stored = tensor.untyped_storage().nbytes() if tensor.layout == torch.strided else 0
+    limit = max(unpacked_limit(path.stat().st_size), stored)
+    if size > limit:
+        raise CheckpointError(
+            f"checkpoint {path}: a tensor of shape {tuple(tensor.shape)} stands on {stored:,} bytes; "
+            f"{too_large(path.stat().st_size, limit)}"
+        )
+    return 1
 
 
 def _is_tar(path: Path) -> bool:

@@ -3,19 +3,24 @@
 The card says how to build the network (``model``, types by name), how a box becomes its input (``crop``), and
 for people what it was trained on, how well it does and where it fails. Nothing else is needed to use it: no
 config file, no network. Those in ``posekit/weights`` come with the package.
+
+A card may come from a stranger: it names posekit's own parts alone, so that building it calls nothing else,
+and its network is built without memory first and must not have more numbers than the weights have bytes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from posekit.engine.checkpoint import read_checkpoint
-from posekit.errors import CheckpointError, ConfigError
+from posekit.errors import CheckpointError, ConfigError, shown
 from posekit.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
 from posekit.registry import MODELS
@@ -23,6 +28,17 @@ from posekit.structures import Skeleton
 from posekit.transforms import Crop
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+# Of a card: deeper, longer or larger is no network.
+_MAX_DEPTH, _MAX_LIST, _MAX_NUMBER, _MAX_WEIGHTS = 12, 1000, 100_000, 50_000
+# What would read other files, or fetch some.
+_NOT_ON_CARDS = (
+    "pretrained",
+    "init_cfg",
+    "checkpoint_path",
+    "pretrained_cfg",
+    "pretrained_cfg_overlay",
+    "cache_dir",
+)
 NO_MODEL = (
     "this installation of posekit comes without a model: state one, e.g. "
     "Predictor(model='hrnet_w32_coco_256x192_udp_mmpose') for the zoo (python tools/test.py --list-zoo), or "
@@ -53,14 +69,73 @@ def read_bundle(path: str | Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
 
     card_path = Path(path).with_suffix(".json")
     card = read_json(card_path)
+    where = f"{card_path}: the card must say how to build the network in 'model' and 'crop'"
+    if not isinstance(card, dict) or not all(isinstance(card.get(k), Mapping) for k in ("model", "crop")):
+        raise CheckpointError(f"{where}: found {shown(card)}")
     try:
+        check_card(card["model"])
+        with _at_most(Path(path).stat().st_size), torch.device("meta"):
+            build_estimator(card["model"])
         estimator, crop = build_estimator(card["model"]), Crop(**card["crop"])
-    except (ConfigError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{card_path}: the card must say how to build the network in 'model' and 'crop': {error!r}"
-        ) from error
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # constructors meet values of any kind; each means the same here
+        raise CheckpointError(f"{where}: {type(error).__name__}: {str(error) or error!r:.400}") from error
     load_into(estimator, path)
     return estimator.eval(), crop, card
+
+
+def check_card(spec: Any, where: str = "model", depth: int = 0) -> None:
+    """Looks through a card's ``model`` before anything is built of it.
+
+    Raises:
+        ConfigError: On a ``type`` that is not the bare name of one of posekit's own parts, weights to start
+            from, or numbers that no network has.
+    """
+    if depth > _MAX_DEPTH:
+        raise ConfigError(f"{where}: nested more than {_MAX_DEPTH} deep")
+    if isinstance(spec, Mapping):
+        for key, value in spec.items():
+            place = f"{where}.{key:.40}"
+            if key == "type" and not _is_own_part(value):
+                raise ConfigError(
+                    f"{place}: expected the name of one of posekit's parts, found {shown(value)}"
+                )
+            if key in _NOT_ON_CARDS and value not in (None, False):
+                raise ConfigError(f"{place}: not allowed on a card, found {shown(value)}")
+            check_card(value, place, depth + 1)
+    elif isinstance(spec, list):
+        if len(spec) > _MAX_LIST:
+            raise ConfigError(f"{where}: expected at most {_MAX_LIST} entries, found {len(spec)}")
+        for number, value in enumerate(spec):
+            check_card(value, f"{where}.{number}", depth + 1)
+    elif isinstance(spec, (int, float)) and not abs(spec) <= _MAX_NUMBER:
+        raise ConfigError(f"{where}: expected a number of at most {_MAX_NUMBER}, found {shown(spec)}")
+
+
+def _is_own_part(name: Any) -> bool:
+    MODELS.import_from_location()
+    return (
+        isinstance(name, str) and name in MODELS.module_dict
+    )  # and not what mmengine would import by a path
+
+
+@contextmanager
+def _at_most(numbers: int) -> Iterator[None]:
+    """Stops a network under construction that has more numbers than that, or is of absurdly many parts."""
+    total = weights = 0
+
+    def count(module: nn.Module, name: str, weight: Any) -> None:
+        nonlocal total, weights
+        total, weights = total + (0 if weight is None else weight.numel()), weights + 1
+        if total > 2 * numbers or weights > _MAX_WEIGHTS:
+            raise ConfigError(f"model: has more weights than its file of {numbers:,} bytes can hold")
+
+    hook = nn.modules.module.register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def write_bundle(

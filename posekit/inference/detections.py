@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 from posekit.files import read_json
 from posekit.geometry import xywh_to_xyxy
 
@@ -66,7 +66,9 @@ def _file_names(content: Any, path: str | Path) -> dict[int, str]:
     try:
         return {image["id"]: PurePosixPath(image["file_name"]).name for image in images}
     except (TypeError, KeyError) as error:
-        raise DataError(f"{path}: 'images': expected objects with id and file_name ({error!r})") from error
+        raise DataError(
+            f"{path}: 'images': expected objects with id and file_name ({shown(error)})"
+        ) from error
 
 
 def _read(record: Any, where: str, names: Mapping[int, str]) -> tuple[int | str, list[float]]:
@@ -76,8 +78,8 @@ def _read(record: Any, where: str, names: Mapping[int, str]) -> tuple[int | str,
         score = float(record.get("score", 1.0))
         name = record.get("file_name") or names.get(record.get("image_id"))
         key: int | str = PurePosixPath(name).name if name else int(record["image_id"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{where}: expected image_id, bbox and score ({error!r})") from error
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{where}: expected image_id, bbox and score ({shown(error)})") from error
     if len(box) != 4:
         raise DataError(f"{where}: 'bbox': expected x, y, width, height, found {len(box)} numbers")
     if not math.isfinite(score):

@@ -84,7 +84,7 @@ def read_coco(
     image_of = rec.integers(all_annotations, "image_id", where)
     rec.indices_of(image_of, known_images, "image_id", where, "images of the file")
     category_ids = np.array(sorted(c["id"] for c in categories), np.int64)
-    scored = known_images if image_ids is None else np.unique(np.asarray(image_ids, np.int64))
+    scored = known_images if image_ids is None else _wanted_ids(image_ids)
     rec.indices_of(scored, known_images, "image_id", "the images to score", f"images of {path}")
     # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
     rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
@@ -99,6 +99,13 @@ def read_coco(
     return CocoPeople(
         str(path), truth, annotation_ids[rows], names, sigmas, _annotated_head_sizes(annotations, where)
     )
+
+
+def _wanted_ids(image_ids: Sequence[int] | np.ndarray) -> np.ndarray:
+    try:
+        return np.unique(np.asarray(image_ids, np.int64))
+    except OverflowError as error:
+        raise DataError("the images to score: expected 'image_id' to be integers of 64 bits") from error
 
 
 def _ids(records: rec.Records, where: str) -> np.ndarray:

@@ -66,7 +66,7 @@ def read_mpii(path: str | Path, head_boxes: str | Path | None = None) -> MPIIPeo
     source = Path(head_boxes) if head_boxes is not None else path
     if not annotated.any():
         raise DataError(f"{path}: nobody has an annotated joint")
-    return MPIIPeople(str(path), joints, annotated, _head_sizes_of_mat(source, joints, annotated))
+    return MPIIPeople(str(path), joints, annotated, _head_sizes_of_mat(source, joints, annotated, path))
 
 
 def mat_array(
@@ -137,15 +137,18 @@ def _triples(people: rec.Records, field: str, width: int, path: Path) -> np.ndar
     return rec.numbers(flat, field, f"{path}: person", 16 * width).reshape(-1, 16, width)
 
 
-def _head_sizes_of_mat(source: Path, joints: np.ndarray, annotated: np.ndarray) -> np.ndarray:
+def _head_sizes_of_mat(source: Path, joints: np.ndarray, annotated: np.ndarray, truth: Path) -> np.ndarray:
     variables = read_mat(source)
     boxes = mat_array(variables, "headboxes_src", source, (2, 2, None)).transpose(2, 0, 1).reshape(-1, 4)
     if len(boxes) != len(joints):
-        raise DataError(f"{source}: 'headboxes_src' has {len(boxes)} people, the truth has {len(joints)}")
+        raise DataError(
+            f"{source}: 'headboxes_src' has {len(boxes)} people, the truth has {len(joints)} ({truth})"
+        )
     sizes = head_sizes(boxes)
+    sizes[np.isinf(sizes)] = np.nan
     if not (sizes > 0).all():  # NaN fails this too
         raise DataError(
-            f"{source}: 'headboxes_src': person {int(np.argmin(sizes > 0))} has an empty head box"
+            f"{source}: 'headboxes_src': person {int(np.argmin(sizes > 0))} has an empty or infinite head box"
         )
     if "pos_gt_src" in variables:
         other, other_annotated = _joints_of_mat(variables, source)
@@ -154,7 +157,7 @@ def _head_sizes_of_mat(source: Path, joints: np.ndarray, annotated: np.ndarray) 
         # The public files disagree on a handful of people; another split or order disagrees on nearly all.
         if same.mean() < 0.9:
             raise DataError(
-                f"{source}: its joints differ from the truth's for {np.count_nonzero(~same)} of {len(same)} "
-                "people; are these the head boxes of other people?"
+                f"{source}: its joints differ from those of {truth} for {np.count_nonzero(~same)} of "
+                f"{len(same)} people; are these the head boxes of other people?"
             )
     return sizes

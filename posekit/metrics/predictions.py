@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.files import atomic_file
+from posekit.files import atomic_file, read_json
 from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
+from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.nms import OKS_NMS, crop_areas, rescore
 from posekit.metrics.oks import Detections, best_of_each_image, keypoint_areas
@@ -74,6 +75,17 @@ class PoseArrays:
             np.array([p.image_id for p in poses], np.int64),
             np.array([p.person_id for p in poses], np.int64),
         )
+
+    def to_rows(self) -> np.ndarray:
+        """float64 (N, 3 K + 5): all but the ids, a pose in each row, as processes exchange them."""
+        flat = self.keypoints.reshape(len(self.keypoints), 3 * self.keypoints.shape[1])
+        return np.concatenate([flat, self.boxes_xyxy, self.box_scores[:, None]], axis=1)
+
+    @classmethod
+    def from_rows(cls, rows: np.ndarray, image_ids: np.ndarray, person_ids: np.ndarray) -> PoseArrays:
+        """Undoes :meth:`to_rows`."""
+        keypoints = rows[:, :-5].reshape(len(rows), (rows.shape[1] - 5) // 3, 3)
+        return cls(keypoints, rows[:, -5:-1], rows[:, -1], image_ids, person_ids)
 
     def take(self, rows: np.ndarray) -> PoseArrays:
         """The poses of ``rows``, in that order."""
@@ -198,25 +210,23 @@ def read_poses(path: str | Path) -> list[Pose]:
     Raises:
         DataError: If the file is not such a list.
     """
-    try:
-        records = json.loads(Path(path).read_text("utf-8"))
-        return [_pose_of(record) for record in records]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected a results file with image_id, keypoints and box_xywh "
-            f"({type(error).__name__}: {error})"
-        ) from error
+    records = rec.record_list(read_json(path), None, path)
+    return [_pose_of(record, f"{path}: results[{number}]") for number, record in enumerate(records)]
 
 
-def _pose_of(record: dict[str, Any]) -> Pose:
-    keypoints = np.array(record["keypoints"], np.float32).reshape(-1, 3)
-    return Pose(
-        keypoints=keypoints[:, :2],
-        scores=keypoints[:, 2],
-        box_xyxy=xywh_to_xyxy(record["box_xywh"]).astype(np.float32),
-        image_id=record["image_id"],
-        person_id=record.get("annotation_id", -1),
-    )
+def _pose_of(record: Mapping[str, Any], where: str) -> Pose:
+    stated = record.get("keypoints")
+    count = len(stated) // 3 if isinstance(stated, list) else 1
+    keypoints = rec.numbers([record], "keypoints", where, 3 * max(count, 1)).reshape(-1, 3)
+    box = rec.numbers([record], "box_xywh", where, 4)[0]
+    with np.errstate(over="ignore"):  # beyond float32 it is infinite, and drawn nowhere
+        return Pose(
+            keypoints=keypoints[:, :2].astype(np.float32),
+            scores=keypoints[:, 2].astype(np.float32),
+            box_xyxy=xywh_to_xyxy(box).astype(np.float32),
+            image_id=int(rec.integers([record], "image_id", where)[0]),
+            person_id=int(rec.integers([{"annotation_id": -1, **record}], "annotation_id", where)[0]),
+        )
 
 
 def write_mpii_predictions(path: str | Path, predicted: np.ndarray) -> None:

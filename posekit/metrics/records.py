@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 
 Records = Sequence[Mapping[str, Any]]
 
@@ -29,7 +29,7 @@ def record_list(parent: Any, key: str | None, file: str | Path) -> Records:
         if not isinstance(parent, Mapping):
             raise DataError(f"{file}: expected an object with {name}, found {describe(parent)}")
         if key not in parent:
-            raise DataError(f"{file}: key {name} is missing; found {sorted(map(str, parent))}")
+            raise DataError(f"{file}: key {name} is missing; found {shown(sorted(map(str, parent)))}")
         parent = parent[key]
     if not isinstance(parent, list):
         raise DataError(f"{file}: expected {name} to be a list of objects, found {describe(parent)}")
@@ -118,11 +118,11 @@ def indices_of(ids: np.ndarray, known: np.ndarray, field: str, where: str, of: s
 def describe(value: Any) -> str:
     """A value as a message shows it: short, with its kind."""
     if isinstance(value, list):
-        shown = ", ".join(repr(v) for v in value if not isinstance(v, int | float) or v != v)[:60]
-        return f"a list of {len(value)}" + (f" with {shown}" if shown else "")
+        odd = [v for v in value if not isinstance(v, int | float) or not abs(v) < float("inf")]
+        return f"a list of {len(value)}" + (f" with {shown(odd)[1:-1]}" if odd else "")
     if isinstance(value, Mapping):
-        return f"an object with keys {sorted(map(str, value))[:8]}"
-    return f"{type(value).__name__} {str(value)[:60]!r}" if isinstance(value, str) else repr(value)[:60]
+        return f"an object with keys {shown(sorted(map(str, value)))}"
+    return f"str {shown(value)}" if isinstance(value, str) else shown(value)
 
 
 def _column(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 from posekit.files import read_json, read_mat
 from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople
@@ -256,9 +256,10 @@ def _mat_predictions(path: Path) -> np.ndarray:
 
 def _load_npy(path: Path) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path}: is not a readable .npy file: {error}") from error
+        # Mapped, an array that states more than the file has is an error instead of memory.
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy reads the header as Python, which fails in many ways
+        raise DataError(f"{path}: is not a readable .npy file: {error!s:.300}") from error
 
 
 def _fit(values: Any, path: Path) -> np.ndarray:
@@ -284,7 +285,7 @@ def _json_predictions(path: Path, people: MPIIPeople) -> np.ndarray:
     content = read_json(path)
     if isinstance(content, Mapping):
         if "preds" not in content:
-            raise DataError(f"{path}: key 'preds' is missing; found {sorted(map(str, content))}")
+            raise DataError(f"{path}: key 'preds' is missing; found {shown(sorted(map(str, content)))}")
         content = content["preds"]
     if isinstance(content, list) and content and isinstance(content[0], Mapping):
         return _predictions_by_row(rec.record_list(content, None, path), people, path)

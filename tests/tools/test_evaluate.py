@@ -536,7 +536,7 @@ def test_a_mat_that_is_cut_off_is_called_that(tmp_path: Path, capsys: pytest.Cap
         ("headboxes_src", None, "variable 'headboxes_src' is missing"),
         ("pos_gt_src", np.zeros((14, 2, 6)), "expected numbers of shape 16 x 2 x N"),
         ("pos_gt_src", np.full((16, 2, 6), np.nan), "expected finite numbers"),
-        ("headboxes_src", np.zeros((2, 2, 6)), "empty head box"),
+        ("headboxes_src", np.zeros((2, 2, 6)), "empty or infinite head box"),
         ("headboxes_src", np.zeros((2, 2, 5)), "has 5 people, the truth has 6"),
         ("jnt_missing", np.ones((16, 6)), "nobody has an annotated joint"),
         ("dataset_joints", np.array([MPII_JOINTS[::-1]], object), "'dataset_joints'"),
