@@ -47,6 +47,10 @@ class ToyDataset(Dataset):
             "counts": {"crowd": 3, "bad_record": 1200, "keypoints_outside_image": 12},
         }
 
+    @property
+    def person_ids(self):
+        return np.arange(self.size)
+
     def faulty_images(self):
         return self.faulty
 

@@ -16,7 +16,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import add_common_options, run_tool, work_dir
+from posekit.engine.cli import add_common_options, run_tool, start_processes, work_dir
 
 if TYPE_CHECKING:
     from posekit.models.zoo import ZooRow
@@ -45,6 +45,7 @@ def main() -> None:
 
         print(zoo_table())
         return
+    start_processes(args.launcher)
     config, checkpoint, row = what_to_test(args)
     score(args, config, checkpoint, row)
 
@@ -72,9 +73,12 @@ def what_to_test(args: argparse.Namespace) -> tuple[str, str | None, ZooRow | No
             f"--zoo {args.zoo}: {args.config} beside it is no config (.py); for other weights write "
             f"--checkpoint {args.config}"
         )
+    from posekit.engine.distributed import on_main
     from posekit.models.zoo import find_row, obtain_weights
 
     row = find_row(args.zoo)
+    if args.checkpoint is None:
+        on_main(lambda: str(obtain_weights(row)))  # downloads; the others, if on one disk, find it there
     return args.config or str(ROOT / row.config), args.checkpoint or str(obtain_weights(row)), row
 
 

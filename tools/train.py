@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from posekit.engine.cli import add_training_options, run_tool, run_training
+from posekit.engine.cli import add_training_options, run_tool, run_training, start_processes
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -28,6 +28,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_arguments()
+    start_processes(args.launcher)
     # Imported late, so that --help answers at once.
     from posekit.engine.config import load_config, parse_options
 

@@ -2,17 +2,22 @@
 
 A checkpoint is a dict of tensors and plain Python values, so that ``torch.load(weights_only=True)`` takes it
 on every torch from 2.4 on. Its fields: ``state_dict``; ``meta`` (epoch, iter, config text, seed, skeleton,
-versions); and, for resuming, ``optimizer``, ``param_schedulers``, ``message_hub`` and ``rng``.
+versions); and, for resuming, ``optimizer`` (with mixed precision's loss scaler), ``param_schedulers``,
+``message_hub`` (the losses so far), ``rng`` (of several processes ``rng_ranks``), and where they apply
+``ema`` (the training's own weights; ``state_dict`` then holds the averaged ones) and ``gradients`` (of an
+unfinished accumulation). ``meta`` also says where the sampler stands: how many ``batches`` and ``samples`` of
+the epoch that has begun were used.
 
-In a work directory ``epoch_N.pth`` are the checkpoints of a run, ``last_checkpoint`` names the newest, and
-``best_<score>.pth`` holds the weights that scored best.
+In a work directory ``epoch_N.pth`` and ``iter_N.pth`` (within an epoch) are the checkpoints of a run,
+``last_checkpoint`` names the newest, and ``best_<score>.pth`` holds the weights that scored best. Each
+carries its SHA-256 (:mod:`posekit.engine.checksum`), which reading checks.
 """
 
 from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +25,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from posekit.engine.checksum import HashingFile, check_sum
 from posekit.engine.safe_load import load_file
 from posekit.errors import CheckpointError
 from posekit.files import atomic_file, write_text
 
 MARKER = "last_checkpoint"
 _LISTED = 8  # keys shown per kind of mismatch
+_LONGEST_NAME = 255  # bytes; the system refuses to look for a longer one
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -42,6 +49,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             to load it.
     """
     try:
+        if Path(path).is_file():
+            check_sum(Path(path))
         checkpoint = load_file(path)
     except CheckpointError:
         raise
@@ -88,12 +97,19 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: str | Path) -> None:
         TypeError: If it holds something that could not be loaded back safely.
     """
     plain = to_plain(checkpoint)
+    failure: Exception | None = None
     try:
         with atomic_file(path) as file:
-            torch.save(plain, file)
-    except (OSError, RuntimeError) as error:  # torch's zip writer turns ENOSPC into a RuntimeError
+            hashing = HashingFile(file)
+            try:
+                torch.save(plain, hashing)  # type: ignore[arg-type]
+            finally:  # torch's zip writer turns a full disk into an error about its own positions
+                failure = hashing.failure
+            hashing.seal()
+    except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f"checkpoint {path}: cannot be written ({_brief(error)}); what was there before is unchanged"
+            f"checkpoint {path}: cannot be written ({_brief(failure or error)}); "
+            "what was there before is unchanged"
         ) from error
 
 
@@ -227,28 +243,37 @@ def best_name(metric: str) -> str:
 
 def epoch_files(work_dir: str | Path) -> list[tuple[int, Path]]:
     """The ``epoch_N.pth`` of a work directory as (N, path), oldest epoch first."""
+    return _numbered(work_dir, "epoch")
+
+
+def iter_files(work_dir: str | Path) -> list[tuple[int, Path]]:
+    """The ``iter_N.pth`` of a work directory, saved within an epoch, as (N, path), oldest first."""
+    return _numbered(work_dir, "iter")
+
+
+def _numbered(work_dir: str | Path, kind: str) -> list[tuple[int, Path]]:
     found = []
-    for path in Path(work_dir).glob("epoch_*.pth"):
-        if match := re.fullmatch(r"epoch_(\d+)\.pth", path.name):
+    for path in Path(work_dir).glob(f"{kind}_*.pth"):
+        if match := re.fullmatch(rf"{kind}_(\d+)\.pth", path.name):
             found.append((int(match.group(1)), path))
     return sorted(found)
 
 
 def resume_words(work_dir: str | Path) -> str:
     """What is left of a run that stopped, and how to go on, in words."""
-    files = epoch_files(work_dir)
-    if not files:
+    newest = next((path for path in resume_candidates(work_dir) if path.is_file()), None)
+    if newest is None:
         return "there is no checkpoint yet"
-    return f"the last checkpoint is {files[-1][1]}, --resume goes on from there"
+    return f"the last checkpoint is {newest}, --resume goes on from there"
 
 
-def resume_candidates(work_dir: str | Path) -> Iterator[Path]:
+def resume_candidates(work_dir: str | Path) -> list[Path]:
     """The checkpoints to resume from, best first: the marked one, then the others, newest first."""
     marker = Path(work_dir) / MARKER
     # A marker of arbitrary bytes names no file, and so is passed over like a damaged checkpoint.
     name = Path(marker.read_text("utf-8", errors="replace").strip()).name if marker.is_file() else ""
-    marked = Path(work_dir) / name if name else None
-    if marked is not None:
-        yield marked
-    others = [path for _, path in epoch_files(work_dir) if path != marked]
-    yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
+    marked = Path(work_dir) / name if 0 < len(name.encode()) <= _LONGEST_NAME else None
+    files = [*epoch_files(work_dir), *iter_files(work_dir)]
+    others = [path for _, path in files if path != marked]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return [marked, *others] if marked is not None else others

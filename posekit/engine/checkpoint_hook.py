@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,40 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
 
-from posekit.engine.checkpoint import best_name, epoch_files, mark_last, read_checkpoint
-from posekit.engine.loss_hooks import ValidationLossHook, check_weights
-from posekit.engine.progress_hooks import training_epoch, was_validated
+from posekit.engine.checkpoint import (
+    best_name,
+    epoch_files,
+    iter_files,
+    mark_last,
+    read_checkpoint,
+)
+from posekit.engine.loss_hooks import LossLogHook, check_weights
+from posekit.engine.progress_hooks import logged_scores, training_epoch
 from posekit.engine.schema import did_you_mean
+from posekit.engine.scores import score_names
+from posekit.engine.signals import Stopped
+from posekit.engine.within_epoch import Appointments, agreed, name_of
 from posekit.errors import CheckpointError, ConfigError
 from posekit.registry import HOOKS
 
-_LEFT_OVER = 3600.0  # seconds
+_KEPT_WITHIN = 2  # iter_N.pth since the last epoch_N.pth: the newest may turn out damaged
 
 
 @HOOKS.register_module()
 class CheckpointHook(Hook):
-    """Keeps the newest checkpoints and the best weights.
+    """Keeps the newest checkpoints and the best weights, and ends a training that is asked to by a signal.
 
     An old checkpoint is deleted only when the new one is complete on disk and ``last_checkpoint`` names it.
+    After SIGTERM or SIGUSR1 the step is finished and saved; with several processes, the next step that they
+    can agree on. A signal during a validation ends that; resuming makes up for it.
 
     Args:
         interval: Epochs between checkpoints; the last epoch is always saved.
         max_keep_ckpts: How many ``epoch_N.pth`` to keep; -1 keeps all.
+        interval_iters: Iterations between checkpoints within an epoch, ``iter_N.pth``. The two newest are
+            kept, until an ``epoch_N.pth`` takes their place.
+        every_minutes: Such a checkpoint is also written when there was none of either kind for so long; None
+            for never.
         save_best: Name of the validation score by which the best weights are chosen, e.g.
             ``"PCKh@0.5/mean_weighted"``; they are kept in ``best_<score>.pth``. ``"auto"`` is the first
             score; None keeps none.
@@ -49,6 +64,8 @@ class CheckpointHook(Hook):
         max_keep_ckpts: int = 2,
         save_best: str | None = None,
         rule: str | None = None,
+        interval_iters: int | None = None,
+        every_minutes: float | None = 30.0,
     ) -> None:
         if interval < 1 or max_keep_ckpts == 0:
             raise ConfigError(
@@ -57,6 +74,7 @@ class CheckpointHook(Hook):
             )
         if rule not in (None, "greater", "less"):
             raise ConfigError(f"checkpoint hook: rule: expected 'greater' or 'less', found {rule!r}")
+        self.appointments = Appointments(interval_iters, every_minutes)
         self.interval = interval
         self.max_keep_ckpts = max_keep_ckpts
         self.save_best = save_best
@@ -67,7 +85,7 @@ class CheckpointHook(Hook):
         self.best: float | None = None
         self.kept: list[str] = []
         self.resumed = False
-        self.began = 0
+        self.began = self.saved_iter = 0
         self.best_file: Path | None = None
         self.best_name = ""
 
@@ -84,48 +102,104 @@ class CheckpointHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Starts afresh, or, when resuming, from what the work directory holds."""
-        self.best, self.kept, self.resumed = None, [], runner.epoch > 0
-        self.began = runner.epoch
+        self.best, self.kept, self.resumed = None, [], runner.iter > 0
+        self.began, self.saved_iter = runner.epoch, runner.iter
+        self.appointments.saved()
         folder = Path(runner.work_dir)
         if is_main_process():
             _remove_leftovers(folder)
         if self.resumed:
             self.kept = [path.name for epoch, path in epoch_files(folder) if epoch <= runner.epoch]
             self._catch_up(runner)
-        else:
-            if epoch_files(folder):
-                runner.logger.warning(
-                    f"{folder} holds checkpoints of an earlier run, which this one will overwrite; "
-                    "--resume would continue it"
-                )
+        elif epoch_files(folder) or iter_files(folder):
+            runner.logger.warning(
+                f"{folder} holds checkpoints of an earlier run, which this one will overwrite; "
+                "--resume would continue it"
+            )
 
     def _catch_up(self, runner: Any) -> None:
         """Validates the epoch that is resumed from, if the run was interrupted after saving it."""
         loop, epoch = runner.train_loop, runner.epoch
-        due = epoch % loop.val_interval == 0 or epoch == runner.max_epochs
-        if runner.val_loop is None or epoch < loop.val_begin or not due:
+        due = epoch > 0 and (epoch % loop.val_interval == 0 or epoch == runner.max_epochs)
+        if runner.val_loop is None or epoch < loop.val_begin or not due or getattr(loop, "done", 0):
             return
-        # The logs that go with the checkpoint: it may have been resumed from another work directory.
-        done = [was_validated(runner.resumed_from.parent, epoch)]
+        done = [self._was_concluded(runner, epoch)]
         broadcast_object_list(done)  # all processes or none
         if not done[0]:
             runner.logger.info(f"epoch {epoch} was saved but not validated: doing that first")
             runner.val_loop.run()
 
+    def _was_concluded(self, runner: Any, epoch: int) -> bool:
+        """Whether an epoch was validated, and its weights kept if they were the best so far."""
+        # The logs that go with the checkpoint: it may have been resumed from another work directory.
+        folder = runner.resumed_from.parent
+        scores = logged_scores(folder, epoch)
+        if scores is None or not self.save_best:
+            return scores is not None
+        name = self._score_name(scores)
+        path = folder / best_name(name)
+        best = _score_of(path, runner) if path.is_file() else None
+        # The scores are logged first: the process may have been killed before the weights were kept.
+        return math.isnan(scores[name]) or (best is not None and self.sign * scores[name] <= self.sign * best)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if self.end_of_epoch(runner.train_dataloader, batch_idx):
+            return  # after_train_epoch follows at once
+        due, asked = self.appointments.after_iter(runner)
+        if due:
+            place = {"iter": runner.iter + 1, "epoch": runner.epoch, "batches": batch_idx + 1}
+            self._save(runner, f"iter_{place['iter']}.pth", place)
+        self._end_if(runner, asked)
+
     def after_train_epoch(self, runner: Any) -> None:
-        if not (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)):
-            return
-        name = f"epoch_{runner.epoch + 1}.pth"
+        asked = agreed(runner)[1]
+        if asked or self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner):
+            self._save_epoch(runner, runner.epoch + 1)
+        self._end_if(runner, asked)
+
+    def after_val_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        asked = self.appointments.after_val_iter(runner, batch_idx) if training_epoch(runner) else 0
+        if asked and self.saved_iter < runner.iter:
+            self._save_epoch(runner, runner.epoch)
+        self._end_if(runner, asked)
+
+    def _end_if(self, runner: Any, asked: int) -> None:
+        if asked:
+            name = name_of(asked)
+            raise Stopped(asked, f"stopped by {name} after iteration {self.saved_iter}, which is saved")
+
+    def _save_epoch(self, runner: Any, epoch: int) -> None:
+        self._save(runner, f"epoch_{epoch}.pth", {"iter": runner.iter, "epoch": epoch, "batches": 0})
+
+    def _save(self, runner: Any, name: str, place: dict[str, int]) -> None:
+        """Writes a checkpoint, points the marker at it, and only then removes older ones."""
+        for hook in runner.hooks:
+            if isinstance(hook, LossLogHook):
+                hook.flush(runner)
         check_weights(runner, runner.model.state_dict())
-        runner.save_checkpoint(runner.work_dir, name)
+        runner.save_checkpoint(runner.work_dir, name, meta=place)
+        self.saved_iter = place["iter"]
+        self.appointments.saved()
         if is_main_process():
             mark_last(runner.work_dir, name)
             self._prune(Path(runner.work_dir), name)
 
     def _prune(self, folder: Path, newest: str) -> None:
-        self.kept = [name for name in self.kept if name != newest] + [newest]
-        while 0 < self.max_keep_ckpts < len(self.kept):
-            (folder / self.kept.pop(0)).unlink(missing_ok=True)
+        within = [path for _, path in iter_files(folder)]
+        if newest.startswith("iter_"):
+            # By time, not number: there may be some of an earlier run.
+            within.sort(key=lambda path: (path.name == newest, path.stat().st_mtime))
+            within = within[:-_KEPT_WITHIN]
+        for path in within:
+            path.unlink(missing_ok=True)
+        if newest.startswith("epoch_"):
+            self.kept = [name for name in self.kept if name != newest] + [newest]
+            while 0 < self.max_keep_ckpts < len(self.kept):
+                (folder / self.kept.pop(0)).unlink(missing_ok=True)
 
     def after_val_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
         if not self.save_best or not training_epoch(runner):
@@ -173,34 +247,10 @@ class CheckpointHook(Hook):
         return str(self.save_best)
 
 
-def score_names(runner: Any) -> list[str] | None:
-    """The scores that a validation will give; None if an evaluator does not say (``score_names()``)."""
-    names = ["loss"] if any(isinstance(hook, ValidationLossHook) for hook in runner.hooks) else []
-    for metric in runner.val_evaluator.metrics:
-        own = _names_of(metric, runner.logger)
-        if own is None:
-            return None
-        names += [f"{metric.prefix}/{name}" if metric.prefix else name for name in own]
-    return names
-
-
-def _names_of(metric: Any, logger: Any) -> Sequence[str] | None:
-    if not hasattr(metric, "score_names"):
-        return None
-    try:
-        return metric.score_names()
-    except (
-        Exception
-    ) as error:  # an evaluator of the user's that cannot score nobody; that need not stop a training
-        name = f"{type(metric).__name__}.score_names()"
-        logger.warning(f"{name}: {type(error).__name__}: {error}; 'save_best' is not checked beforehand")
-        return None
-
-
 def _remove_leftovers(folder: Path) -> None:
-    """Removes what processes that were killed while saving have left; a recent file may be in use."""
-    for path in folder.glob(".*.pth.*.tmp"):
-        if time.time() - path.stat().st_mtime > _LEFT_OVER:
+    """Removes what processes that were killed while saving have left; the folder is this run's alone."""
+    for path in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.\w{8}\.tmp", path.name):  # as atomic_file names them
             path.unlink(missing_ok=True)
 
 

@@ -3,65 +3,83 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
+import os
 import re
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from posekit.engine.signals import Stopped, ending_on_signals
 from posekit.errors import ConfigError, PosekitError
 
 if TYPE_CHECKING:
     from posekit.engine.config import PoseConfig
 
+CRASHED = 1
 FAILED = 2
 INTERRUPTED = 130
-TERMINATED = 143
 # What a disk does to a program that has no fault: full, over quota, read-only, broken.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM, as clusters do some time before they kill."""
 
 
 def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool and exits: 0 if all went well, 2 with a message on what the user can mend."""
     try:
-        with terminable():
-            status = main() or 0
+        status = _status_of(main)
+    except Exception:
+        if not _of_several():
+            raise
+        traceback.print_exc()
+        status = CRASHED
+    if distributed := sys.modules.get("posekit.engine.distributed"):
+        distributed.finish(status)
+    sys.exit(status)
+
+
+def _status_of(main: Callable[[], int | None]) -> int:
+    try:
+        # The program unwinds as after Ctrl-C, so that half-written files are removed on the way.
+        with ending_on_signals():
+            return main() or 0
     except PosekitError as error:
-        print(f"error: {message_of(error)}", file=sys.stderr)
-        status = FAILED
+        tell(error, message_of(error))
+        return FAILED
     except OSError as error:
         if error.errno not in _DISK:
             raise
         print(
             f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}", file=sys.stderr
         )
-        status = FAILED
+        return FAILED
     except KeyboardInterrupt as error:
-        print("interrupted", file=sys.stderr)
-        status = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-    sys.exit(status)
+        if not _of_several() or os.environ["RANK"] == "0":
+            print(str(error) or "interrupted", file=sys.stderr)
+        return error.status if isinstance(error, Stopped) else INTERRUPTED
 
 
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """SIGTERM unwinds the program like Ctrl-C, so that half-written files are removed on the way."""
+def _of_several() -> bool:
+    distributed = sys.modules.get("posekit.engine.distributed")
+    return distributed is not None and distributed.world_size() > 1
 
-    def end(number: int, frame: object) -> None:
-        raise Terminated
 
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+def start_processes(launcher: str) -> None:
+    """Meets the job's other processes, if it has any; before anything that can fail, to fail once."""
+    if launcher != "none" or "TORCHELASTIC_RUN_ID" in os.environ:
+        from posekit.engine.distributed import connect
+
+        connect(launcher)
+
+
+def tell(error: PosekitError, words: str) -> None:
+    """Prints an error; of several processes with the same one, the first does."""
+    if distributed := sys.modules.get("posekit.engine.distributed"):
+        distributed.tell(error, words)
+    else:
+        print(f"error: {words}", file=sys.stderr)
 
 
 def message_of(error: PosekitError) -> str:
@@ -98,6 +116,11 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="random seed (default: that of what is resumed, else the config's)",
     )
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="multiply the learning rate by effective batch / the config's auto_scale_lr.base_batch_size",
+    )
     add_common_options(parser)
 
 
@@ -125,11 +148,26 @@ def run_training(
     cfg.launcher = args.launcher
     if amp:
         cfg.optim_wrapper.type = MixedPrecisionOptimWrapper
-    if args.resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if args.resume is True else args.resume
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr = {**(cfg.get("auto_scale_lr") or {}), "enable": True}
+    choose_resume(cfg, args.resume)
     seed = args.seed if args.seed is not None else options.get("randomness.seed")
     PoseRunner.from_cfg(cfg, seed).train()
+
+
+def choose_resume(cfg: PoseConfig, asked: str | bool | None) -> None:
+    """Sets what a training goes on from: what ``--resume`` says, or, in a job begun again, its own newest.
+
+    With nothing there yet to resume from, it begins as the config says, from its ``load_from`` too.
+    """
+    from posekit.engine.checkpoint import resume_candidates
+    from posekit.engine.distributed import on_main, restarted
+
+    if isinstance(asked, str):
+        cfg.resume, cfg.load_from = True, asked
+    elif on_main(lambda: asked is not None or restarted(cfg.work_dir)):
+        cfg.resume = on_main(lambda: bool(resume_candidates(cfg.work_dir))) or cfg.get("load_from") is None
+        cfg.load_from = None if cfg.resume else cfg.load_from
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@ import torch
 from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook
 
 from posekit.engine.checkpoint_hook import CheckpointHook
+from posekit.engine.ema import EMAHook
 from posekit.engine.focal_hooks import FocalScheduleHook, ForegroundHook
 from posekit.engine.loss_hooks import DivergenceError, LossLogHook, ValidationLossHook
 from posekit.engine.progress_hooks import CurvesHook, ImageFaultHook, PeopleHook, ProgressHook, TimeLeftHook
@@ -21,6 +22,7 @@ __all__ = [
     "CheckpointHook",
     "CurvesHook",
     "DivergenceError",
+    "EMAHook",
     "EpochSeedHook",
     "FocalScheduleHook",
     "ForegroundHook",
@@ -68,6 +70,7 @@ def optional_hooks() -> dict[str, dict[str, Any]]:
     """The hooks that ``default_hooks`` can switch on by name."""
     return {
         "val_loss": {"type": ValidationLossHook},
+        "ema": {"type": EMAHook},
         "foreground": {"type": ForegroundHook},
         "focal_schedule": {"type": FocalScheduleHook},
     }

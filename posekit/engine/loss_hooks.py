@@ -13,7 +13,8 @@ from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from posekit.engine.checkpoint import resume_words
-from posekit.errors import PosekitError
+from posekit.engine.divergence import SKIPPED, StepGuard, fault_of, note_start
+from posekit.errors import ConfigError, PosekitError
 from posekit.registry import HOOKS
 
 # mmengine appends to its histories by copying them; unbounded, that is quadratic in the training's length.
@@ -21,18 +22,37 @@ _HISTORY = 5000
 
 
 class DivergenceError(PosekitError, ArithmeticError):
-    """The loss is no longer a finite number."""
+    """The loss is no longer a finite number, or has exploded."""
 
 
 @HOOKS.register_module()
 class LossLogHook(RuntimeInfoHook):
-    """Collects losses on the device and copies them to the host once per log interval.
+    """Collects losses on the device, copies them to the host once per log interval, and watches them.
 
-    On a CPU the copy is free, so there every step is looked at. A loss that is not finite stops the
-    training and names the iteration and the image ids of its batch, even if found some steps later.
+    On a CPU the copy is free, so there every step is looked at. A loss that is not finite or has exploded
+    (:func:`posekit.engine.divergence.fault_of`) stops the training and names the iteration and the image ids
+    of its batch, even if found some steps later; or its batch is left out and counted.
+
+    Args:
+        on_divergence: ``"stop"``, or ``"skip"`` to leave such batches out, by all processes together; every
+            step then waits for its loss.
+        max_skipped: Batches that a whole run may leave out before it stops all the same.
+        explosion: How many times its recent median a loss may be; None looks only for what is not finite.
+
+    Raises:
+        ConfigError: On impossible values.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, on_divergence: str = "stop", max_skipped: int = 20, explosion: float | None = 100.0
+    ) -> None:
+        if on_divergence not in ("stop", "skip") or max_skipped < 0 or not (explosion or math.inf) > 1:
+            raise ConfigError(
+                "runtime_info hook: expected on_divergence 'stop' or 'skip', max_skipped >= 0 and "
+                f"explosion > 1, found {on_divergence!r}, {max_skipped}, {explosion}"
+            )
+        self.on_divergence, self.max_skipped, self.explosion = on_divergence, max_skipped, explosion
+        self.guard: StepGuard | None = None
         self.waiting: list[tuple[int, dict[str, Tensor], list[int]]] = []
         self.interval = 1
         self.last_loop_stage: str | None = None
@@ -48,10 +68,20 @@ class LossLogHook(RuntimeInfoHook):
         runner.message_hub.update_info("loop_stage", "train")
         self.waiting.clear()
         self.interval = min((h.interval for h in runner.hooks if isinstance(h, LoggerHook)), default=50)
+        if self.on_divergence == "skip":
+            self.guard = StepGuard(runner, self.explosion)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        super().before_train_iter(runner, batch_idx, data_batch)
+        if self.guard is not None:
+            self.guard.remember()
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Mapping[str, Any] | None = None
     ) -> None:
+        if self.guard is not None and self.guard.skipped:
+            self._count_skipped(runner, self.guard, _image_ids(data_batch))
+            outputs = {}
         losses = {key: torch.as_tensor(value).detach() for key, value in (outputs or {}).items()}
         self.waiting.append((runner.iter, losses, _image_ids(data_batch)))
         on_host = all(value.device.type == "cpu" for value in losses.values())
@@ -63,7 +93,7 @@ class LossLogHook(RuntimeInfoHook):
         """Hands the waiting losses to the log, in order.
 
         Raises:
-            DivergenceError: If one is not finite.
+            DivergenceError: If one is not finite or has exploded.
         """
         waiting, self.waiting = self.waiting, []
         values = [value.float().reshape(()) for _, losses, _ in waiting for value in losses.values()]
@@ -71,10 +101,28 @@ class LossLogHook(RuntimeInfoHook):
         for iteration, losses, image_ids in waiting:
             for key in losses:
                 number = next(numbers)
-                if "loss" in key and not math.isfinite(number):
-                    raise DivergenceError(_diverged(runner, key, number, iteration, image_ids))
+                if fault := self._fault(runner, key, number):
+                    raise DivergenceError(_diverged(runner, f"{key} {fault}", iteration, image_ids))
                 runner.message_hub.update_scalar(f"train/{key}", number)
+            note_start(runner.message_hub)
         _shorten(runner.message_hub.log_scalars)
+
+    def _fault(self, runner: Any, key: str, number: float) -> str | None:
+        if key == "loss" and self.guard is None:  # the sum of all
+            return fault_of(runner.message_hub, number, self.explosion)
+        return f"is {number}" if "loss" in key and not math.isfinite(number) else None
+
+    def _count_skipped(self, runner: Any, guard: StepGuard, image_ids: list[int]) -> None:
+        fault, blamed = guard.blamed(image_ids)
+        count = runner.message_hub.runtime_info.get(SKIPPED, 0) + 1
+        runner.message_hub.update_info(SKIPPED, count)
+        runner.logger.warning(
+            f"iteration {runner.iter + 1} left out ({count} of at most {self.max_skipped} so far): "
+            f"loss {fault}; image ids of its batch: {blamed}"
+        )
+        if count > self.max_skipped:
+            words = f"more than {self.max_skipped} batches would have to be left out; the last: loss {fault}"
+            raise DivergenceError(_diverged(runner, words, runner.iter, blamed))
 
 
 def _image_ids(batch: Any) -> list[int]:
@@ -82,9 +130,9 @@ def _image_ids(batch: Any) -> list[int]:
     return torch.as_tensor(ids).tolist() if ids is not None else []
 
 
-def _diverged(runner: Any, key: str, number: float, iteration: int, image_ids: list[int]) -> str:
+def _diverged(runner: Any, what: str, iteration: int, image_ids: list[int]) -> str:
     return (
-        f"training stopped: {key} is {number} at iteration {iteration + 1} (epoch {runner.epoch + 1}); "
+        f"training stopped: {what} at iteration {iteration + 1} (epoch {runner.epoch + 1}); "
         f"image ids of its batch: {image_ids}. {_advice(runner)}"
     )
 
@@ -105,7 +153,7 @@ def check_weights(runner: Any, weights: Mapping[str, Tensor]) -> None:
     bad = [name for name, w in weights.items() if w.is_floating_point() and not torch.isfinite(w).all()]
     if bad:
         raise DivergenceError(
-            f"training stopped: after epoch {runner.epoch + 1} {len(bad)} of {len(weights)} weights are not "
+            f"training stopped: in epoch {runner.epoch + 1} {len(bad)} of {len(weights)} weights are not "
             f"finite ({bad[0]}, ...) and are not saved. {_advice(runner)}"
         )
 
@@ -144,7 +192,9 @@ class ValidationLossHook(Hook):
         self.people += size
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, Any] | None = None) -> None:
-        sums = torch.stack([torch.stack(self.totals).sum(), torch.tensor(self.people).to(self.totals[0])])
+        # Of many processes some may have had no batch.
+        none = torch.zeros((), dtype=torch.float64, device=next(runner.model.parameters()).device)
+        sums = torch.stack([torch.stack([none, *self.totals]).sum(), none + self.people])
         all_reduce(sums)
         if metrics is not None:
             metrics["loss"] = float(sums[0] / sums[1])

@@ -30,7 +30,7 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         **kwargs: As :class:`mmengine.optim.OptimWrapper` takes them.
 
     Raises:
-        ConfigError: On another dtype, or float16 on a CPU.
+        ConfigError: On another dtype.
     """
 
     def __init__(self, dtype: str | None = None, init_scale: float = 65536.0, **kwargs: Any) -> None:
@@ -47,8 +47,6 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
             return torch.bfloat16 if modern else torch.float16
         if name not in _DTYPES:
             raise ConfigError(f"optim_wrapper.dtype: expected one of {sorted(_DTYPES)}, found {name!r}")
-        if name == "float16" and self.device_type == "cpu":
-            raise ConfigError("optim_wrapper.dtype: float16 needs a GPU; use bfloat16 on a CPU")
         return _DTYPES[name]
 
     @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import master_only
+from mmengine.dist import all_gather_object, master_only
 from mmengine.hooks import Hook, IterTimerHook, LoggerHook
 from mmengine.runner.base_loop import BaseLoop
 
@@ -174,10 +174,15 @@ class ImageFaultHook(Hook):
     def after_test_epoch(self, runner: Any, metrics: Any = None) -> None:
         self.report(runner, "test", runner.test_dataloader.dataset)
 
-    @master_only
     def report(self, runner: Any, stage: str, dataset: Any) -> None:
-        """Logs the faults of one data set if their number has grown."""
-        names = list(dataset.faulty_images()) if hasattr(dataset, "faulty_images") else []
+        """Logs the faults that all processes met in one data set if their number has grown."""
+        mine = list(dataset.faulty_images()) if hasattr(dataset, "faulty_images") else []
+        names = [name for part in all_gather_object(mine) for name in part]
+        self.tell(runner, stage, list(dict.fromkeys(names)))
+
+    @master_only
+    def tell(self, runner: Any, stage: str, names: list[str]) -> None:
+        """Logs and writes the names of the faulty images of a stage."""
         if len(names) == self.seen.get(stage, 0):
             return
         self.seen[stage] = len(names)
@@ -234,14 +239,14 @@ def training_records(log_dir: Path, start_epoch: int, start_iter: int) -> list[d
 
     Args:
         log_dir: ``<work dir>/<time>`` of the run.
-        start_epoch: Epochs done when it began; 0 leaves out all earlier runs.
-        start_iter: Iterations done when it began.
+        start_epoch: Epochs done when it began.
+        start_iter: Iterations done when it began; 0 leaves out all earlier runs.
     """
     by_place: dict[tuple[bool, int], dict[str, Any]] = {}
     for folder in sorted(log_dir.parent.iterdir()):
         file = folder / "vis_data" / "scalars.json"
         earlier = folder.name < log_dir.name
-        if not file.is_file() or folder.name > log_dir.name or (earlier and start_epoch == 0):
+        if not file.is_file() or folder.name > log_dir.name or (earlier and start_iter == 0):
             continue
         for record in _read_scalars(file):
             is_train = "iter" in record
@@ -250,10 +255,11 @@ def training_records(log_dir: Path, start_epoch: int, start_iter: int) -> list[d
     return [by_place[place] for place in sorted(by_place, key=lambda p: (not p[0], p[1]))]
 
 
-def was_validated(work_dir: Path, epoch: int) -> bool:
-    """Whether the logs of a work directory hold the scores of an epoch."""
-    files = work_dir.glob("*/vis_data/scalars.json")
-    return any("iter" not in r and r["step"] == epoch for file in files for r in _read_scalars(file))
+def logged_scores(work_dir: Path, epoch: int) -> dict[str, Any] | None:
+    """The scores of an epoch in the logs of a work directory, the newest ones; None if it has none."""
+    files = sorted(work_dir.glob("*/vis_data/scalars.json"))
+    found = [r for file in files for r in _read_scalars(file) if "iter" not in r and r["step"] == epoch]
+    return found[-1] if found else None
 
 
 def _read_scalars(file: Path) -> Iterator[dict[str, Any]]:

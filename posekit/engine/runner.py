@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import master_only
+from mmengine.device import get_device
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -25,20 +27,39 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader, default_collate
 
+from posekit.datasets.sampler import EpochSampler
+from posekit.engine.batches import batch_facts, scale_learning_rate
 from posekit.engine.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
 from posekit.engine.config import STAGES, prepare_config
+from posekit.engine.distributed import job_name, on_main, start_group
+from posekit.engine.ema import resume_average, training_form
 from posekit.engine.hooks import default_hooks as own_default_hooks
 from posekit.engine.hooks import optional_hooks
+from posekit.engine.lock import sole_owner
+from posekit.engine.loops import EpochLoop, end_workers
 from posekit.engine.report import environment
-from posekit.engine.resume import Found, check_meta, find_checkpoint, fitting_state, restore_schedulers
+from posekit.engine.resume import (
+    Found,
+    batches_done,
+    check_meta,
+    find_checkpoint,
+    find_together,
+    fitting_state,
+    random_state_of,
+    restore_optimizer,
+    restore_schedulers,
+)
+from posekit.engine.signals import init_worker
 from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
 from posekit.engine.state import (
     describe_run,
     message_hub_state,
-    random_state,
+    pending_gradients,
+    random_states,
+    restore_gradients,
     restore_message_hub,
     restore_random_state,
 )
@@ -65,7 +86,9 @@ class PoseRunner(Runner):
     def __init__(self, model: Any, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._found: Found | None = None
         self._started = False
-        self._made = make_work_dir(work_dir)
+        self._made: list[Path] = []
+        on_main(lambda: self._made.extend(make_work_dir(work_dir)))  # the first one knows what it has made
+        self._made.extend(make_work_dir(work_dir))
         with guarded(self):
             super().__init__(model, work_dir, *args, **kwargs)
 
@@ -84,7 +107,9 @@ class PoseRunner(Runner):
         """
         source = (cfg.filename if isinstance(cfg, Config) else None) or "(Python)"
         cfg = prepare_config(cfg, source)
-        found = find_checkpoint(cfg.work_dir, cfg.get("load_from")) if cfg.get("resume") else None
+        with faults_of("env_cfg.dist_cfg", source):
+            start_group(cfg.get("launcher", "none"), **(cfg.get("env_cfg") or {}).get("dist_cfg", {}))
+        found = find_together(cfg.work_dir, cfg.get("load_from")) if cfg.get("resume") else None
         stated, kept = cfg.randomness.seed, found.seed if found else None
         if seed is None:
             seed = stated if kept is None else kept
@@ -104,13 +129,18 @@ class PoseRunner(Runner):
         mmengine's has a resolution of one second, and ``get_instance`` hands an old logger, message hub or
         visualizer to a second runner of the same name.
         """
+        with faults_of("env_cfg.dist_cfg", self.cfg.filename):
+            start_group(self.launcher, **env_cfg.get("dist_cfg", {}))
         super().setup_env(env_cfg)
-        stamp, number = self._timestamp, 1
-        alone = self.world_size == 1  # ranks must agree, and they cannot by looking at one disk
-        while self._timestamp in _TIMESTAMPS or (alone and (Path(self.work_dir) / self._timestamp).exists()):
-            number += 1
-            self._timestamp = f"{stamp}_{number}"
+        self._timestamp = on_main(lambda: self._unique(self._timestamp))
         _TIMESTAMPS.add(self._timestamp)
+
+    def _unique(self, stamp: str) -> str:
+        name, number = stamp, 1
+        while name in _TIMESTAMPS or (Path(self.work_dir) / name).exists():
+            number += 1
+            name = f"{stamp}_{number}"
+        return name
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
         """Logs environment and config; mmengine's own calls gcc, nvcc and yapf."""
@@ -142,6 +172,10 @@ class PoseRunner(Runner):
         for hook in chosen.values():
             if hook is not None:
                 self.register_hook(hook)
+        if self.world_size > 1:
+            from posekit.engine.parallel import BatchNormHook  # torch's wrappers, which one process needs not
+
+            self.register_hook(BatchNormHook())
 
     def build_dataloader(  # type: ignore[override]
         self, dataloader: DataLoader | dict[str, Any], seed: int | None = None, diff_rank_seed: bool = False
@@ -158,12 +192,34 @@ class PoseRunner(Runner):
         else:
             loader.pop("persistent_workers", None)
             loader.pop("prefetch_factor", None)
+        loader.setdefault(
+            "worker_init_fn",
+            {
+                "type": init_worker,
+                "num_workers": loader.get("num_workers", 0),
+                "rank": self.rank,
+                "seed": seed or 0,
+                "quiet": loader.pop("disable_subprocess_warning", False),
+            },
+        )
         if "sampler" not in loader and "batch_sampler" not in loader:
             loader["sampler"] = _default_sampler(training=dataloader is self._train_dataloader)
+        sampler = loader.get("sampler")
+        if isinstance(sampler, dict) and sampler.get("type") is EpochSampler:
+            shape = {"batch_size": loader.get("batch_size", 1), "drop_last": loader.get("drop_last", False)}
+            loader["sampler"] = {"round_up": dataloader is self._train_dataloader, **shape, **sampler}
         named = {f"{stage}_dataloader": getattr(self, f"_{stage}_dataloader") for stage in STAGES}
         name = next((name for name, own in named.items() if own is dataloader), "dataloader")
         with faults_of(name, self.cfg.filename), warnings_to(self.logger):
             return Runner.build_dataloader(loader, seed, diff_rank_seed)
+
+    def build_evaluator(self, evaluator: Any) -> Any:
+        """As mmengine's, whose metrics would gather their results in the current folder."""
+        built = super().build_evaluator(evaluator)
+        for number, metric in enumerate(built.metrics if self.world_size > 1 else []):
+            if metric.collect_device == "cpu" and metric.collect_dir is None:
+                metric.collect_dir = str(Path(self.log_dir) / f"gathered_{number}")
+        return built
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """As mmengine's.
@@ -171,6 +227,8 @@ class PoseRunner(Runner):
         Raises:
             ConfigError: If an epoch would have no iteration.
         """
+        if isinstance(loop, dict) and "type" not in loop and loop.get("by_epoch"):
+            loop = {"type": EpochLoop, **{key: value for key, value in loop.items() if key != "by_epoch"}}
         with faults_of("train_cfg", self.cfg.filename):
             built = super().build_train_loop(loop)
         if not len(built.dataloader):
@@ -188,6 +246,27 @@ class PoseRunner(Runner):
             built.message_hub = self.message_hub
         return built
 
+    def scale_lr(self, optim_wrapper: Any, auto_scale_lr: dict[str, Any] | None = None) -> None:
+        """Scales the learning rate with the effective batch if asked to, and states both in one line.
+
+        Linear scaling: Goyal et al., Accurate, large minibatch SGD, 2017, section 2.1.
+
+        Raises:
+            ConfigError: If it is asked for without a base batch, or the scheduler states the rates.
+        """
+        self.logger.info(scale_learning_rate(self, optim_wrapper, auto_scale_lr))
+
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
+        """As mmengine's, on CPUs as well; ``channels_last`` changes how the weights lie in memory."""
+        if self.cfg.get("channels_last"):
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.distributed and not is_model_wrapper(model):
+            from posekit.engine.parallel import wrap_distributed
+
+            settings = self.cfg.get("sync_bn"), self.cfg.get("find_unused_parameters", False)
+            return wrap_distributed(model.to(get_device()), model_wrapper_cfg, *settings)
+        return super().wrap_model(model_wrapper_cfg, model)
+
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """As mmengine's, with the errors of a config."""
         with faults_of("param_scheduler", self.cfg.filename):
@@ -196,17 +275,29 @@ class PoseRunner(Runner):
     # --- running -----------------------------------------------------------------------------------------
 
     def train(self) -> nn.Module:
-        """Trains; ``run.json`` and the config are left in the work directory."""
-        with guarded(self):
+        """Trains; ``run.json`` and the config are left in the work directory.
+
+        Raises:
+            ConfigError: If another process is training in the work directory.
+            Stopped: After SIGTERM or SIGUSR1, once the training is saved.
+        """
+        with guarded(self), ExitStack() as held:
+            on_main(lambda: held.enter_context(sole_owner(self.work_dir)))
+            held.callback(self._end_workers)
             return super().train()
 
     def val(self) -> dict[str, Any]:
-        with guarded(self):
+        with guarded(self), ExitStack() as held:
+            held.callback(self._end_workers)
             return super().val()
 
     def test(self) -> dict[str, Any]:
-        with guarded(self):
+        with guarded(self), ExitStack() as held:
+            held.callback(self._end_workers)
             return super().test()
+
+    def _end_workers(self) -> None:
+        end_workers(self._train_loop, self._val_loop, self._test_loop)
 
     @master_only
     def _write_run_record(self) -> None:
@@ -217,6 +308,7 @@ class PoseRunner(Runner):
         record.update(
             work_dir=self.work_dir, log_dir=self.log_dir, launcher=self.launcher, ranks=self.world_size
         )
+        record.update(job=job_name(), **batch_facts(self))
         write_json(folder / "run.json", record)
         write_json(Path(self.log_dir) / "run.json", record)
 
@@ -330,22 +422,33 @@ class PoseRunner(Runner):
                 "epoch_N.pth of posekit. Its weights can start a training: --cfg-options load_from=..."
             )
         check_meta(self, meta, source)
+        with fitting_state(source):
+            checkpoint, average = training_form(checkpoint)
         self._adopt(checkpoint, source)
         self.resumed_from = Path(source)
-        self.train_loop._epoch, self.train_loop._iter = meta["epoch"], meta["iter"]
+        loop: Any = self.train_loop
+        loop._epoch, loop._iter = meta["epoch"], meta["iter"]
         with fitting_state(source):
+            resume_average(self, average)
             restore_message_hub(self.message_hub, checkpoint["message_hub"])
             if optimizer:
                 self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-                self.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+                restore_optimizer(self, checkpoint["optimizer"])
+                restore_gradients(self._bare_model, checkpoint.get("gradients", {}))
             if schedulers and self.param_schedulers is not None:
                 self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-                restore_schedulers(self.param_schedulers, checkpoint.get("param_schedulers", []), source)
-            if "rng" in checkpoint and self.world_size == 1:
-                restore_random_state(checkpoint["rng"])
-        self.logger.info(f"resumed from {source}: epoch {self.epoch}, iteration {self.iter}")
+                restore_schedulers(self, checkpoint.get("param_schedulers", []), source)
+            self._enter_epoch(batches_done(self, meta, source), random_state_of(self, checkpoint))
+        within = f", batch {loop.done} of {len(self.train_dataloader)}" if getattr(loop, "done", 0) else ""
+        self.logger.info(f"resumed from {source}: epoch {self.epoch}, iteration {self.iter}{within}")
 
-    @master_only
+    def _enter_epoch(self, batches: int, state: Mapping[str, Any] | None) -> None:
+        """Goes to where the sampler stood; within an epoch the loop restores the random state on its way."""
+        if state is not None:
+            restore_random_state(state)
+        if batches:
+            self.train_loop.enter_at(batches, state)  # type: ignore[union-attr]
+
     def save_checkpoint(
         self,
         out_dir: str,
@@ -357,7 +460,7 @@ class PoseRunner(Runner):
         by_epoch: bool = True,
         backend_args: dict[str, Any] | None = None,
     ) -> None:
-        """Writes a checkpoint of plain values, atomically.
+        """Writes a checkpoint of plain values, atomically; all processes must call it, the first one writes.
 
         Args:
             out_dir: Folder.
@@ -365,7 +468,8 @@ class PoseRunner(Runner):
             file_client_args: Unused; local files only.
             save_optimizer: Add what resuming needs: optimiser, message hub, random state.
             save_param_scheduler: Add the schedulers.
-            meta: Added to the meta data; ``epoch`` and ``iter`` count what is done.
+            meta: Added to the meta data; ``epoch``, ``iter`` and ``batches`` (of the epoch that has begun)
+                count what is done.
             by_epoch: Called at the end of an epoch, which the loop counts only afterwards.
             backend_args: Unused.
 
@@ -374,14 +478,22 @@ class PoseRunner(Runner):
         """
         # At the end of an epoch the loop has counted the last iteration, but not yet the epoch.
         done = (self.epoch + 1, self.iter) if by_epoch else (self.epoch, self.iter + 1)
-        checkpoint: dict[str, Any] = {
-            "meta": {**describe_run(self, *done), **(meta or {})},
-            "state_dict": self._bare_model.state_dict(),
-        }
+        states = random_states(self.world_size) if save_optimizer else []
+        gradients = pending_gradients(self._bare_model, self.optim_wrapper) if save_optimizer else {}
+        if not is_main_process():
+            return
+        described = {**describe_run(self, *done), **(meta or {})}
+        per_batch = (self.train_dataloader.batch_size or 0) * self.world_size
+        described["samples"] = described.setdefault("batches", 0) * per_batch
+        checkpoint: dict[str, Any] = {"meta": described, "state_dict": self._bare_model.state_dict()}
         if save_optimizer:
             checkpoint["optimizer"] = self.optim_wrapper.state_dict()
             checkpoint["message_hub"] = message_hub_state(self.message_hub)
-            checkpoint["rng"] = random_state()
+            checkpoint["rng"] = states[0]
+            if len(states) > 1:
+                checkpoint["rng_ranks"] = states
+            if gradients:
+                checkpoint["gradients"] = gradients
         if save_param_scheduler and self.param_schedulers is not None:
             # OneCycle keeps its annealing function among its state; a scheduler built anew has it already.
             checkpoint["param_schedulers"] = [
@@ -393,6 +505,4 @@ class PoseRunner(Runner):
 
 
 def _default_sampler(training: bool) -> dict[str, Any]:
-    from posekit.datasets.sampler import EpochSampler
-
-    return {"type": EpochSampler, "shuffle": training, "round_up": training}
+    return {"type": EpochSampler, "shuffle": training}

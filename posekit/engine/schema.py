@@ -32,6 +32,7 @@ _EXTRA_TOP_LEVEL = {
     "find_unused_parameters",
     "model_wrapper_cfg",
     "compile",
+    "channels_last",
     "activation_checkpointing",
     "efficient_conv_bn_eval",
 }
@@ -45,6 +46,7 @@ DEFAULT_HOOKS = (
     "image_faults",
     "curves",
     "val_loss",
+    "ema",
     "foreground",
     "focal_schedule",
 )
@@ -140,7 +142,7 @@ def _import_path(path: str) -> Any:
     module, _, attribute = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, ValueError, TypeError):  # TypeError: of a path that begins with dots
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import warnings
@@ -14,6 +15,8 @@ import torch
 from mmengine.runner.base_loop import BaseLoop
 
 from posekit.engine.checkpoint import resume_words
+from posekit.engine.distributed import everyone_ends, rank
+from posekit.engine.signals import Stopped
 from posekit.errors import ConfigError, PosekitError
 
 
@@ -57,6 +60,10 @@ def take_back(log_dir: Path | None, made: Sequence[Path]) -> None:
     remove_if_empty(made)
 
 
+class LostProcessError(PosekitError, RuntimeError):
+    """A process that this one depends on has ended."""
+
+
 @contextmanager
 def guarded(runner: Any) -> Iterator[None]:
     """Takes a start that fails back, and says what an interrupted run leaves.
@@ -66,15 +73,20 @@ def guarded(runner: Any) -> Iterator[None]:
 
     Raises:
         ConfigError: If the GPU's memory does not suffice.
+        LostProcessError: If a data-loading process or another process of the job has ended.
     """
     try:
         yield
     except PosekitError:
-        # Of several processes none knows how far the others are.
-        if not runner._started and getattr(runner, "_world_size", 1) == 1:
+        # Of several, the last to fail is waited for: it may be writing still.
+        if not runner._started and (everyone_ends() or rank() == 0):
             if hasattr(runner, "logger"):
                 runner.close()
             take_back(Path(runner.log_dir) if hasattr(runner, "_log_dir") else None, runner._made)
+        raise
+    except Stopped as stop:
+        if runner._started and isinstance(runner._train_loop, BaseLoop):
+            runner.logger.warning(f"{stop}; {resume_words(runner.work_dir)}")
         raise
     except KeyboardInterrupt:
         if runner._started and isinstance(runner._train_loop, BaseLoop):
@@ -86,6 +98,31 @@ def guarded(runner: Any) -> Iterator[None]:
             "the GPU's memory does not suffice: lower the dataloader's 'batch_size', or train with --amp "
             f"({str(error).partition('. ')[0]})"
         ) from error
+    except RuntimeError as error:
+        lost = lost_process(str(error))
+        if lost is None:
+            raise
+        words = f"; {resume_words(runner.work_dir)}" if runner._started else ""
+        raise LostProcessError(f"{lost}{words}") from error
+
+
+# What gloo and nccl say when the process at the other end of a connection is gone.
+_PEER_GONE = re.compile(
+    r"closed by peer|Connection (?:reset|refused)|Broken pipe|remote process exited|Socket Timeout"
+)
+
+
+def lost_process(message: str) -> str | None:
+    """Whether an error of torch's means that another process has ended, in words; None if not."""
+    if found := re.search(r"DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\) (.*)", message):
+        return (
+            f"data-loading process {found.group(1)} {found.group(2).partition('. ')[0].rstrip('.')}. "
+            "If it was 'Killed', memory ran out: lower the dataloader's 'num_workers' or 'prefetch_factor'"
+        )
+    if _PEER_GONE.search(message):
+        reason = message.strip().splitlines()[0]
+        return f"another process of this job has ended; its own message says why ({reason[:200]})"
+    return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import time
 from collections.abc import Mapping
@@ -9,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dist import all_reduce
 from mmengine.logging import HistoryBuffer, MessageHub
-from torch import nn
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
 
 from posekit.engine.checkpoint import is_plain
+from posekit.engine.distributed import gather_rows
 from posekit.engine.report import source_revision, versions
 from posekit.structures import Skeleton
 
@@ -95,3 +99,34 @@ def restore_random_state(state: Mapping[str, Any]) -> None:
     cuda = state.get("cuda", [])
     if torch.cuda.is_available() and len(cuda) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(cuda)
+
+
+def random_states(world_size: int) -> list[dict[str, Any]]:
+    """The random states of all processes, by rank, in process 0; the others, which call it too, get none."""
+    state = random_state()
+    if world_size == 1:
+        return [state]
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    gathered = gather_rows(np.frombuffer(buffer.getbuffer(), np.uint8)[:, None])
+    return [torch.load(io.BytesIO(part.tobytes()), weights_only=True) for part in gathered or ()]
+
+
+def pending_gradients(model: nn.Module, optim_wrapper: Any) -> dict[str, Tensor]:
+    """The gradients by name of an accumulation that has not made its step yet; empty after a step.
+
+    Of several processes, which all must call it, the mean: that is what the step would have used.
+    """
+    if not isinstance(optim_wrapper, OptimWrapper) or optim_wrapper.should_update():
+        return {}
+    found = {n: p.grad.detach().clone() for n, p in model.named_parameters() if p.grad is not None}
+    for gradient in found.values():
+        all_reduce(gradient, "mean")
+    return found
+
+
+def restore_gradients(model: nn.Module, gradients: Mapping[str, Tensor]) -> None:
+    """Restores :func:`pending_gradients`."""
+    parameters = dict(model.named_parameters())
+    for name, gradient in gradients.items():
+        parameters[name].grad = torch.empty_like(parameters[name]).copy_(gradient)

@@ -27,7 +27,7 @@ class PoseMetric(BaseMetric):
     """Collects the :class:`~posekit.structures.Pose` of each test sample.
 
     Score names carry no prefix beyond their own. Subclasses prepare themselves in ``prepare`` and score in
-    ``score``.
+    ``score``. What is scored, and in which order, does not depend on the number of processes.
 
     Args:
         errors_file: Write what the score was made of, joint by joint, to this file
@@ -40,6 +40,7 @@ class PoseMetric(BaseMetric):
     def __init__(self, errors_file: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.errors_file = errors_file
+        self._batch_sizes: list[int] = []
 
     @property
     def dataset_meta(self) -> dict[str, Any] | None:
@@ -62,21 +63,64 @@ class PoseMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[Pose]) -> None:
         """Keeps the poses of a batch."""
+        if not self.results:  # the last evaluation's are cleared
+            self._batch_sizes.clear()
+        self._batch_sizes.append(len(data_samples))
         self.results.extend(data_samples)
 
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Scores the poses of all processes, in process 0; all get the scores.
+
+        Args:
+            size: Unused: mmengine's way to cut off a sampler's padding.
+        """
+        from posekit.engine.distributed import on_main
+
+        poses = self._gathered(self._arrays(self.results))
+        scores = on_main(lambda: {} if poses is None else _plain(self._score_people(poses)))
+        self.results.clear()
+        return {f"{self.prefix}/{name}" if self.prefix else name: value for name, value in scores.items()}
+
+    def _arrays(self, results: Sequence[Pose]) -> PoseArrays:
+        if self.dataset_meta is None:
+            raise ConfigError(f"{type(self).__name__}: 'dataset_meta' is not set; what is to be scored?")
+        return PoseArrays.from_poses(results, self.dataset_meta["skeleton"].num_keypoints)
+
+    def _gathered(self, poses: PoseArrays) -> PoseArrays | None:
+        """The poses of all processes in the order of their batches, in process 0.
+
+        As :class:`~posekit.datasets.sampler.EpochSampler` deals batches in turn, it is that of one process.
+        """
+        from posekit.engine.distributed import gather_rows
+
+        batches = np.repeat(np.arange(len(self._batch_sizes)), self._batch_sizes)
+        if len(batches) != len(poses.person_ids):  # results that did not come by ``process``
+            batches = np.zeros(len(poses.person_ids), np.int64)
+        ids = gather_rows(np.stack([poses.image_ids, poses.person_ids, batches], axis=1))
+        values = gather_rows(poses.to_rows())
+        if ids is None or values is None:
+            return None
+        numbers = np.concatenate(ids)
+        order = np.argsort(numbers[:, 2], kind="stable")
+        return PoseArrays.from_rows(np.concatenate(values)[order], numbers[order, 0], numbers[order, 1])
+
     def compute_metrics(self, results: list[Pose]) -> dict[str, float]:
-        """Scores all poses together, the first of each person.
+        """Scores the poses of one process."""
+        return self._score_people(self._arrays(results))
+
+    def _score_people(self, poses: PoseArrays) -> dict[str, float]:
+        """Scores the first pose of each person, in the order of the data set.
 
         A sampler's padding and the stand-ins for unreadable images predict a person again.
         """
-        if self.dataset_meta is None:
-            raise ConfigError(f"{type(self).__name__}: 'dataset_meta' is not set; what is to be scored?")
-        poses = PoseArrays.from_poses(results, self.dataset_meta["skeleton"].num_keypoints)
+        meta = self.dataset_meta or {}
         _, first = np.unique(poses.person_ids, return_index=True)
         poses = poses.take(np.sort(first))
+        rows = _rows_of(poses.person_ids, np.asarray(meta["table"].person_ids))
+        poses = poses.take(np.argsort(rows, kind="stable"))
         if self.errors_file is not None and len(first):
-            self._write_errors(self.errors_file, poses, self.dataset_meta)
-        return self.score(poses, self.dataset_meta)
+            self._write_errors(self.errors_file, poses, meta)
+        return self.score(poses, meta)
 
     def _write_errors(self, path: str, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
         errors = self.errors(poses, meta)
@@ -105,6 +149,19 @@ class PoseMetric(BaseMetric):
                 f"{type(self).__name__}: needs one prediction per annotated person, but the boxes are from "
                 f"{meta['box_source']}; test with ground-truth boxes, or score by OKSMetric"
             )
+
+
+def _rows_of(person_ids: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """int64 (N,): where each of the people stands in the data set; people it lacks come last."""
+    order = np.argsort(known, kind="stable")
+    place = np.searchsorted(known, person_ids, sorter=order)
+    rows = order[np.minimum(place, len(known) - 1)] if len(known) else place
+    return np.where(known[rows] == person_ids, rows, len(known)) if len(known) else rows
+
+
+def _plain(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Scores as JSON carries them from process to process, bit for bit."""
+    return {name: value if isinstance(value, int) else float(value) for name, value in scores.items()}
 
 
 def crop_shape(meta: Mapping[str, Any]) -> tuple[float | None, float]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import random
+import resource
+import zipfile
 
 import numpy as np
 import pytest
@@ -58,7 +61,7 @@ def _good(path):
 
 def test_a_truncated_file_is_told_in_a_whole_sentence(tmp_path):
     data = _good(tmp_path / "good.pth")
-    for length in (4, 100, len(data) // 2, len(data) - 1):
+    for length in (4, 100, len(data) // 2, len(data) - 80):
         (tmp_path / "cut.pth").write_bytes(data[:length])
         with pytest.raises(CheckpointError) as caught:
             ck.read_checkpoint(tmp_path / "cut.pth")
@@ -83,7 +86,8 @@ def test_damaged_files_are_named(tmp_path):
     data = _good(tmp_path / "good.pth")
     middle = len(data) // 2
     flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-    cases = {"half": data[:middle], "short": data[:-1], "empty": b"", "zeros": bytes(2000), "bit": flipped}
+    cases = {"half": data[:middle], "empty": b"", "zeros": bytes(2000), "bit": flipped}
+    cases.update({f"short{n}": data[:-n] for n in (1, 70, 71, 72, 93)})
     for name, content in cases.items():
         (tmp_path / f"{name}.pth").write_bytes(content)
         with pytest.raises(CheckpointError, match=rf"{name}\.pth: damaged"):
@@ -114,6 +118,20 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "save", full_disk)
     with pytest.raises(CheckpointError, match=r"last\.pth: cannot be written.*No space left"):
         ck.write_checkpoint({"a": 1}, tmp_path / "last.pth")
+    assert (tmp_path / "last.pth").read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pth"]
+
+
+def test_a_write_that_the_system_cuts_short_is_told_with_its_reason(tmp_path):
+    """Without the system's word torch's message is of positions in an archive."""
+    data = _good(tmp_path / "last.pth")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"last\.pth: cannot be written \(OSError.*File too large"):
+            ck.write_checkpoint({"a": torch.zeros(500_000)}, tmp_path / "last.pth")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (tmp_path / "last.pth").read_bytes() == data
     assert [path.name for path in tmp_path.iterdir()] == ["last.pth"]
 
@@ -234,3 +252,33 @@ def test_random_state_survives_a_file(tmp_path):
 
 def _draw():
     return [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002
+
+
+def test_the_checksum_is_that_of_what_torch_wrote(tmp_path):
+    data = _good(tmp_path / "good.pth")
+    body, stated = data[:-71], data[-64:].decode()
+    assert data[-71:-64] == b"sha256:"
+    assert body[-2:] == b"\x47\x00"  # the length of the comment, 71
+    assert hashlib.sha256(body[:-2] + b"\0\0").hexdigest() == stated
+    assert zipfile.ZipFile(tmp_path / "good.pth").comment == data[-71:]
+    assert torch.equal(
+        torch.load(tmp_path / "good.pth", weights_only=True)["state_dict"]["a"], torch.arange(5000.0)
+    )
+
+
+def test_every_damaged_byte_is_found(tmp_path):
+    """Also those that no CRC covers, such as the padding between the records."""
+    ck.write_checkpoint({"a": torch.zeros(3)}, tmp_path / "good.pth")
+    data = (tmp_path / "good.pth").read_bytes()
+    path = tmp_path / "bad.pth"
+    for place in range(0, len(data), 7):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"bad\.pth"):
+            ck.read_checkpoint(path)
+
+
+def test_files_of_other_programs_carry_no_checksum(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "theirs.pth")
+    assert torch.equal(ck.read_checkpoint(tmp_path / "theirs.pth")["a"], torch.ones(2))
+    torch.save({"a": torch.ones(2)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert torch.equal(ck.read_checkpoint(tmp_path / "old.pth")["a"], torch.ones(2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -137,37 +138,110 @@ class Slow(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter >= 4:
             print("SLOW", flush=True)
-            time.sleep(60)
+            time.sleep(1)
 """
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_within_an_epoch_loses_no_more_than_it(tmp_path, number, status):
-    (tmp_path / "slow_hook.py").write_text(SLOW)
-    config = write_config(tmp_path, CONFIG + 'custom_hooks = [dict(type="slow_hook.Slow")]\n', "slow.py")
-    paths = [str(ROOT), str(Path(toy_training.__file__).parent), str(tmp_path)]
-    words = [sys.executable, str(ROOT / "tools" / "train.py"), str(config), "--work-dir", str(tmp_path / "w")]
+def start_slow(folder, workers=1):
+    """A training in its own group of processes, which crawls once it has said SLOW in its second epoch."""
+    (folder / "slow_hook.py").write_text(SLOW)
+    config = write_config(folder, CONFIG + 'custom_hooks = [dict(type="slow_hook.Slow")]\n', "slow.py")
+    paths = [str(ROOT), str(Path(toy_training.__file__).parent), str(folder)]
+    words = [sys.executable, str(ROOT / "tools" / "train.py"), str(config), "--work-dir", str(folder / "w")]
     process = subprocess.Popen(
-        [*words, "--cfg-options", "train_dataloader.num_workers=1"],
+        [*words, "--cfg-options", f"train_dataloader.num_workers={workers}", "train_cfg.max_epochs=40"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     assert any("SLOW" in line for line in process.stdout)
-    process.send_signal(number)
-    started = time.monotonic()
-    out, err = process.communicate(timeout=30)
-    assert time.monotonic() - started < 20
-    assert (process.returncode, err) == (status, "interrupted\n")
-    assert "interrupted, 1 of 3 epochs done; the last checkpoint is" in out
-    assert {path.name for path in (tmp_path / "w").glob("*.pth")} == {"epoch_1.pth", "best_toy_accuracy.pth"}
-    assert not list((tmp_path / "w").rglob("*.tmp"))
+    return process
+
+
+def workers_of(process):
+    """The ids of a process's children."""
+    return [int(n) for n in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def gone(pids, seconds=60.0):
+    """Whether processes end within some time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+
+
+@linux
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75), (signal.SIGINT, 130)]
+)
+def test_a_signal_to_all_processes_saves_and_leaves_none(tmp_path, number, status):
+    process = start_slow(tmp_path, workers=2)
+    workers = workers_of(process)
+    assert len(workers) >= 2
+    os.killpg(process.pid, number)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == status, err
+    assert gone(workers)
+    names = {path.name for path in (tmp_path / "w").glob("*.pth")}
+    if number == signal.SIGINT:  # whoever presses Ctrl-C wants it to end now
+        assert err == "interrupted\n"
+        assert "interrupted, 1 of 40 epochs done; the last checkpoint is" in out
+        assert names == {"epoch_1.pth", "best_toy_accuracy.pth"}
+    else:
+        assert re.fullmatch(rf"stopped by {number.name} after iteration \d+, which is saved\n", err)
+        assert "the last checkpoint is" in out
+        assert (tmp_path / "w" / "last_checkpoint").read_text() not in ("epoch_1.pth", "")
+    assert not [path for path in (tmp_path / "w").iterdir() if path.suffix == ".tmp" or path.name == ".lock"]
     plain = write_config(tmp_path)
-    assert run("train", plain, "--work-dir", tmp_path / "w", "--resume") == 0
-    assert run("train", plain, "--work-dir", tmp_path / "whole") == 0
+    words = ["--cfg-options", "train_cfg.max_epochs=4"]
+    assert run("train", plain, "--work-dir", tmp_path / "w", "--resume", *words) == 0
+    assert run("train", plain, "--work-dir", tmp_path / "whole", *words) == 0
     first, second = (
-        read_checkpoint(tmp_path / name / "epoch_3.pth")["state_dict"]["layers.1.weight"]
+        read_checkpoint(tmp_path / name / "epoch_4.pth")["state_dict"]["layers.1.weight"]
         for name in ("w", "whole")
     )
     assert torch.equal(first, second)
+
+
+@linux
+def test_a_killed_worker_ends_the_training_with_the_cause(tmp_path):
+    """As when the system kills one for its memory."""
+    process = start_slow(tmp_path, workers=2)
+    workers = workers_of(process)
+    os.kill(workers[0], signal.SIGKILL)
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 2
+    assert err.startswith("error: data-loading process ")
+    assert f"{workers[0]}" in err
+    assert "memory ran out: lower the dataloader's 'num_workers'" in err
+    assert "epoch_" in err
+    assert "Traceback" not in err
+    assert gone(workers)
+
+
+@linux
+def test_workers_die_with_their_training(tmp_path):
+    process = start_slow(tmp_path, workers=2)
+    workers = workers_of(process)
+    process.kill()
+    process.wait()
+    assert gone(workers)
+
+
+def test_fifty_kills_in_small():
+    """The full length is ``python tests/engine/kill_study.py --kills 50``."""
+    script = Path(__file__).parents[1] / "engine" / "kill_study.py"
+    words = [sys.executable, str(script), "--kills", "3", "--seed", "1"]
+    result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1800)
+    record = json.loads(result.stdout.strip().splitlines()[-1])
+    assert record["faults"] == [], result.stderr
+    assert (record["kills"], record["clean"], record["identical"], record["lost"]) == (3, 3, 3, 0)
+    assert result.returncode == 0

@@ -1,0 +1,389 @@
+"""Many processes as one: joined, agreed on what they do, ended together.
+
+The processes first meet at a store (:func:`connect`, before the config is read, so that a faulty config is
+told once), then form mmengine's process group (:func:`start_group`): nccl on GPUs, gloo on CPUs. What one
+disk or process has to decide, process 0 decides for all (:func:`on_main`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from multiprocessing import active_children
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from posekit import errors
+from posekit.engine.signals import REQUEUE, TERMINATED, die_with_parent
+from posekit.errors import ConfigError, PosekitError
+
+#: Seconds that processes wait for one another: to meet, and in every exchange. A hung process ends the job.
+TIMEOUT = 600.0
+# Seconds that a failed process waits for the others to fail as well, so that all end with their own status.
+_LAST_WORDS = 5.0
+# The same for a process that was asked to end: process 0 may still be saving.
+_SAVING = 60.0
+_FAILURE, _ENDED = "posekit/failure", "posekit/ended"
+
+T = TypeVar("T")
+_store: dist.Store | None = None
+_decisions = 0
+_seconds = TIMEOUT
+_counted = False
+
+
+class PeerError(PosekitError):
+    """Another process of the job failed first, or is gone."""
+
+
+def rank() -> int:
+    """This process's number, 0 alone; known before the group is."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank()
+    return int(os.environ["RANK"]) if _store is not None else 0
+
+
+def world_size() -> int:
+    """The number of processes."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size()
+    return int(os.environ["WORLD_SIZE"]) if _store is not None else 1
+
+
+# --- meeting ---------------------------------------------------------------------------------------------
+
+
+def connect(launcher: str) -> None:
+    """Meets the other processes; once is enough.
+
+    Args:
+        launcher: ``"pytorch"`` (torchrun), ``"slurm"`` (srun) or ``"none"``.
+
+    Raises:
+        ConfigError: If the environment is not that launcher's, or the processes do not meet.
+    """
+    global _store
+    if _store is not None:
+        return
+    if launcher == "none":
+        _check_alone()
+        return
+    if launcher == "slurm":
+        os.environ.update(slurm_environment(os.environ))
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    missing = [name for name in names if name not in os.environ]
+    if missing:
+        raise ConfigError(
+            f"--launcher {launcher}: expected {', '.join(missing)} in the environment; "
+            "start the processes by tools/dist_train.sh or tools/slurm_train.sh"
+        )
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        die_with_parent()  # a torchrun that is killed does not end its processes
+    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    try:
+        store, _, _ = next(dist.rendezvous("env://", timeout=timedelta(seconds=TIMEOUT)))
+    except (RuntimeError, ValueError) as error:
+        words = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"--launcher {launcher}: process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} does not "
+            f"meet the others at {where}: {words}"
+        ) from error
+    _store = dist.PrefixStore("posekit", store)
+
+
+def _check_alone() -> None:
+    """Several trainings that know nothing of each other would write one work directory."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            f"started by torchrun as {os.environ['WORLD_SIZE']} processes: add --launcher pytorch"
+        )
+
+
+def slurm_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What torchrun would have set, from what srun has.
+
+    The port follows from the job's number, so that two jobs on a node do not meet each other.
+
+    Raises:
+        ConfigError: Outside a job step.
+    """
+    if "SLURM_PROCID" not in environ:
+        raise ConfigError("--launcher slurm: no SLURM_PROCID; start by tools/slurm_train.sh, or srun")
+    found = {
+        "RANK": environ["SLURM_PROCID"],
+        "WORLD_SIZE": environ["SLURM_NTASKS"],
+        "LOCAL_RANK": environ["SLURM_LOCALID"],
+        "MASTER_ADDR": _first_host(environ),
+        "MASTER_PORT": str(20000 + int(environ["SLURM_JOB_ID"]) % 20000),
+    }
+    stated = {name: environ[name] for name in ("MASTER_ADDR", "MASTER_PORT") if name in environ}
+    return {**found, **stated}
+
+
+def _first_host(environ: Mapping[str, str]) -> str:
+    if environ.get("SLURM_NNODES", "1") == "1":
+        return "127.0.0.1"
+    if "MASTER_ADDR" in environ:
+        return environ["MASTER_ADDR"]
+    nodes = environ.get("SLURM_STEP_NODELIST") or environ["SLURM_JOB_NODELIST"]
+    try:
+        words = ["scontrol", "show", "hostnames", nodes]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError) as error:
+        raise ConfigError(
+            f"--launcher slurm: scontrol does not resolve the nodes '{nodes}' ({error}); set MASTER_ADDR"
+        ) from error
+
+
+def start_group(launcher: str, backend: str | None = None, timeout: float | None = None) -> None:
+    """Forms the process group that mmengine and torch work with; once is enough.
+
+    Args:
+        launcher: As of :func:`connect`.
+        backend: Default: nccl where there are GPUs, else gloo.
+        timeout: Seconds after which a process that does not answer ends the job; default :data:`TIMEOUT`.
+
+    Raises:
+        ConfigError: As :func:`connect`; if a node has fewer GPUs than processes.
+    """
+    global _seconds, _store
+    if dist.is_available() and dist.is_initialized():  # by the caller's own program
+        _store = _store or dist.PrefixStore("posekit", dist.distributed_c10d._get_default_store())
+        return
+    connect(launcher)
+    if _store is None:
+        return
+    _seconds = float(timeout or TIMEOUT)
+    backend = backend or ("nccl" if torch.cuda.is_available() else "gloo")
+    if torch.cuda.is_available():
+        local = int(os.environ["LOCAL_RANK"])
+        if local >= torch.cuda.device_count():
+            raise ConfigError(
+                f"process {local + 1} of this node has no GPU: there are {torch.cuda.device_count()}; start "
+                "fewer, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to train on the CPU"
+            )
+        torch.cuda.set_device(local)
+    dist.init_process_group(
+        backend,
+        store=dist.PrefixStore("group", _store),
+        rank=rank(),
+        world_size=world_size(),
+        timeout=timedelta(seconds=_seconds),
+    )
+    atexit.register(_dissolve)
+
+
+# --- deciding --------------------------------------------------------------------------------------------
+
+
+def on_main(decide: Callable[[], T]) -> T:
+    """What process 0 finds, in every process; if it fails there, it fails alike everywhere.
+
+    Args:
+        decide: Called in process 0 alone; gives what JSON can hold.
+
+    Raises:
+        PosekitError: What ``decide`` raised.
+        PeerError: If process 0 ends without an answer.
+    """
+    global _decisions
+    if _store is None:
+        return decide()
+    _decisions += 1
+    key = f"decision/{_decisions}"
+    if rank() == 0:
+        try:
+            answer = decide()
+        except PosekitError as error:
+            _store.set(key, json.dumps([type(error).__name__, str(error)]))
+            raise
+        _store.set(key, json.dumps([None, answer]))
+        return answer
+    kind, answer = json.loads(_await(key))
+    if kind is not None:
+        raise getattr(errors, kind, PosekitError)(answer)
+    return answer
+
+
+def _await(key: str) -> str:
+    """Waits for a key in steps, so that signals and another's failure are seen."""
+    assert _store is not None
+    deadline = time.monotonic() + _seconds
+    try:
+        while not _store.check([key]):
+            failed = first_failure()
+            if failed is not None or time.monotonic() > deadline:
+                raise PeerError(_peer_words(failed, f"no answer within {_seconds:g} s"))
+            time.sleep(0.02)
+        return _store.get(key).decode()
+    except RuntimeError as error:
+        if isinstance(error, PosekitError):
+            raise
+        raise PeerError(_peer_words(None, str(error).partition("\n")[0])) from error
+
+
+def gather_rows(rows: np.ndarray) -> list[np.ndarray] | None:
+    """The rows of every process, in process 0; None in the others.
+
+    Args:
+        rows: (N, C) numbers; N may differ from process to process.
+    """
+    if world_size() == 1:
+        return [rows]
+    mine = torch.from_numpy(np.ascontiguousarray(rows)).to(_device())
+    counts = [torch.zeros(1, dtype=torch.int64, device=mine.device) for _ in range(world_size())]
+    dist.all_gather(counts, torch.tensor([len(mine)], device=mine.device))
+    sizes = [int(count) for count in counts]
+    padded = mine.new_zeros(max(sizes), mine.shape[1])
+    padded[: len(mine)] = mine
+    parts = [torch.empty_like(padded) for _ in sizes] if rank() == 0 else None
+    dist.gather(padded, parts, dst=0)
+    if parts is None:
+        return None
+    return [part[:size].cpu().numpy() for part, size in zip(parts, sizes, strict=True)]
+
+
+def _device() -> torch.device:
+    """Where the group's exchanges take place."""
+    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+
+
+def restarted(work_dir: str | Path) -> bool:
+    """Whether this job has begun before: its launcher says so, or its work directory.
+
+    torchrun counts restarts for each node, and one that is replaced counts anew; so the job's name, which the
+    run's record holds, is compared as well.
+    """
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0:
+        return True
+    if int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0:
+        return True
+    name, record = job_name(), Path(work_dir) / "run.json"
+    if name is None or not record.is_file():
+        return False
+    try:
+        content = json.loads(record.read_text("utf-8"))
+    except ValueError:  # written atomically by every posekit; someone else's
+        return False
+    return isinstance(content, dict) and content.get("job") == name
+
+
+def job_name() -> str | None:
+    """What tells this job from others, if torchrun may start it again."""
+    if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0:
+        return f"torchrun {os.environ['TORCHELASTIC_RUN_ID']}"
+    return None
+
+
+# --- failing and ending ----------------------------------------------------------------------------------
+
+
+def first_failure() -> tuple[int, str] | None:
+    """The process that failed first and its words, if one has."""
+    if _store is None or not _store.check([_FAILURE]):
+        return None
+    number, _, words = _store.get(_FAILURE).decode().partition("\n")
+    return int(number), words
+
+
+def claim_failure(words: str) -> tuple[int, str]:
+    """Enters this process's failure unless another was first; returns the first one's."""
+    if _store is None:
+        return 0, words
+    try:
+        entry = _store.compare_set(_FAILURE, "", f"{rank()}\n{words}").decode()
+    except RuntimeError:  # the store went with the process or node that held it
+        return rank(), words
+    number, _, first = entry.partition("\n")
+    return int(number), first
+
+
+def tell(error: PosekitError, words: str) -> None:
+    """Prints an error, unless it follows from another process's or another has told the same."""
+    from posekit.engine.startup import LostProcessError
+
+    number, first = claim_failure(words)
+    if number == rank() or not (isinstance(error, (PeerError, LostProcessError)) or first == words):
+        where = f" (process {rank()} of {world_size()})" if rank() else ""
+        print(f"error{where}: {words}", file=sys.stderr, flush=True)
+
+
+def _peer_words(failed: tuple[int, str] | None, otherwise: str) -> str:
+    if failed is not None:
+        return f"process {failed[0]} failed: {failed[1]}"
+    return f"process {rank()} lost another process of the job, killed or out of reach ({otherwise})"
+
+
+def everyone_ends(seconds: float = _LAST_WORDS) -> bool:
+    """Waits, so long at most, until all processes have come here; whether they have."""
+    global _counted
+    if _store is None:
+        return True
+    deadline = time.monotonic() + (0 if _counted else seconds)  # those that did not come before will not now
+    try:
+        ended = _store.add(_ENDED, 0 if _counted else 1)
+        _counted = True
+        while ended < world_size() and time.monotonic() < deadline:
+            time.sleep(0.05)
+            ended = _store.add(_ENDED, 0)
+    except RuntimeError:  # the one that held the store has left, which it does last
+        return True
+    return ended >= world_size()
+
+
+def finish(status: int) -> None:
+    """Ends this process's part in the job, together with the others; of several none returns from here.
+
+    Python's own ending would take the process group apart in no order, its destructor waiting for threads
+    that wait for the interpreter: now and then for ever. So all is let go of here, and the process leaves.
+
+    Args:
+        status: The process's exit status.
+    """
+    if _store is None:
+        return
+    gc.collect()  # a runner is full of cycles: its data workers end, its network lets go of the group
+    if status == 0:
+        status = _leave()
+    if status == 0:
+        atexit._run_exitfuncs()
+    else:
+        claim_failure(f"exit status {status}")  # unless it is told already
+        everyone_ends(_SAVING if status in (TERMINATED, REQUEUE) else _LAST_WORDS)
+    for child in active_children():  # data workers of a run that was cut short
+        child.kill()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _leave() -> int:
+    """Waits for all, so that nobody's last exchange is cut off, and dissolves the group; 2 if one is gone."""
+    try:
+        if dist.is_initialized():
+            dist.barrier()
+        else:
+            everyone_ends(_seconds)
+        _dissolve()
+    except RuntimeError as error:
+        tell(PeerError(), f"another process of this job has ended ({str(error).strip().splitlines()[0]})")
+        return 2
+    return 0
+
+
+def _dissolve() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
