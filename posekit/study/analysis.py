@@ -22,6 +22,7 @@ from posekit.study.statistics import (
     holm,
     observed_scores,
     resampled_scores,
+    seed_variance,
     spread,
 )
 from posekit.study.table import FINISHED, Row, Table, form_words, label_of, rows_as_dicts, score_text
@@ -111,8 +112,9 @@ def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str
     if not np.isfinite(observed[:, -1]).all():
         return [], people
     resampled = resampled_scores(right, errors.valid, errors.image_id, form, resamples, seed)
+    pooled = seed_variance(observed, resampled, list(places.values()))
     found = {
-        setting: compare(observed, resampled, own, places[MSE], groups)
+        setting: compare(observed, resampled, own, places[MSE], groups, pooled=pooled)
         for setting, own in places.items()
         if setting != MSE
     }
@@ -123,7 +125,10 @@ def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str
     for (setting, comparison), p_value in zip(found.items(), adjusted, strict=True):
         own = [rows[place] for place in places[setting]]
         joints = _differences(names, base, observed[places[setting]].mean(axis=0), comparison)
-        listed.append(_stated(own, [rows[place] for place in places[MSE]], joints, p_value))
+        stated = _stated(own, [rows[place] for place in places[MSE]], joints, p_value)
+        listed.append(
+            {**stated, "includes_seeds": comparison.seeds is not None, "borrowed": comparison.borrowed}
+        )
     for stated in listed:
         stated["sentence"] = sentence(stated, people, len(listed))
     return listed, people
@@ -167,7 +172,6 @@ def _stated(
         "against": MSE,
         "seeds": [row.cell.seed for row in own],
         "mse_seeds": [row.cell.seed for row in base],
-        "includes_seeds": min(len(own), len(base)) >= 2,
         "headline": headline,
         "p_holm": p_holm,
         "outcome": (BETTER if headline["difference"] > 0 else WORSE) if distinct else EVEN,
@@ -201,12 +205,13 @@ def _caveat(stated: Mapping[str, Any]) -> str:
     parts = []
     if stated["outcome"] == EVEN and not head["low"] <= 0 <= head["high"]:
         parts.append("Alone it would count as different; with all the comparisons made it does not.")
-    if runs == (1, 1):
+    single = [name for name, n in zip((stated["label"], "plain MSE"), runs, strict=True) if n == 1]
+    if not stated["includes_seeds"]:
         parts.append("This holds of these two runs; other seeds were not run.")
-    elif not stated["includes_seeds"]:
-        single = stated["label"] if runs[0] == 1 else "plain MSE"
+    elif single:
         parts.append(
-            f"This holds of these runs ({runs[0]} against {runs[1]}); other seeds of {single} were not run."
+            f"{runs[0]} against {runs[1]} runs; how much other seeds of {' and '.join(single)} would differ "
+            "is taken from the losses that have several runs."
         )
     else:
         parts.append(f"{runs[0]} and {runs[1]} seeds; new trainings are included in the interval.")
@@ -248,7 +253,8 @@ def verdict(
 
 def _with_runs(stated: Mapping[str, Any]) -> str:
     """A setting's label; one that rests on a single run of either loss says so."""
-    return str(stated["label"]) + ("" if stated["includes_seeds"] else ", a single run")
+    single = min(len(stated["seeds"]), len(stated["mse_seeds"])) == 1
+    return str(stated["label"]) + (", a single run" if single else "")
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -129,11 +129,16 @@ def _notes(cfg: PoseConfig, cells: Sequence[Cell]) -> list[str]:
     if any(cell.delta is None for cell in cells):
         notes.append("gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell a seed")
     plain = cfg.to_dict()
-    if plain["val_dataloader"].get("dataset") == plain["test_dataloader"].get("dataset"):
+    same_people = plain["val_dataloader"].get("dataset") == plain["test_dataloader"].get("dataset")
+    if same_people:
         notes.append("the test people are the validation people, by whom the checkpoint is chosen")
     checkpoint = (plain.get("default_hooks") or {}).get("checkpoint") or {}
     if not checkpoint.get("save_best"):
         notes.append("the config keeps no best checkpoint ('save_best'): the last one is tested")
+    elif not same_people:
+        notes.append(
+            "each cell's checkpoint is chosen on the validation people; the test people are scored once"
+        )
     return notes
 
 

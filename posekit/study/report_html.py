@@ -93,7 +93,7 @@ def _compared(found: Mapping[str, Any]) -> str:
         facts.append(f"Loss {form}: {words}{_normalised(form)}.")
     facts.append(SPEED_AND_FORM)
     if found["score"]:
-        facts.append(f"Score: {found['score']}; weights chosen on validation, tested once.")
+        facts.append(f"Score: {found['score']}, on the test people.")
     if people:
         facts.append(
             f"Tested on {people['people']} people of {people['images']} images, {people['joints']} labelled "

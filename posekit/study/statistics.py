@@ -15,9 +15,11 @@ tested, and how a training with another seed would have ended. They are taken ap
 
       var(difference) = var_people + sum over both losses of max(s^2 - e^2, 0) / n
 
-  with Student's t and the degrees of freedom of Welch and Satterthwaite. It needs two runs of either loss;
-  runs are taken as independent, though a common seed gives them the same start and order. The reported
-  interval is the wider of the two. With a single run of a loss nothing can be said of its other seeds.
+  with Student's t and the degrees of freedom of Welch and Satterthwaite. Runs are taken as independent,
+  though a common seed gives them the same start and order. A loss with a single run borrows s^2 and e^2 from
+  the losses that have several, pooled: that seeds matter about as much for one loss as for another is an
+  assumption, and is stated where it is made. Where no loss has several runs nothing can be said of other
+  seeds. The reported interval is the wider of the two.
 
 Scores in percent, differences in percentage points. The arrays functions need numpy, Student's t scipy.
 """
@@ -131,10 +133,11 @@ class Comparison:
     Attributes:
         difference: float64 (K + 1,), percentage points; NaN where nothing is labelled.
         people: float64 (2, K + 1): low and high end of the interval over people, for these runs.
-        seeds: float64 (2, K + 1): of the interval that holds for new trainings too, or None where a loss has
-            a single run.
+        seeds: float64 (2, K + 1): of the interval that holds for new trainings too, or None where nothing is
+            known of a loss's other seeds.
         p_value: float64 (K + 1,), two-sided, of the interval that :attr:`interval` gives.
         runs: The numbers of runs of arm and base.
+        borrowed: A single run's variance over seeds was taken from other losses.
     """
 
     difference: np.ndarray
@@ -142,6 +145,7 @@ class Comparison:
     seeds: np.ndarray | None
     p_value: np.ndarray
     runs: tuple[int, int]
+    borrowed: bool = False
 
     @property
     def interval(self) -> np.ndarray:
@@ -152,6 +156,46 @@ class Comparison:
         return np.stack([low, high])
 
 
+@dataclass(frozen=True, eq=False)
+class SeedVariance:
+    """How much a run's scores vary with its seed.
+
+    Attributes:
+        own: float64 (K + 1,): s^2, the variance of the runs of one loss on the same people.
+        shared: float64 (K + 1,): e^2, the part of it that the bootstrap over people holds already.
+        freedom: Degrees of freedom.
+    """
+
+    own: np.ndarray
+    shared: np.ndarray
+    freedom: float
+
+
+def seed_variance(
+    observed: np.ndarray, resampled: np.ndarray, settings: Sequence[Sequence[int]]
+) -> SeedVariance | None:
+    """The variance over seeds, pooled over all losses that have several runs; None if none has.
+
+    Args:
+        observed: float64 (S, K + 1), as from :func:`observed_scores`.
+        resampled: float64 (R, S, K + 1), as from :func:`resampled_scores`.
+        settings: The runs of each loss.
+    """
+    own, shared, freedom = 0.0, 0.0, 0
+    for runs in map(list, settings):
+        if len(runs) < 2:
+            continue
+        apart = resampled[:, runs] - resampled[:, runs].mean(
+            axis=1, keepdims=True
+        )  # each against its fellows
+        own = own + observed[runs].var(axis=0, ddof=1) * (len(runs) - 1)
+        shared = shared + _nanvar(apart).sum(axis=0)
+        freedom += len(runs) - 1
+    if not freedom:
+        return None
+    return SeedVariance(np.asarray(own) / freedom, np.asarray(shared) / freedom, freedom)
+
+
 def compare(
     observed: np.ndarray,
     resampled: np.ndarray,
@@ -159,6 +203,7 @@ def compare(
     base: Sequence[int],
     groups: int,
     confidence: float = CONFIDENCE,
+    pooled: SeedVariance | None = None,
 ) -> Comparison:
     """Compares two losses.
 
@@ -169,6 +214,7 @@ def compare(
         base: The runs of the other.
         groups: How many groups were resampled.
         confidence: Of the intervals.
+        pooled: What a single run borrows; None: nothing is said of its other seeds.
     """
     sides = [list(arm), list(base)]
     difference = observed[sides[0]].mean(0) - observed[sides[1]].mean(0)
@@ -176,40 +222,45 @@ def compare(
     tails = (1 - confidence) / 2
     people = _percentiles(drawn, (tails, 1 - tails))
     variance, freedom = _nanvar(drawn), np.full(len(difference), max(groups - 1.0, 1.0))
-    seeds = None
-    if min(map(len, sides)) >= 2:
-        parts = [_seed_variance(observed[side], resampled[:, side]) for side in sides]
-        total = variance + sum(np.maximum(own - shared, 0) for own, shared in parts)
-        freedom = _satterthwaite(total, variance, freedom, [own for own, _ in parts], sides)
+    seeds, parts = None, _parts(observed, resampled, sides, pooled)
+    if parts is not None:
+        total = variance + sum(np.maximum(own - shared, 0) for own, shared, _ in parts)
+        freedom = _satterthwaite(total, [(variance, freedom), *((own, f) for own, _, f in parts)])
         variance = total
         half = student_quantile(1 - tails, freedom) * np.sqrt(variance)
         seeds = np.stack([difference - half, difference + half])
     p_value = _p_value(difference, variance, freedom)
-    return Comparison(difference, people, seeds, p_value, (len(sides[0]), len(sides[1])))
+    runs = (len(sides[0]), len(sides[1]))
+    return Comparison(difference, people, seeds, p_value, runs, seeds is not None and min(runs) < 2)
 
 
-def _seed_variance(observed: np.ndarray, resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """s^2 / n of one loss's n runs, and e^2 / n, the part that the bootstrap over people holds already."""
-    runs = len(observed)
-    own = observed.var(axis=0, ddof=1) / runs
-    apart = resampled - resampled.mean(axis=1, keepdims=True)  # each run against its fellows
-    shared = _nanvar(apart).sum(axis=0) / (runs - 1) / runs
-    return own, shared
-
-
-def _satterthwaite(
-    total: np.ndarray,
-    people: np.ndarray,
-    people_freedom: np.ndarray,
-    seeds: Sequence[np.ndarray],
+def _parts(
+    observed: np.ndarray,
+    resampled: np.ndarray,
     sides: Sequence[Sequence[int]],
-) -> np.ndarray:
-    """Degrees of freedom of a sum of variances, each known with its own."""
-    parts = people**2 / people_freedom
-    for own, side in zip(seeds, sides, strict=True):
-        parts = parts + own**2 / (len(side) - 1)
+    pooled: SeedVariance | None,
+) -> list[tuple[np.ndarray, np.ndarray, float]] | None:
+    """The variance that seeds add to a difference: s^2 / n, e^2 / n and degrees of freedom, part by part.
+
+    Two single runs borrow the same estimate, which thus is one part; None if there is none to borrow.
+    """
+    parts = []
+    for side in sides:
+        if (found := seed_variance(observed, resampled, [side])) is not None:
+            parts.append((found.own / len(side), found.shared / len(side), found.freedom))
+    single = len(sides) - len(parts)
+    if single and pooled is None:
+        return None
+    if single and pooled is not None:
+        parts.append((single * pooled.own, single * pooled.shared, pooled.freedom))
+    return parts
+
+
+def _satterthwaite(total: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:
+    """Degrees of freedom of a sum of variances, each known with its own; the first part's where all are 0."""
+    known = np.sum([variance**2 / freedom for variance, freedom in parts], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        freedom = np.where(parts > 0, total**2 / parts, people_freedom)
+        freedom = np.where(known > 0, total**2 / known, parts[0][1])
     return np.maximum(freedom, 1.0)
 
 

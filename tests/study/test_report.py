@@ -104,7 +104,7 @@ def test_the_interval_over_people_is_that_of_a_bootstrap_by_loops(sweep, found):
     apart = drawn[:, 0] - drawn[:, 1:].mean(axis=1)
     np.testing.assert_allclose(apart[:40], differences, atol=1e-9)
     stated = compared(found, "focal_g2_d0.001")["headline"]
-    assert [stated["low"], stated["high"]] == pytest.approx(np.quantile(apart, [0.025, 0.975]), abs=1e-9)
+    assert [stated["people_low"], stated["people_high"]] == pytest.approx(np.quantile(apart, [0.025, 0.975]), abs=1e-9)
 
 
 def test_the_interval_with_seeds_by_hand(sweep, found):
@@ -161,8 +161,13 @@ def test_verdicts(found):
     assert "interval over people and seeds" in worse["sentence"]
     assert "3 and 3 seeds" in worse["sentence"]
     assert even["outcome"] == "not distinguishable"
-    assert "interval over people only" in even["sentence"]
-    assert "(1 against 3); other seeds of focal, γ = 2, δ = 0.001 were not run." in even["sentence"]
+    assert "interval over people and seeds" in even["sentence"]
+    assert even["borrowed"]
+    assert not worse["borrowed"]
+    assert (
+        "1 against 3 runs; how much other seeds of focal, γ = 2, δ = 0.001 would differ is taken from the "
+        "losses that have several runs." in even["sentence"]
+    )
     assert found["verdict"]["sentence"] == (
         "Of 2 settings compared with plain MSE, 1 is worse (focal, γ = 1, δ = 0.001) and 1 is not "
         "distinguishable (focal, γ = 2, δ = 0.001, a single run)."

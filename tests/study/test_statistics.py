@@ -13,6 +13,7 @@ from posekit.study.statistics import (
     holm,
     observed_scores,
     resampled_scores,
+    seed_variance,
     spread,
     student_quantile,
 )
@@ -104,6 +105,43 @@ def test_an_interval_that_includes_seeds_covers_new_trainings():
     """Three runs of either loss, whose seeds shift the level: the interval over people alone fails."""
     assert 0.92 <= coverage(seed_inclusive, 3, 0.1) <= 0.985
     assert coverage(paired, 3, 0.1) < 0.85
+
+
+def borrowing(right: np.ndarray) -> np.ndarray:
+    """One run of the second loss against the first's three; a third loss's three runs lend as well."""
+    valid, groups = np.ones((PEOPLE, JOINTS), bool), np.arange(PEOPLE)
+    drawn = resampled_scores(right, valid, groups, PLAIN, resamples=300)
+    seen = observed_scores(right, valid, PLAIN)
+    pooled = seed_variance(seen, drawn, [[0, 1, 2], [3], [4, 5]])
+    found = compare(seen, drawn, [3], range(3), PEOPLE, pooled=pooled)
+    assert found.borrowed
+    return found.interval[:, -1]
+
+
+def test_a_single_run_that_borrows_covers_new_trainings():
+    """Against the interval over people alone, which a run's luck with its seed leaves far behind."""
+    assert 0.92 <= coverage(borrowing, 3, 0.1) <= 0.985
+    alone = coverage(lambda right: paired(right[[0, 3]]), 3, 0.1)
+    assert alone < 0.75
+
+
+def test_what_is_lent_is_the_mean_over_losses_by_their_freedom():
+    right = simulated(np.random.default_rng(4), seeds=4)
+    valid = np.ones((PEOPLE, JOINTS), bool)
+    drawn = resampled_scores(right, valid, np.arange(PEOPLE), PLAIN, 200)
+    seen = observed_scores(right, valid, PLAIN)
+    found = seed_variance(seen, drawn, [[0, 1, 2], [3], [4, 5]])
+    assert found.freedom == 3
+    expected = (2 * seen[:3].var(axis=0, ddof=1) + seen[4:6].var(axis=0, ddof=1)) / 3
+    np.testing.assert_allclose(found.own, expected, rtol=1e-12)
+    assert seed_variance(seen, drawn, [[0], [1]]) is None
+    # Two single runs borrow one estimate: its doubt is counted once, 2 of it.
+    both = compare(seen, drawn, [3], [6], PEOPLE, pooled=found)
+    people = np.var(drawn[:, 3] - drawn[:, 6], axis=0, ddof=1)[-1]
+    total = people + 2 * max(found.own[-1] - found.shared[-1], 0)
+    freedom = total**2 / (people**2 / (PEOPLE - 1) + (2 * found.own[-1]) ** 2 / 3)
+    half = student_quantile(0.975, np.array([freedom]))[0] * np.sqrt(total)
+    assert np.diff(both.seeds[:, -1])[0] == pytest.approx(2 * half, rel=1e-9)
 
 
 def test_seeds_without_an_effect_are_not_counted_twice():
