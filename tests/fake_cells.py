@@ -32,9 +32,12 @@ from pathlib import Path
 stage, folder, epochs, bad = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 with (folder / "starts.txt").open("a") as file:
     file.write(f"{stage} {os.getpid()}\\n")
-if bad == folder.name:
+if bad in (folder.name, stage):
     print("it went wrong: " + os.environ.get("FAKE_ERROR", "for a reason"))
     sys.exit(3)
+if stage == "diagnosis":
+    (folder / "diagnosis.json").write_text(json.dumps({"wrong": len(folder.name)}))
+    sys.exit(0)
 if stage == "test":
     time.sleep(0.02)
     (folder / "tested.txt").write_text((folder / "state.json").read_text())
@@ -53,8 +56,8 @@ while epoch < epochs:
 
 
 class FakeWork(Work):
-    def __init__(self, out, bad=""):
-        super().__init__(out, PLAN)
+    def __init__(self, out, bad="", diagnose=False):
+        super().__init__(out, PLAN, diagnose)
         self.bad = bad
 
     def command(self, stage, cell):
@@ -71,6 +74,8 @@ class FakeWork(Work):
         seconds = {"train_seconds": 1.0, "test_seconds": 1.0}
         stated = {**cell.describe(), "state": FINISHED, "message": "", **seconds}
         stated.update(val={"epoch": EPOCHS, "scores": {"score": score}}, test={"score": score}, posekit={})
+        diagnosis = folder / "diagnosis.json"
+        stated["diagnosis"] = json.loads(diagnosis.read_text()) if diagnosis.is_file() else None
         write_json(folder / "cell.json", stated)
         return stated
 
@@ -82,10 +87,10 @@ def expected_score(name):
     return int(digest[:6], 16) / 1000
 
 
-def make_sweep(out, lock, jobs=1, bad="", stream=None, cells=CELLS, live=False):
+def make_sweep(out, lock, jobs=1, bad="", stream=None, cells=CELLS, live=False, diagnose=False):
     slots = [Slot(f"cpu {i}") for i in range(jobs)]
     display = Display(PLAN, Path(out), stream, live)
-    return Sweep(Path(out), cells, slots, FakeWork(out, bad), display, lock)
+    return Sweep(Path(out), cells, slots, FakeWork(out, bad, diagnose), display, lock)
 
 
 def main():

@@ -33,7 +33,6 @@ and whoever stays without a pose has all joints wrong; poses without a person do
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -44,6 +43,7 @@ import numpy as np
 from posekit.errors import DataError
 from posekit.files import atomic_file
 from posekit.metrics.pckh import normalised_distances
+from posekit.npz import read_npz
 
 FILE_NAME = "errors.npz"
 SIMILARITY = 0.5
@@ -141,13 +141,7 @@ def read_errors(path: str | Path) -> PersonErrors:
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise DataError(f"{path}: file not found")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in _FORM if name in archive}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise DataError(f"{path}: not a readable .npz of arrays: {error}") from error
+    arrays = read_npz(path, _FORM)
     missing = [name for name in _FORM if name not in arrays]
     if missing:
         raise DataError(f"{path}: field '{missing[0]}' is missing; expected {list(_FORM)}")

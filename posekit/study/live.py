@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from posekit.study.cells import Cell
 from posekit.study.plan import Plan
-from posekit.study.record import FAILED, cell_folder, epochs_done, validations
+from posekit.study.record import FAILED, as_number, cell_folder, epochs_done, validations
 
 if TYPE_CHECKING:
     from posekit.study.sweep import Job, Sweep
@@ -139,11 +139,14 @@ class Display:
         return max(0.0, pace * (row.epochs - now) - (time.time() - logged))
 
 
-def headline(plan: Plan, scores: Mapping[str, Any]) -> float | None:
+def headline(plan: Plan, scores: Any) -> float | None:
     """The score that the sweep is about, of a dict of scores."""
-    if plan.score is not None and plan.score in scores:
-        return float(scores[plan.score])
-    return next((float(value) for value in scores.values() if isinstance(value, (int, float))), None)
+    if not isinstance(scores, Mapping):
+        return None
+    numbers = {name: as_number(value) for name, value in scores.items()}
+    if plan.score in numbers:
+        return numbers[plan.score]
+    return next((value for value in numbers.values() if value is not None), None)
 
 
 def rows(
@@ -166,8 +169,8 @@ def _recorded(plan: Plan, cell: Cell, record: Mapping[str, Any]) -> Row:
     row = Row(cell.name, record["state"], float(plan.max_epochs), plan.max_epochs)
     if row.state == FAILED:
         return row
-    row.val = headline(plan, record["val"].get("scores", {}))
-    row.test = headline(plan, record["test"])
+    row.val = headline(plan, record.get("val", {}).get("scores"))
+    row.test = headline(plan, record.get("test"))
     return row
 
 
@@ -200,8 +203,11 @@ def summary(sweep: Sweep, running: Sequence[Row]) -> str:
 def time_left(sweep: Sweep, running: Sequence[Row]) -> float | None:
     """Seconds left of the whole sweep: cells are taken to cost alike, and to fill the slots evenly."""
     done = [record for record in sweep.records.values() if record and record["state"] == "finished"]
-    costs = [record["train_seconds"] + record["test_seconds"] for record in done]
-    test = sum(record["test_seconds"] for record in done) / max(1, len(done))
+    spent_on = {
+        name: [record.get(name, 0.0) for record in done] for name in ("train_seconds", "test_seconds")
+    }
+    costs = [sum(pair) for pair in zip(*spent_on.values(), strict=True)]
+    test = sum(spent_on["test_seconds"]) / max(1, len(done))
     now = {row.name: row for row in running}
     for job in sweep.jobs:
         row = now.get(job.cell.name)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 from posekit.files import read_json, write_json
 from posekit.study.cells import Cell, parse_cell
 
@@ -130,11 +130,25 @@ def read_plan(out: Path) -> Plan | None:
     stated = read_json(path)
     try:
         plan = Plan(**stated)
+        _check_kinds(plan, path)
         for name in plan.cells:
             parse_cell(name)
     except (TypeError, AttributeError, ConfigError) as error:
         raise DataError(f"{path}: is not the plan of a sweep ({error})") from error
     return plan
+
+
+def _check_kinds(plan: Plan, path: Path) -> None:
+    kinds: dict[str, type] = {"max_epochs": int, "processes_per_cell": int, "files": dict, "posekit": dict}
+    kinds |= dict.fromkeys(("options", "cells", "notes"), list)
+    for name, value in vars(plan).items():
+        kind = kinds.get(name, str)
+        if value is None and name in ("score", "reduction"):
+            continue
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise DataError(f"{path}, field '{name}': expected {kind.__name__}, found {shown(value)}")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise DataError(f"{path}, field '{name}': expected texts, found {shown(value)}")
 
 
 def write_plan(plan: Plan, out: Path) -> None:

@@ -10,12 +10,14 @@ import contextlib
 import json
 import math
 import re
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from posekit.errors import CheckpointError, DataError
-from posekit.files import read_json, write_json
+from posekit.errors import CheckpointError, DataError, shown
+from posekit.files import read_json, read_object, write_json
 from posekit.study.cells import Cell
 
 FINISHED, FAILED = "finished", "failed"
@@ -23,12 +25,20 @@ FOREGROUND = "foreground/"
 _NOT_SCORES = {"step", "time", "data_time", "memory"}
 _ITERATION = re.compile(r"Epoch\(train\)\s+\[(\d+)\]\[\s*(\d+)/(\d+)\]")
 _ERROR = re.compile(r"(\[rank\d+\]: )?(?!.*ChildFailedError)([\w.]*Error|error): ")
+_LONGEST_STAGE = 100
 _TAIL = 64 * 1024  # bytes of a log that are looked at
 
 
 def cell_folder(out: Path, name: str) -> Path:
     """The work directory of a cell."""
     return Path(out) / "cells" / name
+
+
+def as_number(value: Any) -> float | None:
+    """A finite number as float; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) <= sys.float_info.max else None  # NaN is not
 
 
 def read_cell(out: Path, name: str) -> dict[str, Any] | None:
@@ -40,11 +50,19 @@ def read_cell(out: Path, name: str) -> dict[str, Any] | None:
     path = cell_folder(out, name) / "cell.json"
     if not path.is_file():
         return None
-    stated = read_json(path)
-    if not isinstance(stated, dict) or stated.get("state") not in (FINISHED, FAILED):
-        raise DataError(f"{path}: expected an object with the 'state' finished or failed")
+    stated = read_object(path)
+    if stated.get("state") not in (FINISHED, FAILED):
+        raise DataError(
+            f"{path}, field 'state': expected finished or failed, found {shown(stated.get('state'))}"
+        )
     if stated.get("name") != name:
-        raise DataError(f"{path}: expected the cell '{name}', found '{stated.get('name')}'")
+        raise DataError(f"{path}: expected the cell '{name}', found {shown(stated.get('name'))}")
+    for part in ("val", "test"):
+        if not isinstance(stated.get(part, {}), dict):
+            raise DataError(f"{path}, field '{part}': expected an object, found {shown(stated[part])}")
+    for seconds in ("train_seconds", "test_seconds"):
+        if as_number(stated.get(seconds, 0)) is None:
+            raise DataError(f"{path}, field '{seconds}': expected a number, found {shown(stated[seconds])}")
     return stated
 
 
@@ -56,20 +74,51 @@ class Progress:
 
     Args:
         folder: The cell's.
+
+    Attributes:
+        done: The stages that are.
+        seconds: Of each stage.
+        fault: What is wrong with the file, in words; nothing can then be started (:meth:`start`).
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = Path(folder) / "progress.json"
-        stated = read_json(self.path) if self.path.is_file() else {}
-        self.done: list[str] = list(stated.get("done", []))
-        self.seconds: dict[str, float] = dict(stated.get("seconds", {}))
-        stage, since = stated.get("running") or (None, 0.0)
+        self.done: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.fault = ""
+        try:
+            if self.path.is_file():
+                self._take(read_object(self.path))
+        except DataError as error:  # of one cell, which fails of it; the others go on
+            self.fault = (
+                f"{error}. Remove {self.path.name}, and the cell goes on from its newest checkpoint "
+                "(--retry-failed)"
+            )
+
+    def _take(self, stated: Mapping[str, Any]) -> None:
+        """Takes over what the file states, once all of it has been looked at."""
+        done, seconds = stated.get("done", []), stated.get("seconds", {})
+        stage, since = _stage_and_time(stated.get("running"), self.path)
+        if not isinstance(done, list) or not all(_is_stage(name) for name in done):
+            raise DataError(f"{self.path}, field 'done': expected a list of stages, found {shown(done)}")
+        numbers = seconds.items() if isinstance(seconds, dict) else [("", None)]
+        if not all(_is_stage(name) and as_number(value) is not None for name, value in numbers):
+            raise DataError(
+                f"{self.path}, field 'seconds': expected seconds of stages, found {shown(seconds)}"
+            )
+        self.done, self.seconds = list(done), dict(seconds)
         if stage:  # the sweep was killed: the log's last line is the end of what was paid for
             log = self.path.parent / f"{stage}.log"
             self._add(stage, log.stat().st_mtime - since if log.is_file() else 0.0)
 
     def start(self, stage: str) -> None:
-        """Notes that a stage (train, test, diagnosis) begins now."""
+        """Notes that a stage (train, test, diagnosis) begins now.
+
+        Raises:
+            DataError: If the file was damaged: it is not known what is done.
+        """
+        if self.fault:
+            raise DataError(self.fault)
         self._write([stage, time.time()])
 
     def stop(self, stage: str, seconds: float, done: bool) -> None:
@@ -84,6 +133,22 @@ class Progress:
 
     def _write(self, running: list[Any] | None) -> None:
         write_json(self.path, {"done": self.done, "seconds": self.seconds, "running": running})
+
+
+def _is_stage(name: Any) -> bool:
+    # It names a log in the cell's folder.
+    return isinstance(name, str) and name.isidentifier() and len(name.encode()) <= _LONGEST_STAGE
+
+
+def _stage_and_time(running: Any, path: Path) -> tuple[str, float]:
+    """The stage that was running and since when; "" if none was."""
+    if running is None:
+        return "", 0.0
+    if isinstance(running, list) and len(running) == 2 and _is_stage(running[0]):
+        since = as_number(running[1])
+        if since is not None:
+            return running[0], since
+    raise DataError(f"{path}, field 'running': expected a stage and a time, found {shown(running)}")
 
 
 # --- results ---------------------------------------------------------------------------------------------
@@ -111,23 +176,29 @@ def results(folder: Path, progress: Progress) -> dict[str, Any]:
     from posekit.engine.checkpoint import read_checkpoint  # torch, which the sweep itself can do without
 
     checkpoint = chosen_checkpoint(folder)
-    meta = read_checkpoint(checkpoint).get("meta") or {}
+    meta = _object_of(read_checkpoint(checkpoint), "meta")
     val = validations(folder)
-    epoch = int(meta.get("epoch", 0))
-    scores = read_json(folder / "test" / "metrics.json")
-    run = read_json(folder / "run.json")  # of the training's own process
+    epoch = int(as_number(meta.get("epoch")) or 0)
+    scores = read_object(folder / "test" / "metrics.json")
+    run = read_object(folder / "run.json")  # of the training's own process
     diagnosis = folder / "diagnosis.json"
     return {
         "train_seconds": round(progress.seconds.get("train", 0.0), 1),
         "test_seconds": round(progress.seconds.get("test", 0.0), 1),
         "checkpoint": checkpoint.name,
-        "val": {"epoch": epoch, **(meta.get("best") or {}), "scores": val.get(epoch, {})},
+        "val": {"epoch": epoch, **_object_of(meta, "best"), "scores": val.get(epoch, {})},
         "test": {key: value for key, value in scores.items() if isinstance(value, (int, float))},
         "foreground": foreground(folder),
         "diagnosis": read_json(diagnosis) if diagnosis.is_file() else None,
-        "posekit": {"version": run.get("versions", {}).get("posekit"), "git": run.get("git")},
+        "posekit": {"version": _object_of(run, "versions").get("posekit"), "git": run.get("git")},
         "device": run.get("device"),
     }
+
+
+def _object_of(stated: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object within another; empty where there is none."""
+    found = stated.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def write_finished(out: Path, cell: Cell, progress: Progress) -> dict[str, Any]:
@@ -162,24 +233,25 @@ def foreground(folder: Path) -> dict[str, float] | None:
     last: dict[str, tuple[float, float]] = {}
     for record in scalars(folder):
         for key, value in record.items():
-            step = float(record.get("step", 0))
-            if key.startswith(FOREGROUND) and step >= last.get(key, (-math.inf, 0.0))[0]:
-                last[key] = step, value
+            if key.startswith(FOREGROUND) and record["step"] >= last.get(key, (-math.inf, 0.0))[0]:
+                last[key] = record["step"], value
     return {key.removeprefix(FOREGROUND): value for key, (_, value) in last.items()} or None
 
 
-def scalars(folder: Path) -> list[dict[str, Any]]:
-    """What a cell's training has logged, in order of time; lines that a kill or a full disk cut are left out.
+def scalars(folder: Path) -> list[dict[str, float]]:
+    """The numbers that a cell's training has logged, in order of time.
 
-    The scalars of the test lie one folder deeper.
+    Lines that a kill or a full disk cut, or that belong to no step, are left out. The scalars of the test lie
+    one folder deeper.
     """
     records = []
     for path in sorted(folder.glob("*/vis_data/scalars.json")):
         for line in path.read_text("utf-8", errors="replace").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
+            with contextlib.suppress(ValueError, RecursionError):
                 record = json.loads(line)
-                if isinstance(record, dict) and "step" in record:
-                    records.append(record)
+                if isinstance(record, dict) and as_number(record.get("step")) is not None:
+                    kinds = (int, float)
+                    records.append({key: value for key, value in record.items() if isinstance(value, kinds)})
     return records
 
 

@@ -1,6 +1,6 @@
 """Where cells run, and the commands that run them.
 
-A slot is what one cell occupies: a GPU (as many as it has processes), or some of the CPU's threads. Devices
+A slot is what one cell occupies: a GPU, or some of the CPU's threads, for each of its processes. Devices
 reach a cell through its environment, so that its commands are those that a user would type.
 """
 
@@ -42,7 +42,7 @@ def make_slots(
 
     Args:
         devices: ``cuda:0`` ..., or ``cpu``; None: all GPUs, or the CPU if there is none.
-        jobs: Cells at a time; None: one on each GPU (or group of them), or one on each core.
+        jobs: Cells at a time; None: one on each GPU or core, or as many of them as it has processes.
         launcher: One of :data:`LAUNCHERS`; slurm places the cells itself, and ``jobs`` says how many wait
             with it at a time.
         processes: Of one cell.
@@ -66,9 +66,7 @@ def make_slots(
     named = _named(devices, gpus)
     if named != ["cpu"]:
         return _gpu_slots(named, jobs, processes)
-    if launcher == "pytorch":
-        raise ConfigError("--launcher pytorch: no free device: each process of a cell needs a GPU of its own")
-    return _cpu_slots(jobs)
+    return _cpu_slots(jobs, processes)
 
 
 def _count_gpus() -> int:
@@ -121,11 +119,11 @@ def _visible() -> list[str]:
     return [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
 
 
-def _cpu_slots(jobs: int | None) -> list[Slot]:
+def _cpu_slots(jobs: int | None, processes: int) -> list[Slot]:
     # Two processes of one thread do 1.9 times the work of one; one process of two threads 1.5 times.
     cores = core_count()
-    jobs = jobs or cores
-    threads = max(1, cores // jobs)
+    jobs = jobs or max(1, cores // processes)
+    threads = max(1, cores // (jobs * processes))
     environment = {"CUDA_VISIBLE_DEVICES": ""}
     # One that the user has set holds for both libraries: torch takes the larger of the two.
     stated = os.environ.get("OMP_NUM_THREADS") or os.environ.get("MKL_NUM_THREADS") or str(threads)
@@ -160,14 +158,19 @@ def _shared(plan: Plan, cell: Cell) -> list[str]:
 
 def _started(plan: Plan) -> list[str]:
     """How the processes of a cell are started; a port of its own, since several cells may run at once."""
+    number = plan.processes_per_cell
     if plan.launcher == "pytorch":
-        where = ["--master_addr", "127.0.0.1", "--master_port", str(free_port())]
-        processes = ["--nproc_per_node", str(plan.processes_per_cell)]
-        return [sys.executable, "-m", "torch.distributed.run", *processes, *where]
+        return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
     if plan.launcher == "slurm":
-        number = plan.processes_per_cell
-        asked = [f"--ntasks={number}", f"--gres=gpu:{number}", "--kill-on-bad-exit=1"]
-        # As in other toolkits' scripts: partition, time and the like.
+        # From the environment as in tools/slurm_train.sh; SRUN_ARGS: partition, time and the like.
+        gres = os.environ.get("GRES") or f"gpu:{number}"
+        asked = [
+            f"--ntasks={number}",
+            *([] if gres == "none" else [f"--gres={gres}"]),
+            "--kill-on-bad-exit=1",
+        ]
+        if cores := os.environ.get("CPUS_PER_TASK"):
+            asked.append(f"--cpus-per-task={cores}")
         extra = shlex.split(os.environ.get("SRUN_ARGS", ""))
         return ["srun", *asked, f"--export=ALL,MASTER_PORT={free_port()}", *extra, sys.executable, "-u"]
     return [sys.executable]

@@ -24,7 +24,7 @@ from posekit.study.live import Display
 from posekit.study.processes import start_guarded, stop_guarded
 from posekit.study.record import FAILED, FINISHED, Progress, cell_folder, last_lines, read_cell, write_failed
 from posekit.study.slots import Slot
-from posekit.study.work import Work
+from posekit.study.work import NEEDED, Work
 
 PAUSE = 0.2  # seconds between two looks at the processes
 _LEAST_SPACE = 1 << 20  # bytes: with less, a disk counts as full
@@ -61,7 +61,7 @@ class Sweep:
     ) -> None:
         self.out, self.cells, self.work, self.display, self.lock = Path(out), cells, work, display, lock
         self.records = {cell.name: read_cell(out, cell.name) for cell in cells}
-        self.waiting = [cell for cell in cells if self.records[cell.name] is None]
+        self.waiting = [cell for cell in cells if work.remains(self.records[cell.name])]
         self.free = list(slots)
         self.jobs: list[Job] = []
 
@@ -99,14 +99,16 @@ class Sweep:
         folder = cell_folder(self.out, cell.name)
         folder.mkdir(parents=True, exist_ok=True)
         progress = Progress(folder)
-        stage = next((stage for stage in self.work.stages if stage not in progress.done), None)
+        finished = (self.records[cell.name] or {}).get("state") == FINISHED
+        done = {*progress.done, *(NEEDED if finished else ())}
+        stage = next((stage for stage in self.work.stages if stage not in done), None)
         try:
             if stage is None:
                 self._finish(cell, slot, progress)
             else:
                 self._start(cell, slot, stage, progress)
         except PosekitError as error:
-            self._fail(cell, slot, progress, str(error))
+            self._give_up(cell, slot, progress, stage, error)
 
     def _start(self, cell: Cell, slot: Slot, stage: str, progress: Progress) -> None:
         command = self.work.command(stage, cell)
@@ -132,7 +134,7 @@ class Sweep:
         except PosekitError as error:
             check_disk(self.out, error)
             job.progress.stop(job.stage, seconds, done=False)
-            self._fail(job.cell, job.slot, job.progress, str(error))
+            self._give_up(job.cell, job.slot, job.progress, job.stage, error)
             return
         self._begin(job.cell, job.slot)
 
@@ -141,10 +143,24 @@ class Sweep:
         self.free.append(slot)
         self.display.finished(self, cell)
 
-    def _fail(self, cell: Cell, slot: Slot, progress: Progress, message: str) -> None:
-        self.records[cell.name] = write_failed(self.out, cell, progress, message)
+    def _give_up(
+        self, cell: Cell, slot: Slot, progress: Progress, stage: str | None, error: PosekitError
+    ) -> None:
+        """A cell whose stage failed has failed; its scores stand if it was trained and tested before."""
+        if (self.records[cell.name] or {}).get("state") == FINISHED:  # a diagnosis was asked for later
+            self.free.append(slot)
+            self.display.event(f"{cell.name}: {stage or 'its record'} FAILED, its scores stand: {error}")
+            return
+        if stage not in (*NEEDED, None):
+            self.display.event(f"{cell.name}: {stage} FAILED, its scores stand: {error}")
+            try:
+                self._finish(cell, slot, progress)
+            except PosekitError as second:
+                self._give_up(cell, slot, progress, None, second)
+            return
+        self.records[cell.name] = write_failed(self.out, cell, progress, str(error))
         self.free.append(slot)
-        self.display.event(f"{cell.name}: FAILED: {message}")
+        self.display.event(f"{cell.name}: FAILED: {error}")
 
     def _stop(self) -> None:
         """Ends what is running and waits until it has; time and checkpoints are found again on resuming."""

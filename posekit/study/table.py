@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import ConfigError, DataError
-from posekit.files import read_json, write_text
-from posekit.study.cells import FORMS, MSE, Cell, number_text, parse_cell
+from posekit.errors import DataError
+from posekit.files import read_object, write_text
+from posekit.study.cells import FORMS, MSE, Cell
 from posekit.study.errors import FILE_NAME, PersonErrors, read_errors
+from posekit.study.folder import DAMAGED, FAILED, FINISHED, NOT_RUN, STOPPED, CellFiles, label_of, read_cells
+from posekit.study.record import as_number
 from posekit.study.statistics import ScoreForm, observed_scores
 
-FINISHED, FAILED, STOPPED, NOT_RUN, DAMAGED = "finished", "failed", "not finished", "not run", "damaged"
+__all__ = ["DAMAGED", "FAILED", "FINISHED", "NOT_RUN", "STOPPED", "Row", "Table", "label_of", "read_table"]
 _SAME_SCORE = 1e-6  # percent: errors.npz and metrics.json hold the same joints
 
 
@@ -93,20 +95,6 @@ class Table:
         return found
 
 
-def as_number(value: Any) -> float | None:
-    """A finite number as float; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-        return None
-    return float(value)
-
-
-def label_of(cell: Cell) -> str:
-    """A setting in words, without the seed: ``MSE``, ``focal, γ = 1, δ = 0.001``."""
-    if cell.delta is None:
-        return "MSE"
-    return f"{cell.form}, γ = {number_text(cell.gamma)}, δ = {number_text(cell.delta)}"
-
-
 def score_text(score: str, value: float | None) -> str:
     """A score as tables print it: AP and AR are fractions, PCK and PCKh percentages."""
     if value is None:
@@ -129,73 +117,41 @@ def read_table(out: str | Path) -> Table:
         DataError: If there is no such folder, or neither a plan nor a cell in it.
     """
     out = Path(out)
-    if not out.is_dir():
-        raise DataError(f"{out}: no such folder; expected the output folder of tools/gamma_sweep.py")
     notes: list[str] = []
-    plan = _read_object(out / "plan.json", notes, "nothing is known of cells that did not run")
+    plan = _read_plan(out / "plan.json", notes) if out.is_dir() else {}
     stated = plan.get("cells")
-    planned = stated if isinstance(stated, list) else []
-    folders = sorted(path.name for path in (out / "cells").glob("*") if path.is_dir())
-    rows = [
-        _read_row(out / "cells" / cell.name, cell, notes)
-        for cell in _cells(dict.fromkeys([*map(str, planned), *folders]), notes)
-    ]
+    planned = map(str, stated) if isinstance(stated, list) else ()
+    rows = [_row(files, notes) for files in read_cells(out, notes, planned)]
     if not rows:
         raise DataError(
             f"{out}: expected plan.json or folders in cells/, as tools/gamma_sweep.py leaves them"
         )
-    rows.sort(key=lambda row: (row.cell.form != MSE, *_order(row.cell)))
     table = Table(out, plan, rows, _headline(plan, rows), notes)
     _check_errors(table)
     return table
 
 
-def _order(cell: Cell) -> tuple[Any, ...]:
-    return list(FORMS).index(cell.form) if cell.form in FORMS else -1, cell.delta or 0, cell.gamma, cell.seed
-
-
-def _cells(names: Sequence[str] | dict[str, None], notes: list[str]) -> list[Cell]:
-    cells = []
-    for name in names:
-        try:
-            cells.append(parse_cell(name))
-        except ConfigError as error:
-            notes.append(f"{name} is left out: {error}")
-    return cells
-
-
-def _read_object(path: Path, notes: list[str], consequence: str) -> Mapping[str, Any]:
-    if not path.is_file():
-        notes.append(f"there is no {path.name}: {consequence}")
-        return {}
-    try:
-        content = read_json(path)
-    except DataError as error:
-        notes.append(str(error))
-        return {}
-    if isinstance(content, Mapping):
-        return content
-    notes.append(f"{path}: expected an object, found {type(content).__name__}")
+def _read_plan(path: Path, notes: list[str]) -> Mapping[str, Any]:
+    if path.is_file():
+        return _object_or_note(path, notes)
+    notes.append(f"there is no {path.name}: nothing is known of cells that did not run")
     return {}
 
 
-def _read_row(folder: Path, cell: Cell, notes: list[str]) -> Row:
-    if not folder.is_dir():
-        return Row(cell, NOT_RUN)
-    run = _read_object(folder / "run.json", [], "")
-    if not (folder / "cell.json").is_file():
-        return Row(cell, STOPPED, "still running, or interrupted", run=run)
-    faults: list[str] = []
-    stated = _read_object(folder / "cell.json", faults, "")
-    if not faults and stated.get("state") not in (FINISHED, FAILED):
-        faults = [
-            f"{folder / 'cell.json'}: 'state': expected finished or failed, found {stated.get('state')}"
-        ]
-    if faults:
-        return Row(cell, DAMAGED, faults[0], run=run)
-    row = Row(cell, str(stated["state"]), str(stated.get("message") or ""), stated, run)
+def _object_or_note(path: Path, notes: list[str]) -> Mapping[str, Any]:
+    try:
+        return read_object(path)
+    except DataError as error:
+        notes.append(str(error))
+        return {}
+
+
+def _row(files: CellFiles, notes: list[str]) -> Row:
+    run_file = files.folder / "run.json"
+    run = _object_or_note(run_file, notes) if run_file.is_file() else {}
+    row = Row(files.cell, files.state, files.message, files.stated, run)
     if row.state == FINISHED:
-        row.errors = _errors_of(folder / "test" / FILE_NAME, notes)
+        row.errors = _errors_of(files.folder / "test" / FILE_NAME, notes)
     return row
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from posekit.errors import ConfigError
-from posekit.files import read_json
+from posekit.files import read_object
 from posekit.study.cells import Cell
 from posekit.study.plan import Plan
 from posekit.study.record import (
+    FINISHED,
     Progress,
     cell_folder,
     chosen_checkpoint,
     write_finished,
 )
 from posekit.study.slots import test_command, train_command
+
+#: The stages without which a cell is not finished.
+NEEDED = ("train", "test")
 
 
 class Work:
@@ -30,7 +35,17 @@ class Work:
 
     def __init__(self, out: Path, plan: Plan, diagnose: bool = False) -> None:
         self.out, self.plan = Path(out), plan
-        self.stages = ("train", "test", "diagnosis") if diagnose else ("train", "test")
+        self.stages = (*NEEDED, "diagnosis") if diagnose else NEEDED
+
+    def remains(self, record: Mapping[str, Any] | None) -> bool:
+        """Whether there is something to be done for a cell; a diagnosis may be asked for later.
+
+        Args:
+            record: Its ``cell.json``, or None.
+        """
+        if record is None:
+            return True
+        return record["state"] == FINISHED and "diagnosis" in self.stages and not record.get("diagnosis")
 
     def command(self, stage: str, cell: Cell) -> list[str]:
         """The command of a stage.
@@ -65,7 +80,7 @@ class Work:
         folder = cell_folder(self.out, cell.name)
         dumped = folder / Path(self.plan.config).name
         check_cell(self.plan, cell, load_config(dumped), f"the config it was trained with ({dumped})")
-        seed = read_json(folder / "run.json").get("seed")
+        seed = read_object(folder / "run.json").get("seed")
         if seed != cell.seed:
             raise ConfigError(f"cell {cell.name}: it was trained with seed {seed}")
 

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 
 Record = Mapping[str, Any]
 # A record's own bookkeeping, none of it a score.
 NOT_SCORES = {"step", "epoch", "iter", "lr", "base_lr", "time", "data_time", "memory"}
+_LARGEST_STEP = 1e15  # beyond it, real numbers do not count
 # Drawn by default: the first of each group that a run has. They are compared with the end of a score's name.
 HEADLINES = (("AP",), ("PCKh@0.5/mean_weighted",), ("PCK@0.2/mean12", "PCK@0.2/mean"))
 
@@ -67,19 +68,36 @@ def read_scalars(run: str | Path) -> list[dict[str, Any]]:
 
 
 def _read_lines(file: Path) -> list[dict[str, Any]]:
-    lines = file.read_text("utf-8").splitlines()
+    lines = _text_of(file).splitlines()
     records = []
     for number, line in enumerate(lines, 1):
+        where = f"{file}, line {number}"
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):
                 break
-            raise DataError(f"{file}, line {number}: not a JSON object ({error})") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{file}, line {number}: expected a JSON object, found {type(record).__name__}")
-        records.append(record)
+            raise DataError(f"{where}: not a JSON object ({error})") from error
+        records.append(_checked(record, where))
     return records
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", errors="replace")  # a byte that is no text is no JSON either
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+def _checked(record: Any, where: str) -> dict[str, Any]:
+    """The record of a line, if it says to which step it belongs."""
+    if not isinstance(record, dict):
+        raise DataError(f"{where}: expected a JSON object, found {type(record).__name__}")
+    step, epoch = record.get("step", 0), record.get("epoch", 0)
+    for name, value in (("step", step), ("epoch", epoch)):
+        if not isinstance(value, (int, float)) or not 0 <= value <= _LARGEST_STEP:
+            raise DataError(f"{where}, field '{name}': expected a number from 0 on, found {shown(value)}")
+    return {**record, "step": step}
 
 
 def _before(
@@ -126,7 +144,10 @@ def read_curves(run: str | Path) -> Curves:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")
+    try:
+        return float(value) if isinstance(value, (int, float)) else float("nan")
+    except OverflowError:  # an integer of hundreds of digits
+        return float("nan")
 
 
 def _steps_per_epoch(steps: np.ndarray, epochs: np.ndarray) -> float:
@@ -135,7 +156,7 @@ def _steps_per_epoch(steps: np.ndarray, epochs: np.ndarray) -> float:
     (epoch - 1) n < step <= epoch n bounds n from both sides; the upper bound is the tight one, because an
     epoch's first record comes soon after its start.
     """
-    if not len(steps) or epochs.max() < 1:
+    if not len(steps) or epochs.max() < 1 or steps.max() <= 0:
         return 1.0
     lower = float(np.ceil((steps / epochs.clip(1)).max()))
     later = epochs > 1

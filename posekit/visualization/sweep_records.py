@@ -1,7 +1,6 @@
 """What a sweep's folder holds for figures: each cell's curves and its test scores.
 
-``cells/<name>/`` is the work directory of a cell, whose name says loss, gamma, delta and seed; its
-``cell.json`` is written when it has ended. Cells still in training count with the curves they have.
+Read by :mod:`posekit.study.folder`. Cells still in training count with the curves they have.
 """
 
 from __future__ import annotations
@@ -9,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from posekit.errors import DataError, PosekitError
-from posekit.files import read_json
-from posekit.study.cells import MSE, Cell, number_text, parse_cell
+from posekit.study.cells import MSE, Cell
+from posekit.study.folder import DAMAGED, FINISHED, NOT_RUN, CellFiles, label_of, read_cells
+from posekit.study.record import as_number
 from posekit.visualization.figure_style import Label
 from posekit.visualization.records import Curves, as_percent, collect, named, read_scalars, train_series
 from posekit.visualization.study_figures import FOREGROUND, Curve
@@ -29,7 +28,7 @@ class CellRecords:
 
     Attributes:
         cell: What it is.
-        state: ``"finished"``, ``"failed"`` or ``"running"`` (which also one that was interrupted is).
+        state: Of :class:`~posekit.study.folder.CellFiles`; "not finished" is one in training, too.
         curves: What its training has logged so far.
         test: Score -> value, as the evaluator gives it.
     """
@@ -41,7 +40,7 @@ class CellRecords:
 
 
 def read_sweep(folder: str | Path, faults: list[str] | None = None) -> list[CellRecords]:
-    """The cells of a sweep that have begun, by form, delta, gamma and seed.
+    """The cells of a sweep that have begun, plain MSE first, then by form, delta, gamma and seed.
 
     Args:
         folder: The sweep's.
@@ -52,35 +51,31 @@ def read_sweep(folder: str | Path, faults: list[str] | None = None) -> list[Cell
         PosekitError: If a cell's name or files are damaged and ``faults`` is None.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected the output folder of tools/gamma_sweep.py")
-    places = sorted(path for path in (folder / "cells").glob("*") if path.is_dir())
-    if not places:
+    own_faults: list[str] = [] if faults is None else faults
+    begun = [files for files in read_cells(folder, own_faults) if files.state != NOT_RUN]
+    if not begun and not own_faults:
         raise DataError(f"{folder}: no cell in {folder / 'cells'}; expected a folder of tools/gamma_sweep.py")
     cells = []
-    for place in places:
+    for files in begun:
         try:
-            cells.append(_read_cell(place))
+            cells.append(_records_of(files))
         except PosekitError as error:
-            if faults is None:
-                raise
-            faults.append(str(error))
+            own_faults.append(str(error))
+    if faults is None and own_faults:
+        raise DataError(own_faults[0])
     if not any(records.curves.val or records.test for records in cells):
-        raise DataError(f"{folder}: none of its {len(places)} cells has a score yet")
-    return sorted(cells, key=lambda r: (r.cell.form, r.cell.delta or 0, r.cell.gamma, r.cell.seed))
+        raise DataError(f"{folder}: none of its {len(begun)} cells has a score yet")
+    return cells
 
 
-def _read_cell(place: Path) -> CellRecords:
-    stated: dict[str, Any] = {}
-    if (place / "cell.json").is_file():
-        stated = read_json(place / "cell.json")
-        if not isinstance(stated, dict):
-            raise DataError(f"{place / 'cell.json'}: expected an object, found {type(stated).__name__}")
-    begun = any(place.glob("*/vis_data/scalars.json"))
-    curves = collect(read_scalars(place)) if begun else Curves(np.empty(0))
-    return CellRecords(
-        parse_cell(place.name), stated.get("state", "running"), curves, stated.get("test") or {}
-    )
+def _records_of(files: CellFiles) -> CellRecords:
+    if files.state == DAMAGED:
+        raise DataError(files.message)
+    begun = any(files.folder.glob("*/vis_data/scalars.json"))
+    curves = collect(read_scalars(files.folder)) if begun else Curves(np.empty(0))
+    scores = {name: as_number(value) for name, value in files.stated.get("test", {}).items()}
+    numbers = {name: value for name, value in scores.items() if value is not None}
+    return CellRecords(files.cell, files.state, curves, numbers)
 
 
 def groups_of(cells: Iterable[CellRecords]) -> list[Group]:
@@ -103,15 +98,8 @@ def by_setting(cells: Sequence[CellRecords]) -> dict[Label, list[CellRecords]]:
     """Loss in words -> its cells, plain MSE first."""
     found: dict[Label, list[CellRecords]] = {}
     for records in sorted(cells, key=lambda r: r.cell.form != MSE):
-        found.setdefault(setting_words(records.cell), []).append(records)
+        found.setdefault(label_of(records.cell), []).append(records)
     return found
-
-
-def setting_words(cell: Cell) -> str:
-    """E.g. ``MSE``, ``focal, γ = 1, δ = 0.001``."""
-    if cell.delta is None:
-        return "MSE"
-    return f"{cell.form}, γ = {number_text(cell.gamma)}, δ = {number_text(cell.delta)}"
 
 
 def val_curves(cells: Iterable[CellRecords], score: str) -> list[Curve]:
@@ -134,7 +122,7 @@ def _logged(cells: Iterable[CellRecords], name: str) -> list[Curve]:
 def final_scores(cells: Iterable[CellRecords], score: str, test: bool) -> list[float]:
     """A score of each finished cell that has it: on the test people, or the best of its validations."""
     values = []
-    for records in (records for records in cells if records.state == "finished"):
+    for records in (records for records in cells if records.state == FINISHED):
         if test:
             keys = named(records.test, score)[:1]
             values += [float(as_percent(key, np.array(records.test[key]))) for key in keys]

@@ -104,7 +104,9 @@ def test_the_interval_over_people_is_that_of_a_bootstrap_by_loops(sweep, found):
     apart = drawn[:, 0] - drawn[:, 1:].mean(axis=1)
     np.testing.assert_allclose(apart[:40], differences, atol=1e-9)
     stated = compared(found, "focal_g2_d0.001")["headline"]
-    assert [stated["people_low"], stated["people_high"]] == pytest.approx(np.quantile(apart, [0.025, 0.975]), abs=1e-9)
+    assert [stated["people_low"], stated["people_high"]] == pytest.approx(
+        np.quantile(apart, [0.025, 0.975]), abs=1e-9
+    )
 
 
 def test_the_interval_with_seeds_by_hand(sweep, found):

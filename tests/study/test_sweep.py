@@ -174,6 +174,31 @@ def test_one_slot_runs_the_cells_in_their_order(tmp_path):
     assert len(lines_of(tmp_path / "epochs.txt")) == len(CELLS) * EPOCHS
 
 
+def test_a_diagnosis_may_be_asked_for_later(tmp_path):
+    run(tmp_path, cells=CELLS[:2])
+    _sweep, printed = run(tmp_path, cells=CELLS[:3], diagnose=True)
+    begun = [line.split()[1:3] for line in printed.splitlines() if "begins" in line]
+    assert begun[:2] == [[f"{cell.name}:", "diagnosis"] for cell in CELLS[:2]]
+    assert [word for name, word in begun[2:]] == ["train", "test", "diagnosis"]
+    for cell in CELLS[:3]:
+        assert read_cell(tmp_path, cell.name)["diagnosis"] == {"wrong": len(cell.name)}
+        assert read_cell(tmp_path, cell.name)["test"] == {"score": expected_score(cell.name)}
+    assert run(tmp_path, cells=CELLS[:3], diagnose=True)[1] == ""
+
+
+def test_a_failed_diagnosis_costs_no_scores(tmp_path):
+    run(tmp_path, cells=CELLS[:1])
+    before = (cell_folder(tmp_path, CELLS[0].name) / "cell.json").read_bytes()
+    sweep, printed = run(tmp_path, cells=CELLS[:2], diagnose=True, bad="diagnosis")
+    assert all_finished(sweep)
+    for cell in CELLS[:2]:
+        assert f"{cell.name}: diagnosis FAILED, its scores stand: diagnosis ended with status 3" in printed
+        assert read_cell(tmp_path, cell.name)["test"] == {"score": expected_score(cell.name)}
+        assert read_cell(tmp_path, cell.name)["diagnosis"] is None
+    assert (cell_folder(tmp_path, CELLS[0].name) / "cell.json").read_bytes() == before
+    assert len(sweep.free) == 1
+
+
 def test_no_more_cells_than_slots_at_a_time(tmp_path):
     most = 0
 

@@ -9,8 +9,9 @@ import sys
 import time
 
 import pytest
-from toy_sweep import write_swept
-from toy_training import ROOT, run
+from toy_sweep import SWEPT, write_swept
+from toy_training import ROOT, run, write_config
+from two_agents import pids_of
 
 from posekit.engine.checkpoint import read_checkpoint
 
@@ -83,6 +84,42 @@ def test_killed_in_a_training_and_resumed_it_scores_as_undisturbed_trainings(tmp
         run("gamma_sweep", config, "--out", out, *grid, "--cfg-options", "model.width=7", cwd=tmp_path) == 2
     )
     assert "width=6" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_a_cell_of_two_processes_is_killed_resumed_and_scores_as_one_process(tmp_path, monkeypatch):
+    gate, out = tmp_path / "gate", tmp_path / "out"
+    monkeypatch.setenv("TOY_GATE", str(gate))
+    text = SWEPT.replace("from mmengine.dataset import", "from posekit.datasets.sampler import")
+    text = text.replace("DefaultSampler", "EpochSampler") + "custom_hooks = [dict(type=GateHook)]\n"
+    config = write_config(tmp_path, text, "swept.py")
+    cell = ["--cells", "mse:s3", "--launcher", "pytorch", "--processes-per-cell", 2, "--devices", "cpu"]
+    shared = ["model.dropout=0", "optim_wrapper.optimizer={'type': 'SGD', 'lr': 0.05}"]
+    options = ["--cfg-options", *shared, "train_dataloader.batch_size=2"]
+    first = start(config, "--out", out, *cell, *options, cwd=tmp_path)
+    folder = out / "cells" / "mse_s3"
+    wait_for(folder / "epoch_1.pth", first)
+    assert len(pids_of(folder)) >= 3  # guard and torchrun, and of the two that train at least one
+    first.kill()
+    first.wait()
+    deadline = time.monotonic() + 60
+    while pids_of(out):
+        assert time.monotonic() < deadline, pids_of(out)
+        time.sleep(0.02)
+    gate.touch()
+    monkeypatch.setenv("PYTHONPATH", PATHS)
+    assert run("gamma_sweep", "--out", out, "--devices", "cpu") == 0
+    assert "resumed from" in (folder / "train.log").read_text()
+    assert json.loads((folder / "run.json").read_text())["processes"] == 2
+    words = [*shared, "train_dataloader.batch_size=4", "model.head.loss={'type': 'MSELoss'}"]
+    assert run("train", config, "--work-dir", tmp_path / "one", "--seed", 3, "--cfg-options", *words) == 0
+    ours, theirs = (read_checkpoint(path / "best_toy_accuracy.pth") for path in (folder, tmp_path / "one"))
+    for name, value in theirs["state_dict"].items():
+        assert (ours["state_dict"][name] - value).abs().max() < 1e-5, name
+    stated = json.loads((folder / "cell.json").read_text())
+    assert stated["test"]["toy/accuracy"] == pytest.approx(theirs["meta"]["best"]["score"], abs=1e-3)
+    assert stated["test"]["toy/people"] == 24
 
 
 def test_a_cell_that_cannot_train_fails_and_the_status_is_1(tmp_path):

@@ -147,14 +147,14 @@ def test_groups_are_forms_and_deltas_with_mse_in_each(sweep):
     cells = read_sweep(sweep)
     assert groups_of(cells) == [("focal", 0.001), ("focal-max", 0.001)]
     assert {gamma: len(own) for gamma, own in by_gamma(cells, ("focal-max", 0.001)).items()} == {0: 2, 1: 1}
-    assert [records.state for records in cells].count("running") == 1
+    assert [records.state for records in cells].count("not finished") == 1
 
 
 def test_gamma_writes_a_sweeps_figures(sweep, tmp_path, capsys):
     assert run("plot", "gamma", sweep, "--out", tmp_path / "figures") == 0
     out = capsys.readouterr().out
     assert "4 cells finished" in out
-    assert "1 cells running" in out
+    assert "1 cells not finished" in out
     assert "1 cells failed" in out
     assert len(list((tmp_path / "figures").iterdir())) == 10
     assert run("plot", "gamma", sweep, "--out", tmp_path / "one.png") == 2
