@@ -11,6 +11,7 @@ What is packed may unpack to :func:`unpacked_limit`, so that a small file cannot
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 
 _ALWAYS_UNPACKED = 16 << 20
 _LARGEST_UNPACKED = 512 << 20
@@ -57,6 +58,18 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     # Bad syntax and bad UTF-8, but also an integer of thousands of digits; lists nested as deeply.
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON: {error}") from error
+
+
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The object of a json file.
+
+    Raises:
+        DataError: If it is missing, unreadable, no json or something else than an object.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected an object, found {shown(content)}")
+    return content
 
 
 def _gunzip(content: bytes, path: str | os.PathLike[str]) -> bytes:
@@ -186,5 +199,9 @@ def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # Some network disks cannot sync a folder; the file itself is synced and in its place.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
     finally:
         os.close(handle)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
+import stat
 import subprocess
 import sys
 
@@ -11,7 +14,7 @@ import pytest
 import scipy.io
 
 from posekit.errors import DataError
-from posekit.files import read_json, read_mat, under
+from posekit.files import read_json, read_mat, under, write_text
 
 
 def test_json_plain_and_gzipped(tmp_path):
@@ -64,3 +67,20 @@ def test_nothing_heavy_is_imported():
         "import sys, posekit.files; sys.exit(any(m in sys.modules for m in ('torch', 'scipy', 'mmengine')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_disk_that_cannot_sync_a_folder_is_written_to_all_the_same(tmp_path, monkeypatch):
+    def sync(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text(tmp_path / "a.txt", "b")
+    assert (tmp_path / "a.txt").read_text() == "b"
+
+    def broken(handle):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        write_text(tmp_path / "c.txt", "d")

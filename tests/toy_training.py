@@ -175,6 +175,18 @@ def weights(runner):
     return torch.cat([p.detach().flatten() for p in runner.model.parameters()])
 
 
+def runner_log(runner):
+    """The folder of a run's logs."""
+    return Path(runner.log_dir)
+
+
+def scalars(runner):
+    """What a run has logged."""
+    from posekit.engine.progress_hooks import training_records
+
+    return training_records(runner_log(runner), 0, 0)
+
+
 def run(tool, *words, cwd=None):
     """Runs a tool in this process; returns its exit status."""
     argv, folder = sys.argv, Path.cwd()

@@ -1,8 +1,10 @@
 """Two torchrun agents on one machine, as on two nodes; one is killed and started again.
 
     python tests/two_agents.py --processes 2
+    python tests/two_agents.py --processes 2 --namespaces       (as root: each in a network of its own)
 
-Agents start as tools/dist_train.sh starts them, meet at a rendezvous on loopback and train a toy network.
+Agents start as tools/dist_train.sh starts them, meet at a rendezvous on loopback, or over a cable between two
+network namespaces, and train a toy network.
 Node 1's agent is sent SIGKILL within the training. Its processes must go with it; once it is started again,
 the job must go on from a checkpoint, end with status 0 on both, and have the weights of one process that was
 left alone.
@@ -14,7 +16,6 @@ import argparse
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,11 +29,71 @@ from toy_training import ROOT, run, write_config
 OPTIONS = ["optim_wrapper.optimizer.type=SGD", "optim_wrapper.optimizer.lr=0.05"]
 
 
+class Loopback:
+    """Both nodes in the machine's own network."""
+
+    def __init__(self):
+        self.endpoint = f"127.0.0.1:{free_port()}"
+
+    def words(self, number):
+        """What a command of the node begins with."""
+        return []
+
+    def environ(self, number):
+        """What it finds in its environment."""
+        return {}
+
+    def remove(self):
+        """Takes the network away."""
+
+
+class Namespaces(Loopback):
+    """A network namespace for each node, with a cable between them (addresses: RFC 5737)."""
+
+    def __init__(self):
+        self.endpoint = "192.0.2.1:29400"
+        self.names = [f"posekit{os.getpid()}_{number}" for number in range(2)]
+        for name in self.names:
+            ip("netns", "add", name)
+        ip(
+            "link",
+            "add",
+            "veth0",
+            "netns",
+            self.names[0],
+            "type",
+            "veth",
+            "peer",
+            "veth1",
+            "netns",
+            self.names[1],
+        )
+        for number, name in enumerate(self.names):
+            ip("-n", name, "address", "add", f"192.0.2.{number + 1}/24", "dev", f"veth{number}")
+            for device in ("lo", f"veth{number}"):
+                ip("-n", name, "link", "set", device, "up")
+
+    def words(self, number):
+        return ["ip", "netns", "exec", self.names[number]]
+
+    def environ(self, number):
+        return {"LOCAL_ADDR": f"192.0.2.{number + 1}", "GLOO_SOCKET_IFNAME": f"veth{number}"}
+
+    def remove(self):
+        for name in self.names:
+            ip("netns", "delete", name)
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
 class Node:
     """A torchrun agent in a session of its own."""
 
-    def __init__(self, number, processes, config, work_dir, environ, options):
+    def __init__(self, number, processes, config, work_dir, environ, options, network):
         words = ["bash", ROOT / "tools" / "dist_train.sh", config, processes, "--work-dir", work_dir]
+        words, environ = [*network.words(number), *words], {**environ, **network.environ(number)}
         self.out = work_dir.parent / f"node{number}-{time.monotonic_ns()}.txt"
         self.work_dir = work_dir
         with self.out.open("w") as out:
@@ -80,25 +141,30 @@ def wait_for(what, seconds, message):
         time.sleep(0.1)
 
 
-def listening(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def listening(port, pid):
+    """Whether somebody listens on a port, in the network of a process."""
+    entry = re.compile(rf"\S+:{port:04X} \S+ 0A ")
+    try:
+        texts = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    except OSError:  # without IPv6, or it has ended
+        texts = [Path(f"/proc/{pid}/net/tcp").read_text()]
+    return any(entry.search(text) for text in texts)
 
 
-def rehearse(folder, processes=2, epochs=12, seconds=300):
+def rehearse(folder, processes=2, epochs=12, seconds=300, network=None):
     """Runs the job, with the kill; returns what the log says of resuming.
 
     Raises:
         SystemExit: If something does not go as it should.
     """
-    folder, port = Path(folder).resolve(), free_port()
+    folder, network = Path(folder).resolve(), network or Loopback()
     config, work_dir = write_config(folder, SLOW), folder / "work"
     environ = {
         **os.environ,
         "PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
         "NNODES": "2",
-        "RDZV_ENDPOINT": f"127.0.0.1:{port}",
+        "RDZV_ENDPOINT": network.endpoint,
         "RDZV_ID": "two_agents",
         "MAX_RESTARTS": "3",
         "TOY_HURRY": str(folder / "hurry"),
@@ -108,12 +174,13 @@ def rehearse(folder, processes=2, epochs=12, seconds=300):
     nodes = []
 
     def start(number):
-        nodes.append(Node(number, processes, config, work_dir, environ, options))
+        nodes.append(Node(number, processes, config, work_dir, environ, options, network))
         return nodes[-1]
 
     try:
         first = start(0)
-        wait_for(lambda: listening(port), seconds, "no rendezvous")
+        port = int(network.endpoint.partition(":")[2])
+        wait_for(lambda: listening(port, first.agent.pid), seconds, "no rendezvous")
         second = start(1)
         wait_for(
             lambda: (work_dir / "epoch_2.pth").exists(),
@@ -168,10 +235,15 @@ def main():
         "--processes", type=int, default=2, choices=[1, 2, 4], help="on each of the two nodes"
     )
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--namespaces", action="store_true", help="a network namespace for each node (root)")
     args = parser.parse_args()
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        resumed = rehearse(folder, args.processes, args.epochs)
+    network = Namespaces() if args.namespaces else Loopback()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            resumed = rehearse(folder, args.processes, args.epochs, network=network)
+    finally:
+        network.remove()
     print(*resumed, sep="\n")
     print(f"the job ended right after {time.perf_counter() - began:.0f} s")
 

@@ -4,7 +4,8 @@
 #     tools/dist_test.sh CONFIG CHECKPOINT GPUS [arguments of tools/test.py]
 #
 # Scores and predictions are the same, bit for bit, for any number of processes. GPUS and the environment
-# (NNODES, NODE_RANK, MASTER_ADDR, MASTER_PORT, RDZV_ENDPOINT, RDZV_ID, PYTHON) are those of tools/dist_train.sh.
+# (NNODES, NODE_RANK, MASTER_ADDR, MASTER_PORT, RDZV_ENDPOINT, RDZV_ID, LOCAL_ADDR, PYTHON) are those of
+# tools/dist_train.sh.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/launch.sh"
 

@@ -14,6 +14,7 @@
 #     MAX_RESTARTS  how often processes that fail are started again (0); the job then goes on from its newest
 #                   good checkpoint. Of several nodes this needs RDZV_ENDPOINT. A job of the same RDZV_ID and work
 #                   directory counts as begun again
+#     LOCAL_ADDR    this node's address, if the others do not reach it by its host name
 #     RDZV_CONF     torchrun's --rdzv-conf, e.g. timeout=120
 #     PYTHON        the interpreter (python)
 #

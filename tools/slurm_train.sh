@@ -47,10 +47,11 @@ run_job() {
     local step=$!
     trap 'again=1; kill -USR1 $step 2>/dev/null || true' USR1
     trap 'kill -TERM $step 2>/dev/null || true' TERM
-    # A trapped signal ends wait, not the step.
+    # A trapped signal ends wait, not the step; if both end at once, bash still knows the step's status.
     while kill -0 $step 2>/dev/null; do
-        wait $step && status=0 || status=$?
+        wait $step || true
     done
+    wait $step || status=$?
     if [[ $status == 75 || ($again == 1 && $status != 0) ]]; then
         echo "the job's time is over: queued again"
         trap - TERM

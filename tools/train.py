@@ -5,6 +5,24 @@ the config, ``run.json`` (command, environment, seed, git revision), ``curves.pn
 ``--resume`` continues from the newest good checkpoint there, with its seed. A mistake in the config, the
 annotations or the checkpoint ends with a message and status 2 before training begins, and leaves the work
 directory as it was.
+
+Settings of a config, or of --cfg-options:
+
+  optim_wrapper.accumulative_counts=4      a step of the optimiser every 4 batches
+  optim_wrapper.clip_grad.max_norm=1.0     gradients clipped to this norm
+  optim_wrapper.type=MixedPrecisionOptimWrapper, as --amp; optim_wrapper.dtype=bfloat16 or float16
+  default_hooks.ema.momentum=0.0002        an average of the weights is validated and saved as the model
+  compile=True                             torch.compile, or a dict of its arguments
+  channels_last=True                       the NHWC memory layout
+  sync_bn=torch                            batch norm over all processes
+  default_hooks.checkpoint.KEY=...         interval (epochs), interval_iters, every_minutes (30),
+                                           max_keep_ckpts, save_best (a score's name)
+  default_hooks.runtime_info.on_divergence=skip    leave out batches whose loss is nan or explodes, and count
+                                           them (max_skipped=20); stop: end, and name their image ids
+  default_hooks.runtime_info.explosion=100 how many times its recent median a loss may be
+
+SIGTERM (exit status 143) and SIGUSR1 (75: run it again) save after the current step and end. What is resumed
+goes on within its epoch, on a CPU bit for bit as if it had never stopped.
 """
 
 from __future__ import annotations

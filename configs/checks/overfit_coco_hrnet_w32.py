@@ -25,6 +25,7 @@ model.update(flip_test=False, channels_last=True)
 model["head"]["codec"] = dict(type=UDPCodec, sigma=2)
 model["head"]["loss"] = dict(type=FocalMSELoss, gamma=1, delta=0.1)
 train_dataloader.update(batch_size=4)
+auto_scale_lr.update(base_batch_size=4)
 train_dataloader["dataset"].update(augment=None)
 for _loader in (val_dataloader, test_dataloader):
     _loader["dataset"]["source"] = dict(train_dataloader["dataset"]["source"])

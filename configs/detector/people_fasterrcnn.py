@@ -63,6 +63,7 @@ val_evaluator = [dict(type=BoxAPMetric)]
 
 train_cfg.update(max_epochs=12, val_interval=3)
 optim_wrapper["optimizer"].update(lr=1e-3)
+auto_scale_lr.update(base_batch_size=8)
 # Proposals of an untrained network give now and then a gradient that would throw it far off.
 optim_wrapper["clip_grad"] = dict(max_norm=10)
 param_scheduler[0].update(eta_max=1e-3, total_steps=12)

@@ -16,11 +16,19 @@ def batch_facts(runner: Any) -> dict[str, Any]:
     return {**facts, "effective_batch": per_process * runner.world_size * accumulated}
 
 
+def repeated_samples(runner: Any) -> int:
+    """How many samples of an epoch are used twice, so that all processes have equally many."""
+    loader = runner.train_dataloader
+    if not getattr(loader.sampler, "round_up", False):
+        return 0
+    return max(0, len(loader.sampler) * runner.world_size - len(loader.dataset))
+
+
 def scale_learning_rate(runner: Any, optim_wrapper: Any, setting: Mapping[str, Any] | None) -> str:
     """Multiplies all learning rates by effective batch / base batch, if the config says so.
 
     Args:
-        runner: With its training loop built.
+        runner: With its training loop built. Rates that its schedulers state are multiplied too.
         optim_wrapper: Built; its schedulers are not.
         setting: The config's ``auto_scale_lr``: ``dict(base_batch_size=128, enable=True)``.
 
@@ -28,7 +36,7 @@ def scale_learning_rate(runner: Any, optim_wrapper: Any, setting: Mapping[str, A
         Batch and learning rate in one line.
 
     Raises:
-        ConfigError: If there is no base batch, or a scheduler states learning rates itself.
+        ConfigError: If there is no base batch.
     """
     facts = batch_facts(runner)
     batch = facts["effective_batch"]
@@ -36,6 +44,8 @@ def scale_learning_rate(runner: Any, optim_wrapper: Any, setting: Mapping[str, A
         f"effective batch {batch} = {facts['batch_size']} per process x {facts['processes']} processes "
         f"x {facts['accumulated']} accumulated"
     )
+    if repeated := repeated_samples(runner):
+        words += f"; {repeated} sample(s) of each epoch used twice, for equal shares"
     groups = getattr(optim_wrapper, "param_groups", None)
     if not groups:  # several optimisers
         return words
@@ -49,18 +59,18 @@ def scale_learning_rate(runner: Any, optim_wrapper: Any, setting: Mapping[str, A
             f"{source}: auto_scale_lr.base_batch_size: expected the batch that the rate was made for, "
             f"found {base!r}"
         )
-    _refuse_fixed_rates(runner, source)
+    runner.param_schedulers = _scaled(runner.param_schedulers, batch / base)
     before = groups[0]["lr"]
     for group in groups:
         group["lr"] *= batch / base
     return f"{words}; learning rate {before:g} x {batch}/{base} = {groups[0]['lr']:g}"
 
 
-def _refuse_fixed_rates(runner: Any, source: str) -> None:
-    schedulers = runner.param_schedulers or []
-    for number, scheduler in enumerate(schedulers if isinstance(schedulers, list) else [schedulers]):
-        if isinstance(scheduler, Mapping) and scheduler.get("eta_max") is not None:
-            raise ConfigError(
-                f"{source}: param_scheduler.{number}.eta_max: a rate that auto_scale_lr does not reach; "
-                "scale it by hand"
-            )
+def _scaled(schedulers: Any, factor: float) -> Any:
+    """Schedulers not built yet, with the rates that they state multiplied as well."""
+    if isinstance(schedulers, list):
+        return [_scaled(scheduler, factor) for scheduler in schedulers]
+    if not isinstance(schedulers, Mapping) or "Momentum" in str(schedulers.get("type")):
+        return schedulers
+    rates = {name: schedulers[name] * factor for name in ("eta_max", "eta_min") if schedulers.get(name)}
+    return {**schedulers, **rates}

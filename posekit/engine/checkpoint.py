@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -232,8 +233,17 @@ def mark_last(work_dir: str | Path, name: str) -> None:
     """Points the marker at a checkpoint that is complete on disk.
 
     The bare file name is stored, so that a work directory can be moved.
+
+    Raises:
+        CheckpointError: If it cannot be written; the marker names the one before.
     """
-    write_text(Path(work_dir) / MARKER, name)
+    try:
+        write_text(Path(work_dir) / MARKER, name)
+    except OSError as error:
+        raise CheckpointError(
+            f"{Path(work_dir) / MARKER}: cannot be written ({_brief(error)}); it names the checkpoint before "
+            f"{name} still"
+        ) from error
 
 
 def best_name(metric: str) -> str:
@@ -260,11 +270,20 @@ def _numbered(work_dir: str | Path, kind: str) -> list[tuple[int, Path]]:
 
 
 def resume_words(work_dir: str | Path) -> str:
-    """What is left of a run that stopped, and how to go on, in words."""
-    newest = next((path for path in resume_candidates(work_dir) if path.is_file()), None)
+    """What is left of a run that stopped, and how to go on, in words: the newest that is whole."""
+    newest = next((path for path in resume_candidates(work_dir) if _is_whole(path)), None)
     if newest is None:
         return "there is no checkpoint yet"
     return f"the last checkpoint is {newest}, --resume goes on from there"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether one of this program's is all there; quicker than reading it."""
+    try:
+        check_sum(path)
+        return zipfile.is_zipfile(path)
+    except (OSError, CheckpointError):
+        return False
 
 
 def resume_candidates(work_dir: str | Path) -> list[Path]:

@@ -13,11 +13,13 @@ from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
 
 from posekit.engine.checkpoint import (
+    MARKER,
     best_name,
     epoch_files,
     iter_files,
     mark_last,
     read_checkpoint,
+    resume_words,
 )
 from posekit.engine.loss_hooks import LossLogHook, check_weights
 from posekit.engine.progress_hooks import logged_scores, training_epoch
@@ -111,22 +113,26 @@ class CheckpointHook(Hook):
         if self.resumed:
             self.kept = [path.name for epoch, path in epoch_files(folder) if epoch <= runner.epoch]
             self._catch_up(runner)
-        elif epoch_files(folder) or iter_files(folder):
+        elif is_main_process() and (aside := _set_aside(folder)):
             runner.logger.warning(
-                f"{folder} holds checkpoints of an earlier run, which this one will overwrite; "
-                "--resume would continue it"
+                f"{folder} held the checkpoints of an earlier run, which --resume would have continued; "
+                f"they are in {aside} now"
             )
 
     def _catch_up(self, runner: Any) -> None:
-        """Validates the epoch that is resumed from, if the run was interrupted after saving it."""
+        """Validates the epoch that is resumed from: its checkpoint was written before that was done.
+
+        Even if it was done: best weights and log have its scores, the checkpoint's own history and the
+        schedulers that go by scores have not. A run that is over is only asked for what is missing on disk.
+        """
         loop, epoch = runner.train_loop, runner.epoch
         due = epoch > 0 and (epoch % loop.val_interval == 0 or epoch == runner.max_epochs)
         if runner.val_loop is None or epoch < loop.val_begin or not due or getattr(loop, "done", 0):
             return
-        done = [self._was_concluded(runner, epoch)]
+        done = [epoch >= runner.max_epochs and self._was_concluded(runner, epoch)]
         broadcast_object_list(done)  # all processes or none
         if not done[0]:
-            runner.logger.info(f"epoch {epoch} was saved but not validated: doing that first")
+            runner.logger.info(f"epoch {epoch} was saved before it was validated: doing that first")
             runner.val_loop.run()
 
     def _was_concluded(self, runner: Any, epoch: int) -> bool:
@@ -176,16 +182,24 @@ class CheckpointHook(Hook):
         self._save(runner, f"epoch_{epoch}.pth", {"iter": runner.iter, "epoch": epoch, "batches": 0})
 
     def _save(self, runner: Any, name: str, place: dict[str, int]) -> None:
-        """Writes a checkpoint, points the marker at it, and only then removes older ones."""
+        """Writes a checkpoint, points the marker at it, and only then removes older ones.
+
+        Raises:
+            CheckpointError: If it cannot be written; the message names the last good one.
+        """
         for hook in runner.hooks:
             if isinstance(hook, LossLogHook):
                 hook.flush(runner)
         check_weights(runner, runner.model.state_dict())
-        runner.save_checkpoint(runner.work_dir, name, meta=place)
+        try:
+            runner.save_checkpoint(runner.work_dir, name, meta=place)
+            if is_main_process():
+                mark_last(runner.work_dir, name)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; {resume_words(runner.work_dir)}") from error
         self.saved_iter = place["iter"]
         self.appointments.saved()
         if is_main_process():
-            mark_last(runner.work_dir, name)
             self._prune(Path(runner.work_dir), name)
 
     def _prune(self, folder: Path, newest: str) -> None:
@@ -252,6 +266,24 @@ def _remove_leftovers(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         if re.fullmatch(r"\..+\.\w{8}\.tmp", path.name):  # as atomic_file names them
             path.unlink(missing_ok=True)
+
+
+def _set_aside(folder: Path) -> Path | None:
+    """Moves an earlier run's checkpoints to a folder of their own, and returns that; None if there are none.
+
+    Else a run that is killed before its first checkpoint would be resumed from the earlier one's.
+    """
+    files = [path for _, path in (*epoch_files(folder), *iter_files(folder))]
+    if not files:
+        return None
+    number = 1
+    while (aside := folder / f"earlier_{number}").exists():
+        number += 1
+    aside.mkdir()
+    for path in (*files, *folder.glob("best_*.pth"), folder / MARKER):
+        if path.is_file():
+            path.rename(aside / path.name)
+    return aside
 
 
 def _score_of(path: Path, runner: Any) -> float | None:

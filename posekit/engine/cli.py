@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.signals import Stopped, ending_on_signals
+from posekit.engine.signals import Stopped, die_with_parent, ending_on_signals
 from posekit.errors import ConfigError, PosekitError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
     except Exception:
         if not _of_several():
             raise
+        print(f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} failed:", file=sys.stderr)
         traceback.print_exc()
         status = CRASHED
     if distributed := sys.modules.get("posekit.engine.distributed"):
@@ -68,7 +69,10 @@ def _of_several() -> bool:
 
 def start_processes(launcher: str) -> None:
     """Meets the job's other processes, if it has any; before anything that can fail, to fail once."""
-    if launcher != "none" or "TORCHELASTIC_RUN_ID" in os.environ:
+    by_torchrun = "TORCHELASTIC_RUN_ID" in os.environ
+    if by_torchrun:
+        die_with_parent()  # killed, it does not end its processes; now, for torch's import takes seconds
+    if launcher != "none" or by_torchrun:
         from posekit.engine.distributed import connect
 
         connect(launcher)
@@ -161,7 +165,8 @@ def choose_resume(cfg: PoseConfig, asked: str | bool | None) -> None:
     With nothing there yet to resume from, it begins as the config says, from its ``load_from`` too.
     """
     from posekit.engine.checkpoint import resume_candidates
-    from posekit.engine.distributed import on_main, restarted
+    from posekit.engine.distributed import on_main
+    from posekit.engine.launched import restarted
 
     if isinstance(asked, str):
         cfg.resume, cfg.load_from = True, asked

@@ -26,6 +26,7 @@ from posekit.structures import Skeleton
 DEFAULT_SEED = 0
 LOG_INTERVAL = 50
 STAGES = ("train", "val", "test")
+_MAX_DEPTH = 30  # of a dotted key
 _INVOCATION = ("work_dir", "launcher", "resume", "default_scope")
 
 
@@ -108,7 +109,11 @@ def parse_options(items: Sequence[str]) -> dict[str, Any]:
     for item in items:
         key, equals, text = item.partition("=")
         if not equals or not key:
-            raise ConfigError(f"--cfg-options: expected key=value, found '{item}'")
+            raise ConfigError(f"--cfg-options: expected key=value, found {shown(item)}")
+        if key.count(".") > _MAX_DEPTH:
+            raise ConfigError(
+                f"--cfg-options {key:.80}: expected at most {_MAX_DEPTH} dots, found {key.count('.')}"
+            )
         options[key.strip()] = _literal(text.strip())
     return options
 
@@ -162,7 +167,7 @@ def _check_kind(old: Any, new: Any, key: str) -> None:
     number = isinstance(old, (int, float)) and not isinstance(old, bool)
     if (number and isinstance(new, (str, list, dict))) or (isinstance(old, bool) and isinstance(new, str)):
         kind = "a number" if number else "True or False"
-        raise ConfigError(f"--cfg-options {key}: expected {kind} (it is {old!r}), found {new!r}")
+        raise ConfigError(f"--cfg-options {key}: expected {kind} (it is {old!r}), found {shown(new)}")
 
 
 # --- completion -----------------------------------------------------------------------------------------

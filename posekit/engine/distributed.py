@@ -8,17 +8,16 @@ disk or process has to decide, process 0 decides for all (:func:`on_main`).
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import logging
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from multiprocessing import active_children
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -26,7 +25,8 @@ import torch
 import torch.distributed as dist
 
 from posekit import errors
-from posekit.engine.signals import REQUEUE, TERMINATED, die_with_parent
+from posekit.engine.launched import check_alone, meet, own_gpu, slurm_environment
+from posekit.engine.signals import REQUEUE, TERMINATED
 from posekit.errors import ConfigError, PosekitError
 
 #: Seconds that processes wait for one another: to meet, and in every exchange. A hung process ends the job.
@@ -35,7 +35,9 @@ TIMEOUT = 600.0
 _LAST_WORDS = 5.0
 # The same for a process that was asked to end: process 0 may still be saving.
 _SAVING = 60.0
-_FAILURE, _ENDED = "posekit/failure", "posekit/ended"
+# Seconds in which those that have heard of one another's end, which they look for now and then, do so.
+_LAST_LOOK = 1.0
+_FAILURE, _ENDED, _GONE = "failure", "ended", "gone"
 
 T = TypeVar("T")
 _store: dist.Store | None = None
@@ -78,7 +80,7 @@ def connect(launcher: str) -> None:
     if _store is not None:
         return
     if launcher == "none":
-        _check_alone()
+        check_alone()
         return
     if launcher == "slurm":
         os.environ.update(slurm_environment(os.environ))
@@ -89,61 +91,16 @@ def connect(launcher: str) -> None:
             f"--launcher {launcher}: expected {', '.join(missing)} in the environment; "
             "start the processes by tools/dist_train.sh or tools/slurm_train.sh"
         )
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        die_with_parent()  # a torchrun that is killed does not end its processes
     where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
     try:
         store, _, _ = next(dist.rendezvous("env://", timeout=timedelta(seconds=TIMEOUT)))
-    except (RuntimeError, ValueError) as error:
+        number, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        _store = meet(dist.PrefixStore("posekit", store), number, count, TIMEOUT)
+    except (OSError, RuntimeError, ValueError) as error:
         words = str(error).partition("\n")[0]
         raise ConfigError(
             f"--launcher {launcher}: process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} does not "
             f"meet the others at {where}: {words}"
-        ) from error
-    _store = dist.PrefixStore("posekit", store)
-
-
-def _check_alone() -> None:
-    """Several trainings that know nothing of each other would write one work directory."""
-    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
-        raise ConfigError(
-            f"started by torchrun as {os.environ['WORLD_SIZE']} processes: add --launcher pytorch"
-        )
-
-
-def slurm_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What torchrun would have set, from what srun has.
-
-    The port follows from the job's number, so that two jobs on a node do not meet each other.
-
-    Raises:
-        ConfigError: Outside a job step.
-    """
-    if "SLURM_PROCID" not in environ:
-        raise ConfigError("--launcher slurm: no SLURM_PROCID; start by tools/slurm_train.sh, or srun")
-    found = {
-        "RANK": environ["SLURM_PROCID"],
-        "WORLD_SIZE": environ["SLURM_NTASKS"],
-        "LOCAL_RANK": environ["SLURM_LOCALID"],
-        "MASTER_ADDR": _first_host(environ),
-        "MASTER_PORT": str(20000 + int(environ["SLURM_JOB_ID"]) % 20000),
-    }
-    stated = {name: environ[name] for name in ("MASTER_ADDR", "MASTER_PORT") if name in environ}
-    return {**found, **stated}
-
-
-def _first_host(environ: Mapping[str, str]) -> str:
-    if environ.get("SLURM_NNODES", "1") == "1":
-        return "127.0.0.1"
-    if "MASTER_ADDR" in environ:
-        return environ["MASTER_ADDR"]
-    nodes = environ.get("SLURM_STEP_NODELIST") or environ["SLURM_JOB_NODELIST"]
-    try:
-        words = ["scontrol", "show", "hostnames", nodes]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError) as error:
-        raise ConfigError(
-            f"--launcher slurm: scontrol does not resolve the nodes '{nodes}' ({error}); set MASTER_ADDR"
         ) from error
 
 
@@ -168,13 +125,7 @@ def start_group(launcher: str, backend: str | None = None, timeout: float | None
     _seconds = float(timeout or TIMEOUT)
     backend = backend or ("nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
-        local = int(os.environ["LOCAL_RANK"])
-        if local >= torch.cuda.device_count():
-            raise ConfigError(
-                f"process {local + 1} of this node has no GPU: there are {torch.cuda.device_count()}; start "
-                "fewer, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to train on the CPU"
-            )
-        torch.cuda.set_device(local)
+        torch.cuda.set_device(own_gpu(int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()))
     dist.init_process_group(
         backend,
         store=dist.PrefixStore("group", _store),
@@ -260,33 +211,6 @@ def _device() -> torch.device:
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
-def restarted(work_dir: str | Path) -> bool:
-    """Whether this job has begun before: its launcher says so, or its work directory.
-
-    torchrun counts restarts for each node, and one that is replaced counts anew; so the job's name, which the
-    run's record holds, is compared as well.
-    """
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0:
-        return True
-    if int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0:
-        return True
-    name, record = job_name(), Path(work_dir) / "run.json"
-    if name is None or not record.is_file():
-        return False
-    try:
-        content = json.loads(record.read_text("utf-8"))
-    except ValueError:  # written atomically by every posekit; someone else's
-        return False
-    return isinstance(content, dict) and content.get("job") == name
-
-
-def job_name() -> str | None:
-    """What tells this job from others, if torchrun may start it again."""
-    if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0:
-        return f"torchrun {os.environ['TORCHELASTIC_RUN_ID']}"
-    return None
-
-
 # --- failing and ending ----------------------------------------------------------------------------------
 
 
@@ -362,6 +286,7 @@ def finish(status: int) -> None:
     else:
         claim_failure(f"exit status {status}")  # unless it is told already
         everyone_ends(_SAVING if status in (TERMINATED, REQUEUE) else _LAST_WORDS)
+    _let_go(_LAST_WORDS if status == 0 else _LAST_LOOK)
     for child in active_children():  # data workers of a run that was cut short
         child.kill()
     logging.shutdown()
@@ -374,14 +299,31 @@ def _leave() -> int:
     """Waits for all, so that nobody's last exchange is cut off, and dissolves the group; 2 if one is gone."""
     try:
         if dist.is_initialized():
-            dist.barrier()
+            # nccl guesses its GPU, and says so, unless it is told.
+            nccl = dist.get_backend() == "nccl"
+            dist.barrier(device_ids=[torch.cuda.current_device()] if nccl else None)
+            _dissolve()
         else:
             everyone_ends(_seconds)
-        _dissolve()
     except RuntimeError as error:
         tell(PeerError(), f"another process of this job has ended ({str(error).strip().splitlines()[0]})")
         return 2
     return 0
+
+
+def _let_go(seconds: float) -> None:
+    """Leaves the store; process 0, in which it may live, waits so long at most until the others have.
+
+    torch complains at length when it goes while somebody, or a thread of nccl's, looks at it.
+    """
+    assert _store is not None
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(RuntimeError):  # it has gone with the process or node that held it
+        if rank() > 0:
+            _store.add(_GONE, 1)
+            return
+        while _store.add(_GONE, 0) < world_size() - 1 and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _dissolve() -> None:

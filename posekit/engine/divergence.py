@@ -87,7 +87,7 @@ class StepGuard:
         self.fault = fault_of(self.runner.message_hub, loss.item(), self.explosion)
         flag = torch.tensor(int(self.fault is not None))
         all_reduce(flag, "max")
-        self.skipped = bool(flag.item())
+        self.skipped = self.runner.optim_wrapper.left_out = bool(flag.item())
         if not self.skipped:
             self.update(loss, *args, **kwargs)
             return

@@ -66,8 +66,9 @@ class EMAHook(Hook):
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        # Between the steps of an accumulation the weights stand still.
-        if getattr(runner.optim_wrapper, "should_update", lambda: True)():
+        # Between the steps of an accumulation, and where a batch was left out, the weights stand still.
+        wrapper = runner.optim_wrapper
+        if getattr(wrapper, "should_update", lambda: True)() and not getattr(wrapper, "left_out", False):
             self.update(_weights(runner))
 
     def update(self, weights: Mapping[str, Tensor]) -> None:

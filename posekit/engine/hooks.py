@@ -6,6 +6,7 @@ checkpoint before the new one is safe, pickle live objects, or print nothing for
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ __all__ = [
     "ProgressHook",
     "TimeLeftHook",
     "ValidationLossHook",
+    "chosen_hooks",
     "default_hooks",
     "optional_hooks",
 ]
@@ -64,6 +66,17 @@ def default_hooks() -> dict[str, dict[str, Any]]:
         "curves": {"type": CurvesHook},
         "checkpoint": {"type": CheckpointHook},
     }
+
+
+def chosen_hooks(changes: Mapping[str, Any]) -> list[Any]:
+    """The default hooks as a config changes them: other arguments, another type, or None for none."""
+    chosen: dict[str, Any] = default_hooks()
+    for name, hook in changes.items():
+        if isinstance(hook, dict) and "type" not in hook:
+            chosen[name] = {**(chosen.get(name) or optional_hooks()[name]), **hook}
+        else:
+            chosen[name] = hook
+    return [hook for hook in chosen.values() if hook is not None]
 
 
 def optional_hooks() -> dict[str, dict[str, Any]]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from mmengine.dist import all_reduce
 from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
 from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from posekit.engine.checkpoint import resume_words
+from posekit.engine.distributed import gather_rows, on_main
 from posekit.engine.divergence import SKIPPED, StepGuard, fault_of, note_start
 from posekit.errors import ConfigError, PosekitError
 from posekit.registry import HOOKS
@@ -193,8 +194,17 @@ class ValidationLossHook(Hook):
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, Any] | None = None) -> None:
         # Of many processes some may have had no batch.
-        none = torch.zeros((), dtype=torch.float64, device=next(runner.model.parameters()).device)
-        sums = torch.stack([torch.stack([none, *self.totals]).sum(), none + self.people])
-        all_reduce(sums)
+        totals = torch.stack(self.totals).cpu().numpy() if self.totals else np.zeros(0)
+        rows = gather_rows(np.append(totals, self.people)[:, None])
+        loss = on_main(lambda: _mean_loss(rows or []))
         if metrics is not None:
-            metrics["loss"] = float(sums[0] / sums[1])
+            metrics["loss"] = loss
+
+
+def _mean_loss(rows: Sequence[np.ndarray]) -> float:
+    """Of (N + 1, 1) rows: totals of N batches, then their people.
+
+    The sum is exact, so that it is the same however the batches lie in processes.
+    """
+    people = sum(float(part[-1, 0]) for part in rows)
+    return math.fsum(total for part in rows for total in part[:-1, 0]) / people if people else math.nan

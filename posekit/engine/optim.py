@@ -19,6 +19,11 @@ from posekit.registry import OPTIM_WRAPPERS
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def _gpu_has_bfloat16() -> bool:
+    """Not ``torch.cuda.is_bf16_supported()``, which counts GPUs that only emulate it, slowly."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability() >= (8, 0)
+
+
 @OPTIM_WRAPPERS.register_module()
 class MixedPrecisionOptimWrapper(OptimWrapper):
     """An optimiser wrapper whose forward runs under ``torch.autocast``; weights stay float32.
@@ -43,8 +48,7 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
 
     def _choose_dtype(self, name: str | None) -> torch.dtype:
         if name is None:
-            modern = self.device_type == "cpu" or torch.cuda.is_bf16_supported()
-            return torch.bfloat16 if modern else torch.float16
+            return torch.bfloat16 if self.device_type == "cpu" or _gpu_has_bfloat16() else torch.float16
         if name not in _DTYPES:
             raise ConfigError(f"optim_wrapper.dtype: expected one of {sorted(_DTYPES)}, found {name!r}")
         return _DTYPES[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -34,19 +33,20 @@ def wrap_distributed(
         find_unused_parameters: The config's; for networks of which a step uses a part only.
 
     Raises:
-        ConfigError: On an unknown ``sync_bn``, or arguments that the wrapper does not take.
+        ConfigError: On an unknown ``sync_bn``, a batch norm that has no such form, or arguments that the
+            wrapper does not take.
     """
     if sync_bn not in (None, False, True, "torch"):
         raise ConfigError(f"sync_bn: expected 'torch' or None, found {sync_bn!r}")
     parameter = next(model.parameters(), None)
-    on_gpu = parameter is not None and parameter.is_cuda
+    gpu = parameter.device if parameter is not None and parameter.is_cuda else None
     if sync_bn:
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if on_gpu else to_sync_batch_norm(model)
+        model = to_sync_batch_norm(model, on_gpu=gpu is not None)
     settings = {"type": MMDistributedDataParallel, **(wrapper or {})}
     kind = settings.pop("type")
     kind = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
     if isinstance(kind, type) and issubclass(kind, DistributedDataParallel):
-        settings.setdefault("device_ids", [int(os.environ["LOCAL_RANK"])] if on_gpu else None)
+        settings.setdefault("device_ids", [gpu] if gpu else None)
         settings.setdefault("broadcast_buffers", False)
         settings.setdefault("find_unused_parameters", find_unused_parameters)
     try:
@@ -113,20 +113,54 @@ class CPUSyncBatchNorm(_BatchNorm):
         self.running_var.lerp_(variance, share)
 
 
-def to_sync_batch_norm(module: nn.Module) -> nn.Module:
-    """Puts :class:`CPUSyncBatchNorm` in the place of every batch norm; parameters and names stay.
+class _Activated(_BatchNorm):
+    """What timm's ``BatchNormAct2d`` does after its batch norm: drops and activates."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(input)))
+
+
+class SyncBatchNormAct(_Activated, nn.SyncBatchNorm):
+    """timm's ``BatchNormAct2d`` over all processes."""
+
+
+class CPUSyncBatchNormAct(_Activated, CPUSyncBatchNorm):
+    """The same for CPUs."""
+
+
+_PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_SYNCED = (nn.SyncBatchNorm, CPUSyncBatchNorm)
+
+
+def to_sync_batch_norm(module: nn.Module, on_gpu: bool = False) -> nn.Module:
+    """Puts a batch norm over all processes in the place of every one; parameters and names stay.
+
+    torch's own conversion forgets what a subclass does beside: the activations of timm's networks.
 
     Returns:
         The module, or its stand-in if it is a batch norm itself.
+
+    Raises:
+        ConfigError: If a batch norm is of a kind that is not known here.
     """
     for name, child in module.named_children():
-        setattr(module, name, to_sync_batch_norm(child))
-    if not isinstance(module, _BatchNorm) or isinstance(module, CPUSyncBatchNorm):
+        setattr(module, name, to_sync_batch_norm(child, on_gpu))
+    if not isinstance(module, _BatchNorm) or isinstance(module, _SYNCED):
         return module
-    other = CPUSyncBatchNorm(
-        module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
-    )
-    other._parameters, other._buffers = module._parameters, module._buffers
+    activated = isinstance(getattr(module, "act", None), nn.Module)
+    if type(module) not in _PLAIN and not (
+        activated and isinstance(getattr(module, "drop", None), nn.Module)
+    ):
+        raise ConfigError(
+            f"sync_bn: {type(module).__name__} has no form over all processes; expected BatchNorm2d"
+        )
+    plain = nn.SyncBatchNorm if on_gpu else CPUSyncBatchNorm
+    kind = (SyncBatchNormAct if on_gpu else CPUSyncBatchNormAct) if activated else plain
+    other = kind(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
+    other._parameters, other._buffers, other._modules = module._parameters, module._buffers, module._modules
     return other.train(module.training)
 
 
@@ -137,9 +171,8 @@ def average_batch_norm(model: nn.Module) -> None:
     Plain batch norm counts each process's own samples; without this the processes would validate, and process
     0 would save, networks that differ.
     """
-    synced = (nn.SyncBatchNorm, CPUSyncBatchNorm)
     for part in model.modules():
-        if isinstance(part, _BatchNorm) and not isinstance(part, synced):
+        if isinstance(part, _BatchNorm) and not isinstance(part, _SYNCED):
             for statistic in (part.running_mean, part.running_var):
                 if statistic is not None:
                     dist.all_reduce(statistic)

@@ -4,67 +4,44 @@
 * Checkpoints are plain, atomic and loaded without running code (:meth:`save_checkpoint`,
   :meth:`load_checkpoint`, :meth:`resume`).
 * A start that fails leaves nothing behind and nothing changed (:mod:`posekit.engine.startup`).
-* Batches are collated into :class:`~posekit.structures.Sample` (:meth:`build_dataloader`).
+* Batches are collated into :class:`~posekit.structures.Sample` (:mod:`posekit.engine.loader`).
 * Start-up does not run compilers and formatters (:meth:`_log_env`).
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader
 
-from posekit.datasets.sampler import EpochSampler
 from posekit.engine.batches import batch_facts, scale_learning_rate
-from posekit.engine.checkpoint import (
-    read_checkpoint,
-    write_checkpoint,
-)
+from posekit.engine.checkpoint import read_checkpoint, write_checkpoint
 from posekit.engine.config import STAGES, prepare_config
-from posekit.engine.distributed import job_name, on_main, start_group
-from posekit.engine.ema import resume_average, training_form
-from posekit.engine.hooks import default_hooks as own_default_hooks
-from posekit.engine.hooks import optional_hooks
+from posekit.engine.distributed import on_main, start_group
+from posekit.engine.hooks import chosen_hooks
+from posekit.engine.launched import job_name
+from posekit.engine.loader import complete_loader
 from posekit.engine.lock import sole_owner
 from posekit.engine.loops import EpochLoop, end_workers
+from posekit.engine.network import compile_training, lay_channels_last
 from posekit.engine.report import environment
-from posekit.engine.resume import (
-    Found,
-    batches_done,
-    check_meta,
-    find_checkpoint,
-    find_together,
-    fitting_state,
-    random_state_of,
-    restore_optimizer,
-    restore_schedulers,
-)
-from posekit.engine.signals import init_worker
+from posekit.engine.restore import restore_run
+from posekit.engine.resume import Found, find_checkpoint, find_together
 from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
-from posekit.engine.state import (
-    describe_run,
-    message_hub_state,
-    pending_gradients,
-    random_states,
-    restore_gradients,
-    restore_message_hub,
-    restore_random_state,
-)
+from posekit.engine.state import checkpoint_of
 from posekit.engine.values import check_values
-from posekit.errors import CheckpointError, ConfigError
+from posekit.errors import ConfigError
 from posekit.files import write_json, write_text
 
 _TIMESTAMPS: set[str] = set()
@@ -82,6 +59,8 @@ class PoseRunner(Runner):
     param_schedulers: Any
     #: What became of the checkpoint's keys, once one is loaded; see :mod:`posekit.models.released`.
     load_report: Any = None
+    #: What was resumed from, if anything was.
+    resumed_from: Path
 
     def __init__(self, model: Any, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._found: Found | None = None
@@ -163,15 +142,8 @@ class PoseRunner(Runner):
 
     def register_default_hooks(self, hooks: Mapping[str, Hook | dict[str, Any] | None] | None = None) -> None:
         """Registers posekit's default hooks, changed by the config: arguments, another type, or None."""
-        chosen: dict[str, Any] = own_default_hooks()
-        for name, hook in (hooks or {}).items():
-            if isinstance(hook, dict) and "type" not in hook:
-                chosen[name] = {**(chosen.get(name) or optional_hooks()[name]), **hook}
-            else:
-                chosen[name] = hook
-        for hook in chosen.values():
-            if hook is not None:
-                self.register_hook(hook)
+        for hook in chosen_hooks(hooks or {}):
+            self.register_hook(hook)
         if self.world_size > 1:
             from posekit.engine.parallel import BatchNormHook  # torch's wrappers, which one process needs not
 
@@ -180,34 +152,11 @@ class PoseRunner(Runner):
     def build_dataloader(  # type: ignore[override]
         self, dataloader: DataLoader | dict[str, Any], seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As mmengine's, with torch's collating (it keeps the NamedTuple) and pinned memory on GPUs."""
+        """As mmengine's, of what :func:`~posekit.engine.loader.complete_loader` makes of it."""
         if isinstance(dataloader, DataLoader):
             return dataloader
-        loader = dict(copy.deepcopy(dataloader))
-        loader.setdefault("collate_fn", {"type": default_collate})
-        loader.setdefault("pin_memory", torch.cuda.is_available())
-        # torch refuses both without workers, which --cfg-options may take away from a config stating them.
-        if loader.get("num_workers", 0) > 0:
-            loader.setdefault("persistent_workers", True)
-        else:
-            loader.pop("persistent_workers", None)
-            loader.pop("prefetch_factor", None)
-        loader.setdefault(
-            "worker_init_fn",
-            {
-                "type": init_worker,
-                "num_workers": loader.get("num_workers", 0),
-                "rank": self.rank,
-                "seed": seed or 0,
-                "quiet": loader.pop("disable_subprocess_warning", False),
-            },
-        )
-        if "sampler" not in loader and "batch_sampler" not in loader:
-            loader["sampler"] = _default_sampler(training=dataloader is self._train_dataloader)
-        sampler = loader.get("sampler")
-        if isinstance(sampler, dict) and sampler.get("type") is EpochSampler:
-            shape = {"batch_size": loader.get("batch_size", 1), "drop_last": loader.get("drop_last", False)}
-            loader["sampler"] = {"round_up": dataloader is self._train_dataloader, **shape, **sampler}
+        training = dataloader is self._train_dataloader
+        loader = complete_loader(dataloader, training, self.rank, seed)
         named = {f"{stage}_dataloader": getattr(self, f"_{stage}_dataloader") for stage in STAGES}
         name = next((name for name, own in named.items() if own is dataloader), "dataloader")
         with faults_of(name, self.cfg.filename), warnings_to(self.logger):
@@ -257,15 +206,20 @@ class PoseRunner(Runner):
         self.logger.info(scale_learning_rate(self, optim_wrapper, auto_scale_lr))
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        """As mmengine's, on CPUs as well; ``channels_last`` changes how the weights lie in memory."""
+        """As mmengine's, on CPUs as well; in the memory layout that the config says."""
         if self.cfg.get("channels_last"):
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            lay_channels_last(model)
         if self.distributed and not is_model_wrapper(model):
             from posekit.engine.parallel import wrap_distributed
 
             settings = self.cfg.get("sync_bn"), self.cfg.get("find_unused_parameters", False)
             return wrap_distributed(model.to(get_device()), model_wrapper_cfg, *settings)
         return super().wrap_model(model_wrapper_cfg, model)
+
+    def _maybe_compile(self, target: str) -> None:
+        """In place of mmengine's, which compiles the whole step."""
+        if compile_training(self.bare_model, self.cfg.get("compile")):
+            self.logger.info("the network is compiled, which makes the first iterations slow")
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """As mmengine's, with the errors of a config."""
@@ -319,7 +273,8 @@ class PoseRunner(Runner):
             self.logger.removeHandler(handler)
 
     @property
-    def _bare_model(self) -> nn.Module:
+    def bare_model(self) -> nn.Module:
+        """The network without the wrapper of several processes."""
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     # --- checkpoints -------------------------------------------------------------------------------------
@@ -346,15 +301,25 @@ class PoseRunner(Runner):
             CheckpointError: If it is damaged, unsafe or of another architecture.
         """
         # Once a training has begun its loop is built; a test needs the head.
-        return self._adopt(read_checkpoint(filename), filename, isinstance(self._train_loop, BaseLoop))
+        return self.adopt(read_checkpoint(filename), filename, isinstance(self._train_loop, BaseLoop))
 
-    def _adopt(
+    def adopt(
         self, checkpoint: dict[str, Any], source: str | Path, allow_head: bool = False
     ) -> dict[str, Any]:
+        """Loads the weights of a checkpoint that has been read.
+
+        Args:
+            checkpoint: Of any form that :mod:`posekit.models.released` knows.
+            source: Its file.
+            allow_head: Whether a head of another size may keep its random start.
+
+        Raises:
+            CheckpointError: If it is of another architecture.
+        """
         from posekit.models.released import load_checkpoint_into  # networks, which few importers need
 
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        self.load_report = load_checkpoint_into(self._bare_model, checkpoint, source, allow_head)
+        self.load_report = load_checkpoint_into(self.bare_model, checkpoint, source, allow_head)
         self._has_loaded = True
         self.logger.info(f"weights loaded from {source} ({self.load_report})")
         if self.load_report.random:
@@ -383,7 +348,8 @@ class PoseRunner(Runner):
             return
         for reason in found.passed_over:
             self.logger.warning(f"{reason}; trying the one before")
-        self._resume_from(found.checkpoint, found.path)
+        self.resumed_from = Path(found.path)
+        restore_run(self, found.checkpoint, found.path)
 
     def resume(
         self,
@@ -404,50 +370,8 @@ class PoseRunner(Runner):
             CheckpointError: As :meth:`load_checkpoint`; also if it holds weights alone.
         """
         source = str(filename)
-        self._resume_from(read_checkpoint(source), source, resume_optimizer, resume_param_scheduler)
-
-    def _resume_from(
-        self, checkpoint: dict[str, Any], source: str | Path, optimizer: bool = True, schedulers: bool = True
-    ) -> None:
-        meta = checkpoint["meta"] if isinstance(checkpoint.get("meta"), dict) else {}
-        missing = [key for key in ("optimizer", "message_hub") if key not in checkpoint]
-        if missing or not all(isinstance(meta.get(key), int) for key in ("epoch", "iter")):
-            raise CheckpointError(
-                f"checkpoint {source}: holds weights but not the state of a training ({missing} missing); "
-                "resume from an epoch_N.pth, or start anew from it with --cfg-options load_from=..."
-            )
-        if "mmengine_version" in meta:  # MMPose's files hold an optimiser and a message hub as well
-            raise CheckpointError(
-                f"checkpoint {source}: the state of another program's training (MMPose's?); expected an "
-                "epoch_N.pth of posekit. Its weights can start a training: --cfg-options load_from=..."
-            )
-        check_meta(self, meta, source)
-        with fitting_state(source):
-            checkpoint, average = training_form(checkpoint)
-        self._adopt(checkpoint, source)
         self.resumed_from = Path(source)
-        loop: Any = self.train_loop
-        loop._epoch, loop._iter = meta["epoch"], meta["iter"]
-        with fitting_state(source):
-            resume_average(self, average)
-            restore_message_hub(self.message_hub, checkpoint["message_hub"])
-            if optimizer:
-                self.optim_wrapper = self.build_optim_wrapper(self.optim_wrapper)
-                restore_optimizer(self, checkpoint["optimizer"])
-                restore_gradients(self._bare_model, checkpoint.get("gradients", {}))
-            if schedulers and self.param_schedulers is not None:
-                self.param_schedulers = self.build_param_scheduler(self.param_schedulers)
-                restore_schedulers(self, checkpoint.get("param_schedulers", []), source)
-            self._enter_epoch(batches_done(self, meta, source), random_state_of(self, checkpoint))
-        within = f", batch {loop.done} of {len(self.train_dataloader)}" if getattr(loop, "done", 0) else ""
-        self.logger.info(f"resumed from {source}: epoch {self.epoch}, iteration {self.iter}{within}")
-
-    def _enter_epoch(self, batches: int, state: Mapping[str, Any] | None) -> None:
-        """Goes to where the sampler stood; within an epoch the loop restores the random state on its way."""
-        if state is not None:
-            restore_random_state(state)
-        if batches:
-            self.train_loop.enter_at(batches, state)  # type: ignore[union-attr]
+        restore_run(self, read_checkpoint(source), source, resume_optimizer, resume_param_scheduler)
 
     def save_checkpoint(
         self,
@@ -478,31 +402,7 @@ class PoseRunner(Runner):
         """
         # At the end of an epoch the loop has counted the last iteration, but not yet the epoch.
         done = (self.epoch + 1, self.iter) if by_epoch else (self.epoch, self.iter + 1)
-        states = random_states(self.world_size) if save_optimizer else []
-        gradients = pending_gradients(self._bare_model, self.optim_wrapper) if save_optimizer else {}
-        if not is_main_process():
-            return
-        described = {**describe_run(self, *done), **(meta or {})}
-        per_batch = (self.train_dataloader.batch_size or 0) * self.world_size
-        described["samples"] = described.setdefault("batches", 0) * per_batch
-        checkpoint: dict[str, Any] = {"meta": described, "state_dict": self._bare_model.state_dict()}
-        if save_optimizer:
-            checkpoint["optimizer"] = self.optim_wrapper.state_dict()
-            checkpoint["message_hub"] = message_hub_state(self.message_hub)
-            checkpoint["rng"] = states[0]
-            if len(states) > 1:
-                checkpoint["rng_ranks"] = states
-            if gradients:
-                checkpoint["gradients"] = gradients
-        if save_param_scheduler and self.param_schedulers is not None:
-            # OneCycle keeps its annealing function among its state; a scheduler built anew has it already.
-            checkpoint["param_schedulers"] = [
-                {key: value for key, value in scheduler.state_dict().items() if not callable(value)}
-                for scheduler in self.param_schedulers
-            ]
-        self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
-        write_checkpoint(checkpoint, Path(out_dir) / filename)
-
-
-def _default_sampler(training: bool) -> dict[str, Any]:
-    return {"type": EpochSampler, "shuffle": training}
+        checkpoint = checkpoint_of(self, done, meta or {}, save_optimizer, save_param_scheduler)
+        if checkpoint is not None:
+            self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+            write_checkpoint(checkpoint, Path(out_dir) / filename)

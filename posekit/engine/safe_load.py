@@ -75,7 +75,9 @@ def _load_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_tensors(path)
     except SafetensorError as error:
-        raise CheckpointError(f"checkpoint {path}: damaged or not a safetensors file ({error})") from error
+        raise CheckpointError(
+            f"checkpoint {path}: damaged or not a safetensors file ({error!s:.300})"
+        ) from error
 
 
 # --- other kinds of files --------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from mmengine.runner import EpochBasedTrainLoop, LogProcessor, Runner, TestLoop,
 from torch.utils.data import DataLoader
 
 from posekit import registry
+from posekit.engine.network import check_network_settings
 from posekit.errors import ConfigError
 
 # Keys that the runner reads from the config itself, beside its own arguments.
@@ -173,6 +174,7 @@ def check_config(cfg: Mapping[str, Any], source: str) -> None:
                 "(a helper variable of a config must begin with an underscore)"
             )
         _check_value(value, key, source, _untyped_keys(key))
+    check_network_settings(cfg, source)
 
 
 def _check_value(value: Any, where: str, source: str, untyped: set[str] | None = None) -> None:

@@ -93,6 +93,10 @@ def guarded(runner: Any) -> Iterator[None]:
             words = resume_words(runner.work_dir)
             runner.logger.warning(f"interrupted, {runner.epoch} of {runner.max_epochs} epochs done; {words}")
         raise
+    except OSError as error:  # of a disk, mostly, that takes no more logs
+        if runner._started and isinstance(runner._train_loop, BaseLoop):
+            runner.logger.warning(f"{error.strerror or error}; {resume_words(runner.work_dir)}")
+        raise
     except torch.cuda.OutOfMemoryError as error:
         raise ConfigError(
             "the GPU's memory does not suffice: lower the dataloader's 'batch_size', or train with --amp "

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, is_main_process
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
@@ -44,6 +44,45 @@ def describe_run(runner: Any, epoch: int, iteration: int) -> dict[str, Any]:
         "versions": versions(),
         "git": source_revision(),
     }
+
+
+def checkpoint_of(
+    runner: Any, done: tuple[int, int], meta: Mapping[str, Any], state: bool, schedulers: bool
+) -> dict[str, Any] | None:
+    """A run's checkpoint as it stands; all processes must call it, and the first gets it.
+
+    Args:
+        runner: The runner.
+        done: Epochs and iterations.
+        meta: Added to the meta data.
+        state: Add what resuming needs: optimiser, message hub, random states, gradients.
+        schedulers: Add the schedulers.
+    """
+    states = random_states(runner.world_size) if state else []
+    gradients = pending_gradients(runner.bare_model, runner.optim_wrapper) if state else {}
+    if not is_main_process():
+        return None
+    described = {"batches": 0, **describe_run(runner, *done), **meta}
+    described["samples"] = (
+        described["batches"] * (runner.train_dataloader.batch_size or 0) * runner.world_size
+    )
+    checkpoint: dict[str, Any] = {"meta": described, "state_dict": runner.bare_model.state_dict()}
+    if state:
+        checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
+        checkpoint["message_hub"] = message_hub_state(runner.message_hub)
+        checkpoint["rng"] = states[0]
+        if len(states) > 1:
+            checkpoint["rng_ranks"] = states
+        if gradients:
+            checkpoint["gradients"] = gradients
+    if schedulers and runner.param_schedulers is not None:
+        checkpoint["param_schedulers"] = _scheduler_states(runner.param_schedulers)
+    return checkpoint
+
+
+def _scheduler_states(schedulers: Any) -> list[dict[str, Any]]:
+    """The states of schedulers; OneCycle's annealing function stays out, which one built anew has already."""
+    return [{k: v for k, v in one.state_dict().items() if not callable(v)} for one in schedulers]
 
 
 def optimizer_name(runner: Any) -> str | None:

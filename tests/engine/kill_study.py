@@ -1,10 +1,19 @@
 """Kills trainings with SIGKILL at random moments, resumes them, and compares every bit of what they end with.
 
-``python tests/engine/kill_study.py --kills 50`` is the full length. One training is left alone. Each of the
-others is killed once and resumed: in turn at a random time, at a random step of its dealings with the work
-directory (opening, renaming, removing), and after a random number of bytes of a checkpoint. After the kill
-every checkpoint must be whole, no process be left, and what is resumed end like the one left alone: weights,
-averaged weights, moments of the optimiser, losses, best score.
+``python tests/engine/kill_study.py --kills 50`` is the full length: some ten minutes on a core. The training
+is a real one (``small_training``: rendered people, augmentation, an hourglass, SGD with momentum, schedules,
+an average of the weights, clipping, accumulation; a data-loading process in every other run). One is left
+alone. Each of the others is killed once and resumed, in turn
+
+* at a random time;
+* before a random call of the runner's hooks, which lie between all parts of its steps and validations;
+* before a random one of its dealings with the work directory: opening, fsync, chmod, renaming, removing;
+* after a random number of bytes of a checkpoint.
+
+Every fifth is killed a second time while it is resumed. After each kill no process may be left, every
+checkpoint must be whole, and what is resumed from be no older than the newest that was ever marked.
+What is resumed must end like the one left alone, bit for bit: weights, averaged weights, moments, schedules,
+losses, scores, random state, best weights, and the curves in the logs.
 
 The trainings are forks of one process, so that torch is imported once; the last line is a JSON record.
 """
@@ -13,49 +22,107 @@ from __future__ import annotations
 
 import argparse
 import json
+import mmap
 import os
 import random
+import re
 import signal
+import struct
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
 import torch  # noqa: E402
-from toy_training import build  # noqa: E402
+from small_training import BEST, build, write_people  # noqa: E402
 
-from posekit.engine import checksum  # noqa: E402
-from posekit.engine.checkpoint import MARKER, epoch_files, read_checkpoint  # noqa: E402
+from posekit.engine import checkpoint_hook, checksum  # noqa: E402
+from posekit.engine.checkpoint import MARKER, read_checkpoint  # noqa: E402
+from posekit.engine.progress_hooks import training_records  # noqa: E402
+from posekit.engine.resume import find_checkpoint  # noqa: E402
+from posekit.engine.runner import PoseRunner  # noqa: E402
+from posekit.engine.schema import registered  # noqa: E402
 
-# Some 4 MB a checkpoint, so that much of the time goes into writing them.
 OPTIONS = {
-    "train_dataloader.dataset.size": 40,
-    "train_dataloader.sampler": {"type": "posekit.datasets.sampler.EpochSampler", "shuffle": True},
-    "train_dataloader.num_workers": 1,
-    "model.width": 2000,
-    "model.dropout": 0.3,
     "optim_wrapper.accumulative_counts": 2,
     "optim_wrapper.clip_grad": {"max_norm": 1.0},
     "default_hooks.ema": {"momentum": 0.1, "warmup": 5},
     "default_hooks.checkpoint.interval_iters": 2,
-    "train_cfg.max_epochs": 3,
 }
-KINDS = ("time", "files", "bytes")
+KINDS = ("time", "hook", "files", "bytes")
 NEVER = 1 << 60
+_CLOCK = ("time", "data_time", "eta", "memory")  # what no two runs have alike
+_FIELD = 64  # bytes
+
+
+class Notes:
+    """What a process that is killed has last noted: where it is, and which checkpoint it has marked."""
+
+    def __init__(self) -> None:
+        self.memory = mmap.mmap(-1, 2 * _FIELD)  # shared with the forks
+
+    def write(self, field: int, text: str) -> None:
+        self.memory[field * _FIELD : (field + 1) * _FIELD] = text.encode()[:_FIELD].ljust(_FIELD, b"\0")
+
+    def read(self, field: int) -> str:
+        return self.memory[field * _FIELD : (field + 1) * _FIELD].rstrip(b"\0").decode()
 
 
 class Place:
-    """Where the process kills itself: at the n-th dealing with the folder, or after n bytes written."""
+    """Counts what a training does, and kills it before the n-th thing of a kind."""
 
-    def __init__(self, folder: Path, kind: str, at: int) -> None:
-        self.folder, self.kind, self.at = str(folder), kind, at
-        self.counts = {"files": 0, "bytes": 0}
+    def __init__(self, folder: Path, notes: Notes, kind: str, at: int) -> None:
+        self.folder, self.notes, self.kind, self.at = str(folder), notes, kind, at
+        self.counts = {"hook": 0, "files": 0, "bytes": 0}
+        self.process = os.getpid()
         sys.addaudithook(self.audit)
+        self._watch_hooks()
+        self._watch_sync()
+        self._watch_bytes()
+        self._watch_marks()
+
+    def pass_by(self, kind: str, where: str) -> None:
+        if os.getpid() != self.process:  # a data-loading process
+            return
+        self.notes.write(0, where)
+        self.counts[kind] += 1
+        if self.kind == kind and self.counts[kind] > self.at:
+            os.kill(self.process, signal.SIGKILL)
+
+    def audit(self, event: str, arguments: tuple) -> None:
+        if event not in ("open", "os.rename", "os.remove", "os.chmod"):
+            return
+        path = str(arguments[1] if event == "os.rename" else arguments[0])
+        if path.startswith(self.folder):
+            self.pass_by("files", f"{event.removeprefix('os.')} {_group(path)}")
+
+    def _watch_hooks(self) -> None:
+        call = PoseRunner.call_hook
+
+        def watched(runner, name, **kwargs):
+            self.pass_by("hook", name)
+            call(runner, name, **kwargs)
+
+        PoseRunner.call_hook = watched
+
+    def _watch_sync(self) -> None:
+        sync = os.fsync
+
+        def watched(handle):
+            self.pass_by("files", f"fsync {_group(str(Path(f'/proc/self/fd/{handle}').readlink()))}")
+            sync(handle)
+
+        os.fsync = watched
+
+    def _watch_bytes(self) -> None:
         write = checksum.HashingFile.write
 
-        def counted(file, data):
+        def watched(file, data):
+            self.notes.write(0, "bytes of a checkpoint")
             left = self.at - self.counts["bytes"]
             self.counts["bytes"] += len(data)
             if self.kind == "bytes" and left < len(data):
@@ -64,17 +131,31 @@ class Place:
                 os.kill(os.getpid(), signal.SIGKILL)
             return write(file, data)
 
-        checksum.HashingFile.write = counted
+        checksum.HashingFile.write = watched
 
-    def audit(self, event, arguments):
-        named = event in ("open", "os.rename", "os.remove", "os.chmod") and str(arguments[0])
-        if named and named.startswith(self.folder):
-            self.counts["files"] += 1
-            if self.kind == "files" and self.counts["files"] > self.at:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def _watch_marks(self) -> None:
+        mark = checkpoint_hook.mark_last
+
+        def watched(folder, name):
+            mark(folder, name)
+            self.notes.write(1, name)
+
+        checkpoint_hook.mark_last = watched
 
 
-def train(folder: Path, kind: str = "", at: int = NEVER) -> int:
+def _group(path: str) -> str:
+    """What kind of file it is."""
+    name = Path(path).name
+    kinds = {
+        "checkpoint": r"(epoch|iter)_\d+\.pth",
+        "best": r"best_.*\.pth",
+        "marker": MARKER,
+        "lock": "lock",
+    }
+    return next((kind for kind, pattern in kinds.items() if re.match(rf"\.?{pattern}", name)), "other file")
+
+
+def train(folder: Path, people: Path, options: dict, notes: Notes, kind: str = "", at: int = NEVER) -> int:
     """Trains in a process of its own group; returns its id."""
     child = os.fork()
     if child:
@@ -85,8 +166,8 @@ def train(folder: Path, kind: str = "", at: int = NEVER) -> int:
     os.dup2(handle, 2)
     torch.set_num_threads(1)  # a fork has none of its parent's threads
     try:
-        place = Place(folder / "work", kind, at)
-        build(folder, OPTIONS, resume=True).train()
+        place = Place(folder / "work", notes, kind, at)
+        build(folder, people, options, resume=True).train()
         (folder / "counts.json").write_text(json.dumps(place.counts))
     except BaseException:
         import traceback
@@ -119,39 +200,60 @@ def nobody_left(group: int, seconds: float = 20.0) -> bool:
     return False
 
 
+# --- what a training ends with ---------------------------------------------------------------------------
+
+
 def outcome(work: Path) -> dict:
     """All numbers that a finished training leaves."""
-    last = read_checkpoint(work / "epoch_3.pth")
-    best = read_checkpoint(work / "best_toy_accuracy.pth")
+    last, best = read_checkpoint(work / "epoch_3.pth"), read_checkpoint(work / BEST)
+    scalars = last["message_hub"]["scalars"]
     return {
         "weights": last["ema"]["weights"],
-        "average": last["state_dict"],
-        "moments": last["optimizer"]["state"],
-        "losses": last["message_hub"]["scalars"]["train/loss"],
-        "random": last["rng"]["torch"],
+        "average": [last["state_dict"], last["ema"]["steps"]],
+        "optimizer": last["optimizer"],
+        "schedulers": last["param_schedulers"],
+        "losses": {name: scalars[name] for name in scalars if name.rsplit("/", 1)[-1] not in _CLOCK},
+        "random": last["rng"],
         "best": [best["meta"]["best"], best["state_dict"]],
+        "curves": curves(work),
     }
+
+
+def curves(work: Path) -> list[dict]:
+    """The logged scalars of all of a training's parts, without the times."""
+    newest = max(file.parents[1] for file in work.glob("*/vis_data/scalars.json"))
+    records = training_records(newest, NEVER, NEVER)
+    return [{key: value for key, value in record.items() if key not in _CLOCK} for record in records]
 
 
 def differences(first, second, where: str = "") -> list[str]:
     """The places at which two nested values differ in any bit."""
-    if isinstance(first, torch.Tensor):
-        return [] if torch.equal(first, second) else [where]
+    if type(first) is not type(second):
+        return [where]
     if isinstance(first, dict):
         if first.keys() != second.keys():
             return [where]
         return [d for key in first for d in differences(first[key], second[key], f"{where}/{key}")]
-    if isinstance(first, (list, tuple)) and len(first) == len(second):
-        return [
-            d
-            for i, (a, b) in enumerate(zip(first, second, strict=True))
-            for d in differences(a, b, f"{where}/{i}")
-        ]
-    return [] if first == second else [where]
+    if isinstance(first, (list, tuple)):
+        if len(first) != len(second):
+            return [where]
+        pairs = enumerate(zip(first, second, strict=True))
+        return [d for i, (a, b) in pairs for d in differences(a, b, f"{where}/{i}")]
+    return [] if _bits(first) == _bits(second) else [where]
 
 
-def faults_after_kill(work: Path) -> list[str]:
-    """What is wrong with a work directory: all checkpoints must be whole, and the marked one be there."""
+def _bits(value):
+    """A value as something that is equal only where all bits are: 0.0 is not -0.0, and nan is nan."""
+    if isinstance(value, torch.Tensor):
+        return value.dtype, value.shape, value.contiguous().numpy().tobytes()
+    return struct.pack("d", value) if isinstance(value, float) else value
+
+
+# --- what a kill leaves ----------------------------------------------------------------------------------
+
+
+def faults_after_kill(work: Path, marked: str) -> list[str]:
+    """What is wrong with a work directory: all checkpoints must be whole, none that was marked be lost."""
     faults = []
     for path in work.glob("*.pth"):
         try:
@@ -161,58 +263,89 @@ def faults_after_kill(work: Path) -> list[str]:
     marker = work / MARKER
     if marker.is_file() and not (work / marker.read_text()).is_file():
         faults.append(f"{MARKER} names {marker.read_text()}, which is not there")
-    if epoch_files(work) and not marker.is_file() and len(list(work.glob("*_*.pth"))) > 1:
-        faults.append("checkpoints without a marker")
+    if marked:
+        found, kind, number = find_checkpoint(work), *marked.removesuffix(".pth").split("_")
+        reached = found.checkpoint["meta"]["epoch" if kind == "epoch" else "iter"] if found else -1
+        if found is None or found.passed_over or reached < int(number):
+            faults.append(f"{marked} was marked, but the training would resume from {found and found.path}")
     return faults
 
 
-def study(root: Path, kills: int, seed: int) -> dict:
-    """Runs it; the record of it."""
-    draw = random.Random(seed)
-    alone = root / "alone"
-    alone.mkdir(parents=True)
-    began = time.monotonic()
-    if wait(train(alone)) != 0:
-        raise RuntimeError((alone / "log.txt").read_text()[-2000:])
-    length = time.monotonic() - began
-    expected = outcome(alone / "work")
-    counts = json.loads((alone / "counts.json").read_text())
-    record = {"kills": 0, "missed": 0, "clean": 0, "identical": 0, "lost": 0, "halves": 0, "faults": []}
-    while record["kills"] < kills:
-        number = record["kills"] + record["missed"]
-        folder = root / f"run{number}"
-        folder.mkdir()
-        kind = KINDS[record["kills"] % len(KINDS)]
-        moment = draw.random()
-        child = train(folder, kind, int(moment * counts[kind]) if kind in counts else NEVER)
+class Study:
+    """Trainings killed and resumed, and the record of them."""
+
+    def __init__(self, root: Path, seed: int, kinds: Sequence[str] = KINDS, images: int = 20) -> None:
+        self.root, self.kinds, self.draw, self.notes = root, kinds, random.Random(seed), Notes()
+        self.people = write_people(root, images)
+        registered()  # imports everything, which each fork would have to
+        self.where: Counter[str] = Counter()
+        numbers = ("kills", "killed_again", "missed", "clean", "identical", "lost", "halves")
+        self.record: dict = {**dict.fromkeys(numbers, 0), "faults": []}
+        began = time.monotonic()
+        alone = self._folder("alone")
+        if wait(self._train(alone, 0)) != 0:
+            raise RuntimeError((alone / "log.txt").read_text()[-2000:])
+        self.length = time.monotonic() - began
+        self.expected = outcome(alone / "work")
+        self.counts = json.loads((alone / "counts.json").read_text())
+
+    def run(self, kills: int) -> dict:
+        """Kills so many trainings."""
+        began = time.monotonic()
+        while self.record["kills"] < kills:
+            number = self.record["kills"] + self.record["missed"]
+            folder, kind = self._folder(f"run{number}"), self.kinds[self.record["kills"] % len(self.kinds)]
+            if not self._kill(folder, number, kind):
+                self.record["missed"] += 1  # it had ended by then
+                continue
+            self.record["kills"] += 1
+            if number % 5 == 4:
+                self.record["killed_again"] += self._kill(folder, number, KINDS[1 + number % 3], 0.2)
+            self._resume(folder, number)
+            print(f"{number}: {self.record}", flush=True)
+        self.record["seconds"] = round(time.monotonic() - began, 1)
+        return {**self.record, "before": dict(self.where.most_common())}
+
+    def _folder(self, name: str) -> Path:
+        folder = self.root / name
+        folder.mkdir(parents=True)
+        return folder
+
+    def _train(self, folder: Path, number: int, kind: str = "", at: int = NEVER) -> int:
+        options = {**OPTIONS, "train_dataloader.num_workers": number % 2}
+        return train(folder, self.people, options, self.notes, kind, at)
+
+    def _kill(self, folder: Path, number: int, kind: str, within: float = 1.0) -> bool:
+        """Trains until a kill in so great a first part of a training; whether it came before the end."""
+        moment = within * self.draw.random()
+        self.notes.write(1, "")
+        child = self._train(folder, number, kind, int(moment * self.counts.get(kind, NEVER)))
         if kind == "time":
-            time.sleep(moment * length)
+            time.sleep(moment * self.length)
             os.kill(child, signal.SIGKILL)
         if wait(child) != -signal.SIGKILL:
-            record["missed"] += 1  # it had ended by then
-            continue
-        record["kills"] += 1
-        _judge(folder, child, expected, record)
-        print(f"{number}: {kind} {moment:.3f}: {record}", flush=True)
-    record["seconds"] = round(time.monotonic() - began, 1)
-    return record
+            return False
+        place = self.notes.read(0)
+        self.where[place] += 1
+        print(f"{number}: killed by {kind} at {moment:.3f}, before '{place}'", flush=True)
+        faults = faults_after_kill(folder / "work", self.notes.read(1))
+        self.record["lost"] += len(faults)
+        self.record["halves"] += len(list((folder / "work").glob(".*.pth.*.tmp")))
+        self._blame(folder, faults if nobody_left(child) else [*faults, "processes are left"])
+        return True
 
+    def _resume(self, folder: Path, number: int) -> None:
+        if wait(self._train(folder, number)) != 0:
+            self._blame(folder, [(folder / "log.txt").read_text()[-500:]])
+            return
+        self.record["clean"] += 1
+        differing = differences(self.expected, outcome(folder / "work"))
+        self.record["identical"] += not differing
+        left = [path.name for path in (folder / "work").glob(".*")]
+        self._blame(folder, [f"differs: {at}" for at in differing[:3]] + [f"left: {name}" for name in left])
 
-def _judge(folder: Path, child: int, expected: dict, record: dict) -> None:
-    work = folder / "work"
-    faults = [] if nobody_left(child) else ["processes are left"]
-    damaged = faults_after_kill(work)
-    record["lost"] += len(damaged)
-    record["halves"] += len(list(work.glob(".*.pth.*.tmp")))
-    if wait(train(folder)) != 0:
-        faults.append((folder / "log.txt").read_text()[-500:])
-    else:
-        record["clean"] += 1
-        differing = differences(expected, outcome(work))
-        record["identical"] += not differing
-        left = [path.name for path in work.glob(".*")]
-        faults += [f"differs: {where}" for where in differing[:3]] + [f"left: {name}" for name in left]
-    record["faults"] += [f"{folder.name}: {fault}" for fault in faults + damaged]
+    def _blame(self, folder: Path, faults: list[str]) -> None:
+        self.record["faults"] += [f"{folder.name}: {fault}" for fault in faults]
 
 
 def main() -> int:
@@ -221,9 +354,11 @@ def main() -> int:
     )
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of kills, in turn")
+    parser.add_argument("--images", type=int, default=20, help="pictures to train on")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        record = study(Path(folder), args.kills, args.seed)
+        record = Study(Path(folder), args.seed, args.kinds, args.images).run(args.kills)
     print(json.dumps(record))
     return 0 if record["identical"] == args.kills and not record["faults"] else 1
 

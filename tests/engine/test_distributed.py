@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -11,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from toy_processes import CONFIG, PATIENCE, Processes, train_in
-from toy_training import run, write_config
+from toy_training import build, run, write_config
 
-from posekit.engine import distributed
+from posekit.engine import distributed, launched
 from posekit.engine.checkpoint import read_checkpoint
 from posekit.errors import ConfigError
 
@@ -66,6 +67,41 @@ def test_batch_norm_over_all_processes_or_over_each(tmp_path):
     assert largest_difference(alone, weights(tmp_path / "each")) > 1e-3
 
 
+def test_activations_that_are_part_of_a_batch_norm_stay():
+    from timm.layers import BatchNormAct2d
+
+    from posekit.engine.parallel import to_sync_batch_norm
+
+    images = torch.randn(4, 3, 5, 5, generator=torch.manual_seed(0))
+
+    def work(rank):
+        distributed.start_group("pytorch")
+        alone = torch.nn.Sequential(BatchNormAct2d(3, act_layer=torch.nn.ReLU6))
+        synced = to_sync_batch_norm(copy.deepcopy(alone))
+        expected = alone(images)
+        torch.testing.assert_close(synced(images[2 * rank :][:2]), expected[2 * rank :][:2])
+        assert (expected == 0).any()
+        assert alone.state_dict().keys() == synced.state_dict().keys()
+        torch.testing.assert_close(synced.state_dict(), alone.state_dict())
+        distributed.finish(0)
+
+    check(2, work)
+    on_gpu = to_sync_batch_norm(BatchNormAct2d(3, act_layer=torch.nn.ReLU6).eval(), on_gpu=True)
+    assert isinstance(on_gpu, torch.nn.SyncBatchNorm)
+    assert (on_gpu(images) == images.clamp(0, 6) / (1 + 1e-5) ** 0.5).all()
+
+
+def test_a_batch_norm_that_does_more_is_not_replaced():
+    from posekit.engine.parallel import to_sync_batch_norm
+
+    class Doubling(torch.nn.BatchNorm2d):
+        def forward(self, input):
+            return 2 * super().forward(input)
+
+    with pytest.raises(ConfigError, match="sync_bn: Doubling has no form over all processes"):
+        to_sync_batch_norm(torch.nn.Sequential(Doubling(1)))
+
+
 def test_plain_batch_norm_is_the_same_in_all_processes_when_it_is_saved():
     from posekit.engine.parallel import average_batch_norm
 
@@ -114,6 +150,107 @@ def test_process_0_decides_and_fails_for_all():
         raise ConfigError("no such luck")
 
     check(2, work)
+
+
+def test_what_failed_processes_left_in_torchruns_store_is_not_read(tmp_path):
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    agent = {"MASTER_PORT": str(store.port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+
+    def work(rank):
+        os.environ.update(agent)
+        distributed.connect("pytorch")
+        assert distributed.first_failure() is None
+        assert distributed.on_main(os.getppid) == os.getppid()
+        assert distributed.on_main(lambda: attempt) == attempt
+        distributed.finish(attempt)
+
+    for attempt in (3, 0):
+        processes = Processes(2, work, tmp_path / str(attempt))
+        assert processes.wait() == [attempt] * 2, processes.printed()
+
+
+@pytest.mark.parametrize(
+    ("local", "gpus", "environ", "found"),
+    [
+        (1, 2, {}, 1),
+        (3, 1, {"SLURM_PROCID": "7"}, 0),  # srun --gpus-per-task=1 shows each process its own
+    ],
+)
+def test_the_gpu_of_a_process(monkeypatch, local, gpus, environ, found):
+    monkeypatch.delenv("SLURM_PROCID", raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert launched.own_gpu(local, gpus) == found
+
+
+@pytest.mark.parametrize(("local", "gpus", "slurm"), [(2, 2, True), (1, 1, False)])
+def test_a_process_without_a_gpu(monkeypatch, local, gpus, slurm):
+    monkeypatch.delenv("SLURM_PROCID", raising=False)
+    if slurm:
+        monkeypatch.setenv("SLURM_PROCID", "2")
+    with pytest.raises(ConfigError, match=f"process {local + 1} of this node has no GPU: there are {gpus}"):
+        launched.own_gpu(local, gpus)
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_the_store_is_there_until_all_have_left(tmp_path, status):
+    def work(rank):
+        distributed.connect("pytorch")
+        if rank:  # it looks at the store late
+            look, late = distributed.everyone_ends, distributed.time.sleep
+            distributed.everyone_ends = lambda *seconds: (
+                look(*seconds),
+                late(0.4),
+                distributed.first_failure(),
+            )
+        distributed.finish(status)
+
+    processes = Processes(3, work, tmp_path)
+    assert processes.wait() == [status] * 3
+    assert processes.printed() == ""
+
+
+def test_who_does_not_come_is_named():
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    with pytest.raises(TimeoutError, match="these have not come: 1, 2"):
+        launched.meet(store, 0, 3, 0.2)
+    with pytest.raises(TimeoutError, match="process 0 does not answer"):
+        launched.meet(store, 1, 3, 0.2)
+
+
+def test_the_watch_over_the_parent_begins_before_torch_is_imported(monkeypatch):
+    from posekit.engine import cli
+
+    watched = []
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "r")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(cli, "die_with_parent", lambda: watched.append(True))
+    with pytest.raises(ConfigError, match="add --launcher pytorch"):
+        cli.start_processes("none")
+    assert watched == [True]
+
+
+def test_the_first_cause_stands_on_top(tmp_path):
+    config = write_config(tmp_path, CONFIG)
+    words = [config, "--work-dir", tmp_path / "w", "--launcher", "pytorch"]
+
+    def work(rank):
+        from toy_training import ToyDataset
+
+        distributed._LAST_WORDS = 1.0
+
+        if rank == 1:
+            ToyDataset.__getitem__ = lambda self, key: 1 // 0
+        return run("train", *words)
+
+    processes = Processes(2, work, tmp_path / "logs")
+    started = time.monotonic()
+    assert processes.wait() == [2, 1]
+    assert time.monotonic() - started < 60 * PATIENCE
+    first, second = processes.printed(0), processes.printed(1)
+    assert "error" not in first.lower()
+    assert "process 1 of 2 failed:\nTraceback" in second
+    assert second.endswith("ZeroDivisionError: integer division or modulo by zero\n")
 
 
 @pytest.mark.parametrize(
@@ -191,21 +328,35 @@ def test_the_learning_rate_is_scaled_if_asked(tmp_path, capsys):
     assert group["initial_lr"] == pytest.approx(0.06)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "auto_scale_lr.base_batch_size: expected the batch"),
-        (
-            "from mmengine.optim import OneCycleLR\nauto_scale_lr = dict(base_batch_size=4)\n"
-            "param_scheduler = [dict(type=OneCycleLR, eta_max=0.1, total_steps=9)]\n",
-            "param_scheduler.0.eta_max: a rate that auto_scale_lr does not reach",
-        ),
-    ],
-)
-def test_a_learning_rate_that_cannot_be_scaled(tmp_path, capsys, text, message):
-    config = write_config(tmp_path, CONFIG + text)
+def test_rates_that_schedulers_state_are_scaled_too(tmp_path):
+    from mmengine.optim import CosineAnnealingLR, CosineAnnealingMomentum, OneCycleLR
+
+    schedulers = [
+        {"type": OneCycleLR, "eta_max": 0.02, "total_steps": 9},
+        {"type": CosineAnnealingLR, "eta_min": 0.004, "begin": 9},
+        {"type": CosineAnnealingMomentum, "eta_min": 0.5},
+    ]
+    runner = build(tmp_path, {"auto_scale_lr": {"base_batch_size": 4, "enable": True}})
+    runner.param_schedulers = schedulers
+    runner.scale_lr(runner.build_optim_wrapper(runner.optim_wrapper), runner.cfg.auto_scale_lr)
+    assert [s.get("eta_max", s.get("eta_min")) for s in runner.param_schedulers] == [0.04, 0.008, 0.5]
+    assert schedulers[0]["eta_max"] == 0.02
+    runner.close()
+
+
+def test_samples_used_twice_are_stated(tmp_path):
+    config = write_config(tmp_path, CONFIG)
+    words = ["--cfg-options", "train_dataloader.dataset.size=25", "train_cfg.max_epochs=1"]
+    line = "1 accumulated; 1 sample(s) of each epoch used twice, for equal shares; learning rate 0.01"
+    assert line in train_in(2, config, tmp_path / "a", *words).printed(0)
+    processes = train_in(2, config, tmp_path / "b", *words, "train_dataloader.drop_last=True")
+    assert "used twice" not in processes.printed()
+
+
+def test_a_learning_rate_that_cannot_be_scaled(tmp_path, capsys):
+    config = write_config(tmp_path, CONFIG)
     assert run("train", config, "--work-dir", tmp_path / "w", "--auto-scale-lr") == 2
-    assert message in capsys.readouterr().err
+    assert "auto_scale_lr.base_batch_size: expected the batch" in capsys.readouterr().err
     assert not (tmp_path / "w").exists()
 
 
@@ -226,7 +377,7 @@ def test_a_job_knows_that_it_has_begun_before(tmp_path, monkeypatch, environ, re
         monkeypatch.setenv(name, value)
     if record is not None:
         (tmp_path / "run.json").write_text(json.dumps(record))
-    assert distributed.restarted(tmp_path) is begun
+    assert launched.restarted(tmp_path) is begun
 
 
 def test_a_restarted_job_resumes_without_being_told(tmp_path, monkeypatch, capsys):
@@ -259,17 +410,18 @@ def test_a_launcher_that_did_not_launch(tmp_path, monkeypatch, capsys):
 
 def test_slurm_is_understood(monkeypatch, tmp_path):
     step = {"SLURM_PROCID": "5", "SLURM_NTASKS": "8", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "70123"}
-    assert distributed.slurm_environment(step) == {
+    assert launched.slurm_environment(step) == {
         "RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "30123",
     }  # fmt: skip
+    # Another step of the job, at the same time.
+    assert launched.slurm_environment({**step, "SLURM_STEP_ID": "1"})["MASTER_PORT"] == "31120"
     several = {**step, "SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "gpu[07-08]"}
     (tmp_path / "scontrol").write_text('#!/bin/sh\n[ "$3" = "gpu[07-08]" ] && printf "gpu07\\ngpu08\\n"\n')
     (tmp_path / "scontrol").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    assert distributed.slurm_environment(several)["MASTER_ADDR"] == "gpu07"
+    assert launched.slurm_environment(several)["MASTER_ADDR"] == "gpu07"
     assert (
-        distributed.slurm_environment({**several, "MASTER_ADDR": "x", "MASTER_PORT": "1"})["MASTER_PORT"]
-        == "1"
+        launched.slurm_environment({**several, "MASTER_ADDR": "x", "MASTER_PORT": "1"})["MASTER_PORT"] == "1"
     )
     with pytest.raises(ConfigError, match="set MASTER_ADDR"):
-        distributed.slurm_environment({**several, "SLURM_JOB_NODELIST": "other"})
+        launched.slurm_environment({**several, "SLURM_JOB_NODELIST": "other"})

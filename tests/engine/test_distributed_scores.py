@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import torch
 import toy_training
 from evaluate_together import compare
 from toy_people import picture, write_picture
@@ -14,6 +17,8 @@ from toy_processes import Processes
 
 from posekit.datasets import EpochSampler, SampleKey
 from posekit.engine.config import load_config
+from posekit.engine.distributed import finish, start_group, world_size
+from posekit.engine.loss_hooks import ValidationLossHook
 from posekit.engine.runner import PoseRunner
 
 PEOPLE = 23
@@ -121,6 +126,32 @@ def test_made_up_predictions_are_scored_alike(tmp_path):
     people, found = compare(211, [1, 2, 3, 5], tmp_path, seconds=60)
     assert people > 200
     assert len({tuple(digests) for _, digests in found.values()}) == 1
+
+
+def test_more_processes_than_batches(people, tmp_path):
+    words = ["--cfg-options", "test_dataloader.batch_size=12"]
+    found = [evaluate(people, tmp_path / str(count), count, *words) for count in (1, 3)]
+    assert found[0][1:] == found[1][1:]
+
+
+def test_the_validation_loss_is_the_same_to_the_last_bit(tmp_path):
+    totals = np.exp(np.random.default_rng(0).normal(0, 3, 61))
+
+    def work(rank):
+        start_group("pytorch")
+        hook, metrics, count = ValidationLossHook(), {}, world_size()
+        runner = SimpleNamespace(model=torch.nn.Linear(1, 1))
+        hook.before_val_epoch(runner)
+        hook.totals = [torch.tensor(total) for total in totals[rank::count]]
+        hook.people = 8 * len(hook.totals)
+        hook.after_val_epoch(runner, metrics)
+        (tmp_path / f"{count}_{rank}").write_text(repr(metrics["loss"]))
+        finish(0)
+
+    for count in (1, 2, 3, 5):
+        processes = Processes(count, work, tmp_path / f"logs{count}")
+        assert processes.wait() == [0] * count, processes.printed()
+    assert {path.read_text() for path in tmp_path.glob("?_?")} == {repr(math.fsum(totals) / (8 * 61))}
 
 
 def batches(people, folder, world, rank, size, workers, monkeypatch):

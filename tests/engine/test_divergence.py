@@ -10,6 +10,7 @@ from mmengine.logging import MessageHub
 from toy_training import ToyDataset, build, run, weights, write_config
 
 from posekit.engine.divergence import fault_of, note_start
+from posekit.engine.ema import EMAHook
 from posekit.engine.loss_hooks import DivergenceError
 
 SKIP = {"default_hooks.runtime_info": {"on_divergence": "skip"}}
@@ -93,6 +94,16 @@ def test_a_skipped_batch_leaves_no_trace(tmp_path):
     runner.train()
     assert all(torch.equal(value, before[name]) for name, value in runner.model.state_dict().items())
     assert runner.message_hub.runtime_info["skipped_batches"] == 3
+
+
+def test_a_skipped_batch_does_not_move_the_average(tmp_path):
+    options = {**SKIP, "default_hooks.ema": {"momentum": 0.5, "warmup": 0}, "train_cfg.max_epochs": 1}
+    runner = build(tmp_path, {**options, "train_dataloader.dataset.poison": list(range(24))})
+    hook = next(hook for hook in runner.hooks if isinstance(hook, EMAHook))
+    hook.average = {name: torch.zeros_like(value) for name, value in runner.model.state_dict().items()}
+    runner.train()
+    assert hook.steps == 0
+    assert all(value.count_nonzero() == 0 for value in hook.average.values())
 
 
 def test_too_many_skipped_batches_stop(tmp_path):

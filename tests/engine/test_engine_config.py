@@ -109,6 +109,8 @@ def test_options_are_parsed_as_python_literals():
     values = [1, 1e-3, True, None, [1, 2], (3, 4), "Adam", "x=y", "1"]
     keys = ["a.b", "c", "d", "e", "f", "g", "h", "i", "j"]
     assert parse_options(words) == dict(zip(keys, values, strict=True))
+    with pytest.raises(ConfigError, match="expected at most 30 dots, found 400"):
+        parse_options(["a." * 400 + "b=1"])
     with pytest.raises(ConfigError, match="expected key=value, found 'lr'"):
         parse_options(["lr"])
 

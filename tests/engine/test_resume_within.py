@@ -26,7 +26,7 @@ BASE = {
 AMP = "posekit.engine.optim.MixedPrecisionOptimWrapper"
 SETTINGS = {
     "plain": {},
-    "workers": {"train_dataloader.num_workers": 1},
+    "workers": {"train_dataloader.num_workers": 2},
     "mmengine's sampler": {"train_dataloader.sampler": {"type": "DefaultSampler", "shuffle": True}},
     "clipped": {"optim_wrapper.clip_grad": {"max_norm": 0.1}},
     "accumulated": {"optim_wrapper.accumulative_counts": 4},
@@ -39,6 +39,20 @@ SETTINGS = {
     },
     "channels_last": {"channels_last": True},
     "compiled": {"compile": {"backend": "eager"}},
+    "all at once": {
+        "optim_wrapper": {
+            "type": AMP,
+            "dtype": "float16",
+            "init_scale": 2.0**22,
+            "accumulative_counts": 2,
+            "clip_grad": {"max_norm": 0.5},
+            "optimizer": {"type": "SGD", "lr": 0.01, "momentum": 0.9},
+        },
+        "default_hooks.ema": {"momentum": 0.1, "warmup": 3},
+        "default_hooks.runtime_info": {"on_divergence": "skip"},
+        "channels_last": True,
+        "compile": {"backend": "eager"},
+    },
     "by iteration": {"param_scheduler.0.by_epoch": False, "param_scheduler.0.end": 9},
     "skipping": {
         "default_hooks.runtime_info": {"on_divergence": "skip"},
@@ -226,15 +240,16 @@ def test_a_resume_with_other_batches_goes_by_samples(tmp_path, capsys):
     assert len(rest.train_dataloader.dataset.keys) == 30
 
 
-@pytest.mark.parametrize("value", [-1, "2", 1.5])
-def test_an_impossible_place_is_named(tmp_path, value):
+@pytest.mark.parametrize("field", ["epoch", "iter", "batches", "samples"])
+@pytest.mark.parametrize("value", [-1, "2", 1.5, True, None, 10**30])
+def test_an_impossible_place_is_named(tmp_path, field, value):
     stopped(tmp_path, BASE, at=7)
     path = tmp_path / "work" / "iter_7.pth"
     content = read_checkpoint(path)
-    content["meta"]["samples"] = value
+    content["meta"][field] = value
     torch.save(content, path)
     with pytest.raises(
-        CheckpointError, match=r"iter_7\.pth: meta\.batches and meta\.samples: expected whole"
+        CheckpointError, match=rf"iter_7\.pth: meta\.{field}: expected a whole number >= 0, found"
     ):
         build(tmp_path, BASE, resume=True).train()
 

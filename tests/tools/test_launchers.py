@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("dist_train", "dist_test", "slurm_train", "slurm_test")
 SAY = '#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n'
@@ -72,6 +74,7 @@ def test_several_nodes(said):
         "RDZV_ID": "x",
         "MAX_RESTARTS": "3",
         "RDZV_CONF": "timeout=9",
+        "LOCAL_ADDR": "192.0.2.1",
     }
     words = said("dist_train", "c.py", "8", **elastic)[1]
     expected = {
@@ -81,7 +84,9 @@ def test_several_nodes(said):
         "--rdzv-endpoint=n:1",
         "--rdzv-id=x",
     }
-    assert expected | {"--rdzv-conf=timeout=9"} < set(words)
+    assert expected | {"--rdzv-conf=timeout=9", "--local-addr=192.0.2.1"} < set(words)
+    elastic["RDZV_ENDPOINT"] = "192.0.2.1:1"
+    assert "--rdzv-conf=is_host=1,timeout=9" in said("dist_train", "c.py", "8", **elastic)[1]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,12 @@ def test_several_nodes(said):
     [
         ({"NNODES": "2"}, "NNODES=2 needs MASTER_ADDR and NODE_RANK, or RDZV_ENDPOINT"),
         ({"NNODES": "2", "NODE_RANK": "0", "MASTER_ADDR": "a", "MAX_RESTARTS": "1"}, "needs RDZV_ENDPOINT"),
+        ({"NNODES": "1:4", "NODE_RANK": "0", "MASTER_ADDR": "a"}, "NNODES=1:4 needs RDZV_ENDPOINT"),
+        ({"NNODES": "2", "NODE_RANK": "2", "MASTER_ADDR": "a"}, "whole number below NNODES=2, found '2'"),
+        ({"NNODES": "two"}, "NNODES: expected a whole number of at least 1, found 'two'"),
+        ({"NNODES": "4:1", "RDZV_ENDPOINT": "a:1"}, "NNODES: expected a whole number of at least 1"),
+        ({"MAX_RESTARTS": "often"}, "MAX_RESTARTS: expected a whole number, found 'often'"),
+        ({"MASTER_PORT": "99999"}, "MASTER_PORT: expected a port, found '99999'"),
     ],
 )
 def test_nodes_that_would_not_meet(said, environ, message):
@@ -132,18 +143,51 @@ def test_a_job_is_queued_again_only_when_its_time_is_over(tmp_path, step, queued
     assert words[-5:] == ["c.py", "--resume", "--launcher", "slurm", "end"]
 
 
+@linux
 def test_the_warning_reaches_the_step_before_the_job_is_queued_again(tmp_path):
     job = start_job(
-        tmp_path, f"trap 'sleep 0.5; touch {tmp_path}/saved; exit 75' USR1; while :; do sleep 0.1; done"
+        tmp_path,
+        f"trap 'sleep 0.5; touch {tmp_path}/saved; exit 75' USR1; touch {tmp_path}/heard; "
+        "while :; do sleep 0.1; done",
     )
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "words").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.3)
+    wait_until((tmp_path / "heard").exists)
+    wait_until(lambda: catches(job.pid, signal.SIGUSR1))  # it sets its trap after starting the step
     job.send_signal(signal.SIGUSR1)
     assert job.wait(30) == 75
     assert (tmp_path / "saved").exists()
     assert (tmp_path / "queued").read_text() == "requeue 7\n"
+
+
+@linux
+@pytest.mark.parametrize("status", [0, 3])
+def test_the_status_of_a_step_that_ends_between_two_looks_at_it(tmp_path, monkeypatch, status):
+    (tmp_path / "late").write_text('kill() { [[ $1 != -0 ]] || /bin/sleep 1; builtin kill "$@"; }\n')
+    monkeypatch.setenv("BASH_ENV", str(tmp_path / "late"))
+    job = start_job(tmp_path, f"exit {status}")
+    assert job.wait(30) == status
+    # The same, when the warning has cut the script's waiting short.
+    late = 'kill() { [[ $1 != -0 || $again == 0 ]] || /bin/sleep 1; builtin kill "$@"; }\n'
+    (tmp_path / "late").write_text(late)
+    step = f"trap 'exit {status}' USR1; touch {tmp_path}/heard; while :; do sleep 0.1; done"
+    job = start_job(tmp_path, step)
+    wait_until((tmp_path / "heard").exists)
+    wait_until(lambda: catches(job.pid, signal.SIGUSR1) and catches(job.pid, signal.SIGTERM))
+    wait_until(lambda: Path(f"/proc/{job.pid}/wchan").read_text() in ("do_wait", "0"))
+    job.send_signal(signal.SIGUSR1)
+    assert job.wait(30) == status
+    assert (tmp_path / "queued").exists() is (status != 0)
+
+
+def catches(pid, number):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"SigCgt:\s*(\w+)", status).group(1), 16) >> (number - 1) & 1
+
+
+def wait_until(what):
+    deadline = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def start_job(folder, step):

@@ -8,3 +8,4 @@ optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=AdamW, lr=2e-3, weig
 param_scheduler = [
     dict(type=OneCycleLR, eta_max=2e-3, total_steps=20, by_epoch=True, convert_to_iter_based=True)
 ]
+auto_scale_lr = dict(base_batch_size=16)

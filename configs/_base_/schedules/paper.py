@@ -14,3 +14,4 @@ param_scheduler = [
     dict(type=MultiStepLR, milestones=[100], gamma=1e-2, by_epoch=True),
     dict(type=MultiStepLR, milestones=[150], gamma=1e-1, by_epoch=True),
 ]
+auto_scale_lr = dict(base_batch_size=16)  # Our choice, see _base_/datasets/*_paper.py.

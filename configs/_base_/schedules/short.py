@@ -9,3 +9,4 @@ param_scheduler = [
     dict(type=LinearLR, start_factor=1e-2, begin=0, end=1, by_epoch=True, convert_to_iter_based=True),
     dict(type=MultiStepLR, milestones=[45, 55], gamma=0.1, by_epoch=True),
 ]
+auto_scale_lr = dict(base_batch_size=32)

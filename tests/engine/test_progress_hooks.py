@@ -1,0 +1,63 @@
+"""What a run shows while it goes."""
+
+from __future__ import annotations
+
+from toy_training import ToyDataset, build, runner_log, scalars
+
+from posekit.engine.progress_hooks import ImageFaultHook, people_line
+
+
+def test_slow_iterations_still_show_progress(tmp_path):
+    options = {"default_hooks.logger": {"interval": 1000, "seconds": 0.0}}
+    runner = build(tmp_path, options)
+    runner.train()
+    log = next(runner_log(runner).glob("*.log")).read_text()
+    assert log.count("Epoch(train)") == 9
+    assert log.count("Epoch(val)") == 9
+    assert "eta: " in log
+    assert len([r for r in scalars(runner) if "iter" in r]) == 3
+
+
+def test_image_faults_are_reported_once(tmp_path):
+    options = {
+        "train_dataloader.dataset.faulty": ["a.jpg", "b.jpg"],
+        "val_dataloader.dataset.faulty": ["c.jpg"],
+    }
+    runner = build(tmp_path, options)
+    runner.train()
+    log = next(runner_log(runner).glob("*.log")).read_text()
+    assert log.count("2 image(s) could not be read and were skipped: a.jpg, b.jpg") == 1
+    file = tmp_path / "work" / "faulty_images.txt"
+    assert file.read_text() == "train\ta.jpg\ntrain\tb.jpg\nval\tc.jpg\n"
+    # Another run there replaces what it knows better, and leaves the rest.
+    ImageFaultHook().report(runner, "train", ToyDataset(faulty=["b.jpg"]))
+    assert file.read_text() == "val\tc.jpg\ntrain\tb.jpg\n"
+
+
+def test_each_stage_says_once_whom_it_has(tmp_path):
+    runner = build(tmp_path)
+    runner.train()
+    log = next(runner_log(runner).glob("*.log")).read_text()
+    said = "24 people of toy; left out: 3 crowd, 1,200 bad record; 12 keypoints outside the image carry no"
+    assert log.count(f"train: {said} weight") == log.count(f"val: {said} weight") == 1
+    assert (
+        people_line({"people": 1500, "ann_file": "x.json", "counts": {"crowd": 0}})
+        == "1,500 people of x.json"
+    )
+    detected = {"people": 2, "ann_file": "x.json", "counts": {}, "box_source": "d.json"}
+    assert people_line(detected) == "2 people of x.json; boxes: d.json"
+
+
+def test_a_curve_that_cannot_be_drawn_stops_nothing(tmp_path, monkeypatch):
+    import posekit.visualization
+
+    def broken(*args):
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setattr(posekit.visualization, "plot_curves", broken)
+    runner = build(tmp_path, {"default_hooks.curves": {}})
+    runner.train()
+    assert (
+        "curves.png was not drawn: RuntimeError: no fonts"
+        in next(runner_log(runner).glob("*.log")).read_text()
+    )
