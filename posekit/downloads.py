@@ -3,8 +3,8 @@
 Files live in ``$POSEKIT_HOME/weights``, by default ``$XDG_CACHE_HOME/posekit/weights`` or
 ``~/.cache/posekit/weights``. A transfer goes into ``<name>.part`` and is renamed when it is whole and its
 SHA-256 fits, so that a file under its own name is always a good one. A file put there by hand is taken as it
-is, without any network. Only https is spoken, wherever a server redirects to, and nothing is fetched whose
-SHA-256 is not known. Importing this imports nothing heavy.
+is, without any network. Only https is spoken, wherever a server redirects to, nothing is fetched whose
+SHA-256 is not known, and no more than :func:`size_limit`. Importing this imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from posekit.errors import CheckpointError
-from posekit.files import sha256
+from posekit.files import environment_number, sha256
 
 _BLOCK = 1 << 18
 _ATTEMPTS = 3
 _TIMEOUT_S = 30
 _RANGE_NOT_SATISFIABLE = 416
 _SCHEMES: tuple[str, ...] = ("https",)
+_LARGEST_MB = 4096  # of the zoo none has 300
 _LEAST_DIGITS = 8  # publishers state so many in a file's name
 
 
@@ -65,6 +66,11 @@ def weights_folder() -> Path:
     return Path(cache).expanduser() / "posekit" / "weights"
 
 
+def size_limit() -> int:
+    """The bytes that a download may have: 4 GiB, or ``POSEKIT_MAX_DOWNLOAD_MB``."""
+    return environment_number("POSEKIT_MAX_DOWNLOAD_MB", _LARGEST_MB) << 20
+
+
 def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
     """The path of a weight file, which is downloaded if it is not there yet.
 
@@ -73,8 +79,9 @@ def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
         folder: Where it lies or shall lie; None: :func:`weights_folder`.
 
     Raises:
-        CheckpointError: If it has to be fetched by hand, cannot be downloaded, is not at an https address, or
-            has another checksum or none; the message says where to get it and where to put it.
+        CheckpointError: If it has to be fetched by hand, cannot be downloaded, is not at an https address, is
+            larger than a download may be, or has another checksum or none; the message says where to get it
+            and where to put it.
     """
     if Path(file.name).name != file.name or file.name in ("", ".", ".."):
         raise CheckpointError(f"weights {file.name!r}: expected the name of a file without a folder")
@@ -108,7 +115,10 @@ def _check_source(file: WeightFile, url: str, path: Path) -> None:
 
 
 def _is_allowed(url: str) -> bool:
-    return urllib.parse.urlsplit(url).scheme.lower() in _SCHEMES
+    try:
+        return urllib.parse.urlsplit(url).scheme.lower() in _SCHEMES
+    except ValueError:  # no address at all, such as https://[
+        return False
 
 
 def _by_hand(file: WeightFile, path: Path) -> str:
@@ -158,6 +168,10 @@ class _BrokenOffError(Exception):
     """The connection ended before the file did."""
 
 
+class _TooLargeError(Exception):
+    """The server sends more than a download may have."""
+
+
 def _download(file: WeightFile, url: str, path: Path) -> None:
     part = path.with_name(f"{path.name}.part")
     print(f"downloading {url}\n         to {path}", file=sys.stderr)
@@ -165,6 +179,9 @@ def _download(file: WeightFile, url: str, path: Path) -> None:
         try:
             _transfer(url, part)
             break
+        except _TooLargeError as error:
+            part.unlink(missing_ok=True)
+            raise CheckpointError(f"weights {file.name}: {url} {error}.\n{_by_hand(file, path)}") from error
         except (_BrokenOffError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             if attempt == _ATTEMPTS:
                 raise CheckpointError(_broken_off(file, path, part, error)) from error
@@ -240,14 +257,30 @@ def _start_again(url: str, part: Path) -> None:
 def _copy(response: http.client.HTTPResponse, out: BinaryIO, offset: int) -> None:
     from tqdm import tqdm
 
-    length = response.headers.get("Content-Length")
-    total = None if length is None else offset + int(length)
+    total, limit = _stated_size(response, offset), size_limit()
+    if total is not None and total > limit:
+        raise _too_large(total, limit)
     done = offset
     # None: no bar where nobody watches, such as in a log file.
     with tqdm(total=total, initial=offset, unit="B", unit_scale=True, disable=None) as bar:
         while block := response.read(_BLOCK):
-            out.write(block)
             done += len(block)
+            if done > limit:  # a server need not state a size, or the right one
+                raise _too_large(done, limit)
+            out.write(block)
             bar.update(len(block))
     if total is not None and done < total:
         raise _BrokenOffError(f"{done:,} of {total:,} bytes arrived")
+
+
+def _stated_size(response: http.client.HTTPResponse, offset: int) -> int | None:
+    """The bytes of the whole file, if the server states a number of them."""
+    length = response.headers.get("Content-Length") or ""
+    return offset + int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else None
+
+
+def _too_large(size: int, limit: int) -> _TooLargeError:
+    return _TooLargeError(
+        f"sends {size:,} bytes or more; expected at most {limit:,} (POSEKIT_MAX_DOWNLOAD_MB sets another "
+        "limit)"
+    )

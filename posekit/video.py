@@ -27,6 +27,10 @@ _DEFAULT_RATE = 25.0
 _MAX_FAILURES = 25
 
 
+class UnwrittenError(DataError):
+    """A video that could not be written whole, most often because the disk is full."""
+
+
 class VideoReader:
     """The frames of a video, or of a webcam.
 
@@ -128,6 +132,7 @@ def video_writer(path: str | os.PathLike[str], rate: float, size_hw: tuple[int, 
 
     Raises:
         DataError: On another suffix, or where OpenCV cannot write such a video.
+        UnwrittenError: If frames were lost on the way to the disk.
     """
     path = Path(path)
     codes = {".mp4": "mp4v", ".avi": "MJPG"}
@@ -158,7 +163,7 @@ def video_writer(path: str | os.PathLike[str], rate: float, size_hw: tuple[int, 
         writer.release()
         # OpenCV does not say that a write failed; a video without its end cannot be opened or is shorter.
         if (whole := _count_frames(name)) < count:
-            raise DataError(f"{path}: {whole} of {count} frames could be written; is the disk full?")
+            raise UnwrittenError(f"{path}: {whole} of {count} frames could be written; is the disk full?")
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read

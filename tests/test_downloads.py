@@ -28,12 +28,13 @@ class Server(http.server.ThreadingHTTPServer):
         ranges: Whether it knows the Range header.
         breaks: Bytes after which the next answers break off, one entry an answer.
         asked: The Range header of each request.
+        stated: Content-Length in place of the right one; "": none.
     """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.ranges, self.breaks, self.asked, self.content = True, [], [], CONTENT
-        self.redirect = ""
+        self.redirect, self.stated = "", None
         self.url = f"http://127.0.0.1:{self.server_port}/weights.pth"
 
 
@@ -59,7 +60,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content) - start))
+        stated = str(len(content) - start) if self.server.stated is None else self.server.stated
+        if stated:
+            self.send_header("Content-Length", stated)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         self.end_headers()
@@ -241,6 +244,26 @@ def test_by_hand_says_from_where_and_whereto(tmp_path):
         PAGE,
         str(tmp_path / "pose.pth"),
     ]
+
+
+@pytest.mark.parametrize("stated", [None, "", "9" * 15, "9" * 500, "many"])
+def test_a_download_of_any_size_is_not_taken(server, tmp_path, monkeypatch, stated):
+    """Whatever the server states, or does not."""
+    server.stated, server.content = stated, bytes(2_000_000)
+    monkeypatch.setenv("POSEKIT_MAX_DOWNLOAD_MB", "1")
+    with pytest.raises(
+        CheckpointError, match=r"sends [\d,]+ bytes or more; expected at most 1,048,576 "
+    ) as error:
+        obtain(file_at(server), tmp_path)
+    assert f"put it here: {tmp_path / 'weights.pth'}" in str(error.value)
+    assert names(tmp_path) == []
+    server.stated, server.content = "many" if stated == "many" else "", CONTENT
+    assert obtain(file_at(server), tmp_path).read_bytes() == CONTENT
+
+
+def test_an_address_that_is_none(tmp_path):
+    with pytest.raises(CheckpointError, match=r"https://\[: only https is downloaded"):
+        obtain(WeightFile("weights.pth", PAGE, "https://[", DIGEST), tmp_path)
 
 
 def test_two_at_once_fetch_once(server, tmp_path):

@@ -158,40 +158,77 @@ def refuse_overwriting(source: Source, where: Places) -> None:
             raise ConfigError(f"--out: {path} would be overwritten; choose another place")
 
 
+class Counts(NamedTuple):
+    """What was done: images, people, boxes that no crop can be cut from; and what ended it early."""
+
+    images: int
+    people: int
+    unusable: int
+    failure: Exception | None = None
+
+
 def run(
     args: argparse.Namespace, source: Source, where: Places, predictor: Predictor, detections: Any
 ) -> None:
-    """Predicts, draws and writes, one frame after another; says at the end what was left out."""
-    from tqdm import tqdm
+    """Predicts, draws and writes, one frame after another; says at the end what was left out.
 
+    Raises:
+        DataError: If there is no frame, or a picture could not be written; the poses are written then, too.
+    """
     from posekit.errors import DataError
     from posekit.inference.results import results_file
+
+    with results_file(where.results) as add:
+        counts = predict_all(args, source, where, predictor, detections, add)
+        if counts.images == 0:
+            raise DataError("; ".join(source.problems) or f"{source.name}: there is no frame in it")
+    report(source, where, *counts[:3])
+    if counts.failure is not None:
+        raise DataError(
+            f"{counts.failure}. It stopped there; the poses of {counts.images} of the images are in "
+            f"{where.results}"
+        ) from counts.failure
+
+
+def predict_all(
+    args: argparse.Namespace,
+    source: Source,
+    where: Places,
+    predictor: Predictor,
+    detections: Any,
+    add: Any,
+) -> Counts:
+    """Hands the poses of each frame to ``add`` and writes its picture, until one cannot be written."""
+    from tqdm import tqdm
+
+    from posekit.video import UnwrittenError
 
     tracked = args.track or args.smooth
     follow = follower(predictor, args.smooth) if tracked else None
     images = people = unusable = 0
+    failure: Exception | None = None
     count = source.count if args.frames is None else min(args.frames, source.count or args.frames)
-    with ExitStack() as stack:
-        add = stack.enter_context(results_file(where.results))
-        write = writer(stack, source, where)
-        bar = stack.enter_context(tqdm(total=count, unit="frame" if source.is_video else "image"))
-        try:
-            for frame, found in predicted(args, source, predictor, detections):
-                poses = [pose for i, pose in enumerate(found) if i not in found.unusable]
-                poses = follow(poses, frame.time) if follow else poses
-                facts = {"file_name": frame.path.name} if frame.path else {}
-                add(poses, frame.image_id, tracked, **facts)
-                write(frame, drawn(frame.image, poses, predictor, tracked))
-                images, people, unusable = images + 1, people + len(poses), unusable + len(found.unusable)
-                bar.update()
-        except KeyboardInterrupt:
-            if not source.is_live:
-                raise
-        if not source.is_video:  # the bar counts what could not be read, too
-            bar.update(images + len(source.problems) - bar.n)
-        if images == 0:
-            raise DataError("; ".join(source.problems) or f"{source.name}: there is no frame in it")
-    report(source, where, images, people, unusable)
+    try:
+        with ExitStack() as stack:
+            write = writer(stack, source, where)
+            bar = stack.enter_context(tqdm(total=count, unit="frame" if source.is_video else "image"))
+            try:
+                for frame, found in predicted(args, source, predictor, detections):
+                    poses = [pose for i, pose in enumerate(found) if i not in found.unusable]
+                    poses = follow(poses, frame.time) if follow else poses
+                    facts = {"file_name": frame.path.name} if frame.path else {}
+                    add(poses, frame.image_id, tracked, **facts)
+                    images, people, unusable = images + 1, people + len(poses), unusable + len(found.unusable)
+                    write(frame, drawn(frame.image, poses, predictor, tracked))
+                    bar.update()
+            except KeyboardInterrupt:
+                if not source.is_live:
+                    raise
+            if not source.is_video:  # the bar counts what could not be read, too
+                bar.update(images + len(source.problems) - bar.n)
+    except (OSError, UnwrittenError) as error:  # a full disk: what was found is not lost with it
+        failure = error
+    return Counts(images, people, unusable, failure)
 
 
 def predicted(

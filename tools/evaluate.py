@@ -140,7 +140,7 @@ def read_image_ids(path: str | None) -> list[int] | None:
 
 
 def evaluate_coco(args: argparse.Namespace) -> tuple[Scores, str]:
-    people = read_coco(args.gt, read_image_ids(args.images))
+    people = read_coco(args.gt, read_image_ids(args.images), ids_from=str(args.images))
     sigmas = choose_sigmas(people, parse_sigmas(args.sigmas))
     detections, how = protocol(args, people, sigmas)
     return evaluate_oks(people.truth, detections, sigmas).stats(), f"OKS, {how}"
@@ -148,7 +148,7 @@ def evaluate_coco(args: argparse.Namespace) -> tuple[Scores, str]:
 
 def evaluate_crowd(args: argparse.Namespace) -> tuple[Scores, str]:
     easy, medium = check_crowd_bounds(args.crowd_bounds)
-    people = read_crowdpose(args.gt, read_image_ids(args.images))
+    people = read_crowdpose(args.gt, read_image_ids(args.images), ids_from=str(args.images))
     crowd_index = read_crowd_index(args.gt, people.truth.image_ids)
     sigmas = choose_sigmas(people, parse_sigmas(args.sigmas or ["crowdpose14"]))
     detections, how = protocol(args, people, sigmas)
@@ -193,7 +193,7 @@ def evaluate_mpii(args: argparse.Namespace) -> tuple[Scores, str]:
 def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
     if not (math.isfinite(args.threshold) and args.threshold > 0):
         raise ConfigError(f"--threshold: expected a positive number, found {args.threshold}")
-    people = read_coco(args.gt, read_image_ids(args.images), needs_area=False)
+    people = read_coco(args.gt, read_image_ids(args.images), needs_area=False, ids_from=str(args.images))
     assignment = assign_results(read_results(args.results, people), people, args.results)
     truth, labelled = people.truth, people.labelled
     sizes = person_sizes(

@@ -85,6 +85,10 @@ def load_coco(
         detected = file.detected(results, score_threshold, annotated=boxes == MATCHED)
         source = Path(results).name
         if boxes == DETECTED:
+            if not len(detected["person_ids"]):
+                raise DataError(
+                    f"{results}: expected at least one usable detection, found none{_left_out(counts)}"
+                )
             people = detected
         else:
             people["match"] = _matches(people, detected, match_iou)
@@ -105,6 +109,11 @@ def load_coco(
         on_bad_record,
         annotated=boxes != DETECTED,
     )
+
+
+def _left_out(counts: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{reason} {number}" for reason, number in counts.items() if number)
+    return f"; left out: {reasons}" if reasons else ""
 
 
 class _File(NamedTuple):

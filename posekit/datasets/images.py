@@ -203,7 +203,8 @@ def fill_image_sizes(
 ) -> list[tuple[int, int]]:
     """Image sizes, those that an annotation does not state (0, 0) being read from the files.
 
-    A file that is absent or unreadable leaves its size unknown; whoever needs the picture says so.
+    A file that is absent or unreadable, or a link that leads out of the folder, leaves its size unknown;
+    whoever needs the picture says so.
     """
     root = Path(image_dir)
     if all(all(size) for size in sizes_hw) or not root.is_dir():
@@ -212,6 +213,7 @@ def fill_image_sizes(
     for name, size in zip(names, sizes_hw, strict=True):
         if not all(size) and not leaves_folder(name):
             with contextlib.suppress(DataError):
+                _check_link(root, name)
                 size = image_size_hw(root / name)
         filled.append(size)
     return filled
@@ -264,16 +266,24 @@ def _list_folder(root: Path, folder: str) -> dict[str, bool]:
     path = root / folder
     try:
         through_link = bool(folder) and path.resolve() != root.resolve() / folder
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have
+        return {}
+    if through_link:  # what lies outside is not even listed
+        _check_link(root, folder)
+    try:
         with os.scandir(path) as entries:
             return {entry.name: through_link or entry.is_symlink() for entry in entries}
-    except (OSError, ValueError, RuntimeError):  # no folder, or a name that no file can have
+    except (OSError, ValueError):  # no folder
         return {}
 
 
 def _check_link(root: Path, name: str) -> None:
     if os.environ.get("POSEKIT_OUTSIDE_LINKS") == "allow":
         return
-    target = (root / name).resolve()
+    try:
+        target = (root / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # no name that a file can have; a circle of links
+        raise DataError(f"{shown(str(root / name))}: image cannot be read: {error}") from error
     if not target.is_relative_to(root.resolve()):
         raise DataError(
             f"{root / name}: expected a file inside the image folder, found a link to {target}; if you made "

@@ -113,6 +113,8 @@ def read_test_images(path: str) -> list[tuple[str, list[AnnoRect]]]:
             rects.append(rect)
             row += rect.row is not None
         name = _get(_get(entry, "image"), "name", "")
+        if not isinstance(name, str):
+            raise DataError(f"{where}, field 'image.name': expected a file name, found {shown(name)}")
         images.append((name, rects))
     return images
 
@@ -141,10 +143,10 @@ def _release(path: str) -> tuple[list[Any], np.ndarray]:
         raise DataError(f"{path}, field 'RELEASE.annolist': expected the official MPII struct, found none")
     annolist = _as_list(release.annolist)
     img_train = np.atleast_1d(_get(release, "img_train", np.zeros(0)))
-    if img_train.shape != (len(annolist),):
+    if img_train.shape != (len(annolist),) or img_train.dtype.kind not in "iufb":
         raise DataError(
             f"{path}, field 'RELEASE.img_train': expected {len(annolist)} numbers, one an image, found "
-            f"shape {img_train.shape}"
+            f"{img_train.dtype} of shape {img_train.shape}"
         )
     return annolist, img_train
 

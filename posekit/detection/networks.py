@@ -36,6 +36,7 @@ COCO_CLASSES, PERSON_CLASSES = 91, 2
 # What a training's model (:mod:`posekit.detection.training`) puts in front of the network's names, and the
 # buffer in which it keeps its InputSize.
 PREFIX, INPUT_SIZE = "detector.", "input_size"
+_LARGEST_SIDE = 10_000  # pixels; pictures are resized to it
 _SMALLEST_320 = 320
 
 ALTERNATIVES = """Without these weights people can still be found or stated:
@@ -252,7 +253,7 @@ def read_detector(path: str | Path, network: str | None = None) -> DetectorFile:
     found = weights_of(read_checkpoint(path), path)
     weights = {key.removeprefix(PREFIX): tensor for key, tensor in found.items()}
     size = weights.pop(INPUT_SIZE, None)
-    input_size = None if size is None else InputSize(*size.tolist())
+    input_size = None if size is None else _input_size(size, path)
     names = _recognise(weights, input_size)
     if not names:
         raise CheckpointError(
@@ -266,9 +267,19 @@ def read_detector(path: str | Path, network: str | None = None) -> DetectorFile:
     return DetectorFile(network or names[0], weights, input_size, Path(path))
 
 
+def _input_size(stored: Tensor, path: str | Path) -> InputSize:
+    numbers = stored.tolist() if stored.layout == torch.strided and stored.shape in ((2,), (3,)) else []
+    if not all(isinstance(side, int) and 0 < side <= _LARGEST_SIDE for side in numbers) or not numbers:
+        raise CheckpointError(
+            f"checkpoint {path}: '{INPUT_SIZE}': expected two or three whole numbers up to "
+            f"{_LARGEST_SIDE}, found {stored.dtype} {numbers or tuple(stored.shape)}"
+        )
+    return InputSize(*numbers)
+
+
 def _recognise(weights: Mapping[str, Tensor], input_size: InputSize | None) -> list[str]:
     """The networks that weights may belong to, the likeliest first; the two MobileNets have equal names."""
-    if "roi_heads.box_predictor.cls_score.weight" not in weights:
+    if weights.get("roi_heads.box_predictor.cls_score.weight", torch.empty(0)).ndim != 2:
         return []
     if "backbone.body.layer1.0.conv1.weight" in weights:
         # The second version normalises the pyramid.

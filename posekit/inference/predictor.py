@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, repeat
+from itertools import islice
 from typing import Any, overload
 
 import numpy as np
@@ -165,20 +165,18 @@ class Predictor:
 
         Args:
             images: Each as in a call; read no further than ``images_at_once`` ahead.
-            boxes: For each image, or None for all.
+            boxes: For each image, or None for all; what goes beyond the images is not looked at.
             box_scores: Likewise.
             images_at_once: Images taken together: 1 answers each frame before the next is asked for; more
                 make fuller batches.
 
         Yields:
             The people of each image; an image that cannot be used gives an empty list with its ``error``.
+
+        Raises:
+            DataError: If ``boxes`` or ``box_scores`` ends before the images do.
         """
-        requests = map(
-            Request,
-            images,
-            repeat(None) if boxes is None else boxes,
-            repeat(None) if box_scores is None else box_scores,
-        )
+        requests = _requests(images, boxes=boxes, box_scores=box_scores)
         while group := list(islice(requests, images_at_once)):
             for people in self._predict(group):
                 if people.error is not None:
@@ -263,6 +261,19 @@ class Predictor:
             heatmaps = estimator.heatmaps(estimator.normalise(images)).float()
             points, scores = estimator.head.decode(heatmaps, self._network.crop.input_size_hw)
             return points.float().cpu().numpy(), scores.float().cpu().numpy()
+
+
+def _requests(images: Iterable[Any], **given: Iterable[Any] | None) -> Iterator[Request]:
+    """The images with what is given for each; that it is enough shows only as they come."""
+    entries = {name: iter(values) for name, values in given.items() if values is not None}
+    for number, image in enumerate(images):
+        own = {}
+        for name, values in entries.items():
+            try:
+                own[name] = next(values)
+            except StopIteration:
+                raise DataError(f"{name}: expected an entry for each image, found {number}") from None
+        yield Request(image, **own)
 
 
 def _spread(values: np.ndarray, usable: np.ndarray) -> np.ndarray:

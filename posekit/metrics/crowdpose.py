@@ -32,17 +32,22 @@ CROWD_BOUNDS = (0.2, 0.8)
 CROWD_LEVELS = ("easy", "medium", "hard")
 
 
-def read_crowdpose(path: str | Path, image_ids: Sequence[int] | np.ndarray | None = None) -> CocoPeople:
+def read_crowdpose(
+    path: str | Path,
+    image_ids: Sequence[int] | np.ndarray | None = None,
+    ids_from: str = "the images to score",
+) -> CocoPeople:
     """Reads a CrowdPose annotation; the people's areas are 0.53 x those of their boxes.
 
     Args:
         path: A COCO-form json; ``area`` may be missing.
         image_ids: Only these images are scored; None: all of the file.
+        ids_from: Where ``image_ids`` come from, such as a file, for messages.
 
     Raises:
         DataError: As :func:`~posekit.metrics.ground_truth.read_coco`.
     """
-    people = read_coco(path, image_ids, needs_area=False)
+    people = read_coco(path, image_ids, needs_area=False, ids_from=ids_from)
     width, height = people.truth.boxes_xywh[:, 2], people.truth.boxes_xywh[:, 3]
     return replace(people, truth=replace(people.truth, areas=height * width * AREA_OF_BOX))
 

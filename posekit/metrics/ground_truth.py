@@ -52,7 +52,10 @@ class CocoPeople:
 
 
 def read_coco(
-    path: str | Path, image_ids: Sequence[int] | np.ndarray | None = None, needs_area: bool = True
+    path: str | Path,
+    image_ids: Sequence[int] | np.ndarray | None = None,
+    needs_area: bool = True,
+    ids_from: str = "the images to score",
 ) -> CocoPeople:
     """Reads a COCO keypoint annotation file (``.json`` or ``.json.gz``).
 
@@ -60,6 +63,7 @@ def read_coco(
         path: The file.
         image_ids: Only these images are scored; None: all of the file.
         needs_area: OKS does, PCK does not; without it a missing ``area`` counts as 0.
+        ids_from: Where ``image_ids`` come from, such as a file, for messages.
 
     Raises:
         DataError: On anything that is missing, malformed, not finite, repeated or unknown, and if nobody is
@@ -84,8 +88,8 @@ def read_coco(
     image_of = rec.integers(all_annotations, "image_id", where)
     rec.indices_of(image_of, known_images, "image_id", where, "images of the file")
     category_ids = np.array(sorted(c["id"] for c in categories), np.int64)
-    scored = known_images if image_ids is None else _wanted_ids(image_ids)
-    rec.indices_of(scored, known_images, "image_id", "the images to score", f"images of {path}")
+    scored = known_images if image_ids is None else _wanted_ids(image_ids, ids_from)
+    rec.indices_of(scored, known_images, "image_id", ids_from, f"images of {path}")
     # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
     rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
     annotations = [all_annotations[row] for row in rows.tolist()]
@@ -101,11 +105,11 @@ def read_coco(
     )
 
 
-def _wanted_ids(image_ids: Sequence[int] | np.ndarray) -> np.ndarray:
+def _wanted_ids(image_ids: Sequence[int] | np.ndarray, ids_from: str) -> np.ndarray:
     try:
         return np.unique(np.asarray(image_ids, np.int64))
     except OverflowError as error:
-        raise DataError("the images to score: expected 'image_id' to be integers of 64 bits") from error
+        raise DataError(f"{ids_from}: expected 'image_id' to be integers of 64 bits") from error
 
 
 def _ids(records: rec.Records, where: str) -> np.ndarray:

@@ -7,6 +7,8 @@ import json
 from random import Random
 from typing import Any
 
+# Stands for the path of the folder beside the one that is read, which differs from run to run.
+OUTSIDE = "@OUTSIDE@"
 NESTED: Any = 0
 for _ in range(60):
     NESTED = [NESTED]
@@ -53,6 +55,15 @@ VALUES: list[Any] = [
     "\\\\server\\share\\a.jpg",
     "1" * 30,
     "~/a.jpg",
+    # What lies beside the folder that is read, by name and by links; a pipe and a device in it.
+    "../outside/a.png",
+    "../outside/a.json",
+    f"{OUTSIDE}/a.png",
+    f"{OUTSIDE}/new.png",
+    "linked/a.png",
+    "link.png",
+    "pipe.jpg",
+    "zero.jpg",
 ]
 TOKENS = [
     b"NaN",
@@ -144,19 +155,20 @@ def mutate_json(value: Any, random: Random) -> bytes:
     """The json with one to three values, lists or objects changed; sometimes also its text."""
     value = copy.deepcopy(value)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
-        value = _mutate_value(value, random)
+        value = mutate_value(value, random)
     text = json.dumps(value).encode()
     return mutate_text(text, random) if random.random() < 0.15 else text
 
 
-def _mutate_value(value: Any, random: Random) -> Any:
+def mutate_value(value: Any, random: Random) -> Any:
+    """One change of a json's value, anywhere in it."""
     parent, key, node = None, None, value
     while isinstance(node, (dict, list)) and node and (parent is None or random.random() < 0.85):
         parent, key = node, random.choice(list(node) if isinstance(node, dict) else range(len(node)))
         node = parent[key]
     if parent is None or random.random() < 0.02:
         return copy.deepcopy(random.choice(VALUES))
-    match random.randrange(7):
+    match random.randrange(9):
         case 0:
             del parent[key]
         case 1 if isinstance(parent, list):
@@ -168,6 +180,17 @@ def _mutate_value(value: Any, random: Random) -> Any:
             parent[key] = random.choice((node + 1, -node, node * 1e9, float(node), str(node), [node]))
         case 4 if isinstance(node, list):
             parent[key] = node * random.choice((0, 2, 30))
+        case 5 if isinstance(parent, dict):
+            parent[random.choice([*parent, "x", "../x", "é", "__class__", "type"])] = parent.pop(key)
+        case 6:
+            parent[key] = copy.deepcopy(_anywhere(value, random))
         case _:
             parent[key] = copy.deepcopy(random.choice(VALUES))
+    return value
+
+
+def _anywhere(value: Any, random: Random) -> Any:
+    """A part of a json's value."""
+    while isinstance(value, (dict, list)) and value and random.random() < 0.8:
+        value = random.choice(list(value.values()) if isinstance(value, dict) else value)
     return value

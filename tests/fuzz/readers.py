@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import samples
+from .arrays import Made, mutate_made
+from .containers import mutate_inside
 from .mutate import mutate_bytes, mutate_json, mutate_text
 
 Seeds = Callable[[], list[Any]]
@@ -26,9 +29,11 @@ class Reader:
     Attributes:
         name: Its name.
         suffix: Of the mutated file, which is called ``input`` + suffix.
-        make: Makes the valid contents: bytes, or values that are written as json.
+        make: Makes the valid contents: bytes, values that are written as json, or :class:`Made`.
         read: Reads the mutated file of a folder, and uses what it holds.
         prepare: Writes the files that stand beside it, once.
+        seconds: Of CPU time that an input may take.
+        share: Of the inputs, against other readers; slow ones have less.
     """
 
     name: str
@@ -36,6 +41,8 @@ class Reader:
     make: Seeds
     read: Callable[[Path], Any]
     prepare: Callable[[Path], Any] = lambda folder: None
+    seconds: float = 10.0
+    share: float = 1.0
 
     @cached_property
     def seeds(self) -> list[Any]:
@@ -45,18 +52,29 @@ class Reader:
         """The mutated content of a number."""
         random = Random(f"{self.name}:{seed}:{number}")
         valid = random.choice(self.seeds)
+        if isinstance(valid, Made):
+            return mutate_made(valid, random)
         if not isinstance(valid, bytes):
             return mutate_json(valid, random)
-        return mutate_bytes(valid, random)
+        inside = mutate_inside(valid, random) if random.random() < 0.6 else None
+        return mutate_bytes(valid, random) if inside is None else inside
 
 
 def _inside(table: Any, folder: Path) -> None:
-    """An image path of a table that was accepted must lie in its folder."""
-    for image in range(len(table.image_names)):
-        path = os.path.normpath(table.image_path(image))
-        if not Path(path).resolve().is_relative_to(folder.resolve()):
-            raise AssertionError(f"leaves the folder: {path}")
+    """The pictures of a table that was accepted are looked for and read as a training does it."""
+    from posekit.datasets.images import missing_images, read_image
+    from posekit.errors import PosekitError
+
     assert np.isfinite(table[0].box_xyxy).all()
+    with contextlib.suppress(PosekitError):  # of a picture, which the message names
+        names = [table.image_name(image) for image in range(len(table.image_names))]
+        missing = set(missing_images(folder, names))
+        for image, name in enumerate(names):
+            path = table.image_path(image)
+            if not Path(os.path.normpath(path)).is_relative_to(folder):
+                raise AssertionError(f"leaves the folder: {path}")
+            if name not in missing:
+                read_image(path)
 
 
 def _coco(policy: str, **options: Any) -> Callable[[Path], Any]:
@@ -135,16 +153,26 @@ def _detection_file(path: Path) -> Any:
         assert boxes.shape == (len(scores), 4)
 
 
-def _partial(path: Path) -> Any:
+def _placed(place: str, read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    """Reads the mutated file in another place of the folder, where the reader looks for it by its name."""
+
+    def read_placed(path: Path) -> Any:
+        target = path.parent / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+        try:
+            read(path.parent)
+        except Exception as error:
+            raise type(error)(str(error).replace(target.name, path.name)) from error
+
+    return read_placed
+
+
+def _partial(folder: Path) -> Any:
     from posekit.detection.results import PartialRun
 
-    (path.parent / "out.json.partial").write_bytes(path.read_bytes())
-    try:
-        with PartialRun(path.parent / "out.json", {"a": 1}) as run:
-            run.add([{"key": "z", "boxes": []}])
-    except Exception as error:
-        # The file under test has another name here.
-        raise type(error)(str(error).replace("out.json.partial", path.name)) from error
+    with PartialRun(folder / "out.json", {"a": 1}) as run:
+        run.add([{"key": "z", "boxes": []}])
 
 
 def _detector_data(path: Path) -> Any:
@@ -154,7 +182,9 @@ def _detector_data(path: Path) -> Any:
 
     with contextlib.suppress(PosekitError):
         list_pictures([str(path)])
-    PeopleImages(str(path), str(path.parent), on_bad_image="skip")
+    found = PeopleImages(str(path), str(path.parent), on_bad_image="skip")
+    with contextlib.suppress(PosekitError):  # names the folder
+        found[0]
 
 
 def _mpii(split: str, **options: Any) -> Callable[[Path], Any]:
@@ -234,6 +264,29 @@ def _checkpoint(path: Path) -> Any:
     weights_of(content, path)
 
 
+def _weights(path: Path) -> Any:
+    """As a model or a config's ``load_from`` takes a checkpoint."""
+    from posekit.models.released import load_into
+
+    load_into(_small_network(), path)
+
+
+@lru_cache(maxsize=1)
+def _small_network() -> Any:
+    from posekit.inference.bundle import build_estimator
+
+    return build_estimator(samples.CARD["model"])
+
+
+def _resume(folder: Path) -> Any:
+    """What ``--resume`` finds in a work directory."""
+    from posekit.engine.resume import find_checkpoint
+
+    found = find_checkpoint(folder / "work")
+    assert found is not None
+    assert found.seed is None or isinstance(found.seed, int)
+
+
 def _bundle(path: Path) -> Any:
     from posekit.inference.bundle import read_bundle
 
@@ -293,6 +346,79 @@ def _options(path: Path) -> Any:
         raise ConfigError(f"{path.name}: {error}") from error
 
 
+# --- the files of a sweep --------------------------------------------------------------------------------
+
+CELL = "sweep/cells/focal_g1_d0.001_s0"
+
+
+def _write_sweep(folder: Path) -> None:
+    sweep = samples.sweep()
+    for place, content in sweep.items():
+        (folder / "sweep" / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "sweep" / place).write_bytes(content)
+
+
+def _sweep(folder: Path) -> Any:
+    """The folder as the report, the figures and a sweep that goes on read it."""
+    from posekit.study.live import rows, table
+    from posekit.study.plan import read_plan
+    from posekit.study.record import foreground, read_cell, validations
+    from posekit.study.table import read_table, rows_as_dicts
+    from posekit.visualization.sweep_records import final_scores, foreground_of, read_sweep, val_curves
+
+    out = folder / "sweep"
+    found = read_table(out)
+    rows_as_dicts(found)
+    cells = read_sweep(out, [])
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a mean over nothing
+        for name in ("PCK@0.2/mean12", "AP"):
+            val_curves(cells, name), final_scores(cells, name, True), final_scores(cells, name, False)
+        foreground_of(cells)
+    names = [row.cell.name for row in found.rows]
+    for name in names:
+        validations(out / "cells" / name), foreground(out / "cells" / name)
+    plan = read_plan(out)
+    assert plan is not None
+    table(rows(plan, [row.cell for row in found.rows], {name: read_cell(out, name) for name in names}))
+
+
+def _progress(folder: Path) -> Any:
+    """A damaged one must not be taken for an empty one."""
+    from posekit.study.record import Progress
+
+    progress = Progress(folder / CELL)
+    progress.start("test")
+    progress.stop("test", 1.0, done=True)
+
+
+def _errors(path: Path) -> Any:
+    from posekit.study.errors import read_errors
+
+    errors = read_errors(path).by_person()
+    with np.errstate(all="ignore"):
+        errors.right()
+
+
+def _image_ids(path: Path) -> Any:
+    """The file that ``tools/evaluate.py --images`` takes."""
+    from posekit.metrics.ground_truth import read_coco
+
+    read_coco(path.parent / "truth.json", _evaluate_tool()["read_image_ids"](str(path)), ids_from=str(path))
+
+
+@lru_cache(maxsize=1)
+def _evaluate_tool() -> dict[str, Any]:
+    import runpy
+
+    return runpy.run_path(str(Path(__file__).resolve().parents[2] / "tools" / "evaluate.py"))
+
+
+def _write_work(folder: Path) -> None:
+    (folder / "work").mkdir()
+    (folder / "work" / "epoch_1.pth").write_bytes(samples.checkpoint(True))
+
+
 def _values(*makers: Callable[[], Any]) -> Seeds:
     import json
 
@@ -301,6 +427,19 @@ def _values(*makers: Callable[[], Any]) -> Seeds:
         return [*values, *(json.dumps(value).encode() for value in values if not isinstance(value, bytes))]
 
     return make
+
+
+def _of_sweep(name: str) -> Seeds:
+    """The sweep's file of that name; a json of one line as a value."""
+    import json
+
+    own = CELL.partition("/")[2]
+    content = next(
+        samples.sweep()[place]
+        for place in (name, f"{own}/{name}", f"{own}/1/vis_data/{name}")
+        if place in samples.sweep()
+    )
+    return lambda: [content] if content.count(b"\n") > 1 else [json.loads(content), content]
 
 
 def _images(*suffixes: str) -> Seeds:
@@ -318,7 +457,7 @@ ALL = [
         "partial_run",
         ".json",
         lambda: [b'{"settings": {"a": 1}}\n{"key": "5", "boxes": [[1, 2]]}\n'],
-        _partial,
+        _placed("out.json.partial", _partial),
     ),
     Reader("detector_data", ".json", _values(samples.coco), _detector_data, _write_pictures),
     Reader("truth", ".json", _values(samples.coco), _read_truth),
@@ -330,11 +469,16 @@ ALL = [
         "mpii_pytorch_pose", ".json", _values(samples.mpii_pytorch_pose), _mpii("val", on_bad_record="skip")
     ),
     Reader("mpii_json_gz", ".json.gz", lambda: [samples.packed(samples.mpii_pytorch_pose())], _mpii("val")),
-    Reader("mpii_official", ".mat", lambda: [samples.official(), samples.official(True)], _mpii_official),
+    Reader(
+        "mpii_official",
+        ".mat",
+        lambda: [samples.official(), samples.official(True), Made(samples.official_values(), samples.mat)],
+        _mpii_official,
+    ),
     Reader(
         "mpii_heads",
         ".mat",
-        lambda: [samples.head_boxes(), samples.head_boxes(True)],
+        lambda: [samples.head_boxes(), samples.head_boxes(True), Made(samples.head_values(), samples.mat)],
         _mpii_heads,
         _write_mpii,
     ),
@@ -345,13 +489,44 @@ ALL = [
         _mpii_truth,
         _write_mpii,
     ),
-    Reader("mpii_pred_mat", ".mat", lambda: [samples.predictions_mat()], _mpii_predictions, _write_mpii),
-    Reader("mpii_pred_npy", ".npy", lambda: [samples.npy()], _mpii_predictions, _write_mpii),
+    Reader(
+        "mpii_pred_mat",
+        ".mat",
+        lambda: [samples.predictions_mat(), Made({"preds": samples.predictions()}, samples.mat)],
+        _mpii_predictions,
+        _write_mpii,
+    ),
+    Reader(
+        "mpii_pred_npy",
+        ".npy",
+        lambda: [samples.npy(), Made(samples.predictions(), samples.npy)],
+        _mpii_predictions,
+        _write_mpii,
+    ),
     Reader("mpii_pred_json", ".json", _values(lambda: [[[1.5, 2]] * 16] * 3), _mpii_predictions, _write_mpii),
-    Reader("lsp", ".mat", lambda: [samples.lsp(), samples.lsp(True)], _lsp, _write_pictures),
+    Reader(
+        "lsp",
+        ".mat",
+        lambda: [samples.lsp(), samples.lsp(True), Made(samples.lsp_values(), samples.mat)],
+        _lsp,
+        _write_pictures,
+    ),
     Reader("checkpoint_zip", ".pth", lambda: [samples.checkpoint(True)], _checkpoint),
     Reader("checkpoint_legacy", ".pth.tar", lambda: [samples.checkpoint(False)], _checkpoint),
+    Reader(
+        "checkpoint_made", ".pth", lambda: [Made(samples.checkpoint_values(), samples.saved)], _checkpoint
+    ),
     Reader("safetensors", ".safetensors", lambda: [samples.safetensors()], _checkpoint),
+    Reader("weights", ".pth", lambda: [Made(samples.small_weights(), samples.saved)], _weights),
+    Reader("weights_safetensors", ".safetensors", lambda: [samples.bundle_weights()], _weights),
+    Reader("resume", ".pth", lambda: [samples.checkpoint(True)], _placed("work/epoch_1.pth", _resume)),
+    Reader(
+        "resume_marker",
+        ".txt",
+        lambda: [b"epoch_1.pth", b"../data/work/epoch_1.pth\n"],
+        _placed("work/last_checkpoint", _resume),
+        _write_work,
+    ),
     Reader("bundle", ".json", _values(lambda: samples.CARD), _bundle),
     Reader("jpeg", ".jpg", _images(".jpg"), _image),
     Reader("png", ".png", _images(".png"), _image),
@@ -359,6 +534,30 @@ ALL = [
     Reader("tiff_ppm_jp2", ".tif", _images(".tiff", ".ppm", ".jp2"), _image),
     Reader("video", ".mp4", lambda: [samples.video(".mp4"), samples.video(".avi")], _video),
     Reader("cfg_options", ".txt", lambda: OPTIONS, _options),
+    Reader("image_ids", ".json", _values(lambda: [5, 6]), _image_ids, _write_truth),
+    Reader("plan", ".json", _of_sweep("plan.json"), _placed("sweep/plan.json", _sweep), _write_sweep),
+    Reader("cell", ".json", _of_sweep("cell.json"), _placed(f"{CELL}/cell.json", _sweep), _write_sweep),
+    Reader("run", ".json", _of_sweep("run.json"), _placed(f"{CELL}/run.json", _sweep), _write_sweep),
+    Reader(
+        "scalars",
+        ".json",
+        _of_sweep("scalars.json"),
+        _placed(f"{CELL}/1/vis_data/scalars.json", _sweep),
+        _write_sweep,
+    ),
+    Reader(
+        "progress",
+        ".json",
+        _of_sweep("progress.json"),
+        _placed(f"{CELL}/progress.json", _progress),
+        _write_sweep,
+    ),
+    Reader(
+        "errors_npz", ".npz", lambda: [samples.errors(), Made(samples.error_values(), samples.npz)], _errors
+    ),
 ]
+SLOW = ("bundle", "cfg_options", "weights", "plan", "cell", "run", "scalars", "resume_marker")
+for _reader in ALL:
+    _reader.share = 0.25 if _reader.name in SLOW else 1.0
 READERS = {reader.name: reader for reader in ALL}
 __all__ = ["READERS", "Reader", "mutate_text"]

@@ -401,6 +401,15 @@ def test_stream_answers_each_frame_before_the_next(predict):
     assert len(list(stream)) == 2
 
 
+@pytest.mark.parametrize("name", ["boxes", "box_scores"])
+def test_a_stream_whose_boxes_end_before_its_images(predict, name):
+    given = {"boxes": iter([BOTH] * 3), "box_scores": iter([[1, 1]] * 3), name: iter([None] * 2)}
+    stream = predict.stream((photo() for _ in range(3)), **given)
+    assert [people.error for people in (next(stream), next(stream))] == [None, None]
+    with pytest.raises(DataError, match=rf"{name}: expected an entry for each image, found 2"):
+        next(stream)
+
+
 def test_stream_memory_is_flat(predict):
     def frames(count):
         for i in range(count):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from reference import ROOT
 from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
 
 import posekit
+from posekit import visualization
 from posekit.datasets.images import read_image
 from posekit.detection import PersonDetector
 from posekit.video import VideoReader, video_writer
@@ -227,3 +230,33 @@ def test_inputs_are_never_overwritten(monkeypatch, tmp_path, capsys):
     assert run(monkeypatch, path, "--out", path) == 2
     assert "overwritten" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_a_full_disk_keeps_the_poses_found_so_far(monkeypatch, tmp_path, capsys):
+    for name in "abcdef":
+        save(tmp_path / "in" / f"{name}.png", picture(90, 160, ANN, BOB))
+    written = []
+
+    def save_image(path, image):
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written.append(path)
+
+    monkeypatch.setattr(visualization, "save_image", save_image)
+    assert run(monkeypatch, tmp_path / "in", "--out", tmp_path / "out", "--boxes", *boxes()) == 2
+    found = results(tmp_path / "out" / "results.json")
+    assert [record["file_name"] for record in found] == ["a.png"] * 2 + ["b.png"] * 2 + ["c.png"] * 2
+    told = capsys.readouterr().err
+    assert "c.png" in told
+    assert f"the poses of 3 of the images are in {tmp_path / 'out' / 'results.json'}" in told
+
+
+def test_a_video_that_could_not_be_written_keeps_the_poses(monkeypatch, tmp_path, capsys):
+    path = video(tmp_path / "video.avi", frames=4)
+    monkeypatch.setattr("posekit.video._count_frames", lambda name: 2)
+    assert run(monkeypatch, path, "--out", tmp_path / "out", "--boxes", *boxes()) == 2
+    assert len(results(tmp_path / "out" / "results.json")) == 8
+    assert not (tmp_path / "out" / "video.mp4").exists()
+    told = capsys.readouterr().err
+    assert "2 of 4 frames could be written; is the disk full?" in told
+    assert "the poses of 4 of the images are in" in told
