@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.io
 import toy_people
-from datasets.test_mpii import EMPTY, official_person, write_official
 from metrics.test_evaluators import poses_of, run
+from mpii_cases import EMPTY, official_person, write_official
 
 from posekit.datasets import TopDownDataset, load_coco, load_mpii
 from posekit.errors import DataError
