@@ -13,7 +13,7 @@
 #     WARNING        seconds before the end of the job's time at which it saves and is queued again (120)
 #     PYTHON         the interpreter (python)
 #
-# Submitting prints the job's number; its output goes to slurm-<JOB_NAME>-<number>.out. --resume is always passed:
+# Submitting prints the job's number; its output goes to slurm-<JOB_NAME>-<number>.out. --resume is passed unless you do:
 # a work directory that holds checkpoints is continued, so a new training needs a new --work-dir. The job ends
 # with the training's status; status 75 (SIGUSR1: the time is over) has it queued again. To stop it for good,
 # scancel: it saves first (KillWait of the cluster allows 30 s for that).
@@ -41,9 +41,12 @@ submit() {
 
 run_job() {
     one_thread
-    local again=0 status=0
+    local again=0 status=0 word resume=(--resume)
+    for word in "$@"; do
+        [[ $word != --resume && $word != --resume=* ]] || resume=() # its own; begun again the newest counts
+    done
     # Since Slurm 22.05 srun does not take this over from sbatch.
-    srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 "$PYTHON" -u "$TOOLS/train.py" "$@" --resume --launcher slurm &
+    srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 "$PYTHON" -u "$TOOLS/train.py" "$@" ${resume[@]+"${resume[@]}"} --launcher slurm &
     local step=$!
     trap 'again=1; kill -USR1 $step 2>/dev/null || true' USR1
     trap 'kill -TERM $step 2>/dev/null || true' TERM

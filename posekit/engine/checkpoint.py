@@ -293,6 +293,15 @@ def resume_candidates(work_dir: str | Path) -> list[Path]:
     name = Path(marker.read_text("utf-8", errors="replace").strip()).name if marker.is_file() else ""
     marked = Path(work_dir) / name if 0 < len(name.encode()) <= _LONGEST_NAME else None
     files = [*epoch_files(work_dir), *iter_files(work_dir)]
-    others = [path for _, path in files if path != marked]
-    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    times = {path: _modified(path) for _, path in files if path != marked}
+    others = [path for path, time in times.items() if time is not None]
+    others.sort(key=lambda path: times[path] or 0.0, reverse=True)
     return [marked, *others] if marked is not None else others
+
+
+def _modified(path: Path) -> float | None:
+    """When a file was last written, in seconds; None if a training at work has removed it since."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None

@@ -13,7 +13,6 @@ from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
 
 from posekit.engine.checkpoint import (
-    MARKER,
     best_name,
     epoch_files,
     iter_files,
@@ -113,11 +112,6 @@ class CheckpointHook(Hook):
         if self.resumed:
             self.kept = [path.name for epoch, path in epoch_files(folder) if epoch <= runner.epoch]
             self._catch_up(runner)
-        elif is_main_process() and (aside := _set_aside(folder)):
-            runner.logger.warning(
-                f"{folder} held the checkpoints of an earlier run, which --resume would have continued; "
-                f"they are in {aside} now"
-            )
 
     def _catch_up(self, runner: Any) -> None:
         """Validates the epoch that is resumed from: its checkpoint was written before that was done.
@@ -266,24 +260,6 @@ def _remove_leftovers(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         if re.fullmatch(r"\..+\.\w{8}\.tmp", path.name):  # as atomic_file names them
             path.unlink(missing_ok=True)
-
-
-def _set_aside(folder: Path) -> Path | None:
-    """Moves an earlier run's checkpoints to a folder of their own, and returns that; None if there are none.
-
-    Else a run that is killed before its first checkpoint would be resumed from the earlier one's.
-    """
-    files = [path for _, path in (*epoch_files(folder), *iter_files(folder))]
-    if not files:
-        return None
-    number = 1
-    while (aside := folder / f"earlier_{number}").exists():
-        number += 1
-    aside.mkdir()
-    for path in (*files, *folder.glob("best_*.pth"), folder / MARKER):
-        if path.is_file():
-            path.rename(aside / path.name)
-    return aside
 
 
 def _score_of(path: Path, runner: Any) -> float | None:

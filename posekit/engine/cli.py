@@ -162,17 +162,20 @@ def run_training(
 def choose_resume(cfg: PoseConfig, asked: str | bool | None) -> None:
     """Sets what a training goes on from: what ``--resume`` says, or, in a job begun again, its own newest.
 
-    With nothing there yet to resume from, it begins as the config says, from its ``load_from`` too.
+    A job that was begun with ``--resume PATH`` and is begun again goes on from its own newest, too. With
+    nothing there yet to resume from, it begins as the config says, from its ``load_from`` too.
     """
     from posekit.engine.checkpoint import resume_candidates
     from posekit.engine.distributed import on_main
     from posekit.engine.launched import restarted
 
-    if isinstance(asked, str):
+    begun, own = on_main(lambda: [restarted(cfg.work_dir), bool(resume_candidates(cfg.work_dir))])
+    if own and (begun or asked is True):
+        cfg.resume, cfg.load_from = True, None
+    elif isinstance(asked, str):
         cfg.resume, cfg.load_from = True, asked
-    elif on_main(lambda: asked is not None or restarted(cfg.work_dir)):
-        cfg.resume = on_main(lambda: bool(resume_candidates(cfg.work_dir))) or cfg.get("load_from") is None
-        cfg.load_from = None if cfg.resume else cfg.load_from
+    elif begun or asked is not None:
+        cfg.resume = cfg.get("load_from") is None
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

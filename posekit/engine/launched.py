@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -120,17 +121,16 @@ def _pause(deadline: float, words: str) -> None:
 
 
 def restarted(work_dir: str | Path) -> bool:
-    """Whether this job has begun before: its launcher says so, or its work directory.
+    """Whether this job has begun before, so that what lies in its work directory is its own.
 
-    torchrun counts restarts for each node, and one that is replaced counts anew; so the job's name, which the
-    run's record holds, is compared as well.
+    The run's record there tells, by the job's name. How often the launcher has started it does not: a job may
+    fail before it has set an earlier run's checkpoints aside, and torchrun counts for each node anew.
     """
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0:
-        return True
-    if int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0:
-        return True
     name, record = job_name(), Path(work_dir) / "run.json"
-    if name is None or not record.is_file():
+    # A job of Slurm's keeps its number when it is queued again; within one, several may follow each other.
+    if name is None or (name.startswith("slurm") and int(os.environ.get("SLURM_RESTART_COUNT", 0)) == 0):
+        return False
+    if not record.is_file():
         return False
     try:
         content = json.loads(record.read_text("utf-8"))
@@ -140,7 +140,11 @@ def restarted(work_dir: str | Path) -> bool:
 
 
 def job_name() -> str | None:
-    """What tells this job from others, if torchrun may start it again."""
+    """What tells this job from others, if torchrun or Slurm may start it again."""
     if int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", 0)) > 0:
-        return f"torchrun {os.environ['TORCHELASTIC_RUN_ID']}"
+        number = os.environ["TORCHELASTIC_RUN_ID"]
+        # A plain torchrun has no number; it is the parent of its processes, those it starts again included.
+        return f"torchrun {number}" if number != "none" else f"torchrun {socket.gethostname()} {os.getppid()}"
+    if "SLURM_PROCID" in os.environ and "SLURM_JOB_ID" in os.environ:
+        return f"slurm {os.environ['SLURM_JOB_ID']}"
     return None

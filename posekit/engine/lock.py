@@ -27,7 +27,7 @@ def sole_owner(work_dir: str | Path) -> Iterator[None]:
         work_dir: An existing folder.
 
     Raises:
-        ConfigError: If another process holds it, which is named.
+        ConfigError: If another process holds it, which is named, or its lock cannot be opened.
     """
     path = Path(work_dir) / NAME
     handle = _lock(path)
@@ -49,7 +49,13 @@ def _lock(path: Path) -> int | None:
     except ImportError:
         return None
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: cannot be opened for writing ({error.strerror}); if another user's training has "
+                "left it, have that user remove it, or give this one another folder with --work-dir"
+            ) from error
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from posekit.engine.ema import EMAHook
 from posekit.errors import ConfigError
 from posekit.registry import HOOKS
 
@@ -165,18 +166,24 @@ def to_sync_batch_norm(module: nn.Module, on_gpu: bool = False) -> nn.Module:
 
 
 @torch.no_grad()
-def average_batch_norm(model: nn.Module) -> None:
+def average_batch_norm(model: nn.Module, averages: Sequence[Mapping[str, Tensor]] = ()) -> None:
     """Gives all processes the mean of their batch norm statistics.
 
     Plain batch norm counts each process's own samples; without this the processes would validate, and process
     0 would save, networks that differ.
+
+    Args:
+        model: Without the wrapper of several processes.
+        averages: The model's weights averaged over the steps, by name, whose statistics are treated alike.
     """
-    for part in model.modules():
+    for name, part in model.named_modules():
         if isinstance(part, _BatchNorm) and not isinstance(part, _SYNCED):
-            for statistic in (part.running_mean, part.running_var):
-                if statistic is not None:
-                    dist.all_reduce(statistic)
-                    statistic /= dist.get_world_size()
+            for kind in ("running_mean", "running_var"):
+                full = f"{name}.{kind}" if name else kind
+                for statistic in (getattr(part, kind), *(average.get(full) for average in averages)):
+                    if statistic is not None:
+                        dist.all_reduce(statistic)
+                        statistic /= dist.get_world_size()
 
 
 @HOOKS.register_module()
@@ -186,4 +193,5 @@ class BatchNormHook(Hook):
     priority = "VERY_HIGH"
 
     def after_train_epoch(self, runner: Any) -> None:
-        average_batch_norm(runner.model)
+        averages = [hook.average for hook in runner.hooks if isinstance(hook, EMAHook)]
+        average_batch_norm(getattr(runner.model, "module", runner.model), averages)

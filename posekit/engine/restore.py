@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mmengine.runner import EpochBasedTrainLoop
+
 from posekit.engine.ema import resume_average, training_form
 from posekit.engine.state import (
     optimizer_name,
@@ -219,7 +221,9 @@ def restore_run(
         if schedulers and runner.param_schedulers is not None:
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
             restore_schedulers(runner, checkpoint.get("param_schedulers", []), source)
-        _enter_epoch(runner, batches_done(runner, place, source), random_state_of(runner, checkpoint))
+        batches = batches_done(runner, place, source)
+        _count_iterations(runner, place, batches)
+        _enter_epoch(runner, batches, random_state_of(runner, checkpoint))
     within = f", batch {loop.done} of {len(runner.train_dataloader)}" if getattr(loop, "done", 0) else ""
     runner.logger.info(f"resumed from {source}: epoch {runner.epoch}, iteration {runner.iter}{within}")
 
@@ -236,6 +240,17 @@ def _check_kind(checkpoint: Mapping[str, Any], meta: Mapping[str, Any], source: 
             f"checkpoint {source}: the state of another program's training (MMPose's?); expected an "
             "epoch_N.pth of posekit. Its weights can start a training: --cfg-options load_from=..."
         )
+
+
+def _count_iterations(runner: Any, place: Place, batches: int) -> None:
+    """Says where the run's iterations end: what is done counts as it was done, what is left as it will be.
+
+    The epochs' length may be another now; an accumulation of gradients ends with the last iteration.
+    """
+    loop = runner.train_loop
+    if isinstance(loop, EpochBasedTrainLoop):
+        left = (loop.max_epochs - place.epoch) * len(runner.train_dataloader) - batches
+        loop._max_iters = place.iteration + max(left, 0)
 
 
 def _enter_epoch(runner: Any, batches: int, state: Mapping[str, Any] | None) -> None:

@@ -17,14 +17,15 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import master_only
+from mmengine.dist import barrier, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from posekit.engine.aside import refuse_own, set_aside
 from posekit.engine.batches import batch_facts, scale_learning_rate
 from posekit.engine.checkpoint import read_checkpoint, write_checkpoint
 from posekit.engine.config import STAGES, prepare_config
@@ -60,7 +61,7 @@ class PoseRunner(Runner):
     #: What became of the checkpoint's keys, once one is loaded; see :mod:`posekit.models.released`.
     load_report: Any = None
     #: What was resumed from, if anything was.
-    resumed_from: Path
+    resumed_from: Path | None = None
 
     def __init__(self, model: Any, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._found: Found | None = None
@@ -118,7 +119,7 @@ class PoseRunner(Runner):
         name, number = stamp, 1
         while name in _TIMESTAMPS or (Path(self.work_dir) / name).exists():
             number += 1
-            name = f"{stamp}_{number}"
+            name = f"{stamp}_{number:03d}"  # their names sort as they began
         return name
 
     def _log_env(self, env_cfg: dict[str, Any]) -> None:
@@ -176,8 +177,8 @@ class PoseRunner(Runner):
         Raises:
             ConfigError: If an epoch would have no iteration.
         """
-        if isinstance(loop, dict) and "type" not in loop and loop.get("by_epoch"):
-            loop = {"type": EpochLoop, **{key: value for key, value in loop.items() if key != "by_epoch"}}
+        if isinstance(loop, dict) and _is_by_epoch(loop):
+            loop = {**{k: v for k, v in loop.items() if k not in ("type", "by_epoch")}, "type": EpochLoop}
         with faults_of("train_cfg", self.cfg.filename):
             built = super().build_train_loop(loop)
         if not len(built.dataloader):
@@ -329,15 +330,37 @@ class PoseRunner(Runner):
 
     def load_or_resume(self) -> None:
         """Loads or resumes what the config names: ``load_from``, ``resume`` or both."""
+        training = isinstance(self._train_loop, BaseLoop)
         if not self._has_loaded:
             if self._resume:
                 self._resume_found()
             elif self._load_from is not None:
+                if training:
+                    refuse_own(self._load_from, self.work_dir)
                 self.load_checkpoint(self._load_from)
         self._started = True
         # A run that has nothing left to do is not recorded over the one that did it.
-        if isinstance(self._train_loop, BaseLoop) and self.epoch < self.max_epochs:
+        if training and self.epoch < self.max_epochs:
+            self._set_earlier_aside()
             self._write_run_record()
+
+    def _set_earlier_aside(self) -> None:
+        """Clears the way of a run that does not continue the one in its work directory.
+
+        Before the record, by which a job that is begun again knows what is its own.
+        """
+        if (
+            self.resumed_from is not None
+            and self.resumed_from.parent.resolve() == Path(self.work_dir).resolve()
+        ):
+            return
+        barrier()  # nobody reads there any more
+        moved = on_main(lambda: str(set_aside(self.work_dir) or ""))
+        if moved:
+            self.logger.warning(
+                f"{self.work_dir} held the checkpoints of an earlier run, which --resume would have "
+                f"continued; they are in {moved} now"
+            )
 
     def _resume_found(self) -> None:
         """Resumes from what :meth:`from_cfg` has read, and lets go of it."""
@@ -406,3 +429,11 @@ class PoseRunner(Runner):
         if checkpoint is not None:
             self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
             write_checkpoint(checkpoint, Path(out_dir) / filename)
+
+
+def _is_by_epoch(loop: Mapping[str, Any]) -> bool:
+    """Whether a config asks for mmengine's loop over epochs, which cannot resume within one."""
+    kind = loop.get("type")
+    return (
+        bool(loop.get("by_epoch")) if kind is None else kind in (EpochBasedTrainLoop, "EpochBasedTrainLoop")
+    )

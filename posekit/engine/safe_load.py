@@ -313,6 +313,13 @@ def _scalar(dtype: Any, data: str | bytes = b"") -> Any:
     return np.frombuffer(content, np.dtype(dtype.order + code))[0].item()
 
 
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """``_codecs.encode``, by which the bytes of numbers are written; torch 2.4 does not allow it itself."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"_codecs.encode: expected latin1, found {encoding!r:.40}")
+    return text.encode(encoding)
+
+
 class _Mapping:
     """Reads subclasses of dict as what torch's unpickler can fill."""
 
@@ -346,6 +353,10 @@ _UNREAD = (
 _ARRAY: Any = _named("numpy.ndarray", NotRead)
 _STAND_INS: list[Any] = [
     _named("numpy.dtype", _Dtype),
+    _named("_codecs.encode", _encode),
+    # Plain values that torch 2.4 does not allow itself.
+    _named("builtins.set", lambda *items: set(*items)),
+    _named("builtins.complex", lambda *parts: complex(*parts)),
     _named("collections.defaultdict", _Mapping),
     *(_named(f"{module}.scalar", _scalar) for module in _ARRAYS),
     *(_named(name, _Mapping) for name in _MAPPINGS),

@@ -11,8 +11,9 @@ from mmengine.dist import all_reduce
 
 from posekit.errors import ConfigError
 
-# Processes ask each other whether to stop or save only so often: it costs a message.
-_TALK_EVERY = 10
+# Processes ask each other whether to stop or save only so often, since it costs a message: every so many
+# iterations at most, and about so many seconds, for after SIGTERM a launcher waits half a minute.
+_TALK_EVERY, _TALK_SECONDS = 10, 2.0
 
 
 class Appointments:
@@ -33,6 +34,8 @@ class Appointments:
                 f"found {interval_iters} and {every_minutes}"
             )
         self.interval_iters, self.every_minutes = interval_iters, every_minutes
+        self.talk_at = self.talked_at = 0
+        self.talked = time.monotonic()
         self.saved()
 
     def saved(self) -> None:
@@ -43,10 +46,20 @@ class Appointments:
         """Whether to save after an iteration, and the signal by which to end then (0: go on)."""
         done = runner.iter + 1
         due = self.interval_iters is not None and done % self.interval_iters == 0
-        if runner.world_size > 1 and done % _TALK_EVERY:
+        if runner.world_size > 1 and done < self.talk_at:
             return due, 0
         late, asked = agreed(runner, self._late())
+        if runner.world_size > 1:
+            self._meet_again(done)
         return due or late or asked > 0, asked
+
+    def _meet_again(self, done: int) -> None:
+        """Chooses the iteration of the next talk by the slowest process's time for one since the last."""
+        now = time.monotonic()
+        pace = torch.tensor((now - self.talked) / max(1, done - self.talked_at))
+        all_reduce(pace, "max")
+        self.talk_at = done + min(_TALK_EVERY, max(1, int(_TALK_SECONDS / max(pace.item(), 1e-6))))
+        self.talked, self.talked_at = now, done
 
     def _late(self) -> bool:
         return self.every_minutes is not None and time.monotonic() - self.last > 60 * self.every_minutes

@@ -237,6 +237,13 @@ def test_candidates_begin_with_the_marked_one(tmp_path):
         }
 
 
+def test_candidates_pass_over_what_a_training_removes_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "epoch_2.pth").write_bytes(b"")
+    gone = (1, tmp_path / "epoch_1.pth")
+    monkeypatch.setattr(ck, "epoch_files", lambda _: [gone, (2, tmp_path / "epoch_2.pth")])
+    assert [p.name for p in ck.resume_candidates(tmp_path)] == ["epoch_2.pth"]
+
+
 def test_best_name_is_a_file_name():
     assert ck.best_name("PCKh@0.5/mean_weighted") == "best_PCKh@0.5_mean_weighted.pth"
     assert ck.best_name("../AP") == "best_.._AP.pth"

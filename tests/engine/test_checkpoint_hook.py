@@ -123,3 +123,21 @@ def test_a_new_run_sets_an_earlier_ones_checkpoints_aside(tmp_path):
     # What is resumed stays.
     build(tmp_path, {"resume": True}).train()
     assert not (work / "earlier_3").exists()
+
+
+def test_what_comes_from_elsewhere_does_not_mix_with_what_is_there(tmp_path):
+    build(tmp_path, {"train_cfg.max_epochs": 1}, work_dir="other").train()
+    build(tmp_path, {"train_cfg.max_epochs": 2}).train()
+    other = tmp_path / "other" / "epoch_1.pth"
+    build(tmp_path, {"resume": True, "load_from": str(other), "train_cfg.max_epochs": 2}).train()
+    assert (tmp_path / "work" / "earlier_1" / "epoch_2.pth").is_file()
+    assert (tmp_path / "work" / MARKER).read_text() == "epoch_2.pth"
+
+
+def test_weights_that_would_be_set_aside_are_refused(tmp_path):
+    build(tmp_path, {"train_cfg.max_epochs": 1}).train()
+    own = tmp_path / "work" / "epoch_1.pth"
+    with pytest.raises(ConfigError, match=r"epoch_1\.pth: a checkpoint of the work directory itself"):
+        build(tmp_path, {"load_from": str(own)}).train()
+    assert own.is_file()
+    build(tmp_path, {"load_from": str(own), "train_cfg.max_epochs": 1}, work_dir="new").train()

@@ -117,6 +117,35 @@ def test_plain_batch_norm_is_the_same_in_all_processes_when_it_is_saved():
     check(2, work)
 
 
+def test_averaged_batch_norm_is_the_same_in_all_processes_too():
+    from types import SimpleNamespace
+
+    from posekit.engine.ema import EMAHook
+    from posekit.engine.parallel import BatchNormHook
+
+    def work(rank):
+        distributed.start_group("pytorch")
+        model = torch.nn.Sequential(torch.nn.BatchNorm2d(1), torch.nn.BatchNorm2d(1, affine=False))
+        ema = EMAHook()
+        wrapper = torch.nn.Module()
+        wrapper.module = model
+        runner = SimpleNamespace(model=wrapper, hooks=[BatchNormHook(), ema])
+        ema.before_train(runner)
+        for number in "01":
+            ema.average[f"{number}.running_mean"].fill_(10 + rank)
+            ema.average[f"{number}.running_var"].fill_(20 + rank)
+            model.get_buffer(f"{number}.running_mean").fill_(rank)
+        runner.hooks[0].after_train_epoch(runner)
+        for number in "01":
+            assert ema.average[f"{number}.running_mean"].item() == 10.5
+            assert ema.average[f"{number}.running_var"].item() == 20.5
+            assert model.get_buffer(f"{number}.running_mean").item() == 0.5
+        assert ema.average["0.weight"].item() == 1
+        distributed.finish(0)
+
+    check(2, work)
+
+
 def check(count, work, folder=None):
     import tempfile
 
@@ -360,16 +389,23 @@ def test_a_learning_rate_that_cannot_be_scaled(tmp_path, capsys):
     assert not (tmp_path / "w").exists()
 
 
+ELASTIC = {"TORCHELASTIC_MAX_RESTARTS": "2", "TORCHELASTIC_RUN_ID": "r"}
+SLURM = {"SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}
+
+
 @pytest.mark.parametrize(
     ("environ", "record", "begun"),
     [
         ({}, {}, False),
-        ({"TORCHELASTIC_RESTART_COUNT": "1"}, {}, True),
-        ({"SLURM_RESTART_COUNT": "2"}, {}, True),
-        ({"TORCHELASTIC_MAX_RESTARTS": "2", "TORCHELASTIC_RUN_ID": "r"}, {"job": "torchrun r"}, True),
-        ({"TORCHELASTIC_MAX_RESTARTS": "2", "TORCHELASTIC_RUN_ID": "r"}, {"job": "torchrun s"}, False),
+        # Counted by the launcher, but the record is an earlier run's: this one died before it left its own.
+        ({"TORCHELASTIC_RESTART_COUNT": "1", **ELASTIC}, {"job": None}, False),
+        ({"SLURM_RESTART_COUNT": "2", **SLURM}, {"job": "slurm 6"}, False),
+        ({"SLURM_RESTART_COUNT": "2", **SLURM}, {"job": "slurm 7"}, True),
+        (SLURM, {"job": "slurm 7"}, False),  # a second training of one interactive job
+        (ELASTIC, {"job": "torchrun r"}, True),
+        (ELASTIC, {"job": "torchrun s"}, False),
         ({"TORCHELASTIC_MAX_RESTARTS": "0", "TORCHELASTIC_RUN_ID": "r"}, {"job": "torchrun r"}, False),
-        ({"TORCHELASTIC_MAX_RESTARTS": "2", "TORCHELASTIC_RUN_ID": "r"}, None, False),
+        (ELASTIC, None, False),
     ],
 )
 def test_a_job_knows_that_it_has_begun_before(tmp_path, monkeypatch, environ, record, begun):
@@ -380,17 +416,43 @@ def test_a_job_knows_that_it_has_begun_before(tmp_path, monkeypatch, environ, re
     assert launched.restarted(tmp_path) is begun
 
 
+def begin_as(job, work, **more):
+    """Makes the work directory one in which this job has begun."""
+    record = json.loads((work / "run.json").read_text())
+    (work / "run.json").write_text(json.dumps({**record, "job": job, **more}))
+
+
 def test_a_restarted_job_resumes_without_being_told(tmp_path, monkeypatch, capsys):
-    config = write_config(tmp_path, CONFIG)
-    words = [config, "--work-dir", tmp_path / "w", "--cfg-options"]
-    assert run("train", *words, "train_cfg.max_epochs=1") == 0
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    assert run("train", *words, "train_cfg.max_epochs=2") == 0
-    assert "resumed from" in capsys.readouterr().out
+    config, work = write_config(tmp_path, CONFIG), tmp_path / "w"
+    words = [config, "--work-dir", work]
+    assert run("train", *words, "--cfg-options", "train_cfg.max_epochs=1") == 0
+    first = work / "epoch_1.pth"
+    begin_as("slurm 7", work)
+    for name, value in {**SLURM, "SLURM_RESTART_COUNT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert run("train", *words, "--cfg-options", "train_cfg.max_epochs=2") == 0
+    assert f"resumed from {first}" in capsys.readouterr().out
+    # Also if it began elsewhere: what it has done since is not thrown away.
+    assert run("train", *words, "--resume", first, "--cfg-options", "train_cfg.max_epochs=3") == 0
+    assert f"resumed from {work / 'epoch_2.pth'}" in capsys.readouterr().out
     # With nothing there yet, the weights that the config begins with are not forgotten.
-    first = tmp_path / "w" / "epoch_1.pth"
-    assert run("train", *words[:2], tmp_path / "new", "--resume", "--cfg-options", f"load_from={first}") == 0
-    assert f"weights loaded from {first}" in capsys.readouterr().out
+    weights = work / "epoch_3.pth"
+    assert (
+        run("train", *words[:2], tmp_path / "new", "--resume", "--cfg-options", f"load_from={weights}") == 0
+    )
+    assert f"weights loaded from {weights}" in capsys.readouterr().out
+
+
+def test_a_restart_does_not_continue_an_earlier_run(tmp_path, monkeypatch, capsys):
+    """The job's first start failed before it began; the checkpoints are those of another."""
+    config, work = write_config(tmp_path, CONFIG), tmp_path / "w"
+    assert run("train", config, "--work-dir", work, "--cfg-options", "train_cfg.max_epochs=1") == 0
+    for name, value in {**SLURM, "SLURM_RESTART_COUNT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert run("train", config, "--work-dir", work, "--cfg-options", "train_cfg.max_epochs=2") == 0
+    assert "resumed from" not in capsys.readouterr().out
+    assert (work / "earlier_1" / "epoch_1.pth").is_file()
+    assert json.loads((work / "run.json").read_text())["job"] == "slurm 7"
 
 
 def test_a_forgotten_launcher(tmp_path, monkeypatch, capsys):

@@ -58,3 +58,15 @@ def test_a_lock_is_given_back_after_an_error(tmp_path):
         raise KeyError
     with sole_owner(tmp_path):
         pass
+
+
+def test_a_lock_that_may_not_be_opened_is_named(tmp_path, monkeypatch):
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with (
+        pytest.raises(ConfigError, match=r"\.lock: cannot be opened for writing \(Permission.*--work-dir"),
+        sole_owner(tmp_path),
+    ):
+        pass

@@ -141,6 +141,17 @@ def test_another_number_of_iterations_is_spoken_of(trained, tmp_path):
     assert "has 6 iterations in 2 epochs, this run 2 in each" in log
 
 
+def test_an_accumulation_ends_with_epochs_of_another_length(tmp_path):
+    options = {"train_dataloader.batch_size": 3, "optim_wrapper.accumulative_counts": 2}
+    build(tmp_path, options).train()
+    options = {**options, "train_dataloader.batch_size": 6, "train_cfg.max_epochs": 4}
+    runner = build(tmp_path, options, resume=True)
+    runner.train()
+    assert (runner.epoch, runner.iter, runner.max_iters) == (4, 3 * 8 + 4, 3 * 8 + 4)
+    assert runner.message_hub.get_info("max_iters") == 28
+    assert runner.message_hub.get_info("eta") == 0  # seconds, after the last iteration
+
+
 def test_a_finished_run_says_so_and_is_left_alone(trained, tmp_path):
     interrupted(trained, tmp_path, ["epoch_3.pth"])
     before = {path: path.read_bytes() for path in (tmp_path / "work").iterdir() if path.is_file()}

@@ -15,6 +15,7 @@ from posekit.engine.checkpoint import iter_files, read_checkpoint, resume_words
 from posekit.engine.ema import EMAHook
 from posekit.engine.loops import SkippingBatches
 from posekit.engine.signals import Stopped
+from posekit.engine.within_epoch import Appointments
 from posekit.errors import CheckpointError, ConfigError
 
 # Five batches an epoch; dropout draws from torch's generator at every step.
@@ -238,6 +239,7 @@ def test_a_resume_with_other_batches_goes_by_samples(tmp_path, capsys):
     rest.train()
     assert "6 samples of the current epoch will be used a second time" in capsys.readouterr().out
     assert len(rest.train_dataloader.dataset.keys) == 30
+    assert rest.iter == rest.max_iters == 7 + 3
 
 
 @pytest.mark.parametrize("field", ["epoch", "iter", "batches", "samples"])
@@ -315,3 +317,13 @@ def test_a_resume_between_epochs_with_workers_that_persist(tmp_path):
     rest = build(tmp_path, options, resume=True)
     rest.train()
     assert_same(state(rest), state(whole))
+
+
+def test_slow_steps_are_talked_about_more_often(monkeypatch):
+    """After SIGTERM a launcher waits half a minute: ten steps of five seconds are too many."""
+    clock = iter([0.0, 0.0, 5.0, 10.0, 10.1, 10.2])
+    monkeypatch.setattr("posekit.engine.within_epoch.time.monotonic", lambda: next(clock))
+    appointments = Appointments(None, None)
+    for done, at in ((1, 2), (2, 3), (3, 13), (4, 14)):  # 5 s, 5 s, 0.1 s, 0.1 s a step
+        appointments._meet_again(done)
+        assert appointments.talk_at == at

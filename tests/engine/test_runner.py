@@ -7,10 +7,12 @@ import json
 import pytest
 import torch
 import toy_training
+from mmengine.runner import EpochBasedTrainLoop
 from toy_training import build, runner_log, scalars, weights, write_config
 
 from posekit.engine.checkpoint import read_checkpoint
 from posekit.engine.config import load_config
+from posekit.engine.loops import EpochLoop
 from posekit.engine.runner import PoseRunner
 from posekit.errors import CheckpointError, ConfigError
 
@@ -144,3 +146,11 @@ def test_nothing_formats_the_config(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "FormatCode", lambda *a, **k: pytest.fail("yapf was called"))
     build(tmp_path, {"train_cfg.max_epochs": 1}).train()
+
+
+@pytest.mark.parametrize("kind", ["EpochBasedTrainLoop", EpochBasedTrainLoop, None])
+def test_every_loop_over_epochs_can_be_resumed_within_one(tmp_path, kind):
+    stated = {"by_epoch": True, "max_epochs": 2} if kind is None else {"type": kind, "max_epochs": 2}
+    runner = build(tmp_path, train_cfg=stated)
+    assert isinstance(runner.build_train_loop(runner._train_loop), EpochLoop)
+    runner.close()

@@ -146,12 +146,16 @@ def test_the_result_of_a_stand_in_cannot_be_called(tmp_path):
 @FORMS
 def test_what_a_program_allowed_for_itself_is_not_allowed_here(tmp_path, zipped):
     path = save({"a": Call(touch, str(tmp_path / "ran"))}, tmp_path / "a.pth", zipped)
-    before = torch.serialization.get_safe_globals()
-    with torch.serialization.safe_globals([touch]):
-        allowed = torch.serialization.get_safe_globals()
+    before = list(torch.serialization.get_safe_globals())
+    torch.serialization.add_safe_globals([touch])
+    try:
+        allowed = list(torch.serialization.get_safe_globals())
         with pytest.raises(CheckpointError, match=r"refused.*touch.*nothing in it was executed"):
             read_checkpoint(path)
         assert set(torch.serialization.get_safe_globals()) == set(allowed)
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(list(before))
     assert not (tmp_path / "ran").exists()
     assert set(torch.serialization.get_safe_globals()) == set(before)
 
