@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -9,6 +12,7 @@ from torch.nn import functional as F
 
 from posekit import Predictor
 from posekit.codecs import UDPCodec
+from posekit.inference import People
 from posekit.models import HeatmapHead, MSELoss, PoseEstimator
 from posekit.structures import Skeleton
 from posekit.transforms import Crop
@@ -61,3 +65,22 @@ def picture(height: int, width: int, *people) -> np.ndarray:
 ANN = ((30, 30), (50, 40), (40, 60))
 BOB = ((110, 35), (130, 45), (120, 65))
 BOX_ANN, BOX_BOB = (20, 15, 60, 75), (100, 20, 140, 80)
+
+
+BOTH = [BOX_ANN, BOX_BOB]
+
+
+def photo() -> np.ndarray:
+    return picture(90, 160, ANN, BOB)
+
+
+def close(people: People, *expected) -> None:
+    assert len(people) == len(expected)
+    for pose, dots in zip(people, expected, strict=True):
+        np.testing.assert_allclose(pose.keypoints, dots, atol=1.0)
+        assert (pose.scores > 0.4).all()
+
+
+def save(path: Path, image: np.ndarray) -> Path:
+    assert cv2.imwrite(str(path), image[..., ::-1] if image.ndim == 3 else image)
+    return path

@@ -8,7 +8,6 @@ import sys
 import tracemalloc
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -16,39 +15,12 @@ import numpy as np
 import pytest
 import torch
 import toy_predictor
-from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, CROP, picture
+from toy_predictor import ANN, BOB, BOTH, BOX_ANN, BOX_BOB, CROP, close, photo, picture, save
 
 from posekit import Predictor
-from posekit.datasets.topdown import cut
 from posekit.errors import ConfigError, DataError
 from posekit.inference import People
-from posekit.inference.crops import cut_people
 from posekit.inference.scenes import Scene, narrowed
-from posekit.transforms import Crop
-
-BOTH = [BOX_ANN, BOX_BOB]
-
-
-@pytest.fixture(scope="module")
-def predict() -> Predictor:
-    return toy_predictor.predictor()
-
-
-def photo() -> np.ndarray:
-    return picture(90, 160, ANN, BOB)
-
-
-def close(people: People, *expected) -> None:
-    assert len(people) == len(expected)
-    for pose, dots in zip(people, expected, strict=True):
-        np.testing.assert_allclose(pose.keypoints, dots, atol=1.0)
-        assert (pose.scores > 0.4).all()
-
-
-def save(path: Path, image: np.ndarray) -> Path:
-    assert cv2.imwrite(str(path), image[..., ::-1] if image.ndim == 3 else image)
-    return path
-
 
 # --- where the keypoints land ----------------------------------------------------------------------------
 
@@ -161,137 +133,6 @@ def test_flip_test_can_be_set_and_leaves_the_model_alone():
     one, other = flipped(photo(), [BOX_ANN])[0], toy_predictor.predictor()(photo(), [BOX_ANN])[0]
     assert one.scores[0] == pytest.approx(other.scores[0] / 2, abs=0.05)
     assert one.scores[2] == pytest.approx(other.scores[2], abs=0.05)
-
-
-# --- crops -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("convention", ["hrnet", "udp", "dark"])
-def test_crops_are_those_of_the_data_set(convention):
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (120, 170, 3), dtype=np.uint8)
-    crop = Crop((64, 48), aspect=0.9, convention=convention)
-    boxes = np.array([[10, 20, 60, 100], [-30, -10, 40, 50], [150, 100, 200, 160], [80, 60, 81, 61]], float)
-    out = np.empty((4, 3, 64, 48), np.uint8)
-    warps = cut_people(image, boxes, crop, out)
-    for i, box in enumerate(boxes):
-        warp = crop.warp(crop.place(box))
-        np.testing.assert_allclose(warps[i], warp, rtol=1e-12)
-        np.testing.assert_array_equal(out[i], cut(image, warp, (64, 48)))
-
-
-def test_large_images_are_cut_alike():
-    # Over the size from which a region is cut first; smooth, so averaging changes little.
-    ys, xs = np.mgrid[:2000, :2400]
-    image = np.stack([xs / 2400, ys / 2000, (xs + ys) / 4400], axis=-1)
-    image = (image * 255).astype(np.uint8)
-    crop = Crop((64, 48))
-    boxes = np.array([[100, 100, 150, 180], [300, 200, 1900, 1900], [-400, 500, 300, 1500]], float)
-    out = np.empty((3, 3, 64, 48), np.uint8)
-    for i, warp in enumerate(cut_people(image, boxes, crop, out)):
-        expected = cut(image, warp, (64, 48)).astype(int)
-        # At the image's edge the average mixes with black over more pixels.
-        inside = cv2.erode((expected > 0).all(axis=0).astype(np.uint8), np.ones((5, 5))) > 0
-        assert np.abs(out[i].astype(int) - expected)[:, inside].max() <= 12
-        assert np.abs(out[i].astype(int) - expected)[:, inside].mean() < 1.0
-
-
-def test_shrinking_averages_instead_of_picking():
-    image = np.zeros((2100, 2100, 3), np.uint8)
-    image[::2] = 255  # fine stripes: their mean is 127.5
-    out = np.empty((1, 3, 64, 64), np.uint8)
-    cut_people(image, np.array([[200, 200, 1900, 1900.0]]), Crop((64, 64)), out)
-    assert np.abs(out[0, :, 8:56, 8:56].astype(float) - 127.5).max() < 10
-
-
-# --- kinds of images -------------------------------------------------------------------------------------
-
-
-def test_a_path_and_a_pil_image(predict, tmp_path):
-    from PIL import Image
-
-    path = save(tmp_path / "photo.png", photo())
-    close(predict(path, BOTH), ANN, BOB)
-    close(predict(str(path), BOTH), ANN, BOB)
-    close(predict(Image.open(path), BOTH), ANN, BOB)
-    close(predict(Image.fromarray(photo()).convert("RGBA"), BOTH), ANN, BOB)
-
-
-def test_exif_orientation_of_a_photo_is_applied(predict, tmp_path):
-    from PIL import Image
-
-    upright = picture(90, 70, ANN)
-    turned = Image.fromarray(np.rot90(upright))  # stored lying on its side
-    exif = turned.getexif()
-    exif[0x0112] = 6  # "turn clockwise to view"
-    turned.save(tmp_path / "photo.jpg", exif=exif, quality=95)
-    for image in (tmp_path / "photo.jpg", Image.open(tmp_path / "photo.jpg")):
-        people = predict(image)
-        assert people.image_size_hw == (90, 70)
-        close(people, ANN)
-
-
-@pytest.mark.parametrize(
-    "convert",
-    [
-        lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 7, np.uint8)]),
-        lambda rgb: rgb.astype(np.uint16) * 257,
-        lambda rgb: np.asfortranarray(rgb),
-        lambda rgb: np.repeat(rgb, 2, axis=1)[:, ::2],
-    ],
-    ids=["rgba", "16 bit", "fortran", "strided"],
-)
-def test_other_arrays(predict, convert):
-    close(predict(convert(photo()), BOTH), ANN, BOB)
-
-
-def test_gray_arrays_and_files(predict, tmp_path):
-    gray = photo().max(axis=2)
-    expected = predict(np.dstack([gray] * 3), BOTH)
-    save(tmp_path / "gray.png", gray)
-    save(tmp_path / "deep.png", gray.astype(np.uint16) * 257)
-    for image in (gray, gray[..., None], tmp_path / "gray.png", tmp_path / "deep.png"):
-        for pose, other in zip(predict(image, BOTH), expected, strict=True):
-            np.testing.assert_array_equal(pose.keypoints, other.keypoints)
-
-
-def test_pil_16_bit(predict, tmp_path):
-    from PIL import Image
-
-    path = save(tmp_path / "deep.png", photo().max(axis=2).astype(np.uint16) * 257)
-    for pose, other in zip(predict(Image.open(path), BOTH), predict(path, BOTH), strict=True):
-        np.testing.assert_array_equal(pose.keypoints, other.keypoints)
-
-
-@pytest.mark.parametrize(
-    ("image", "words"),
-    [
-        (np.zeros((9, 9, 2), np.uint8), r"\(9, 9, 2\)"),
-        (np.zeros((9, 9, 5), np.uint8), r"\(9, 9, 5\)"),
-        (np.zeros((2, 9, 9, 3), np.uint8), r"\(2, 9, 9, 3\)"),
-        (np.zeros((0, 9, 3), np.uint8), "no pixel"),
-        (np.zeros((9, 9, 3)), "float64"),
-        (torch.zeros(9, 9, 3), "Tensor"),
-        (None, "NoneType"),
-        ("nowhere.jpg", "nowhere.jpg"),
-        ("", "path of a file, found ''"),
-        ("photo\0.jpg", "path of a file"),
-        (iter([np.zeros((9, 9, 3), np.uint8)]), r"list_iterator .*Predictor\.stream"),
-    ],
-)
-def test_images_that_cannot_be_used(predict, image, words):
-    with pytest.raises(DataError, match=words):
-        predict(image)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 30000), (30000, 1), (40, 30000), (3, 70000)])
-def test_extreme_sizes(predict, size):
-    people = predict(np.full((*size, 3), 200, np.uint8))
-    assert np.isfinite(people[0].keypoints).all()
-    assert people.image_size_hw == size
-    height, width = size
-    box = [width - 2, 0, width, height]
-    assert np.isfinite(predict(np.full((*size, 3), 200, np.uint8), [box])[0].keypoints).all() or width < 2
 
 
 # --- boxes that are no use -------------------------------------------------------------------------------
