@@ -146,8 +146,11 @@ def test_decoding_is_always_finite_and_near_the_map(name, data):
     assert not scores[none].any()
     assert not points[none].any()
     if name != "udp_offset":  # its offsets are the network's word
-        assert (points > -13).all()
-        assert (points < torch.tensor([4.0 * columns, 4.0 * rows]) + 13).all()
+        # Two cells and a pixel at most; UDP's cells are larger where they are few: 7 pixels of 8 for two.
+        size = torch.tensor([4.0 * columns, 4.0 * rows])
+        margin = 2 * (size - 1) / (size / 4 - 1).clamp(min=1) + 1
+        assert (points > -margin).all()
+        assert (points < size + margin).all()
 
 
 @every_codec
