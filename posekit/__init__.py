@@ -4,11 +4,15 @@ Importing the package imports nothing heavy; import what you need from its modul
 ``posekit.Predictor`` is there too, and imported when it is first asked for.
 """
 
+from posekit.moved import install as _install_old_names
+
 TYPE_CHECKING = False  # typing's own would cost an import
 if TYPE_CHECKING:
     from posekit.inference import Predictor as Predictor
 
 __version__ = "0.1.0"
+
+_install_old_names()
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,9 @@ and keeps its traceback.
 
 from __future__ import annotations
 
+import difflib
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 _SHORT = reprlib.Repr()
@@ -18,6 +20,16 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 def shown(value: Any) -> str:
     """A value as a message shows it: a long, deep or self-containing one is cut while it is written."""
     return _SHORT.repr(value)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message: near names, or all of them if none is near and they are few."""
+    known = sorted(set(known))
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    if near:
+        return "; did you mean " + " or ".join(f"'{n}'" for n in near) + "?"
+    shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+    return f"; expected one of: {shown}" if known else ""
 
 
 class PosekitError(Exception):
@@ -34,3 +46,11 @@ class ConfigError(PosekitError, ValueError):
 
 class CheckpointError(PosekitError, RuntimeError):
     """A checkpoint that is damaged, unsafe to load or made for another architecture."""
+
+
+class PeerError(PosekitError):
+    """Another process of the job failed first, or is gone."""
+
+
+class LostProcessError(PosekitError, RuntimeError):
+    """A process that this one depends on has ended."""

@@ -27,10 +27,12 @@ SAMPLERS = Registry(
 METRICS = Registry(
     "posekit metric", parent=_MMENGINE_METRICS, scope="posekit", locations=["posekit.metrics.evaluators"]
 )
-HOOKS = Registry("posekit hook", parent=_MMENGINE_HOOKS, scope="posekit", locations=["posekit.engine"])
+HOOKS = Registry(
+    "posekit hook", parent=_MMENGINE_HOOKS, scope="posekit", locations=["posekit.engine.hooks.defaults"]
+)
 OPTIM_WRAPPERS = Registry(
     "posekit optim wrapper",
     parent=_MMENGINE_OPTIM_WRAPPERS,
     scope="posekit",
-    locations=["posekit.engine"],
+    locations=["posekit.engine.optim"],
 )

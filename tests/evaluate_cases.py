@@ -11,7 +11,7 @@ import numpy as np
 import reference
 from metrics import oks_cases
 
-from posekit.datasets.skeletons import LSP14
+from posekit.skeletons import LSP14
 
 SCRIPT = reference.ROOT / "tools" / "evaluate.py"
 

@@ -21,10 +21,10 @@ from toy_processes import Processes
 
 from posekit.datasets.coco import load_coco
 from posekit.datasets.sampler import EpochSampler
-from posekit.datasets.skeletons import COCO17
-from posekit.engine import distributed
-from posekit.files import write_json
+from posekit.engine.processes import group as distributed
+from posekit.io.files import write_json
 from posekit.metrics.evaluators import OKSMetric, PCKMetric, PredictionWriter
+from posekit.skeletons import COCO17
 from posekit.structures import Pose
 
 BATCH = 64

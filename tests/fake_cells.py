@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from posekit.engine.cli import run_tool
-from posekit.files import write_json
+from posekit.io.files import write_json
 from posekit.study.cells import plan_cells
 from posekit.study.live import Display
 from posekit.study.plan import Plan

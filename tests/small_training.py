@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from posekit.datasets.synthetic import write_synthetic_people
+from posekit.synthetic import write_synthetic_people
 
 CONFIG = """
 from mmengine.optim import LinearLR, MultiStepLR, OptimWrapper
@@ -80,7 +80,7 @@ def write_people(folder: Path, images: int = 20) -> Path:
 
 def build(folder: Path, people: Path, options=None, work_dir="work", **entries):
     """A runner for it, with some entries set."""
-    from posekit.engine.config import load_config
+    from posekit.engine.configs.config import load_config
     from posekit.engine.runner import PoseRunner
 
     path = Path(folder) / "small.py"

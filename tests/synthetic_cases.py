@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from posekit.datasets.synthetic import write_synthetic_people
+from posekit.synthetic import write_synthetic_people
 
 
 def make_data(tmp_path_factory):

@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from torch import nn
 
-from posekit.engine.config import load_config
+from posekit.engine.configs.config import load_config
 from posekit.metrics.evaluators import OKSMetric, PCKhMetric, PCKMetric
 from posekit.models.losses import FocalMSELoss, JointsMSELoss, MSELoss
 from posekit.registry import DATASETS, METRICS, MODELS

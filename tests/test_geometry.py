@@ -253,7 +253,7 @@ def test_golden_points(golden):
 
 def test_golden_mirrored_joints(golden):
     joints, visible = golden["fliplr_joints_in"][..., :2], golden["fliplr_vis_in"][..., :2]
-    from posekit.datasets.skeletons import COCO17
+    from posekit.skeletons import COCO17
 
     width = int(golden["fliplr_width"])
     # A crop that is the whole image under udp has scale 1, so its mirror image is x -> width - 1 - x.

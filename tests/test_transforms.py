@@ -7,8 +7,8 @@ import pytest
 import reference
 from numpy.testing import assert_allclose
 
-from posekit.datasets.skeletons import COCO17, MPII16
 from posekit.errors import ConfigError
+from posekit.skeletons import COCO17, MPII16
 from posekit.structures import PersonRecord, Skeleton
 from posekit.transforms import HRNET_COCO, HRNET_MPII, Augment, Crop, half_body_box
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 from toy_training import CONFIG
 
-from posekit.engine.config import load_config
+from posekit.engine.configs.config import load_config
 from posekit.engine.runner import PoseRunner
 
 

@@ -161,7 +161,7 @@ def write_config(folder: Path, text: str = CONFIG, name: str = "toy.py") -> Path
 
 def build(folder: Path, options=None, work_dir="work", **entries):
     """A runner for the toy config with some entries set."""
-    from posekit.engine.config import load_config
+    from posekit.engine.configs.config import load_config
     from posekit.engine.runner import PoseRunner
 
     cfg = load_config(write_config(folder), options)
@@ -182,7 +182,7 @@ def runner_log(runner):
 
 def scalars(runner):
     """What a run has logged."""
-    from posekit.engine.progress_hooks import training_records
+    from posekit.engine.hooks.progress import training_records
 
     return training_records(runner_log(runner), 0, 0)
 

@@ -214,7 +214,7 @@ def rehearse(folder, processes=2, epochs=12, seconds=300, network=None):
 
 def compare_with_one_process(folder, config, epochs):
     """The same global batch in one process, never interrupted, gives the same weights to rounding."""
-    from posekit.engine.checkpoint import read_checkpoint
+    from posekit.io.checkpoint import read_checkpoint
 
     os.environ["TOY_HURRY"] = str(folder / "hurry")
     words = ["--cfg-options", *OPTIONS, f"train_cfg.max_epochs={epochs}", "train_dataloader.batch_size=8"]

@@ -34,7 +34,7 @@ from benchmarks.report import conditions, describe, judge, table
 from benchmarks.step import NETWORKS
 
 from posekit.errors import ConfigError, PosekitError
-from posekit.files import write_json
+from posekit.io.files import write_json
 
 
 def choose(names: Sequence[str]) -> list[str]:

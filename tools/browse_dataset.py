@@ -66,7 +66,7 @@ def positive(text: str) -> int:
 def main() -> None:
     args = parse_arguments()
     # Imported late, so that --help answers at once.
-    from posekit.engine.config import load_config, parse_options
+    from posekit.engine.configs.config import load_config, parse_options
     from posekit.engine.startup import faults_of
     from posekit.registry import DATASETS
     from posekit.visualization.samples import describe_people
@@ -119,7 +119,7 @@ def check_arguments(args: argparse.Namespace) -> None:
 
 def build_model(cfg: Any, args: argparse.Namespace) -> Any:
     """The network: with its weights, or without memory where only the size of its maps is asked for."""
-    from posekit.visualization.predictions import build_network, load_network
+    from posekit.inference.predictions import build_network, load_network
 
     if args.results:
         return None
@@ -142,8 +142,8 @@ def drawn(dataset: Any, seed: int, epoch: int) -> Iterator[Sample]:
 
 def show_samples(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
     """Crops and targets."""
+    from posekit.inference.maps import heatmap_size_hw, parts
     from posekit.visualization import encode_targets, sample_sheet, save_image
-    from posekit.visualization.network import heatmap_size_hw, parts
 
     size, codec = heatmap_size_hw(model, samples[0].image.shape[-2:]), model.head.codec
     _, weights = encode_targets(samples, codec, size)
@@ -162,8 +162,8 @@ def show_samples(args: argparse.Namespace, samples: Sequence[Sample], model: Any
 
 def show_heatmaps(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
     """Target against prediction."""
+    from posekit.inference.maps import decoded_points, label_maps, predicted_maps
     from posekit.visualization import encode_targets
-    from posekit.visualization.network import decoded_points, label_maps, predicted_maps
 
     maps = predicted_maps(model, samples)
     targets, weights = encode_targets(samples, model.head.codec, maps.shape[-2:])
@@ -176,8 +176,8 @@ def show_flip(args: argparse.Namespace, samples: Sequence[Sample], model: Any, o
     """The heatmaps of the crops, those of their mirror images turned back, and the mean of both."""
     import numpy as np
 
+    from posekit.inference.maps import decoded_points, flip_halves, label_maps
     from posekit.visualization.heatmaps import flip_maps
-    from posekit.visualization.network import decoded_points, flip_halves, label_maps
 
     maps = flip_maps(*flip_halves(model, samples))
     size = samples[0].image.shape[-2:]
@@ -203,8 +203,8 @@ def write_maps(
 
     With ``weights`` (N, K) of the targets the difference of the last map from the first is shown too.
     """
+    from posekit.inference.maps import joint_sheet, maps_overview
     from posekit.visualization import save_image
-    from posekit.visualization.network import joint_sheet, maps_overview
 
     name = f"{args.split}_{args.what}"
     order = " | ".join(["truth", *maps, *([] if weights is None else ["difference (blue: missing)"])])
@@ -236,9 +236,9 @@ def write_maps(
 def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out: Path) -> list[Path]:
     """Predicts everybody, or reads the predictions, and shows the two ends of the ranking."""
     from posekit.errors import DataError
+    from posekit.inference.predictions import evaluator_norm, predict_people
     from posekit.metrics.predictions import read_poses
     from posekit.visualization import prediction_sheet, save_image
-    from posekit.visualization.predictions import evaluator_norm, predict_people
 
     if model is not None:
         # A mirrored crop's left knee is the image's right one; and scores are those of plain crops.

@@ -38,8 +38,9 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     # Imported late, so that --help answers at once.
-    from posekit.engine.checkpoint import read_checkpoint, write_checkpoint
+    from posekit.engine.checkpoints.files import write_checkpoint
     from posekit.errors import ConfigError
+    from posekit.io.checkpoint import read_checkpoint
     from posekit.models.released import describe, released_weights
 
     if Path(args.output).exists() and not args.force:
@@ -90,7 +91,7 @@ def fitted(
 
 
 def network_of_config(config: str) -> Any:
-    from posekit.engine.config import load_config
+    from posekit.engine.configs.config import load_config
     from posekit.registry import MODELS
 
     model = load_config(config).model
@@ -109,7 +110,7 @@ def describe_source(
 ) -> dict[str, Any]:
     """The ``meta`` of the written file: where its weights come from, and what posekit's own file said."""
     from posekit.engine.report import versions
-    from posekit.files import sha256
+    from posekit.io.files import sha256
 
     own = checkpoint.get("meta") if released.form.name == "posekit" else None
     return {

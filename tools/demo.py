@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from posekit.inference import People, Predictor
-    from posekit.inference.sources import Frame, Source
+    from posekit.io.sources import Frame, Source
 
 SUFFIXES = (".jpg", ".jpeg", ".png")  # of pictures that are written as what they were
 LARGEST_JPEG = 65500
@@ -121,7 +121,7 @@ def main() -> None:
     from posekit import Predictor
     from posekit.errors import ConfigError
     from posekit.inference.detections import DetectionFile
-    from posekit.inference.sources import open_source
+    from posekit.io.sources import open_source
 
     if args.frames is not None and args.frames < 1:
         raise ConfigError(f"--frames: expected at least 1, found {args.frames}")
@@ -201,7 +201,7 @@ def predict_all(
     """Hands the poses of each frame to ``add`` and writes its picture, until one cannot be written."""
     from tqdm import tqdm
 
-    from posekit.video import UnwrittenError
+    from posekit.io.video import UnwrittenError
 
     tracked = args.track or args.smooth
     follow = follower(predictor, args.smooth) if tracked else None
@@ -260,7 +260,7 @@ def predicted(
 
 def follower(predictor: Predictor, smooth: bool) -> Any:
     """A function of a frame's poses and its time that numbers them and, if asked, smooths them."""
-    from posekit.tracking import OKSTracker, PoseSmoother
+    from posekit.inference.tracking import OKSTracker, PoseSmoother
 
     track, smoother = OKSTracker(predictor.skeleton), PoseSmoother()
 
@@ -288,7 +288,7 @@ def picture_path(where: Places, path: Path) -> Path | None:
 
 def writer(stack: ExitStack, source: Source, where: Places) -> Any:
     """A function of a frame and its picture that writes it; the video is opened at its first frame."""
-    from posekit.video import video_writer
+    from posekit.io.video import video_writer
     from posekit.visualization import save_image
 
     append: Any = None

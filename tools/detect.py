@@ -62,7 +62,7 @@ def main() -> None:
     from posekit.detection.pictures import list_pictures
     from posekit.detection.results import PartialRun
     from posekit.errors import ConfigError, DataError
-    from posekit.files import sha256
+    from posekit.io.files import sha256
 
     if args.every < 1:
         raise ConfigError(f"--every: expected at least 1, found {args.every}")
@@ -207,7 +207,7 @@ def _image_list(listed: PictureList, records: Sequence[dict[str, Any]]) -> dict[
 def report_ap(out: Path, ann_file: str, people: Sequence[dict[str, Any]], settings: dict[str, Any]) -> None:
     """Prints and writes box AP, if the json has annotations; images that failed count as not found."""
     from posekit.detection.box_ap import PersonTruth
-    from posekit.files import write_json
+    from posekit.io.files import write_json
     from posekit.metrics.base import lacks_annotations
     from posekit.metrics.tables import score_table
 

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a che
 import numpy as np
 
 from posekit.errors import ConfigError, DataError, PosekitError
-from posekit.files import read_json, write_json
+from posekit.io.files import read_json, write_json
 from posekit.metrics.crowdpose import (
     CROWD_BOUNDS,
     check_crowd_bounds,
@@ -123,7 +123,7 @@ def parse_sigmas(words: Sequence[str] | None) -> np.ndarray | None:
     except ValueError:
         if len(pieces) != 1:
             raise ConfigError(f"--sigmas: expected numbers or one skeleton's name, found {words}") from None
-    from posekit.datasets.skeletons import get_skeleton
+    from posekit.skeletons import get_skeleton
 
     skeleton = get_skeleton(pieces[0])
     return np.array(skeleton.sigmas)

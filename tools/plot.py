@@ -125,7 +125,7 @@ def make_losses(args: argparse.Namespace, symmetric: bool = False) -> dict[float
 
 def draw_heatmap(args: argparse.Namespace) -> None:
     from posekit.codecs.named import get_codec
-    from posekit.visualization.paper_figures import heatmap_figure, target_map
+    from posekit.study.paper_figures import heatmap_figure, target_map
 
     if not 8 <= args.size <= 1024:
         raise ConfigError(f"--size: expected 8 to 1024 cells, found {args.size}")
@@ -143,7 +143,7 @@ def draw_heatmap(args: argparse.Namespace) -> None:
 
 
 def draw_losses(args: argparse.Namespace) -> None:
-    from posekit.visualization.paper_figures import losses_figure
+    from posekit.study.paper_figures import losses_figure
 
     if not args.targets or not all(0 <= target <= 1 for target in args.targets):
         raise ConfigError(f"--targets: expected finite numbers from 0 to 1, found {args.targets}")
@@ -156,10 +156,11 @@ def draw_losses(args: argparse.Namespace) -> None:
 
 
 def draw_predictions(args: argparse.Namespace) -> None:
-    from posekit.engine.config import load_config, parse_options
+    from posekit.engine.configs.config import load_config, parse_options
     from posekit.engine.startup import faults_of
+    from posekit.inference import predictions
     from posekit.registry import DATASETS
-    from posekit.visualization import prediction_sheet, predictions, save_image
+    from posekit.visualization import prediction_sheet, save_image
 
     if args.num < 1:
         raise ConfigError(f"--num: expected a number from 1 on, found {args.num}")
@@ -239,8 +240,8 @@ def draw_curves(args: argparse.Namespace) -> None:
 
 
 def draw_pair(args: argparse.Namespace) -> None:
+    from posekit.study.study_figures import train_val_pair
     from posekit.visualization.records import find_score, headline_scores, score_label, train_and_val
-    from posekit.visualization.study_figures import train_val_pair
 
     if len(args.runs) < 2:
         raise ConfigError(f"compare: expected two runs or more, found {len(args.runs)}")
@@ -256,9 +257,9 @@ def draw_pair(args: argparse.Namespace) -> None:
 
 
 def draw_gamma(args: argparse.Namespace) -> None:
+    from posekit.study.sweep_figures import sweep_figures
+    from posekit.study.sweep_records import read_sweep
     from posekit.visualization.records import find_score, headline_scores
-    from posekit.visualization.sweep_figures import sweep_figures
-    from posekit.visualization.sweep_records import read_sweep
 
     cells = read_sweep(args.sweep)
     every = list(dict.fromkeys(key for records in cells for key in [*records.curves.val, *records.test]))
@@ -287,7 +288,7 @@ def destination(out: str) -> tuple[Path, str | None, str | None]:
 
 def write(args: argparse.Namespace, figures: Mapping[str, Figure]) -> None:
     """Writes figures, under a file's name if --out is one."""
-    from posekit.visualization.study_figures import save_figure
+    from posekit.study.study_figures import save_figure
 
     folder, name, suffix = destination(args.out)
     if name is not None and len(figures) > 1:

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from posekit.engine.checkpoint import best_name
-from posekit.engine.config import load_config
-from posekit.files import write_json
+from posekit.engine.checkpoints.files import best_name
+from posekit.engine.configs.config import load_config
+from posekit.io.files import write_json
 from posekit.metrics.predictions import read_poses
 from posekit.registry import DATASETS
 from posekit.visualization import prediction_sheet, save_image
@@ -46,7 +46,7 @@ def run(title: str, *command: str) -> None:
 
 def train() -> None:
     """Writes the data (nothing to do if they are there) and trains, going on where a run was interrupted."""
-    run("Write the data", "-m", "posekit.datasets.synthetic", "--out", str(DATA))
+    run("Write the data", "-m", "posekit.synthetic", "--out", str(DATA))
     resume = ["--resume"] if list(WORK_DIR.glob("epoch_*.pth")) else []
     run("Train", "tools/train.py", str(MPII_CONFIG), "--work-dir", str(WORK_DIR), *resume)
 

@@ -7,7 +7,7 @@ other weights in the row's way, ``CONFIG --zoo NAME`` the row's network on the c
 
 Prints the score table with the boxes, codec, flip test and evaluator it was made with, and writes it into the
 work directory as ``table.txt`` and ``metrics.json``, beside the predictions (``results.json``; for MPII also
-``pred.mat``) and what became of each person's joints (``errors.npz``, :mod:`posekit.study.errors`).
+``pred.mat``) and what became of each person's joints (``errors.npz``, :mod:`posekit.metrics.errors`).
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def what_to_test(args: argparse.Namespace) -> tuple[str, str | None, ZooRow | No
             f"--zoo {args.zoo}: {args.config} beside it is no config (.py); for other weights write "
             f"--checkpoint {args.config}"
         )
-    from posekit.engine.distributed import on_main
     from posekit.models.zoo import find_row, obtain_weights
+    from posekit.parallel import on_main
 
     row = find_row(args.zoo)
     if args.checkpoint is None:
@@ -106,7 +106,7 @@ def score(args: argparse.Namespace, config: str, checkpoint: str | None, row: Zo
 
 def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None, row: ZooRow | None) -> Any:
     """The config with the row's, then the command line's changes, and with the weights to be loaded."""
-    from posekit.engine.config import load_config, parse_options
+    from posekit.engine.configs.config import load_config, parse_options
     from posekit.errors import ConfigError
 
     options = {**options_of(row, args.config is None), **parse_options(args.cfg_options)}
@@ -129,7 +129,7 @@ def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None
 def report(runner: Any, scores: Any, cfg: Any, config: str, published: ZooRow | None) -> str:
     """Writes ``metrics.json`` and ``table.txt``; returns the table."""
     from posekit.engine.report import protocol, protocol_text, write_metrics
-    from posekit.files import write_text
+    from posekit.io.files import write_text
     from posekit.metrics.tables import score_table
     from posekit.models.zoo.tables import comparison
 
@@ -161,9 +161,9 @@ def with_writer(evaluator: Any, out_dir: str) -> list[Any]:
 
 
 def with_errors(evaluators: list[Any], out_dir: str) -> list[Any]:
-    """Lets the first evaluator of joints write them one by one, for comparisons (posekit.study.errors)."""
+    """Lets the first evaluator of joints write them one by one, for comparisons (posekit.metrics.errors)."""
+    from posekit.metrics.errors import FILE_NAME
     from posekit.metrics.evaluators import OKSMetric, PCKhMetric, PCKMetric
-    from posekit.study.errors import FILE_NAME
 
     kinds = (PCKMetric, PCKhMetric, OKSMetric)
     scoring = [n for n, part in enumerate(evaluators) if any(is_a(part.get("type"), k) for k in kinds)]

@@ -48,7 +48,7 @@ def main() -> None:
     args = parse_arguments()
     start_processes(args.launcher)
     # Imported late, so that --help answers at once.
-    from posekit.engine.config import load_config, parse_options
+    from posekit.engine.configs.config import load_config, parse_options
 
     options = parse_options(args.cfg_options)
     run_training(args, load_config(args.config, options), options, args.amp)

@@ -26,7 +26,7 @@ def main() -> None:
     start_processes(args.launcher)
     # Imported late, so that --help answers at once.
     from posekit.detection.training import PersonFasterRCNN
-    from posekit.engine.config import load_config, parse_options
+    from posekit.engine.configs.config import load_config, parse_options
     from posekit.errors import ConfigError
 
     options = parse_options(args.cfg_options)

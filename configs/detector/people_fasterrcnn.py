@@ -1,6 +1,6 @@
 """A small person detector on posekit's rendered groups, from random weights, sized for a CPU.
 
-    python -m posekit.datasets.synthetic --out data/posekit_groups --people 5 --train 800 --val 200
+    python -m posekit.synthetic --out data/posekit_groups --people 5 --train 800 --val 200
     python tools/train_detector.py configs/detector/people_fasterrcnn.py
     python tools/detect.py data/posekit_groups/annotations/person_keypoints_val.json \
         --image-dir data/posekit_groups/images/val --out detections.json \

@@ -1,14 +1,14 @@
 """Annotation files -> tables of people -> samples."""
 
 from posekit.datasets.coco import load_coco
-from posekit.datasets.images import read_image
 from posekit.datasets.lsp import load_lsp
 from posekit.datasets.mpii import load_mpii
 from posekit.datasets.sampler import EpochSampler, SampleKey
-from posekit.datasets.skeletons import COCO17, CROWDPOSE14, LSP14, MPII16, SKELETONS, get_skeleton
 from posekit.datasets.split import hashed_split
 from posekit.datasets.table import PersonTable
 from posekit.datasets.topdown import TopDownDataset
+from posekit.io.images import read_image
+from posekit.skeletons import COCO17, CROWDPOSE14, LSP14, MPII16, SKELETONS, get_skeleton
 
 __all__ = [
     "COCO17",

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posekit.errors import DataError, shown
-from posekit.files import read_mat
+from posekit.io.mat import read_mat
 
 NUM_JOINTS = 16
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from posekit.datasets.images import check_image_name
 from posekit.errors import ConfigError, DataError, shown
+from posekit.io.images import check_image_name
 from posekit.structures import PersonRecord, Skeleton
 
 GROUND_TRUTH = "ground truth"

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from posekit.datasets.images import ImageBuffer, cv2, missing_images
 from posekit.datasets.sampler import SampleKey
-from posekit.datasets.skeletons import get_skeleton
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
+from posekit.io.images import ImageBuffer, cv2, missing_images
 from posekit.registry import DATASETS
+from posekit.skeletons import get_skeleton
 from posekit.structures import PersonRecord, Sample, Skeleton
 from posekit.transforms import Augment, Crop
 

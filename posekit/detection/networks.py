@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torchvision.models import detection as tv
 from torchvision.ops import FrozenBatchNorm2d
 
-from posekit.downloads import WeightFile, obtain, weights_folder
-from posekit.engine.checkpoint import read_checkpoint, weights_of
 from posekit.errors import CheckpointError, ConfigError
-from posekit.files import sha256
+from posekit.io.checkpoint import read_checkpoint, weights_of
+from posekit.io.downloads import WeightFile, obtain, weights_folder
+from posekit.io.files import sha256
 from posekit.models.weights import check_weights
 
 Weights = dict[str, Tensor]

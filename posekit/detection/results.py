@@ -18,8 +18,8 @@ import numpy as np
 
 from posekit.detection.detector import DetectedPeople
 from posekit.errors import ConfigError
-from posekit.files import atomic_file
 from posekit.geometry import xyxy_to_xywh
+from posekit.io.files import atomic_file
 
 _DIGITS = 3  # of coordinates, pixels
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.signals import Stopped, die_with_parent, ending_on_signals
+from posekit.engine.processes.signals import Stopped, die_with_parent, ending_on_signals
 from posekit.errors import ConfigError, PosekitError
 
 if TYPE_CHECKING:
-    from posekit.engine.config import PoseConfig
+    from posekit.engine.configs.config import PoseConfig
 
 CRASHED = 1
 FAILED = 2
@@ -36,7 +36,7 @@ def run_tool(main: Callable[[], int | None]) -> None:
         print(f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} failed:", file=sys.stderr)
         traceback.print_exc()
         status = CRASHED
-    if distributed := sys.modules.get("posekit.engine.distributed"):
+    if distributed := sys.modules.get("posekit.engine.processes.group"):
         distributed.finish(status)
     sys.exit(status)
 
@@ -63,7 +63,7 @@ def _status_of(main: Callable[[], int | None]) -> int:
 
 
 def _of_several() -> bool:
-    distributed = sys.modules.get("posekit.engine.distributed")
+    distributed = sys.modules.get("posekit.engine.processes.group")
     return distributed is not None and distributed.world_size() > 1
 
 
@@ -73,14 +73,14 @@ def start_processes(launcher: str) -> None:
     if by_torchrun:
         die_with_parent()  # killed, it does not end its processes; now, for torch's import takes seconds
     if launcher != "none" or by_torchrun:
-        from posekit.engine.distributed import connect
+        from posekit.engine.processes.group import connect
 
         connect(launcher)
 
 
 def tell(error: PosekitError, words: str) -> None:
     """Prints an error; of several processes with the same one, the first does."""
-    if distributed := sys.modules.get("posekit.engine.distributed"):
+    if distributed := sys.modules.get("posekit.engine.processes.group"):
         distributed.tell(error, words)
     else:
         print(f"error: {words}", file=sys.stderr)
@@ -135,7 +135,7 @@ def run_training(
 
     Args:
         args: Parsed, with ``config``.
-        cfg: From :func:`posekit.engine.config.load_config`.
+        cfg: From :func:`posekit.engine.configs.config.load_config`.
         options: The ``--cfg-options``, parsed; a seed among them counts as one that was asked for.
         amp: Train in mixed precision.
 
@@ -165,9 +165,9 @@ def choose_resume(cfg: PoseConfig, asked: str | bool | None) -> None:
     A job that was begun with ``--resume PATH`` and is begun again goes on from its own newest, too. With
     nothing there yet to resume from, it begins as the config says, from its ``load_from`` too.
     """
-    from posekit.engine.checkpoint import resume_candidates
-    from posekit.engine.distributed import on_main
-    from posekit.engine.launched import restarted
+    from posekit.engine.checkpoints.files import resume_candidates
+    from posekit.engine.processes.launched import restarted
+    from posekit.parallel import on_main
 
     begun, own = on_main(lambda: [restarted(cfg.work_dir), bool(resume_candidates(cfg.work_dir))])
     if own and (begun or asked is True):

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import default_collate
 
 from posekit.datasets.sampler import EpochSampler
-from posekit.engine.signals import init_worker
+from posekit.engine.processes.signals import init_worker
 
 
 def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: int | None) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from mmengine.runner import EpochBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
-from posekit.engine.signals import Asked, noting_signals
-from posekit.engine.state import restore_random_state
+from posekit.engine.checkpoints.state import restore_random_state
+from posekit.engine.processes.signals import Asked, noting_signals
 
 
 class SkippingBatches:
@@ -98,7 +98,7 @@ def end_workers(*loops: Any) -> None:
     """Ends the data-loading processes of loops that are not run any more.
 
     Left to Python's own ending they are sent SIGTERM, and waited for, which they outlive for a while
-    (:func:`posekit.engine.signals.init_worker`).
+    (:func:`posekit.engine.processes.signals.init_worker`).
     """
     for loop in loops:
         loader = getattr(loop, "dataloader", None)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import posekit
-from posekit.files import sha256, write_json
+from posekit.io.files import sha256, write_json
 
 # --- where and how ---------------------------------------------------------------------------------------
 

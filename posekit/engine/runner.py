@@ -25,25 +25,27 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from posekit.engine.aside import refuse_own, set_aside
 from posekit.engine.batches import batch_facts, scale_learning_rate
-from posekit.engine.checkpoint import read_checkpoint, write_checkpoint
-from posekit.engine.config import STAGES, prepare_config
-from posekit.engine.distributed import on_main, start_group
-from posekit.engine.hooks import chosen_hooks
-from posekit.engine.launched import job_name
+from posekit.engine.checkpoints.aside import refuse_own, set_aside
+from posekit.engine.checkpoints.files import write_checkpoint
+from posekit.engine.checkpoints.lock import sole_owner
+from posekit.engine.checkpoints.restore import restore_run
+from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_together
+from posekit.engine.checkpoints.state import checkpoint_of
+from posekit.engine.configs.config import STAGES, prepare_config
+from posekit.engine.configs.values import check_values
+from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.loader import complete_loader
-from posekit.engine.lock import sole_owner
 from posekit.engine.loops import EpochLoop, end_workers
 from posekit.engine.network import compile_training, lay_channels_last
+from posekit.engine.processes.group import start_group
+from posekit.engine.processes.launched import job_name
 from posekit.engine.report import environment
-from posekit.engine.restore import restore_run
-from posekit.engine.resume import Found, find_checkpoint, find_together
 from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
-from posekit.engine.state import checkpoint_of
-from posekit.engine.values import check_values
 from posekit.errors import ConfigError
-from posekit.files import write_json, write_text
+from posekit.io.checkpoint import read_checkpoint
+from posekit.io.files import write_json, write_text
+from posekit.parallel import on_main
 
 _TIMESTAMPS: set[str] = set()
 
@@ -77,12 +79,13 @@ class PoseRunner(Runner):
         """Builds a runner from a config, which is checked and completed first.
 
         Args:
-            cfg: As from :func:`posekit.engine.config.load_config`, or nested dicts; ``work_dir`` must be set.
+            cfg: As from :func:`posekit.engine.configs.config.load_config`, or nested dicts; ``work_dir`` must
+                be set.
             seed: In place of the config's. Without it a run that is resumed keeps its checkpoint's seed.
 
         Raises:
-            ConfigError: As :func:`posekit.engine.config.prepare_config`; if nothing can be written to the
-                work directory.
+            ConfigError: As :func:`posekit.engine.configs.config.prepare_config`; if nothing can be written to
+                the work directory.
             CheckpointError: If what is to be resumed cannot be read.
         """
         source = (cfg.filename if isinstance(cfg, Config) else None) or "(Python)"
@@ -146,7 +149,9 @@ class PoseRunner(Runner):
         for hook in chosen_hooks(hooks or {}):
             self.register_hook(hook)
         if self.world_size > 1:
-            from posekit.engine.parallel import BatchNormHook  # torch's wrappers, which one process needs not
+            from posekit.engine.processes.wrapping import (
+                BatchNormHook,  # torch's wrappers, which one process needs not
+            )
 
             self.register_hook(BatchNormHook())
 
@@ -211,7 +216,7 @@ class PoseRunner(Runner):
         if self.cfg.get("channels_last"):
             lay_channels_last(model)
         if self.distributed and not is_model_wrapper(model):
-            from posekit.engine.parallel import wrap_distributed
+            from posekit.engine.processes.wrapping import wrap_distributed
 
             settings = self.cfg.get("sync_bn"), self.cfg.get("find_unused_parameters", False)
             return wrap_distributed(model.to(get_device()), model_wrapper_cfg, *settings)

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from mmengine.runner.base_loop import BaseLoop
 
-from posekit.engine.checkpoint import resume_words
-from posekit.engine.distributed import everyone_ends, rank
-from posekit.engine.signals import Stopped
-from posekit.errors import ConfigError, PosekitError
+from posekit.engine.checkpoints.files import resume_words
+from posekit.engine.processes.group import everyone_ends
+from posekit.engine.processes.signals import Stopped
+from posekit.errors import ConfigError, LostProcessError, PosekitError
+from posekit.parallel import rank
 
 
 def make_work_dir(path: str | Path) -> list[Path]:
@@ -58,10 +59,6 @@ def take_back(log_dir: Path | None, made: Sequence[Path]) -> None:
     if log_dir is not None:
         shutil.rmtree(log_dir, ignore_errors=True)
     remove_if_empty(made)
-
-
-class LostProcessError(PosekitError, RuntimeError):
-    """A process that this one depends on has ended."""
 
 
 @contextmanager

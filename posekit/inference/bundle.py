@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from posekit.engine.checkpoint import read_checkpoint
 from posekit.errors import CheckpointError, ConfigError, shown
-from posekit.files import atomic_file, read_json, write_json
+from posekit.io.checkpoint import read_checkpoint
+from posekit.io.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
 from posekit.registry import MODELS
 from posekit.structures import Skeleton
@@ -145,7 +145,7 @@ def write_bundle(
 
     Args:
         path: ``NAME.safetensors``; the card goes beside it.
-        cfg: As from :func:`posekit.engine.config.load_config`.
+        cfg: As from :func:`posekit.engine.configs.config.load_config`.
         checkpoint: Of any known form.
         facts: What the card says beside ``name``, ``model`` and ``crop``: data, terms, scores, limits ...
 
@@ -158,7 +158,7 @@ def write_bundle(
     """
     from safetensors.torch import save
 
-    from posekit.inference.network import crop_of_config
+    from posekit.inference.crops import crop_of_config
     from posekit.models.released import load_checkpoint_into
 
     path = Path(path)

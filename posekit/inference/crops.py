@@ -8,10 +8,14 @@ would let four pixels of many decide.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from posekit.datasets.images import cv2
+from posekit.errors import ConfigError
 from posekit.geometry import apply_warp, crop_from_box, invert_warp, warp_matrix
+from posekit.io.images import cv2
 from posekit.transforms import Crop
 
 _LARGE_AREA = 2**22
@@ -73,3 +77,28 @@ def _region(image: np.ndarray, warp: np.ndarray, input_wh: tuple[int, int]) -> t
     offset = (x1, y1) + (step - 1) / 2
     local = np.column_stack([warp[:, :2] * step, warp[:, :2] @ offset + warp[:, 2]])
     return cv2.cvtColor(region, cv2.COLOR_RGB2RGBA), local
+
+
+def crop_of_config(cfg: Mapping[str, Any], source: str) -> Crop:
+    """The crop that a config tests with (else validates, else trains with).
+
+    Raises:
+        ConfigError: If none of its data sets states one.
+    """
+    for stage in ("test", "val", "train"):
+        found = _find_crop(cfg.get(f"{stage}_dataloader"))
+        if found is not None:
+            settings = {} if isinstance(found, Crop) else {k: v for k, v in found.items() if k != "type"}
+            return found if isinstance(found, Crop) else Crop(**settings)
+    raise ConfigError(f"config {source}: no data set states a 'crop', so the network's input is not known")
+
+
+def _find_crop(node: Any) -> Any:
+    """The first ``crop`` at or below a section: data sets may be wrapped."""
+    if isinstance(node, Mapping):
+        if node.get("crop") is not None:
+            return node["crop"]
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        return next((found for item in node if (found := _find_crop(item)) is not None), None)
+    return None

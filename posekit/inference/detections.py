@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError, shown
-from posekit.files import read_json
 from posekit.geometry import xywh_to_xyxy
+from posekit.io.files import read_json
 
 PERSON = 1
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
 from posekit.errors import ConfigError
 from posekit.inference.bundle import NO_MODEL, build_estimator, bundled_models, read_bundle
+from posekit.inference.crops import crop_of_config
 from posekit.models.estimator import PoseEstimator
 from posekit.models.zoo import HeatmapNetwork, ZooRow, create, find_row
 from posekit.transforms import Crop
@@ -99,7 +98,7 @@ def _from_zoo(name: str, checkpoint: str | os.PathLike[str] | None) -> PoseNetwo
 
 
 def _from_config(path: Path, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:
-    from posekit.engine.config import load_config
+    from posekit.engine.configs.config import load_config
     from posekit.models.released import load_into
 
     if checkpoint is None:
@@ -147,28 +146,3 @@ def _estimator_of(network: HeatmapNetwork) -> PoseEstimator:
 
 def _crop_of_row(row: ZooRow) -> Crop:
     return Crop(row.input_size_hw, convention=row.crop)
-
-
-def crop_of_config(cfg: Mapping[str, Any], source: str) -> Crop:
-    """The crop that a config tests with (else validates, else trains with).
-
-    Raises:
-        ConfigError: If none of its data sets states one.
-    """
-    for stage in ("test", "val", "train"):
-        found = _find_crop(cfg.get(f"{stage}_dataloader"))
-        if found is not None:
-            settings = {} if isinstance(found, Crop) else {k: v for k, v in found.items() if k != "type"}
-            return found if isinstance(found, Crop) else Crop(**settings)
-    raise ConfigError(f"config {source}: no data set states a 'crop', so the network's input is not known")
-
-
-def _find_crop(node: Any) -> Any:
-    """The first ``crop`` at or below a section: data sets may be wrapped."""
-    if isinstance(node, Mapping):
-        if node.get("crop") is not None:
-            return node["crop"]
-        node = list(node.values())
-    if isinstance(node, (list, tuple)):
-        return next((found for item in node if (found := _find_crop(item)) is not None), None)
-    return None

@@ -15,10 +15,10 @@ from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp, invert_warp
 from posekit.inference.crops import cut_people
 from posekit.inference.detectors import Detect, describe_detector, load_detector
-from posekit.inference.images import picture_files
 from posekit.inference.network import Model, load_network
 from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
 from posekit.inference.scenes import Request, Scene, narrowed, open_scene, people_of
+from posekit.io.pictures import picture_files
 from posekit.structures import Skeleton
 from posekit.transforms import Crop
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from posekit.files import atomic_file
 from posekit.geometry import xyxy_to_xywh
+from posekit.io.files import atomic_file
 from posekit.metrics.nms import rescore
 from posekit.structures import Pose
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.inference.images import load_rgb
 from posekit.inference.people import GIVEN, WHOLE_FRAME, People, check_boxes, usable_boxes
+from posekit.io.pictures import load_rgb
 from posekit.structures import Pose
 
 # A narrower box than the whole frame: around the joints surer than this, if there are so many,

@@ -15,10 +15,11 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from posekit.errors import ConfigError
-from posekit.files import read_json
+from posekit.io.files import read_json
+from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.predictions import PoseArrays
+from posekit.parallel import gather_rows, on_main
 from posekit.structures import Pose
-from posekit.study.errors import PersonErrors, write_errors
 
 GROUND_TRUTH_BOXES = "ground truth"
 
@@ -31,7 +32,7 @@ class PoseMetric(BaseMetric):
 
     Args:
         errors_file: Write what the score was made of, joint by joint, to this file
-            (:mod:`posekit.study.errors`); None: nowhere.
+            (:mod:`posekit.metrics.errors`); None: nowhere.
         **kwargs: ``collect_device``, ``collect_dir`` of mmengine.
     """
 
@@ -74,8 +75,6 @@ class PoseMetric(BaseMetric):
         Args:
             size: Unused: mmengine's way to cut off a sampler's padding.
         """
-        from posekit.engine.distributed import on_main
-
         poses = self._gathered(self._arrays(self.results))
         scores = on_main(lambda: {} if poses is None else _plain(self._score_people(poses)))
         self.results.clear()
@@ -91,8 +90,6 @@ class PoseMetric(BaseMetric):
 
         As :class:`~posekit.datasets.sampler.EpochSampler` deals batches in turn, it is that of one process.
         """
-        from posekit.engine.distributed import gather_rows
-
         batches = np.repeat(np.arange(len(self._batch_sizes)), self._batch_sizes)
         if len(batches) != len(poses.person_ids):  # results that did not come by ``process``
             batches = np.zeros(len(poses.person_ids), np.int64)

@@ -22,6 +22,7 @@ from posekit.metrics.crowdpose import (
     read_crowd_index,
     read_crowdpose,
 )
+from posekit.metrics.errors import PersonErrors
 from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
 from posekit.metrics.nms import NMS_NAMES, check_nms
 from posekit.metrics.oks import Detections, evaluate_oks
@@ -31,7 +32,6 @@ from posekit.metrics.person_errors import errors_of_oks, errors_of_pck, errors_o
 from posekit.metrics.predictions import PoseArrays, first_of_each_person, select_poses, to_detections
 from posekit.metrics.writer import PredictionWriter
 from posekit.registry import METRICS
-from posekit.study.errors import PersonErrors
 
 __all__ = ["CrowdPoseMetric", "OKSMetric", "PCKMetric", "PCKhMetric", "PoseMetric", "PredictionWriter"]
 
@@ -55,7 +55,7 @@ class PCKhMetric(PoseMetric):
         self.thresholds, self.curve = tuple(thresholds), curve
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
-        from posekit.datasets.skeletons import MPII16
+        from posekit.skeletons import MPII16
 
         if tuple(meta["skeleton"].keypoints) != MPII16.keypoints:
             raise ConfigError(

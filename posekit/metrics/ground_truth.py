@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import ConfigError, DataError
-from posekit.files import read_json
+from posekit.io.files import read_json
 from posekit.metrics import records as rec
 from posekit.metrics.oks import COCO_SIGMAS, GroundTruth
 from posekit.metrics.pckh import head_sizes

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.files import read_json, read_mat
+from posekit.io.files import read_json
+from posekit.io.mat import read_mat
 from posekit.metrics import records as rec
 from posekit.metrics.pckh import head_sizes
 

@@ -1,4 +1,4 @@
-"""What a score is made of, person by person, from what the metric takes (:mod:`posekit.study.errors`)."""
+"""What a score is made of, person by person, from what the metric takes (:mod:`posekit.metrics.errors`)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from posekit.datasets.table import PersonTable
+from posekit.metrics.errors import PAIRING_OKS, SIMILARITY, PersonErrors
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.oks import Detections, match, pair_groups, pair_oks, rank_detections
 from posekit.metrics.pck import weights_of_mean
 from posekit.metrics.pckh import MPII_LEFT_OUT_OF_MEAN
 from posekit.metrics.predictions import PoseArrays, first_of_each_person
 from posekit.structures import Skeleton
-from posekit.study.errors import PAIRING_OKS, SIMILARITY, PersonErrors
 
 
 def errors_of_pck(poses: PoseArrays, table: PersonTable, sizes: np.ndarray, threshold: float) -> PersonErrors:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.files import atomic_file, read_json
 from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
+from posekit.io.files import atomic_file, read_json
 from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.nms import OKS_NMS, crop_areas, rescore

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.files import atomic_file
+from posekit.io.files import atomic_file
 from posekit.metrics.predictions import NOWHERE, PoseArrays
 
 METHOD = "posekit"

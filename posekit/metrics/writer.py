@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.files import read_json, write_json
+from posekit.io.files import read_json, write_json
 from posekit.metrics.base import GROUND_TRUTH_BOXES, PoseMetric, crop_shape, is_json, lacks_annotations
 from posekit.metrics.nms import check_nms
 from posekit.metrics.predictions import (
@@ -107,7 +107,7 @@ class PredictionWriter(PoseMetric):
 
 
 def _is_mpii(keypoints: Sequence[str]) -> bool:
-    from posekit.datasets.skeletons import MPII16
+    from posekit.skeletons import MPII16
 
     return tuple(keypoints) == MPII16.keypoints
 

@@ -16,11 +16,11 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from posekit.codecs.grid import resample_maps
-from posekit.datasets.skeletons import get_skeleton
 from posekit.errors import ConfigError
 from posekit.geometry import apply_warp, invert_warp
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.registry import MODELS
+from posekit.skeletons import get_skeleton
 from posekit.structures import Pose, Sample, Skeleton
 
 # Of the RGB photos of ImageNet, in grey levels of 0..255: what every released backbone was trained with.

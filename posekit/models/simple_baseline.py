@@ -13,18 +13,10 @@ from torch import Tensor, nn
 
 from posekit.errors import ConfigError
 from posekit.models.decoders import deconv_layers
-from posekit.models.layers import BasicBlock, Bottleneck, init_release, residual_layer
+from posekit.models.layers import init_release, residual_layer
+from posekit.models.variants import DEPTHS
 from posekit.models.weights import load_backbone_weights
 from posekit.registry import MODELS
-
-# He et al., CVPR 2016, Table 1: kind of block, blocks per stage.
-DEPTHS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
-    18: (BasicBlock, (2, 2, 2, 2)),
-    34: (BasicBlock, (3, 4, 6, 3)),
-    50: (Bottleneck, (3, 4, 6, 3)),
-    101: (Bottleneck, (3, 4, 23, 3)),
-    152: (Bottleneck, (3, 8, 36, 3)),
-}
 
 
 @MODELS.register_module()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from posekit.engine.checkpoint import compare_weights, read_checkpoint, weights_of
 from posekit.errors import CheckpointError
+from posekit.io.checkpoint import compare_weights, read_checkpoint, weights_of
 
 Weights = dict[str, Tensor]
 
@@ -67,7 +67,7 @@ def _without_estimator(weights: Weights, source: str | Path) -> tuple[Weights, t
     """A whole estimator's weights under the names that the releases give to a network, and what is unused."""
     if not any(key.startswith("backbone.") for key in weights):
         return weights, ()
-    from posekit.models.released import forms  # its package imports the networks, which import this file
+    from posekit.models.released import forms  # its package imports what imports this file
 
     form = forms.recognise(weights)
     assert form is not None  # any with "backbone." is
@@ -111,9 +111,9 @@ def check_weights(
 
 def described(weights: Mapping[str, Tensor], source: str | Path) -> str:
     """What a file's weights are, in words: "an HRNet-W48 with 17 heatmaps (hrnet release)"."""
-    from posekit.models.released import loading  # its package imports the networks, which import this file
+    from posekit.models.released.describe import identify, named  # its package imports what imports this
 
-    return loading.identify(loading.named(weights, source))
+    return identify(named(weights, source))
 
 
 # --- names -----------------------------------------------------------------------------------------------

@@ -34,8 +34,8 @@ import numpy as np
 
 from posekit.engine.cli import add_cfg_options, require_writable, run_tool
 from posekit.errors import ConfigError
+from posekit.metrics.errors import PersonErrors
 from posekit.study.error_kinds import AT_TRUTH, MEANS, STRONG, MapFacts, as_table, diagnose
-from posekit.study.errors import PersonErrors
 
 if TYPE_CHECKING:
     from posekit.structures import Pose, Sample
@@ -157,7 +157,7 @@ def diagnose_checkpoint(cfg: Any, checkpoint: str, split: str = "val", source: s
     """Runs a config's network over a split and diagnoses it, :func:`~posekit.study.error_kinds.diagnose`.
 
     Args:
-        cfg: From :func:`posekit.engine.config.load_config`.
+        cfg: From :func:`posekit.engine.configs.config.load_config`.
         checkpoint: Weights of any known form.
         split: "val" or "test".
         source: The config's file, for messages.
@@ -167,8 +167,8 @@ def diagnose_checkpoint(cfg: Any, checkpoint: str, split: str = "val", source: s
         CheckpointError: If the weights are damaged or another network's.
     """
     from posekit.engine.startup import faults_of
+    from posekit.inference.predictions import load_network
     from posekit.registry import DATASETS
-    from posekit.visualization.predictions import load_network
 
     loader = cfg.get(f"{split}_dataloader")
     if loader is None:
@@ -205,8 +205,8 @@ def main() -> None:
     """Writes the diagnosis and prints it as a table."""
     args = parse_arguments()
     # Imported late, so that --help answers at once.
-    from posekit.engine.config import load_config, parse_options
-    from posekit.files import write_json
+    from posekit.engine.configs.config import load_config, parse_options
+    from posekit.io.files import write_json
 
     require_writable(Path(args.out).parent)
     cfg = load_config(args.config, parse_options(args.cfg_options))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.study.errors import PersonErrors
+from posekit.metrics.errors import PersonErrors
 
 #: A response at the truth counts from this share of the map's maximum on.
 STRONG = 0.5

@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from posekit.study.cells import Cell
+from posekit.study.jobs import Job, Standing
 from posekit.study.plan import Plan
 from posekit.study.record import FAILED, as_number, cell_folder, epochs_done, validations
-
-if TYPE_CHECKING:
-    from posekit.study.sweep import Job, Sweep
 
 _REDRAW, _LINE = 2.0, 10.0  # seconds between two looks at the logs: on a terminal, elsewhere
 _STATES = {"train": "training", "test": "testing", "diagnosis": "diagnosing"}
@@ -79,7 +77,7 @@ class Display:
         self._erase()
         print(f"{time.strftime('%H:%M:%S')}  {text}", file=self.stream, flush=True)
 
-    def update(self, sweep: Sweep, last: bool = False) -> None:
+    def update(self, sweep: Standing, last: bool = False) -> None:
         """Draws the table, or tells the validations that are new; does nothing if it did so just now."""
         if not last and time.monotonic() - self.looked < (_REDRAW if self.live else _LINE):
             return
@@ -97,7 +95,7 @@ class Display:
         print("\n".join(line[: width - 1] for line in lines), file=self.stream, flush=True)
         self.drawn = len(lines)
 
-    def finished(self, sweep: Sweep, cell: Cell) -> None:
+    def finished(self, sweep: Standing, cell: Cell) -> None:
         """Tells what a cell scored, and calls ``after_cell``."""
         row = _recorded(self.plan, cell, sweep.records[cell.name] or {})
         self.event(f"{cell.name}: finished, validation {_number(row.val)}, test {_number(row.test)}")
@@ -109,7 +107,7 @@ class Display:
             print(f"\x1b[{self.drawn}F\x1b[J", end="", file=self.stream)
             self.drawn = 0
 
-    def _tell(self, sweep: Sweep, running: Sequence[Row]) -> None:
+    def _tell(self, sweep: Standing, running: Sequence[Row]) -> None:
         for row in running:
             if row.val is not None and self.told.get(row.name) != row.validated:
                 self.told[row.name] = row.validated
@@ -189,7 +187,7 @@ def table(shown: Sequence[Row], height: int = 1 << 30) -> list[str]:
     return lines
 
 
-def summary(sweep: Sweep, running: Sequence[Row]) -> str:
+def summary(sweep: Standing, running: Sequence[Row]) -> str:
     """How many cells are done, and the time left of the whole."""
     finished, failed = sweep.count("finished"), sweep.count("failed")
     parts = [f"{finished} of {len(sweep.cells)} cells finished"]
@@ -200,7 +198,7 @@ def summary(sweep: Sweep, running: Sequence[Row]) -> str:
     return ", ".join(parts)
 
 
-def time_left(sweep: Sweep, running: Sequence[Row]) -> float | None:
+def time_left(sweep: Standing, running: Sequence[Row]) -> float | None:
     """Seconds left of the whole sweep: cells are taken to cost alike, and to fill the slots evenly."""
     done = [record for record in sweep.records.values() if record and record["state"] == "finished"]
     spent_on = {

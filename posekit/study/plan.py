@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from posekit.errors import ConfigError, DataError, shown
-from posekit.files import read_json, write_json
+from posekit.io.files import read_json, write_json
 from posekit.study.cells import Cell, parse_cell
 
 PLAN = "plan.json"

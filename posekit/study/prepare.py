@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import posekit
-from posekit.engine.config import PoseConfig, load_config, parse_options
-from posekit.engine.dump import config_text
+from posekit.engine.configs.config import PoseConfig, load_config, parse_options
+from posekit.engine.configs.dump import config_text
 from posekit.engine.report import source_revision
 from posekit.errors import ConfigError
-from posekit.files import sha256, under
+from posekit.io.files import sha256, under
 from posekit.registry import MODELS
 from posekit.study.cells import LOSS, SCHEDULE, Cell
 from posekit.study.plan import Plan, difference

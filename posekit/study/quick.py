@@ -28,6 +28,6 @@ def write_data() -> None:
     Raises:
         DataError: If it could not be written.
     """
-    command = [sys.executable, "-m", "posekit.datasets.synthetic", "--out", str(DATA)]
+    command = [sys.executable, "-m", "posekit.synthetic", "--out", str(DATA)]
     if status := subprocess.run(command, check=False).returncode:
         raise DataError(f"the embedded data set was not written to {DATA}: see above (status {status})")

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from posekit.errors import CheckpointError, DataError, shown
-from posekit.files import read_json, read_object, write_json
+from posekit.io.files import read_json, read_object, write_json
 from posekit.study.cells import Cell
 
 FINISHED, FAILED = "finished", "failed"
@@ -160,7 +160,7 @@ def chosen_checkpoint(folder: Path) -> Path:
     Raises:
         CheckpointError: If there is none.
     """
-    from posekit.engine.checkpoint import epoch_files
+    from posekit.engine.checkpoints.files import epoch_files
 
     best = sorted(folder.glob("best_*.pth"), key=lambda path: path.stat().st_mtime)
     if best:
@@ -173,7 +173,7 @@ def chosen_checkpoint(folder: Path) -> Path:
 
 def results(folder: Path, progress: Progress) -> dict[str, Any]:
     """What a finished cell scored and cost."""
-    from posekit.engine.checkpoint import read_checkpoint  # torch, which the sweep itself can do without
+    from posekit.io.checkpoint import read_checkpoint  # torch, which the sweep itself can do without
 
     checkpoint = chosen_checkpoint(folder)
     meta = _object_of(read_checkpoint(checkpoint), "meta")

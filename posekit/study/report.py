@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from posekit.engine.cli import run_tool
 from posekit.errors import ConfigError, PosekitError
-from posekit.files import write_json, write_text
+from posekit.io.files import write_json, write_text
 from posekit.study.analysis import analyse
 from posekit.study.cells import MSE
 from posekit.study.html_parts import CAPTIONS
@@ -24,7 +24,7 @@ from posekit.study.table import FINISHED, Table, label_of, read_table, write_csv
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from posekit.visualization.sweep_records import CellRecords
+    from posekit.study.sweep_records import CellRecords
 
 
 def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
@@ -60,8 +60,8 @@ def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
 
 def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
     """The figures by file name; why there are none becomes a note of ``found``."""
-    from posekit.visualization.sweep_figures import sweep_figures
-    from posekit.visualization.sweep_records import read_sweep
+    from posekit.study.sweep_figures import sweep_figures
+    from posekit.study.sweep_records import read_sweep
 
     figures: dict[str, Figure] = {}
     faults: list[str] = []
@@ -80,8 +80,8 @@ def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
 
 def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
     """Training and validation of plain MSE and of gamma 1, or of the setting nearest to it."""
+    from posekit.study.study_figures import train_val_pair
     from posekit.visualization.records import score_label, train_and_val
-    from posekit.visualization.study_figures import train_val_pair
 
     others = [records for records in cells if records.cell.form != MSE]
     if len(others) == len(cells) or not others:
@@ -99,7 +99,7 @@ def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
 
 
 def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
-    from posekit.visualization.study_figures import per_joint_difference
+    from posekit.study.study_figures import per_joint_difference
 
     figures = {}
     for compared in comparisons:
@@ -123,7 +123,7 @@ def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure
 
 def _write_figures(folder: Path, figures: Mapping[str, Figure]) -> dict[str, str]:
     """Writes them as png and svg, and removes an earlier report's that there are no more; the svg by name."""
-    from posekit.visualization.study_figures import save_figure
+    from posekit.study.study_figures import save_figure
 
     for path in folder.glob("*"):
         own = path.stem.startswith(tuple(CAPTIONS)) and path.suffix in (".png", ".svg")

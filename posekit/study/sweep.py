@@ -12,14 +12,13 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from posekit.errors import ConfigError, PosekitError
 from posekit.study.cells import Cell
+from posekit.study.jobs import Job, Standing
 from posekit.study.live import Display
 from posekit.study.processes import start_guarded, stop_guarded
 from posekit.study.record import FAILED, FINISHED, Progress, cell_folder, last_lines, read_cell, write_failed
@@ -31,20 +30,7 @@ _LEAST_SPACE = 1 << 20  # bytes: with less, a disk counts as full
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass
-class Job:
-    """A stage of a cell that is running."""
-
-    cell: Cell
-    slot: Slot
-    stage: str
-    process: subprocess.Popen[bytes]
-    progress: Progress
-    started: float
-    offset: int  # bytes that its log had before
-
-
-class Sweep:
+class Sweep(Standing):
     """Runs cells on slots.
 
     Args:
@@ -63,7 +49,7 @@ class Sweep:
         self.records = {cell.name: read_cell(out, cell.name) for cell in cells}
         self.waiting = [cell for cell in cells if work.remains(self.records[cell.name])]
         self.free = list(slots)
-        self.jobs: list[Job] = []
+        self.jobs = []
 
     def run(self) -> None:
         """Runs what is neither finished nor failed.
@@ -87,10 +73,6 @@ class Sweep:
             raise full_disk(self.out, f"{error.filename or 'a file'}: {error.strerror}") from error
         finally:
             self._stop()
-
-    def count(self, state: str) -> int:
-        """How many cells are ``"finished"`` or ``"failed"``."""
-        return sum(1 for record in self.records.values() if record and record["state"] == state)
 
     # --- one cell ----------------------------------------------------------------------------------------
 

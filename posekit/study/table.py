@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.files import read_object, write_text
+from posekit.io.files import read_object, write_text
+from posekit.metrics.errors import FILE_NAME, PersonErrors, read_errors
 from posekit.study.cells import FORMS, MSE, Cell
-from posekit.study.errors import FILE_NAME, PersonErrors, read_errors
 from posekit.study.folder import DAMAGED, FAILED, FINISHED, NOT_RUN, STOPPED, CellFiles, label_of, read_cells
 from posekit.study.record import as_number
 from posekit.study.statistics import ScoreForm, observed_scores

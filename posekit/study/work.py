@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from posekit.errors import ConfigError
-from posekit.files import read_object
+from posekit.io.files import read_object
 from posekit.study.cells import Cell
 from posekit.study.plan import Plan
 from posekit.study.record import (
@@ -53,7 +53,7 @@ class Work:
         Raises:
             CheckpointError: If there are no weights to be tested.
         """
-        from posekit.engine.checkpoint import resume_candidates
+        from posekit.engine.checkpoints.files import resume_candidates
 
         folder = cell_folder(self.out, cell.name)
         if stage == "train":
@@ -74,7 +74,7 @@ class Work:
         """
         if stage != "train":
             return
-        from posekit.engine.config import load_config
+        from posekit.engine.configs.config import load_config
         from posekit.study.prepare import check_cell
 
         folder = cell_folder(self.out, cell.name)

@@ -166,7 +166,7 @@ def prediction_sheet(
         ValueError: If no pose belongs to a person of the table, ``errors`` or ``areas`` has another length,
             or on another ``which`` or ``norm``.
     """
-    from posekit.datasets.images import read_image
+    from posekit.io.images import read_image
 
     table = getattr(table, "table", table)
     skeleton = skeleton or getattr(table, "skeleton", None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posekit.files import atomic_file
+from posekit.io.files import atomic_file
 from posekit.visualization.figure_style import (
     INK,
     PAGE,

@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from posekit.files import atomic_file
+from posekit.io.files import atomic_file
 from posekit.metrics.nms import rescore
 from posekit.structures import Pose, Skeleton
 from posekit.visualization.strokes import Layer, stroke

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posekit.files import atomic_file
+from posekit.io.files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

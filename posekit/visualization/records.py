@@ -187,7 +187,7 @@ def train_series(curves: Curves, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def train_and_val(curves: Curves, score: str) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """One run's curves as :func:`~posekit.visualization.study_figures.train_val_pair` takes them."""
+    """One run's curves as :func:`~posekit.study.study_figures.train_val_pair` takes them."""
     found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for kind, key, factor in (("train_accuracy", "acc_pose", 100), ("train_loss", "loss", 1)):
         if key in curves.train:

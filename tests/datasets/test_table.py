@@ -12,9 +12,9 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from posekit.datasets.skeletons import COCO17
 from posekit.datasets.table import build_table
 from posekit.errors import DataError
+from posekit.skeletons import COCO17
 
 
 def make(people=3, images=2, **changes):

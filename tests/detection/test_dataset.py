@@ -8,10 +8,10 @@ import torch
 from detection.detector_cases import CONTENT, write_set
 from numpy.testing import assert_array_equal
 
-from posekit.datasets.images import read_image
 from posekit.datasets.sampler import SampleKey
 from posekit.detection.dataset import PeopleImages, collate, mirrored
 from posekit.errors import ConfigError, DataError
+from posekit.io.images import read_image
 
 
 def load(folder, content=None, **settings):

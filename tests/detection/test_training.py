@@ -10,7 +10,7 @@ from posekit.detection import DetectedPeople, PersonDetector
 from posekit.detection.dataset import ImageSample, PeopleImages, collate
 from posekit.detection.networks import InputSize, build_network, input_size_of, to_network
 from posekit.detection.training import BoxAPMetric, PersonFasterRCNN, person_rows
-from posekit.engine.config import load_config
+from posekit.engine.configs.config import load_config
 from posekit.engine.runner import PoseRunner
 from posekit.errors import CheckpointError, ConfigError
 

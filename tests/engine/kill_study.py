@@ -40,12 +40,14 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 import torch  # noqa: E402
 from small_training import BEST, build, write_people  # noqa: E402
 
-from posekit.engine import checkpoint_hook, checksum  # noqa: E402
-from posekit.engine.checkpoint import MARKER, read_checkpoint  # noqa: E402
-from posekit.engine.progress_hooks import training_records  # noqa: E402
-from posekit.engine.resume import find_checkpoint  # noqa: E402
+from posekit.engine.checkpoints.files import MARKER  # noqa: E402
+from posekit.engine.checkpoints.resume import find_checkpoint  # noqa: E402
+from posekit.engine.configs.schema import registered  # noqa: E402
+from posekit.engine.hooks import checkpoint as checkpoint_hook  # noqa: E402
+from posekit.engine.hooks.progress import training_records  # noqa: E402
 from posekit.engine.runner import PoseRunner  # noqa: E402
-from posekit.engine.schema import registered  # noqa: E402
+from posekit.io import checksum  # noqa: E402
+from posekit.io.checkpoint import read_checkpoint  # noqa: E402
 
 OPTIONS = {
     "optim_wrapper.accumulative_counts": 2,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from posekit.engine.config import load_config
+from posekit.engine.configs.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of the batches that are not those of one process: what the releases had, GPUs x people on each.

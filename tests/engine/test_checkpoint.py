@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from posekit.engine import checkpoint as ck
-from posekit.engine.state import random_state, restore_random_state
+from posekit.engine.checkpoints import files as ck
+from posekit.engine.checkpoints.state import random_state, restore_random_state
 from posekit.errors import CheckpointError
-from posekit.files import atomic_file, sha256, write_text
+from posekit.io.files import atomic_file, sha256, write_text
 
 
 class Payload:

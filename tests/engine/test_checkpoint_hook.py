@@ -10,9 +10,10 @@ import toy_training
 from mmengine.hooks import Hook
 from toy_training import build, runner_log
 
-from posekit.engine.checkpoint import MARKER, read_checkpoint, resume_candidates
-from posekit.engine.loss_hooks import DivergenceError
+from posekit.engine.checkpoints.files import MARKER, resume_candidates
+from posekit.engine.hooks.loss import DivergenceError
 from posekit.errors import ConfigError
+from posekit.io.checkpoint import read_checkpoint
 
 
 def test_checkpoints_are_pruned_after_the_marker_has_moved(tmp_path):
@@ -70,7 +71,7 @@ def test_a_best_without_a_validation_is_spoken_of(tmp_path):
 
 
 def test_impossible_hook_values():
-    from posekit.engine.hooks import CheckpointHook
+    from posekit.engine.hooks.defaults import CheckpointHook
 
     with pytest.raises(ConfigError, match="interval"):
         CheckpointHook(interval=0)

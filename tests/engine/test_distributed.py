@@ -14,9 +14,10 @@ import torch
 from toy_processes import CONFIG, PATIENCE, Processes, train_in
 from toy_training import run, write_config
 
-from posekit.engine import distributed, launched
-from posekit.engine.checkpoint import read_checkpoint
+from posekit.engine.processes import group as distributed
+from posekit.engine.processes import launched
 from posekit.errors import ConfigError
+from posekit.io.checkpoint import read_checkpoint
 
 NORM = CONFIG.replace("type=ToyModel", "type=ToyNormModel").replace(
     "import ToyDataset, ToyMetric, ToyModel",
@@ -70,7 +71,7 @@ def test_batch_norm_over_all_processes_or_over_each(tmp_path):
 def test_activations_that_are_part_of_a_batch_norm_stay():
     from timm.layers import BatchNormAct2d
 
-    from posekit.engine.parallel import to_sync_batch_norm
+    from posekit.engine.processes.wrapping import to_sync_batch_norm
 
     images = torch.randn(4, 3, 5, 5, generator=torch.manual_seed(0))
 
@@ -92,7 +93,7 @@ def test_activations_that_are_part_of_a_batch_norm_stay():
 
 
 def test_a_batch_norm_that_does_more_is_not_replaced():
-    from posekit.engine.parallel import to_sync_batch_norm
+    from posekit.engine.processes.wrapping import to_sync_batch_norm
 
     class Doubling(torch.nn.BatchNorm2d):
         def forward(self, input):
@@ -103,7 +104,7 @@ def test_a_batch_norm_that_does_more_is_not_replaced():
 
 
 def test_plain_batch_norm_is_the_same_in_all_processes_when_it_is_saved():
-    from posekit.engine.parallel import average_batch_norm
+    from posekit.engine.processes.wrapping import average_batch_norm
 
     def work(rank):
         distributed.start_group("pytorch")
@@ -120,8 +121,8 @@ def test_plain_batch_norm_is_the_same_in_all_processes_when_it_is_saved():
 def test_averaged_batch_norm_is_the_same_in_all_processes_too():
     from types import SimpleNamespace
 
-    from posekit.engine.ema import EMAHook
-    from posekit.engine.parallel import BatchNormHook
+    from posekit.engine.hooks.ema import EMAHook
+    from posekit.engine.processes.wrapping import BatchNormHook
 
     def work(rank):
         distributed.start_group("pytorch")

@@ -16,10 +16,11 @@ from toy_people import picture, write_picture
 from toy_processes import Processes
 
 from posekit.datasets import EpochSampler, SampleKey
-from posekit.engine.config import load_config
-from posekit.engine.distributed import finish, start_group, world_size
-from posekit.engine.loss_hooks import ValidationLossHook
+from posekit.engine.configs.config import load_config
+from posekit.engine.hooks.loss import ValidationLossHook
+from posekit.engine.processes.group import finish, start_group
 from posekit.engine.runner import PoseRunner
+from posekit.parallel import world_size
 
 PEOPLE = 23
 CONFIG = """

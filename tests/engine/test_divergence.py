@@ -9,9 +9,9 @@ from mmengine.hooks import Hook
 from mmengine.logging import MessageHub
 from toy_training import ToyDataset, build, run, weights, write_config
 
-from posekit.engine.divergence import fault_of, note_start
-from posekit.engine.ema import EMAHook
-from posekit.engine.loss_hooks import DivergenceError
+from posekit.engine.hooks.divergence import fault_of, note_start
+from posekit.engine.hooks.ema import EMAHook
+from posekit.engine.hooks.loss import DivergenceError
 
 SKIP = {"default_hooks.runtime_info": {"on_divergence": "skip"}}
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from toy_training import build
 
-from posekit.engine.checkpoint import read_checkpoint
-from posekit.engine.ema import EMAHook
+from posekit.engine.hooks.ema import EMAHook
 from posekit.errors import ConfigError
+from posekit.io.checkpoint import read_checkpoint
 
 OPTIONS = {"default_hooks.ema": {"momentum": 0.1, "warmup": 0}}
 

@@ -15,15 +15,15 @@ import cv2
 import numpy as np
 import pytest
 
-from posekit.engine.checkpoint import read_checkpoint
-from posekit.engine.config import load_config
-from posekit.engine.progress_hooks import training_records
+from posekit.engine.configs.config import load_config
+from posekit.engine.hooks.progress import training_records
 from posekit.engine.runner import PoseRunner
 from posekit.errors import DataError
+from posekit.io.checkpoint import read_checkpoint
+from posekit.metrics.errors import read_errors
 from posekit.metrics.evaluators import OKSMetric, PCKMetric, PredictionWriter
 from posekit.registry import DATASETS
 from posekit.structures import Pose
-from posekit.study.errors import read_errors
 from posekit.study.statistics import ScoreForm, observed_scores
 
 ROOT = Path(__file__).resolve().parents[2]

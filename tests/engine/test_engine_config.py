@@ -9,10 +9,10 @@ import toy_training
 from mmengine.hooks import CheckpointHook as TheirCheckpointHook
 from toy_training import CONFIG, write_config
 
-from posekit.engine.config import load_config, parse_options, prepare_config
-from posekit.engine.dump import config_text
-from posekit.engine.schema import arguments_of, did_you_mean
-from posekit.errors import ConfigError
+from posekit.engine.configs.config import load_config, parse_options, prepare_config
+from posekit.engine.configs.dump import config_text
+from posekit.engine.configs.schema import arguments_of
+from posekit.errors import ConfigError, did_you_mean
 
 
 def load(folder, text=CONFIG, **options):

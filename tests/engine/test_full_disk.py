@@ -12,7 +12,7 @@ import pytest
 from mmengine.hooks import Hook
 from toy_training import ROOT, build, runner_log, write_config
 
-from posekit.engine import checkpoint as ck
+from posekit.engine.checkpoints import files as ck
 from posekit.errors import CheckpointError
 
 
@@ -97,7 +97,7 @@ options = ["model.width=60", "train_cfg.max_epochs=9", "default_hooks.checkpoint
 status = run("train", config, "--work-dir", folder / "w", "--cfg-options", *options)
 print("STATUS", status, sorted(path.name for path in (folder / "w").glob("*.pth")))
 import os
-from posekit.engine.resume import find_checkpoint
+from posekit.engine.checkpoints.resume import find_checkpoint
 found = find_checkpoint(folder / "w")
 print("GOOD", Path(found.path).name, found.passed_over, [p.name for p in (folder / "w").glob(".*")])
 """

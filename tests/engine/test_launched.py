@@ -9,9 +9,9 @@ import pytest
 from toy_processes import CONFIG, train_in
 from toy_training import build, run, write_config
 
-from posekit.engine import launched
-from posekit.engine.checkpoint import read_checkpoint
+from posekit.engine.processes import launched
 from posekit.errors import ConfigError
+from posekit.io.checkpoint import read_checkpoint
 
 
 def test_the_learning_rate_is_scaled_if_asked(tmp_path, capsys):

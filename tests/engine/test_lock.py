@@ -9,12 +9,12 @@ import sys
 import pytest
 from toy_training import ROOT, build
 
-from posekit.engine.lock import sole_owner
+from posekit.engine.checkpoints.lock import sole_owner
 from posekit.errors import ConfigError
 
 HOLD = """
 import sys, time
-from posekit.engine.lock import sole_owner
+from posekit.engine.checkpoints.lock import sole_owner
 with sole_owner(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

@@ -8,8 +8,8 @@ import toy_training
 from mmengine.logging import MessageHub
 from toy_training import build, scalars
 
-from posekit.engine.checkpoint import read_checkpoint
-from posekit.engine.loss_hooks import DivergenceError
+from posekit.engine.hooks.loss import DivergenceError
+from posekit.io.checkpoint import read_checkpoint
 
 
 def test_the_logged_losses_are_the_true_ones(trained, tmp_path):
@@ -44,7 +44,7 @@ def test_a_loss_that_is_not_a_number_stops_with_the_batch(tmp_path):
 def test_losses_waiting_on_a_device_are_found_late_but_named_right():
     from types import SimpleNamespace
 
-    from posekit.engine.hooks import LossLogHook
+    from posekit.engine.hooks.defaults import LossLogHook
 
     hub = MessageHub("late")
     hook = LossLogHook()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toy_training import ToyDataset, build, runner_log, scalars
 
-from posekit.engine.progress_hooks import ImageFaultHook, people_line
+from posekit.engine.hooks.progress import ImageFaultHook, people_line
 
 
 def test_slow_iterations_still_show_progress(tmp_path):

@@ -11,12 +11,13 @@ import torch
 from mmengine.hooks import Hook
 from toy_training import build, runner_log, weights, write_config
 
-from posekit.engine.checkpoint import read_checkpoint, resume_words
-from posekit.engine.config import load_config
-from posekit.engine.progress_hooks import training_records
-from posekit.engine.resume import find_checkpoint
+from posekit.engine.checkpoints.files import resume_words
+from posekit.engine.checkpoints.resume import find_checkpoint
+from posekit.engine.configs.config import load_config
+from posekit.engine.hooks.progress import training_records
 from posekit.engine.runner import PoseRunner
 from posekit.errors import CheckpointError
+from posekit.io.checkpoint import read_checkpoint
 
 
 def interrupted(trained, folder, keep):

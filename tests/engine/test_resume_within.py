@@ -11,12 +11,13 @@ import torch
 from mmengine.hooks import Hook
 from toy_training import build, run, weights, write_config
 
-from posekit.engine.checkpoint import iter_files, read_checkpoint, resume_words
-from posekit.engine.ema import EMAHook
+from posekit.engine.checkpoints.files import iter_files, resume_words
+from posekit.engine.checkpoints.within_epoch import Appointments
+from posekit.engine.hooks.ema import EMAHook
 from posekit.engine.loops import SkippingBatches
-from posekit.engine.signals import Stopped
-from posekit.engine.within_epoch import Appointments
+from posekit.engine.processes.signals import Stopped
 from posekit.errors import CheckpointError, ConfigError
+from posekit.io.checkpoint import read_checkpoint
 
 # Five batches an epoch; dropout draws from torch's generator at every step.
 BASE = {
@@ -257,7 +258,7 @@ def test_an_impossible_place_is_named(tmp_path, field, value):
 
 
 def test_curves_of_a_resumed_first_epoch_hold_its_beginning(tmp_path):
-    from posekit.engine.progress_hooks import training_records
+    from posekit.engine.hooks.progress import training_records
 
     stopped(tmp_path, BASE, at=3)
     rest = build(tmp_path, BASE, resume=True)
@@ -322,7 +323,7 @@ def test_a_resume_between_epochs_with_workers_that_persist(tmp_path):
 def test_slow_steps_are_talked_about_more_often(monkeypatch):
     """After SIGTERM a launcher waits half a minute: ten steps of five seconds are too many."""
     clock = iter([0.0, 0.0, 5.0, 10.0, 10.1, 10.2])
-    monkeypatch.setattr("posekit.engine.within_epoch.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("posekit.engine.checkpoints.within_epoch.time.monotonic", lambda: next(clock))
     appointments = Appointments(None, None)
     for done, at in ((1, 2), (2, 3), (3, 13), (4, 14)):  # 5 s, 5 s, 0.1 s, 0.1 s a step
         appointments._meet_again(done)

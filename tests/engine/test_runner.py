@@ -10,11 +10,11 @@ import toy_training
 from mmengine.runner import EpochBasedTrainLoop
 from toy_training import build, runner_log, scalars, weights, write_config
 
-from posekit.engine.checkpoint import read_checkpoint
-from posekit.engine.config import load_config
+from posekit.engine.configs.config import load_config
 from posekit.engine.loops import EpochLoop
 from posekit.engine.runner import PoseRunner
 from posekit.errors import CheckpointError, ConfigError
+from posekit.io.checkpoint import read_checkpoint
 
 
 def test_what_a_run_leaves(trained):

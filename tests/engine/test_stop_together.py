@@ -11,8 +11,8 @@ from mmengine.hooks import Hook
 from toy_processes import CONFIG, Processes, train_in
 from toy_training import run, write_config
 
-from posekit.engine.checkpoint import read_checkpoint
 from posekit.engine.runner import PoseRunner
+from posekit.io.checkpoint import read_checkpoint
 
 OPTIONS = ["train_dataloader.dataset.size=96", "train_dataloader.batch_size=4", "model.dropout=0.5"]
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from toy_training import build, write_config
 
-from posekit.engine.config import load_config
+from posekit.engine.configs.config import load_config
 from posekit.errors import ConfigError
 
 IMPOSSIBLE = [

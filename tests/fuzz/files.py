@@ -14,7 +14,8 @@ from . import samples
 
 
 def checkpoint(path: Path) -> Any:
-    from posekit.engine.checkpoint import read_checkpoint, to_plain, weights_of
+    from posekit.engine.checkpoints.files import to_plain
+    from posekit.io.checkpoint import read_checkpoint, weights_of
 
     content = read_checkpoint(path)
     repr(content)
@@ -39,7 +40,7 @@ def small_network() -> Any:
 
 def resume(folder: Path) -> Any:
     """What ``--resume`` finds in a work directory."""
-    from posekit.engine.resume import find_checkpoint
+    from posekit.engine.checkpoints.resume import find_checkpoint
 
     found = find_checkpoint(folder / "run")
     assert found is not None
@@ -56,7 +57,7 @@ def bundle(path: Path) -> Any:
 
 
 def image(path: Path) -> Any:
-    from posekit.datasets.images import image_size_hw, read_image
+    from posekit.io.images import image_size_hw, read_image
 
     size = image_size_hw(path)
     image = read_image(path)
@@ -65,7 +66,7 @@ def image(path: Path) -> Any:
 
 
 def video(path: Path) -> Any:
-    from posekit.video import VideoReader
+    from posekit.io.video import VideoReader
 
     for number, frame in enumerate(VideoReader(path)):
         assert frame.ndim == 3
@@ -93,7 +94,7 @@ OPTIONS = [
 
 
 def options(path: Path) -> Any:
-    from posekit.engine.config import load_config, parse_options
+    from posekit.engine.configs.config import load_config, parse_options
     from posekit.errors import ConfigError
 
     root = Path(__file__).resolve().parents[2]
@@ -120,8 +121,8 @@ def sweep(folder: Path) -> Any:
     from posekit.study.live import rows, table
     from posekit.study.plan import read_plan
     from posekit.study.record import foreground, read_cell, validations
+    from posekit.study.sweep_records import final_scores, foreground_of, read_sweep, val_curves
     from posekit.study.table import read_table, rows_as_dicts
-    from posekit.visualization.sweep_records import final_scores, foreground_of, read_sweep, val_curves
 
     out = folder / "sweep"
     found = read_table(out)
@@ -150,7 +151,7 @@ def progress(folder: Path) -> Any:
 
 
 def errors(path: Path) -> Any:
-    from posekit.study.errors import read_errors
+    from posekit.metrics.errors import read_errors
 
     errors = read_errors(path).by_person()
     with np.errstate(all="ignore"):

@@ -16,8 +16,8 @@ from . import samples
 
 def inside(table: Any, folder: Path) -> None:
     """The pictures of a table that was accepted are looked for and read as a training does it."""
-    from posekit.datasets.images import missing_images, read_image
     from posekit.errors import PosekitError
+    from posekit.io.images import missing_images, read_image
 
     assert np.isfinite(table[0].box_xyxy).all()
     with contextlib.suppress(PosekitError):  # of a picture, which the message names

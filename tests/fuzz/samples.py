@@ -355,7 +355,7 @@ def picture(suffix: str) -> bytes:
 
 
 def video(suffix: str) -> bytes:
-    from posekit.video import video_writer
+    from posekit.io.video import video_writer
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"v{suffix}"

@@ -15,9 +15,9 @@ import pytest
 import torch
 from fuzz import samples
 
-from posekit.engine.checkpoint import read_checkpoint
 from posekit.errors import CheckpointError
 from posekit.inference.bundle import read_bundle
+from posekit.io.checkpoint import read_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -219,7 +219,7 @@ def write_bundle_files(folder, **changes):
         {"backbone": {"type": "posix.system", "command": "true"}},
         {"head": {"type": "builtins.eval"}},
         {"backbone": {"type": "torch.load", "f": "a.pth"}},
-        {"backbone": {"type": "posekit.files.write_text", "path": "x", "text": "x"}},
+        {"backbone": {"type": "posekit.io.files.write_text", "path": "x", "text": "x"}},
         {
             "head": {
                 **samples.CARD["model"]["head"],

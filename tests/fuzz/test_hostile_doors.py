@@ -18,11 +18,11 @@ import torch
 from fuzz import samples
 
 from posekit.detection.networks import INPUT_SIZE, read_detector
-from posekit.downloads import WeightFile, obtain
-from posekit.engine.checkpoint import read_checkpoint
-from posekit.engine.resume import find_checkpoint
+from posekit.engine.checkpoints.resume import find_checkpoint
 from posekit.errors import CheckpointError
 from posekit.inference import Predictor
+from posekit.io.checkpoint import read_checkpoint
+from posekit.io.downloads import WeightFile, obtain
 from posekit.models.released import load_into
 
 
@@ -133,7 +133,7 @@ def test_there_is_one_way_in():
                     r"torch\.load\(|pickle\.loads?\(|Unpickler\(|allow_pickle=True|load_url\(", line
                 ):
                     found.append((path.relative_to(reference.ROOT).as_posix(), "weights_only=True" in line))
-    assert found == [("posekit/engine/safe_load.py", True), ("posekit/engine/state.py", True)]
+    assert found == [("posekit/io/safe_load.py", True), ("posekit/engine/checkpoints/state.py", True)]
 
 
 @pytest.mark.parametrize(

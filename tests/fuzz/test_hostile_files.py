@@ -16,18 +16,19 @@ import pytest
 from fuzz import samples
 
 from posekit.datasets.coco import load_coco
-from posekit.datasets.images import read_image
 from posekit.datasets.mpii import load_mpii
 from posekit.datasets.mpii_mat import read_test_images
 from posekit.detection.dataset import PeopleImages
-from posekit.engine.checkpoint import read_checkpoint
 from posekit.errors import CheckpointError, ConfigError, DataError
-from posekit.files import read_json, read_mat
+from posekit.io.checkpoint import read_checkpoint
+from posekit.io.files import read_json
+from posekit.io.images import read_image
+from posekit.io.mat import read_mat
+from posekit.io.npz import read_npz
+from posekit.metrics.errors import read_errors
 from posekit.metrics.ground_truth import read_coco
 from posekit.metrics.mpii_truth import read_mpii
 from posekit.metrics.results import read_mpii_predictions
-from posekit.npz import read_npz
-from posekit.study.errors import read_errors
 
 
 @pytest.fixture(autouse=True)

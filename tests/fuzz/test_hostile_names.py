@@ -10,9 +10,9 @@ import pytest
 from fuzz import samples
 
 from posekit.datasets.coco import load_coco
-from posekit.datasets.images import fill_image_sizes, image_size_hw, missing_images, read_image
 from posekit.errors import DataError
-from posekit.video import VideoReader
+from posekit.io.images import fill_image_sizes, image_size_hw, missing_images, read_image
+from posekit.io.video import VideoReader
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ import reference
 from posekit import Predictor
 from posekit.datasets.coco import load_coco
 from posekit.datasets.split import hashed_split
-from posekit.files import read_json
 from posekit.inference.bundle import bundled_models
+from posekit.io.files import read_json
 
 MODELS = bundled_models()
 

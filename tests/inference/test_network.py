@@ -11,8 +11,8 @@ import torch
 from reference import ROOT
 
 from posekit import Predictor
-from posekit.engine.checkpoint import write_checkpoint
-from posekit.engine.config import load_config
+from posekit.engine.checkpoints.files import write_checkpoint
+from posekit.engine.configs.config import load_config
 from posekit.errors import CheckpointError, ConfigError, DataError
 from posekit.inference import bundle, write_bundle
 from posekit.inference.network import load_network

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from metrics import oks_cases
 
-from posekit.datasets.skeletons import CROWDPOSE14
 from posekit.errors import ConfigError, DataError
 from posekit.metrics.crowdpose import check_crowd_bounds, evaluate_crowdpose, read_crowd_index, read_crowdpose
 from posekit.metrics.results import read_results
+from posekit.skeletons import CROWDPOSE14
 
 SIGMAS = CROWDPOSE14.sigmas
 THRESHOLDS = [0.5 + 0.05 * i for i in range(10)]

@@ -10,7 +10,6 @@ import pytest
 from metrics import oks_cases
 from mmengine.evaluator import Evaluator
 
-from posekit.datasets.skeletons import LSP14, MPII16
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
 from posekit.metrics.crowdpose import evaluate_crowdpose, read_crowd_index, read_crowdpose
@@ -19,6 +18,7 @@ from posekit.metrics.ground_truth import read_coco
 from posekit.metrics.oks import evaluate_oks
 from posekit.metrics.results import assign_results, read_mpii_predictions, read_results
 from posekit.registry import METRICS
+from posekit.skeletons import LSP14, MPII16
 from posekit.structures import Pose, Skeleton
 
 FIVE = Skeleton("five", tuple(f"k{i}" for i in range(5)), sigmas=(0.05, 0.1, 0.03, 0.07, 0.2))

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posekit.datasets.skeletons import LSP14
 from posekit.errors import DataError
 from posekit.metrics.pck import (
     assign_by_distance,
@@ -15,6 +14,7 @@ from posekit.metrics.pck import (
     person_sizes,
     torso_sizes,
 )
+from posekit.skeletons import LSP14
 
 LSP = list(LSP14.keypoints)
 TORSO = ["right_hip", "left_hip", "right_shoulder", "left_shoulder"]

@@ -13,7 +13,7 @@ import reference
 import torch
 from models import recipe
 
-from posekit.engine.config import load_config
+from posekit.engine.configs.config import load_config
 from posekit.errors import CheckpointError, ConfigError
 from posekit.models import create, list_models
 from posekit.models.summary import count_macs, count_parameters

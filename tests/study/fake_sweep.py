@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.skeletons import LSP14
+from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.pck import pck, person_sizes, weights_of_mean
+from posekit.skeletons import LSP14
 from posekit.study.cells import parse_cell
-from posekit.study.errors import PersonErrors, write_errors
 
 SCORE = "PCK@0.2/mean12"
 PEOPLE = 60

@@ -30,7 +30,7 @@ EPOCHS = 3
 def write_people(folder: Path) -> Path:
     """Renders the people who are trained on and tested."""
     words = ["--out", str(folder), "--train", "96", "--val", "32"]
-    subprocess.run([sys.executable, "-m", "posekit.datasets.synthetic", *words], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-m", "posekit.synthetic", *words], check=True, cwd=ROOT)
     return folder
 
 

@@ -14,9 +14,9 @@ from posekit.study.live import headline
 from posekit.study.plan import Plan, read_plan
 from posekit.study.processes import locked
 from posekit.study.record import Progress, cell_folder, foreground, read_cell, validations
+from posekit.study.sweep_records import read_sweep
 from posekit.study.table import read_table
 from posekit.visualization.records import collect, read_scalars
-from posekit.visualization.sweep_records import read_sweep
 
 NAME = "focal_g1_d0.001_s0"
 PROGRESS = [

@@ -16,8 +16,9 @@ import torch
 import toy_people
 
 from posekit.codecs import MSRACodec
-from posekit.engine.checkpoint import write_checkpoint
-from posekit.engine.config import load_config
+from posekit.engine.checkpoints.files import write_checkpoint
+from posekit.engine.configs.config import load_config
+from posekit.metrics.errors import PersonErrors
 from posekit.registry import MODELS
 from posekit.structures import Sample
 from posekit.study.diagnosis import diagnose_checkpoint, examine, map_facts
@@ -30,7 +31,6 @@ from posekit.study.error_kinds import (
     diagnose,
     kinds_of_errors,
 )
-from posekit.study.errors import PersonErrors
 
 JOINTS = ("head", "left_hand", "right_hand", "foot")
 

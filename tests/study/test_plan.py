@@ -8,7 +8,7 @@ import pytest
 from fake_cells import PLAN
 from toy_sweep import write_swept
 
-from posekit.engine.config import load_config, parse_options
+from posekit.engine.configs.config import load_config, parse_options
 from posekit.errors import ConfigError, DataError
 from posekit.study.cells import make_cell, plan_cells
 from posekit.study.plan import changed_code, join_plans, read_plan, write_plan

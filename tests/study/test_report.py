@@ -13,8 +13,8 @@ import pytest
 from study.fake_sweep import PEOPLE, SCORE, make_errors, write_cell, write_failed, write_plan
 
 from posekit.errors import ConfigError, DataError
+from posekit.metrics.errors import read_errors, write_errors
 from posekit.study import report
-from posekit.study.errors import read_errors, write_errors
 from posekit.study.report import write_report
 
 MSE_CELLS = [f"mse_s{seed}" for seed in range(3)]

@@ -13,8 +13,8 @@ import toy_training
 from toy_pose_config import write_config
 from toy_training import run
 
-from posekit.engine.checkpoint import write_checkpoint
-from posekit.engine.config import load_config
+from posekit.engine.checkpoints.files import write_checkpoint
+from posekit.engine.configs.config import load_config
 from posekit.registry import MODELS
 
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from models import plain_networks, release_files
 
-from posekit.engine.checkpoint import read_checkpoint
-from posekit.files import sha256
+from posekit.io.checkpoint import read_checkpoint
+from posekit.io.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 

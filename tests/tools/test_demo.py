@@ -20,9 +20,9 @@ from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
 
 import posekit
 from posekit import visualization
-from posekit.datasets.images import read_image
 from posekit.detection import PersonDetector
-from posekit.video import VideoReader, video_writer
+from posekit.io.images import read_image
+from posekit.io.video import VideoReader, video_writer
 
 
 @pytest.fixture(autouse=True)
@@ -253,7 +253,7 @@ def test_a_full_disk_keeps_the_poses_found_so_far(monkeypatch, tmp_path, capsys)
 
 def test_a_video_that_could_not_be_written_keeps_the_poses(monkeypatch, tmp_path, capsys):
     path = video(tmp_path / "video.avi", frames=4)
-    monkeypatch.setattr("posekit.video._count_frames", lambda name: 2)
+    monkeypatch.setattr("posekit.io.video._count_frames", lambda name: 2)
     assert run(monkeypatch, path, "--out", tmp_path / "out", "--boxes", *boxes()) == 2
     assert len(results(tmp_path / "out" / "results.json")) == 8
     assert not (tmp_path / "out" / "video.mp4").exists()

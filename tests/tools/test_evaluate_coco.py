@@ -10,7 +10,7 @@ import reference
 from evaluate_cases import SIGMAS, make_coco, run, scores_of, write
 from metrics import oks_cases
 
-from posekit.datasets.skeletons import LSP14
+from posekit.skeletons import LSP14
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from toy_sweep import SWEPT, write_swept
 from toy_training import ROOT, run, write_config
 from two_agents import pids_of
 
-from posekit.engine.checkpoint import read_checkpoint
+from posekit.io.checkpoint import read_checkpoint
 
 PATHS = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
 

@@ -12,12 +12,12 @@ import toy_people
 from toy_pose_config import write_config
 from toy_training import run
 
-from posekit.engine.checkpoint import write_checkpoint
-from posekit.engine.config import load_config
-from posekit.files import write_json
+from posekit.engine.checkpoints.files import write_checkpoint
+from posekit.engine.configs.config import load_config
+from posekit.io.files import write_json
 from posekit.registry import MODELS
-from posekit.visualization.sweep_figures import sweep_figures
-from posekit.visualization.sweep_records import by_gamma, groups_of, read_sweep
+from posekit.study.sweep_figures import sweep_figures
+from posekit.study.sweep_records import by_gamma, groups_of, read_sweep
 
 SCORE = "PCK@0.2/mean12"
 

@@ -13,10 +13,10 @@ import torch
 from models import recipe
 from toy_training import ROOT, run
 
-from posekit.datasets.synthetic import write_synthetic_people
-from posekit.downloads import WeightFile
+from posekit.io.downloads import WeightFile
 from posekit.models import create
 from posekit.models.zoo import ZOO
+from posekit.synthetic import write_synthetic_people
 
 NAME = "hourglass_s2_mpii_256x256"
 CONFIG = str(ROOT / "configs/hourglass/hourglass_s2_mpii_256x256.py")

@@ -16,7 +16,7 @@ import torch
 import toy_training
 from toy_training import CONFIG, ROOT, run, write_config
 
-from posekit.engine.checkpoint import read_checkpoint
+from posekit.io.checkpoint import read_checkpoint
 
 
 @pytest.fixture(scope="module")

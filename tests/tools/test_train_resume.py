@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy_training import CONFIG, run, write_config
 
-from posekit.engine.checkpoint import read_checkpoint
+from posekit.io.checkpoint import read_checkpoint
 
 WEIGHT = "layers.1.weight"
 

@@ -13,8 +13,8 @@ import torch
 import toy_training
 from toy_training import CONFIG, ROOT, run, write_config
 
-from posekit.engine.checkpoint import read_checkpoint
-from posekit.files import sha256
+from posekit.io.checkpoint import read_checkpoint
+from posekit.io.files import sha256
 
 
 @pytest.fixture(scope="module")

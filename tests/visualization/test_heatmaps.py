@@ -7,6 +7,15 @@ import pytest
 import torch
 
 from posekit.codecs import MSRACodec, UDPCodec, UDPOffsetCodec
+from posekit.inference.maps import (
+    decoded_points,
+    flip_halves,
+    heatmap_size_hw,
+    joint_sheet,
+    label_maps,
+    maps_overview,
+    predicted_maps,
+)
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.hourglass import Hourglass
@@ -21,15 +30,6 @@ from posekit.visualization import (
 )
 from posekit.visualization import heatmaps as module
 from posekit.visualization.heatmaps import TOO_HIGH, TOO_LOW, beside, fit, flip_maps, panels
-from posekit.visualization.network import (
-    decoded_points,
-    flip_halves,
-    heatmap_size_hw,
-    joint_sheet,
-    label_maps,
-    maps_overview,
-    predicted_maps,
-)
 
 BLACK = np.zeros((64, 64, 3), np.uint8)
 NAMES = ("left_hand", "right_hand")

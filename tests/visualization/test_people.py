@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posekit.datasets.skeletons import COCO17
+from posekit.skeletons import COCO17
 from posekit.structures import Pose, Skeleton
 from posekit.visualization import draw_box, draw_people, draw_pose, draw_poses, draw_text
 from posekit.visualization.drawing import BOX, CENTRE, IDS, LEFT, RIGHT

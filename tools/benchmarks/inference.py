@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from posekit import Predictor
 from posekit.codecs import MSRACodec
 from posekit.datasets import COCO17
-from posekit.inference.images import load_rgb
+from posekit.io.pictures import load_rgb
 from posekit.models import HeatmapHead, MSELoss, PoseEstimator
 from posekit.transforms import Crop
 

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from posekit.models.hrnet import VARIANTS
 from posekit.models.layers import Bottleneck
-from posekit.models.simple_baseline import DEPTHS
+from posekit.models.released.forms import FORMS, Form, Released, recognise, rename
+from posekit.models.variants import DEPTHS, VARIANTS
 
 Weights = Mapping[str, Tensor]
+UNKNOWN = Form("unknown", lambda weights, meta: False, lambda key: key, whole=False)
 
 
 def describe(weights: Weights) -> str:
@@ -90,3 +93,19 @@ def _timm(weights: Weights) -> str | None:
     ):
         return "a classifier"
     return None
+
+
+def named(
+    weights: Mapping[str, Tensor], source: str | Path, meta: Mapping[str, Any] | None = None
+) -> Released:
+    """Bare weights under a ``PoseEstimator``'s names; of an unknown form, under their own."""
+    return rename(weights, recognise(weights, meta) or UNKNOWN, source)
+
+
+def identify(released: Released) -> str:
+    """What weights are and of which form: "an HRNet-W48 with 17 heatmaps (hrnet release)"."""
+    form = released.form.name
+    if form == UNKNOWN.name:
+        known = ", ".join(dict.fromkeys(form.name for form in FORMS))
+        form = f"of no known form; known are {known}"
+    return f"{describe(released.weights)} ({form})"

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from posekit.engine.checkpoint import compare_weights, read_checkpoint, weights_of
 from posekit.errors import CheckpointError
-from posekit.models.released.describe import describe
-from posekit.models.released.forms import COUNTER, FORMS, Form, Released, recognise, rename
+from posekit.io.checkpoint import compare_weights, read_checkpoint, weights_of
+from posekit.models.released.describe import UNKNOWN, describe, identify, named
+from posekit.models.released.forms import COUNTER, Released
 from posekit.models.released.trunks import fit_trunk
 
 # What may differ between two uses of one trunk; a group is loaded whole or not at all.
@@ -21,7 +21,6 @@ _USE_OF_TRUNK = (
     "the rest can start a training, by 'load_from' in its config or allow_head=True in Python, but without "
     "its own head the network predicts nothing"
 )
-UNKNOWN = Form("unknown", lambda weights, meta: False, lambda key: key, whole=False)
 
 
 @dataclass(frozen=True)
@@ -114,13 +113,6 @@ def released_weights(checkpoint: Mapping[str, Any], source: str | Path) -> Relea
     return released
 
 
-def named(
-    weights: Mapping[str, Tensor], source: str | Path, meta: Mapping[str, Any] | None = None
-) -> Released:
-    """Bare weights under a ``PoseEstimator``'s names; of an unknown form, under their own."""
-    return rename(weights, recognise(weights, meta) or UNKNOWN, source)
-
-
 def _heads_that_differ(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[str, ...]:
     """The groups of ``_HEADS`` in which a model and a file differ."""
     return tuple(head for head in _HEADS if compare_weights(_part(expected, head), _part(found, head)))
@@ -139,15 +131,6 @@ def _misfit(model: nn.Module, released: Released, expected: Mapping[str, Tensor]
         f"checkpoint {source} was made for another architecture: it is {found}, "
         f"expected {wanted}, which this {type(model).__name__} is:\n"
     )
-
-
-def identify(released: Released) -> str:
-    """What weights are and of which form: "an HRNet-W48 with 17 heatmaps (hrnet release)"."""
-    form = released.form.name
-    if form == UNKNOWN.name:
-        known = ", ".join(dict.fromkeys(form.name for form in FORMS))
-        form = f"of no known form; known are {known}"
-    return f"{describe(released.weights)} ({form})"
 
 
 def _refuse_other_hourglass(released: Released, source: str | Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from posekit.engine.cli import run_tool
+from posekit.errors import PosekitError
 
 
 def main() -> None:
@@ -21,4 +22,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_tool(main)
+    try:
+        main()
+    except PosekitError as error:
+        sys.exit(f"error: {error}")

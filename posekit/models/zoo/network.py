@@ -11,12 +11,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from posekit.codecs import Codec
-from posekit.datasets.skeletons import get_skeleton
-from posekit.downloads import obtain
 from posekit.errors import CheckpointError, ConfigError
+from posekit.io.downloads import obtain
 from posekit.models.estimator import PoseEstimator, normalised
 from posekit.models.zoo.row import ZooRow
 from posekit.models.zoo.table import ZOO
+from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
 
@@ -43,7 +43,7 @@ def obtain_weights(row: ZooRow) -> Path:
     """The path of a row's weight file, which is downloaded if it is not there and its publisher offers that.
 
     Raises:
-        CheckpointError: As :func:`posekit.downloads.obtain`.
+        CheckpointError: As :func:`posekit.io.downloads.obtain`.
     """
     try:
         return obtain(row.weights)
@@ -124,8 +124,8 @@ def create(
     Args:
         name: One of :func:`list_models`.
         pretrained: False: random weights. True: the row's file, from the folder of
-            :func:`posekit.downloads.weights_folder`, downloaded first if its publisher offers that. A path: a
-            file of any known form (:mod:`posekit.models.released`).
+            :func:`posekit.io.downloads.weights_folder`, downloaded first if its publisher offers that. A
+            path: a file of any known form (:mod:`posekit.models.released`).
         skeleton: Other keypoints than the row's; the weights that depend on their number then stay random.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from posekit.downloads import WeightFile
+from posekit.io.downloads import WeightFile
 from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -56,7 +56,7 @@ class ZooRow:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the row says of its config, as overrides for ``posekit.engine.config.load_config``."""
+        """What the row says of its config, as overrides for ``posekit.engine.configs.config.load_config``."""
         return {
             "model.head.codec": dict(self.codec),
             "model.mean": self.mean,

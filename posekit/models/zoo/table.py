@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from posekit.downloads import WeightFile
+from posekit.io.downloads import WeightFile
 from posekit.models.zoo.row import ZooRow
 
 # Grey levels of 0..255: pytorch-pose subtracts MPII's mean colour and divides by nothing but 255.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from posekit.errors import ConfigError
-from posekit.files import write_text
+from posekit.io.files import write_text
 from posekit.metrics.tables import format_table
 from posekit.models.zoo.row import ZooRow
 from posekit.models.zoo.table import ZOO

@@ -1,0 +1,1 @@
+"""Checkpoints of a run: written (``files``, ``state``), found again (``resume``), restored (``restore``)."""

@@ -1,0 +1,286 @@
+"""Configs: read, overridden from the command line, checked and completed before anything is built.
+
+A config is a pure-Python mmengine file (relative ``read_base``, classes imported). Its top-level names are
+the sections of :data:`schema.top_level_keys`; helper variables begin with an underscore. ``skeleton`` is
+stated once and handed to the model and to every data set that does not set its own; ``data_root`` likewise to
+every reader of annotation files.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.config.lazy import LazyAttr, LazyObject
+
+from posekit.engine.configs.dump import HANDED_DOWN, config_text
+from posekit.engine.configs.schema import arguments_of, check_config, resolve_type
+from posekit.engine.configs.values import check_values
+from posekit.errors import ConfigError, PosekitError, did_you_mean, shown
+from posekit.structures import Skeleton
+
+DEFAULT_SEED = 0
+LOG_INTERVAL = 50
+STAGES = ("train", "val", "test")
+_MAX_DEPTH = 30  # of a dotted key
+_INVOCATION = ("work_dir", "launcher", "resume", "default_scope")
+
+
+class PoseConfig(Config):
+    """An mmengine config whose text is made by :mod:`posekit.engine.configs.dump`, without yapf.
+
+    mmengine formats the config several times at start-up; overriding the one property serves all of them.
+    """
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as a config file, without what belongs to one invocation (where, how, from what)."""
+        cfg = self.to_dict()
+        if cfg.get("resume"):
+            cfg.pop("load_from", None)
+        return config_text({key: value for key, value in cfg.items() if key not in _INVOCATION})
+
+
+def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) -> PoseConfig:
+    """Reads a config file, ready for :class:`~posekit.engine.runner.PoseRunner`.
+
+    Args:
+        path: The config, a Python file.
+        cfg_options: Overrides by dotted key, e.g. ``{"train_dataloader.batch_size": 8}``; numbers index
+            lists. As from :func:`parse_options`.
+
+    Returns:
+        The config; every ``type`` is a class or function, the skeleton is handed down.
+
+    Raises:
+        ConfigError: If the file is missing or cannot be run, or on a key or argument that nothing takes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"config {path}: no such file")
+    cfg = _read(path)
+    for key, value in (cfg_options or {}).items():
+        _override(cfg, key, value, str(path))
+    return prepare_config(cfg, str(path))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.suffix != ".py":
+        raise ConfigError(f"config {path}: expected a Python file (.py), found '{path.suffix}'")
+    try:
+        # lazy_import: never a text `_base_`; format_python_code: yapf costs over a second.
+        lazy = Config.fromfile(str(path), lazy_import=True, format_python_code=False)
+        return {
+            key: _materialise(value)
+            for key, value in lazy._to_lazy_dict().items()
+            if key == "skeleton" or not (key.startswith("_") or isinstance(value, (LazyObject, ModuleType)))
+        }
+    except PosekitError:
+        raise
+    except Exception as error:  # the file is code of the user's; whatever it raises is its fault
+        raise ConfigError(f"config {path}: {type(error).__name__}: {error}") from error
+
+
+def _materialise(value: Any) -> Any:
+    """Replaces mmengine's lazy imports by what they import."""
+    if isinstance(value, (LazyObject, LazyAttr)):
+        return value.build()
+    if isinstance(value, Mapping):
+        return {key: _materialise(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_materialise(item) for item in value)
+    return value
+
+
+# --- overrides ------------------------------------------------------------------------------------------
+
+
+def parse_options(items: Sequence[str]) -> dict[str, Any]:
+    """Parses ``key=value`` words of the command line; values are Python literals, else strings.
+
+    Raises:
+        ConfigError: On a word without ``=``.
+    """
+    options = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--cfg-options: expected key=value, found {shown(item)}")
+        if key.count(".") > _MAX_DEPTH:
+            raise ConfigError(
+                f"--cfg-options {key:.80}: expected at most {_MAX_DEPTH} dots, found {key.count('.')}"
+            )
+        options[key.strip()] = _literal(text.strip())
+    return options
+
+
+def _literal(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two: nested too deep
+        return text  # a bare word is a string
+
+
+def _override(cfg: dict[str, Any], key: str, value: Any, source: str) -> None:
+    """Sets one dotted key; unknown keys are found by the check that follows."""
+    node: Any = cfg
+    *parents, last = key.split(".")
+    for depth, part in enumerate(parents):
+        where = ".".join(parents[:depth])
+        if isinstance(node, dict) and node.get(part) is None:
+            node[part] = {}
+        node = _child(node, part, where, key, source)
+    if isinstance(node, list):
+        index = _index(node, last, ".".join(parents), key, source)
+        node[index] = value
+        return
+    if not isinstance(node, dict):
+        raise ConfigError(f"--cfg-options {key}: '{'.'.join(parents)}' in {source} has no keys")
+    _check_kind(node.get(last), value, key)
+    node[last] = value
+
+
+def _child(node: Any, part: str, where: str, key: str, source: str) -> Any:
+    if isinstance(node, dict):
+        return node[part]
+    if isinstance(node, list):
+        return node[_index(node, part, where, key, source)]
+    raise ConfigError(f"--cfg-options {key}: '{where}' in {source} is {node!r}, it has no '{part}'")
+
+
+def _index(node: list[Any], part: str, where: str, key: str, source: str) -> int:
+    if not part.isdigit() or int(part) >= len(node):
+        raise ConfigError(
+            f"--cfg-options {key}: '{where}' in {source} is a list of {len(node)}; "
+            f"expected a number below that, found '{part}'"
+        )
+    return int(part)
+
+
+def _check_kind(old: Any, new: Any, key: str) -> None:
+    number = isinstance(old, (int, float)) and not isinstance(old, bool)
+    if (number and isinstance(new, (str, list, dict))) or (isinstance(old, bool) and isinstance(new, str)):
+        kind = "a number" if number else "True or False"
+        raise ConfigError(f"--cfg-options {key}: expected {kind} (it is {old!r}), found {shown(new)}")
+
+
+# --- completion -----------------------------------------------------------------------------------------
+
+
+def prepare_config(cfg: Mapping[str, Any], source: str = "(Python)") -> PoseConfig:
+    """Checks a config and completes it: types resolved, defaults set, skeleton handed down.
+
+    Doing it twice changes nothing.
+
+    Args:
+        cfg: Nested dicts, or an mmengine ``Config``.
+        source: The file it came from, for messages.
+
+    Raises:
+        ConfigError: As :func:`load_config`.
+    """
+    plain = cfg.to_dict() if isinstance(cfg, (Config, ConfigDict)) else dict(cfg)
+    plain = _resolve(_materialise(plain), "config " + source, "")
+    _set_defaults(plain)
+    _plain_skeleton(plain)
+    check_config(plain, source)
+    check_values(plain, source)
+    _check_stages(plain, source)
+    _hand_down(plain)
+    filename = source if Path(source).is_file() else None
+    return PoseConfig(plain, cfg_text=" ", filename=filename, format_python_code=False)
+
+
+def _resolve(value: Any, source: str, where: str) -> Any:
+    """Replaces every ``type`` string by its class; a copy."""
+    if isinstance(value, Mapping):
+        resolved = {key: _resolve(item, source, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
+        if isinstance(resolved.get("type"), str):
+            resolved["type"] = resolve_type(resolved["type"], f"{source}: '{where}.type'")
+        return resolved
+    if isinstance(value, (list, tuple)):
+        return type(value)(_resolve(item, source, f"{where}.{i}") for i, item in enumerate(value))
+    return value
+
+
+def _set_defaults(cfg: dict[str, Any]) -> None:
+    for stage in ("val", "test"):
+        if cfg.get(f"{stage}_dataloader") is not None and cfg.get(f"{stage}_cfg") is None:
+            cfg[f"{stage}_cfg"] = {}
+    train = cfg.get("train_cfg")
+    if isinstance(train, dict) and "type" not in train:
+        train.setdefault("by_epoch", True)
+    for name in ("randomness", "log_processor", "default_hooks"):
+        if not isinstance(cfg.get(name) or {}, dict):
+            raise ConfigError(f"config: '{name}': expected a dict, found {shown(cfg[name])}")
+    cfg["randomness"] = randomness = cfg.get("randomness") or {}
+    if randomness.get("seed") is None:
+        randomness["seed"] = DEFAULT_SEED
+    if not cfg.get("log_processor"):
+        # The printed loss is the mean over the iterations since the last print.
+        logger = (cfg.get("default_hooks") or {}).get("logger")
+        interval = logger.get("interval", LOG_INTERVAL) if isinstance(logger, dict) else LOG_INTERVAL
+        cfg["log_processor"] = {"window_size": interval}
+    # With a default scope, mmengine's registries search only that one scope for a name.
+    cfg["default_scope"] = None
+
+
+def _plain_skeleton(cfg: dict[str, Any]) -> None:
+    from posekit.skeletons import get_skeleton
+
+    skeleton = cfg.get("skeleton")
+    if skeleton is None:
+        return
+    if isinstance(skeleton, Skeleton):
+        skeleton = cfg["skeleton"] = skeleton.to_dict()
+    get_skeleton(skeleton)  # an unknown name or a wrong field is an error here and now
+
+
+def _check_stages(cfg: dict[str, Any], source: str) -> None:
+    if not isinstance(cfg.get("model"), dict) and not hasattr(cfg.get("model"), "forward"):
+        raise ConfigError(f"config {source}: there is no 'model'")
+    for stage in STAGES:
+        others = ["optim_wrapper"] if stage == "train" else [f"{stage}_evaluator"]
+        names = [f"{stage}_dataloader", f"{stage}_cfg", *others]
+        present = [name for name in names if cfg.get(name) is not None]
+        missing = [name for name in names if name not in present]
+        if present and missing:
+            raise ConfigError(
+                f"config {source}: '{present[0]}' is given but not {missing}; state all or none"
+            )
+        loader = cfg.get(f"{stage}_dataloader")
+        if isinstance(loader, dict) and "dataset" not in loader:
+            raise ConfigError(
+                f"config {source}: '{stage}_dataloader' has no 'dataset'{did_you_mean('dataset', loader)}"
+            )
+
+
+def _hand_down(cfg: dict[str, Any]) -> None:
+    """Sets the top-level skeleton and data root where something takes one and has none of its own."""
+    if cfg.get("skeleton") is not None:
+        _give(cfg["model"], "skeleton", cfg["skeleton"])
+    for stage in STAGES:
+        loader = cfg.get(f"{stage}_dataloader")
+        for name in HANDED_DOWN:
+            if isinstance(loader, dict) and cfg.get(name) is not None:
+                _give(loader["dataset"], name, cfg[name])
+
+
+def _give(section: Any, name: str, value: Any) -> None:
+    """Gives it to the outermost thing that takes it: a wrapper of data sets passes it by."""
+    if isinstance(section, dict):
+        kind = section.get("type")
+        if callable(kind) and name in (arguments_of(kind) or ()):
+            section.setdefault(name, value)
+            return
+        for item in section.values():
+            _give(item, name, value)
+    elif isinstance(section, (list, tuple)):
+        for item in section:
+            _give(item, name, value)

@@ -1,0 +1,271 @@
+"""What a run shows while it goes: lines with the time left, score tables, curves, images that failed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import all_gather_object, master_only
+from mmengine.hooks import Hook, IterTimerHook, LoggerHook
+from mmengine.runner.base_loop import BaseLoop
+
+from posekit.datasets.table import GROUND_TRUTH, OUTSIDE
+from posekit.io.files import write_text
+from posekit.metrics.tables import score_table
+from posekit.registry import HOOKS
+
+
+def training_epoch(runner: Any) -> int:
+    """Epochs done, or 0 where nothing is being trained (asking would build the training set)."""
+    return runner.epoch if isinstance(runner._train_loop, BaseLoop) else 0
+
+
+@HOOKS.register_module()
+class TimeLeftHook(IterTimerHook):
+    """Estimates the time left from the wall clock, so that validation and saving are counted.
+
+    mmengine's estimate multiplies the training iterations alone.
+    """
+
+    def before_train(self, runner: Any) -> None:
+        super().before_train(runner)
+        self.started = time.monotonic()
+
+    def _after_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None, mode: str = "train"
+    ) -> None:
+        super()._after_iter(runner, batch_idx, data_batch, outputs, mode)
+        if mode == "train":
+            done = runner.iter - self.start_iter + 1
+            left = (time.monotonic() - self.started) / done * (runner.max_iters - runner.iter - 1)
+            runner.message_hub.update_info("eta", left)
+
+
+@HOOKS.register_module()
+class ProgressHook(LoggerHook):
+    """Prints progress with the time left, and scores as a table.
+
+    Args:
+        interval: Iterations between lines that are also logged as scalars.
+        seconds: A line is printed at the latest after so long, however slow the iterations.
+        **kwargs: As :class:`mmengine.hooks.LoggerHook` takes them.
+    """
+
+    def __init__(self, interval: int = 50, seconds: float = 10.0, **kwargs: Any) -> None:
+        # The experiment's name is the log file's already.
+        super().__init__(interval=interval, interval_exp_name=1 << 60, **kwargs)
+        self.seconds = seconds
+        self.printed = time.monotonic()
+
+    def _before_epoch(self, runner: Any, mode: str = "train") -> None:
+        self.printed = time.monotonic()
+
+    def _print(self, runner: Any, batch_idx: int, mode: str) -> dict[str, Any]:
+        tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
+        runner.logger.info(line.rstrip())
+        self.printed = time.monotonic()
+        return tag
+
+    def _silent_for_long(self) -> bool:
+        return time.monotonic() - self.printed > self.seconds
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        last = self.end_of_epoch(runner.train_dataloader, batch_idx)
+        if last or self.every_n_inner_iters(batch_idx, self.interval):
+            runner.visualizer.add_scalars(self._print(runner, batch_idx, "train"), step=runner.iter + 1)
+        elif self._silent_for_long():
+            self._print(runner, batch_idx, "train")
+
+    def after_val_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        if self._silent_for_long():
+            self._print(runner, batch_idx, "val")
+
+    def after_test_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        last = self.end_of_epoch(runner.test_dataloader, batch_idx)
+        if last or self._silent_for_long() or self.every_n_inner_iters(batch_idx, self.interval):
+            self._print(runner, batch_idx, "test")
+
+    def after_val_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
+        epoch = training_epoch(runner)
+        scores = {key: value for key, value in (metrics or {}).items() if isinstance(value, (int, float))}
+        runner.visualizer.add_scalars(dict(scores), step=epoch)
+        runner.logger.info(f"validation after epoch {epoch}\n{score_table(scores)}")
+
+    def after_test_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
+        """Nothing: the tool prints the table and writes the file."""
+
+
+@HOOKS.register_module()
+class PeopleHook(Hook):
+    """Says, once for each stage, how many people it has and what was left out of the annotation, and why."""
+
+    def __init__(self) -> None:
+        self.told: set[str] = set()
+
+    def before_train(self, runner: Any) -> None:
+        self.tell(runner, "train", runner.train_dataloader.dataset)
+
+    def before_val(self, runner: Any) -> None:
+        self.tell(runner, "val", runner.val_dataloader.dataset)
+
+    def before_test(self, runner: Any) -> None:
+        self.tell(runner, "test", runner.test_dataloader.dataset)
+
+    @master_only
+    def tell(self, runner: Any, stage: str, dataset: Any) -> None:
+        """Logs the line of one data set, if it knows its people."""
+        metainfo = getattr(dataset, "metainfo", None) or {}
+        if stage not in self.told and "people" in metainfo:
+            self.told.add(stage)
+            runner.logger.info(f"{stage}: {people_line(metainfo)}")
+
+
+def people_line(metainfo: Mapping[str, Any]) -> str:
+    """A data set's people and counts in one line.
+
+    Example:
+        >>> counts = {"crowd": 3, "keypoints_outside_image": 12}
+        >>> people_line({"people": 2400, "ann_file": "x.json", "counts": counts})
+        '2,400 people of x.json; left out: 3 crowd; 12 keypoints outside the image carry no weight'
+    """
+    counts = dict(metainfo["counts"])
+    outside = counts.pop(OUTSIDE, 0)
+    parts = [f"{metainfo['people']:,} people of {metainfo['ann_file']}"]
+    left_out = [f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number]
+    if left_out:
+        parts.append(f"left out: {', '.join(left_out)}")
+    if metainfo.get("box_source", GROUND_TRUTH) != GROUND_TRUTH:
+        parts.append(f"boxes: {metainfo['box_source']}")
+    if outside:
+        parts.append(f"{outside:,} keypoints outside the image carry no weight")
+    return "; ".join(parts)
+
+
+@HOOKS.register_module()
+class ImageFaultHook(Hook):
+    """Reports the images that could not be read, at the end of every epoch that met new ones.
+
+    They are also written to ``faulty_images.txt`` in the work directory, as lines of stage (train, val,
+    test), tab and name. A stage replaces its own lines and leaves the others'.
+    """
+
+    priority = "LOW"
+
+    def __init__(self) -> None:
+        self.seen: dict[str, int] = {}
+
+    def after_train_epoch(self, runner: Any) -> None:
+        self.report(runner, "train", runner.train_dataloader.dataset)
+
+    def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
+        self.report(runner, "val", runner.val_dataloader.dataset)
+
+    def after_test_epoch(self, runner: Any, metrics: Any = None) -> None:
+        self.report(runner, "test", runner.test_dataloader.dataset)
+
+    def report(self, runner: Any, stage: str, dataset: Any) -> None:
+        """Logs the faults that all processes met in one data set if their number has grown."""
+        mine = list(dataset.faulty_images()) if hasattr(dataset, "faulty_images") else []
+        names = [name for part in all_gather_object(mine) for name in part]
+        self.tell(runner, stage, list(dict.fromkeys(names)))
+
+    @master_only
+    def tell(self, runner: Any, stage: str, names: list[str]) -> None:
+        """Logs and writes the names of the faulty images of a stage."""
+        if len(names) == self.seen.get(stage, 0):
+            return
+        self.seen[stage] = len(names)
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        runner.logger.warning(f"{stage}: {len(names)} image(s) could not be read and were skipped: {shown}")
+        path = Path(runner.work_dir) / "faulty_images.txt"
+        before = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.is_file() else []
+        others = [line for line in before if not line.startswith(f"{stage}\t")]
+        write_text(path, "".join([*others, *(f"{stage}\t{name}\n" for name in names)]))
+
+
+@HOOKS.register_module()
+class CurvesHook(Hook):
+    """Redraws ``curves.png`` in the work directory after each validation and at the end.
+
+    Args:
+        pause: Seconds that must have passed since the last drawing, so that validations in quick
+            succession do not spend their time on pictures. The end always draws.
+    """
+
+    priority = "LOW"  # after the log is written
+
+    def __init__(self, pause: float = 20.0) -> None:
+        self.pause = pause
+        self.drawn = -math.inf
+        self.start = (0, 0)
+
+    def before_train(self, runner: Any) -> None:
+        self.start = (runner.epoch, runner.iter)
+
+    def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
+        if training_epoch(runner) and time.monotonic() - self.drawn > self.pause:
+            self.draw(runner)
+            self.drawn = time.monotonic()
+
+    def after_train(self, runner: Any) -> None:
+        self.draw(runner)
+
+    @master_only
+    def draw(self, runner: Any) -> None:
+        """Draws what was logged so far; a failure is logged and does not stop the training."""
+        from posekit.visualization import plot_curves
+
+        try:
+            records = training_records(Path(runner.log_dir), *self.start)
+            if records:
+                plot_curves(records, Path(runner.work_dir) / "curves.png")
+        except Exception as error:  # days of training must not end for a picture
+            runner.logger.warning(f"curves.png was not drawn: {type(error).__name__}: {error}")
+
+
+def training_records(log_dir: Path, start_epoch: int, start_iter: int) -> list[dict[str, Any]]:
+    """The logged scalars of a run, and, if it was resumed, of the runs before it up to that point.
+
+    Args:
+        log_dir: ``<work dir>/<time>`` of the run.
+        start_epoch: Epochs done when it began.
+        start_iter: Iterations done when it began; 0 leaves out all earlier runs.
+    """
+    by_place: dict[tuple[bool, int], dict[str, Any]] = {}
+    for folder in sorted(log_dir.parent.iterdir()):
+        file = folder / "vis_data" / "scalars.json"
+        earlier = folder.name < log_dir.name
+        if not file.is_file() or folder.name > log_dir.name or (earlier and start_iter == 0):
+            continue
+        for record in _read_scalars(file):
+            is_train = "iter" in record
+            if not earlier or record["step"] <= (start_iter if is_train else start_epoch):
+                by_place[is_train, record["step"]] = record
+    return [by_place[place] for place in sorted(by_place, key=lambda p: (not p[0], p[1]))]
+
+
+def logged_scores(work_dir: Path, epoch: int) -> dict[str, Any] | None:
+    """The scores of an epoch in the logs of a work directory, the newest ones; None if it has none."""
+    files = sorted(work_dir.glob("*/vis_data/scalars.json"))
+    found = [r for file in files for r in _read_scalars(file) if "iter" not in r and r["step"] == epoch]
+    return found[-1] if found else None
+
+
+def _read_scalars(file: Path) -> Iterator[dict[str, Any]]:
+    """The records of a log of scalars, a line each; one that a kill or a full disk cut off is left out."""
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            record = json.loads(line)
+            if isinstance(record, dict) and "step" in record:
+                yield record

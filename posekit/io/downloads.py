@@ -1,0 +1,286 @@
+"""Weight files, downloaded or put there by hand: checked every time, resumed when interrupted.
+
+Files live in ``$POSEKIT_HOME/weights``, by default ``$XDG_CACHE_HOME/posekit/weights`` or
+``~/.cache/posekit/weights``. A transfer goes into ``<name>.part`` and is renamed when it is whole and its
+SHA-256 fits, so that a file under its own name is always a good one. A file put there by hand is taken as it
+is, without any network. Only https is spoken, wherever a server redirects to, nothing is fetched whose
+SHA-256 is not known, and no more than :func:`size_limit`. Importing this imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import re
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from posekit.errors import CheckpointError
+from posekit.io.files import environment_number, sha256
+
+_BLOCK = 1 << 18
+_ATTEMPTS = 3
+_TIMEOUT_S = 30
+_RANGE_NOT_SATISFIABLE = 416
+_SCHEMES: tuple[str, ...] = ("https",)
+_LARGEST_MB = 4096  # of the zoo none has 300
+_LEAST_DIGITS = 8  # publishers state so many in a file's name
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A published weight file.
+
+    Attributes:
+        name: The file's name.
+        page: Where a person finds it.
+        url: Where a program finds it; None if it must be fetched by hand (shared folders of cloud drives).
+        sha256: The SHA-256's first hexadecimal digits, as many as the publisher states, at least 8; None:
+            none stated, which will do for a file put there by hand alone.
+    """
+
+    name: str
+    page: str
+    url: str | None = None
+    sha256: str | None = None
+
+    @property
+    def checksum(self) -> str:
+        """The checksum in words."""
+        return f"sha256 {self.sha256}..." if self.sha256 else "unverified, by hand"
+
+
+def weights_folder() -> Path:
+    """The folder of weight files; it need not exist yet."""
+    if home := os.environ.get("POSEKIT_HOME"):
+        return Path(home).expanduser() / "weights"
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "posekit" / "weights"
+
+
+def size_limit() -> int:
+    """The bytes that a download may have: 4 GiB, or ``POSEKIT_MAX_DOWNLOAD_MB``."""
+    return environment_number("POSEKIT_MAX_DOWNLOAD_MB", _LARGEST_MB) << 20
+
+
+def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
+    """The path of a weight file, which is downloaded if it is not there yet.
+
+    Args:
+        file: What is wanted.
+        folder: Where it lies or shall lie; None: :func:`weights_folder`.
+
+    Raises:
+        CheckpointError: If it has to be fetched by hand, cannot be downloaded, is not at an https address, is
+            larger than a download may be, or has another checksum or none; the message says where to get it
+            and where to put it.
+    """
+    if Path(file.name).name != file.name or file.name in ("", ".", ".."):
+        raise CheckpointError(f"weights {file.name!r}: expected the name of a file without a folder")
+    path = Path(folder or weights_folder()) / file.name
+    if not path.is_file():
+        if file.url is None:
+            raise CheckpointError(
+                f"weights {file.name}: not there, and to be fetched by hand.\n{_by_hand(file, path)}"
+            )
+        _check_source(file, file.url, path)
+        with _locked(path):
+            # Another process may have fetched it while this one waited.
+            if not path.is_file():
+                _download(file, file.url, path)
+                return path
+    _check(file, path, path)
+    return path
+
+
+def _check_source(file: WeightFile, url: str, path: Path) -> None:
+    """Raises CheckpointError unless the file can be fetched over https and compared with a checksum."""
+    if not _is_allowed(url):
+        raise CheckpointError(
+            f"weights {file.name}: {url}: only https is downloaded.\n{_by_hand(file, path)}"
+        )
+    if not re.fullmatch(rf"[0-9a-fA-F]{{{_LEAST_DIGITS},64}}", file.sha256 or ""):
+        raise CheckpointError(
+            f"weights {file.name}: nothing is downloaded without a checksum; expected at least "
+            f"{_LEAST_DIGITS} digits of its SHA-256, found {file.sha256!r}.\n{_by_hand(file, path)}"
+        )
+
+
+def _is_allowed(url: str) -> bool:
+    try:
+        return urllib.parse.urlsplit(url).scheme.lower() in _SCHEMES
+    except ValueError:  # no address at all, such as https://[
+        return False
+
+
+def _by_hand(file: WeightFile, path: Path) -> str:
+    where = (
+        f"  get it from: {file.url}\n  see also:    {file.page}"
+        if file.url
+        else f"  get it from: {file.page}"
+    )
+    return f"{where}\n  put it here: {path}"
+
+
+def _check(file: WeightFile, found: Path, path: Path) -> None:
+    """Compares the checksum of a file, if one is published; a wrong file is moved aside."""
+    if file.sha256 is None:
+        return
+    digest = sha256(found)
+    if digest.startswith(file.sha256.lower()):
+        return
+    aside = path.with_name(f"{path.name}.wrong")
+    found.replace(aside)
+    raise CheckpointError(
+        f"weights {path}: expected a SHA-256 beginning with {file.sha256}, found {digest}; damaged, or not "
+        f"the published file. It is not used and was moved to {aside}.\n{_by_hand(file, path)}"
+    )
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keeps other processes, such as those of a training on several GPUs, from fetching the same file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The folder itself, because a lock file could only be removed by racing with those who wait for it.
+        handle = os.open(path.parent, os.O_RDONLY)
+    except OSError as error:
+        raise CheckpointError(f"weights {path}: no folder can be made there: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+# --- transfer ----------------------------------------------------------------------------------------------
+
+
+class _BrokenOffError(Exception):
+    """The connection ended before the file did."""
+
+
+class _TooLargeError(Exception):
+    """The server sends more than a download may have."""
+
+
+def _download(file: WeightFile, url: str, path: Path) -> None:
+    part = path.with_name(f"{path.name}.part")
+    print(f"downloading {url}\n         to {path}", file=sys.stderr)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            _transfer(url, part)
+            break
+        except _TooLargeError as error:
+            part.unlink(missing_ok=True)
+            raise CheckpointError(f"weights {file.name}: {url} {error}.\n{_by_hand(file, path)}") from error
+        except (_BrokenOffError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            if attempt == _ATTEMPTS:
+                raise CheckpointError(_broken_off(file, path, part, error)) from error
+        except urllib.error.HTTPError as error:
+            raise CheckpointError(
+                f"weights {file.name}: {url} answers {error.code} ({error.reason}).\n{_by_hand(file, path)}"
+            ) from error
+        except urllib.error.URLError as error:
+            raise CheckpointError(
+                f"weights {file.name}: {url} cannot be reached ({error.reason}).\n{_by_hand(file, path)}"
+            ) from error
+        except OSError as error:
+            raise CheckpointError(f"weights {part}: cannot be written: {error.strerror or error}") from error
+    _check(file, part, path)
+    part.replace(path)
+
+
+def _broken_off(file: WeightFile, path: Path, part: Path, error: Exception) -> str:
+    size = part.stat().st_size if part.exists() else 0
+    return (
+        f"weights {file.name}: the transfer broke off {_ATTEMPTS} times, now after {size:,} bytes ({error}). "
+        f"The next attempt goes on from there.\n{_by_hand(file, path)}"
+    )
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection to https alone."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if not _is_allowed(newurl):
+            raise urllib.error.URLError(f"it redirects to {newurl}, and only https is downloaded")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _transfer(url: str, part: Path) -> None:
+    """Appends to ``part`` what it lacks of ``url``.
+
+    Raises:
+        _BrokenOffError: If the server stopped before the end.
+        urllib.error.URLError: On any answer but the file.
+    """
+    offset = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "posekit"})
+    if offset:
+        request.add_header("Range", f"bytes={offset}-")
+    try:
+        response = urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code != _RANGE_NOT_SATISFIABLE or not offset:
+            raise
+        error.close()
+        # Nothing lies beyond the part: it is the whole file, or the beginning of another one.
+        if error.headers.get("Content-Range", "").rpartition("/")[2] != str(offset):
+            _start_again(url, part)
+        return
+    with response:
+        # A server that knows no ranges answers 200 and sends the whole file again.
+        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
+        if not resumed or response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+            with part.open("ab" if resumed else "wb") as out:
+                _copy(response, out, offset if resumed else 0)
+            return
+    _start_again(url, part)
+
+
+def _start_again(url: str, part: Path) -> None:
+    part.unlink()
+    _transfer(url, part)
+
+
+def _copy(response: http.client.HTTPResponse, out: BinaryIO, offset: int) -> None:
+    from tqdm import tqdm
+
+    total, limit = _stated_size(response, offset), size_limit()
+    if total is not None and total > limit:
+        raise _too_large(total, limit)
+    done = offset
+    # None: no bar where nobody watches, such as in a log file.
+    with tqdm(total=total, initial=offset, unit="B", unit_scale=True, disable=None) as bar:
+        while block := response.read(_BLOCK):
+            done += len(block)
+            if done > limit:  # a server need not state a size, or the right one
+                raise _too_large(done, limit)
+            out.write(block)
+            bar.update(len(block))
+    if total is not None and done < total:
+        raise _BrokenOffError(f"{done:,} of {total:,} bytes arrived")
+
+
+def _stated_size(response: http.client.HTTPResponse, offset: int) -> int | None:
+    """The bytes of the whole file, if the server states a number of them."""
+    length = response.headers.get("Content-Length") or ""
+    return offset + int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else None
+
+
+def _too_large(size: int, limit: int) -> _TooLargeError:
+    return _TooLargeError(
+        f"sends {size:,} bytes or more; expected at most {limit:,} (POSEKIT_MAX_DOWNLOAD_MB sets another "
+        "limit)"
+    )

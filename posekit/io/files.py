@@ -1,0 +1,185 @@
+"""Files: annotations read with errors that name them, results written whole or not at all.
+
+json (also gzipped) and MATLAB files are read here for loaders and metrics alike. What is written goes beside
+its place, is synced, then renamed into it: a process killed at any moment, or a full disk, leaves the file
+that was there before untouched. Importing this imports nothing heavy.
+
+What is packed may unpack to :func:`unpacked_limit`, so that a small file cannot fill the memory; the variable
+``POSEKIT_MAX_UNPACKED_MB`` of the environment sets another limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from posekit.errors import ConfigError, DataError, shown
+
+_ALWAYS_UNPACKED = 16 << 20
+_LARGEST_UNPACKED = 512 << 20
+# Real annotations pack to a twentieth at best, MATLAB's structs of single numbers to an eightieth.
+_JSON_RATIO, PACKED_RATIO = 50, 200
+_LONG_INTEGER = re.compile(rb"\d{300}")
+
+
+def under(data_root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:
+    """``path`` below ``data_root``; an absolute path or an empty root leaves it as it is."""
+    return os.fspath(Path(data_root) / path) if os.fspath(data_root) else os.fspath(path)
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The contents of a json file, gzipped or not, which its first bytes tell.
+
+    Raises:
+        DataError: If it is missing, unreadable or no json.
+    """
+    try:
+        content = Path(path).read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = _gunzip(content, path)
+        long = _LONG_INTEGER.search(content) is not None
+        return json.loads(content, parse_int=_integer if long else None)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: file not found") from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise DataError(f"{path}: cannot be read: {reason}") from error
+    # Bad syntax and bad UTF-8, but also an integer of thousands of digits; lists nested as deeply.
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: is not JSON: {error}") from error
+
+
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The object of a json file.
+
+    Raises:
+        DataError: If it is missing, unreadable, no json or something else than an object.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected an object, found {shown(content)}")
+    return content
+
+
+def _gunzip(content: bytes, path: str | os.PathLike[str]) -> bytes:
+    limit = unpacked_limit(len(content), _JSON_RATIO)
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(limit + 1)
+    if len(unpacked) > limit:
+        raise DataError(f"{path}: {too_large(len(content), limit)}")
+    return unpacked
+
+
+def _integer(text: str) -> int | float:
+    """An integer; one too long for a real number as infinity, which no field takes for an id or a number."""
+    return int(text) if len(text) < 300 else float("-inf" if text[0] == "-" else "inf")
+
+
+def environment_number(name: str, default: int) -> int:
+    """A positive whole number that a variable of the environment sets.
+
+    Raises:
+        ConfigError: If it is set to anything else.
+    """
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and 0 < len(text) < 16 and int(text) > 0):
+        raise ConfigError(f"{name}: expected a positive whole number, found {text!r:.40}")
+    return int(text)
+
+
+def unpacked_limit(packed: int, ratio: int = PACKED_RATIO) -> int:
+    """The bytes that ``packed`` bytes may unpack to: ``ratio`` times as many, from 16 to 512 MiB.
+
+    ``POSEKIT_MAX_UNPACKED_MB``, if set, is the limit for all files.
+    """
+    usual = min(max(_ALWAYS_UNPACKED, ratio * packed), _LARGEST_UNPACKED)
+    return environment_number("POSEKIT_MAX_UNPACKED_MB", 0) << 20 or usual
+
+
+def too_large(packed: int, limit: int) -> str:
+    """The end of the message about a file that unpacks to more than its limit."""
+    return (
+        f"its {packed:,} bytes unpack to more than {limit >> 20} MiB, as a decompression bomb does; if you "
+        "trust it, set POSEKIT_MAX_UNPACKED_MB to what it needs"
+    )
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Opens a temporary file in ``path``'s folder that replaces ``path`` when the block ends well.
+
+    Args:
+        path: The file to write; its folder is made if missing.
+
+    Raises:
+        OSError: If the folder cannot be written or the disk is full; ``path`` is left as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a UTF-8 text file atomically."""
+    with atomic_file(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes an indented JSON file atomically."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename itself durable; a system without folder handles (Windows) has none to sync."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network disks cannot sync a folder; the file itself is synced and in its place.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(handle)

@@ -1,0 +1,109 @@
+"""What people have - files, arrays, PIL images, folders - as uint8 (H, W, 3) RGB.
+
+A user's own photo is turned as its EXIF entry says; annotated data are not (``posekit.io.images``).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import DataError
+from posekit.io.images import cv2, read_image
+from posekit.io.video import FILMS
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+
+
+def load_rgb(image: Any) -> np.ndarray:
+    """An image of any supported kind as uint8 (H, W, 3) RGB.
+
+    Args:
+        image: The path of an image file; an array, see :func:`rgb_from_array`; or a PIL image.
+
+    Raises:
+        DataError: If it cannot be read, is empty or is of another kind.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        name = os.fspath(image)
+        if not name or "\0" in name:
+            raise DataError(f"image: expected the path of a file, found {name!r}")
+        return read_image(name, orientation="apply")
+    if isinstance(image, np.ndarray):
+        return rgb_from_array(image)
+    if _is_pil(image):
+        return _rgb_from_pil(image)
+    raise DataError(
+        f"image: expected a path, an RGB array (H, W, 3) or a PIL image, found {type(image).__name__} "
+        "(several images: a list; any other iterable: Predictor.stream)"
+    )
+
+
+def rgb_from_array(image: np.ndarray) -> np.ndarray:
+    """Gray (H, W) or (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4) as uint8 (H, W, 3); alpha is dropped.
+
+    16-bit levels lose their lower byte, as OpenCV has it when it reads such a file. A uint8 RGB array is
+    returned as it is, without a copy.
+
+    Raises:
+        DataError: On another number of channels, no pixels, or levels that are not uint8 or uint16 (which of
+            0..1 and 0..255 a float array means cannot be known).
+    """
+    found = f"found {image.dtype} {image.shape}"
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"image: expected levels in uint8 (0..255) or uint16, {found}")
+    channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
+    if channels not in (1, 3, 4):
+        raise DataError(f"image: expected (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), {found}")
+    if image.size == 0:
+        raise DataError(f"image: there is no pixel in it, {found}")
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if channels == 1:
+        return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+    return np.ascontiguousarray(image[..., :3])
+
+
+def _is_pil(image: Any) -> bool:
+    # Without importing PIL for those who do not use it.
+    return any(kind.__module__.startswith("PIL.") for kind in type(image).__mro__)
+
+
+def _rgb_from_pil(image: Any) -> np.ndarray:
+    from PIL import ImageOps
+
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):  # 16 bits, whatever the container
+            return rgb_from_array(np.asarray(image).clip(0, 0xFFFF).astype(np.uint16))
+        return rgb_from_array(np.asarray(image.convert("RGB")))
+    except DataError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:  # PIL decodes, and complains, only now
+        raise DataError(f"image {getattr(image, 'filename', '') or '(PIL)'}: {error}") from error
+
+
+def is_picture(path: Path) -> bool:
+    """Whether an existing file is taken for an image: by its name, else by its first bytes."""
+    suffix = path.suffix.lower()
+    return suffix in PICTURES or (suffix not in FILMS and cv2.haveImageReader(str(path)))
+
+
+def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The image files of a folder (not of its subfolders), by name.
+
+    What has an image's name but is a folder or a pipe is none; a link that leads nowhere is listed, so that
+    reading it says so.
+
+    Raises:
+        DataError: If it cannot be listed.
+    """
+    try:
+        named = [path for path in Path(folder).iterdir() if path.suffix.lower() in PICTURES]
+        found = [path for path in named if path.is_file() or not path.exists()]
+    except OSError as error:
+        raise DataError(f"{os.fspath(folder)}: cannot be listed: {error.strerror or error}") from error
+    return sorted(path for path in found if not path.name.startswith("."))
