@@ -7,10 +7,11 @@ it is the engine's (:mod:`posekit.engine.processes.group`), which sets :data:`st
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -110,6 +111,34 @@ def gather_rows(rows: np.ndarray) -> list[np.ndarray] | None:
     if parts is None:
         return None
     return [part[:size].cpu().numpy() for part, size in zip(parts, sizes, strict=True)]
+
+
+def gather_columns(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """The columns of every process one after the other, in process 0; None in the others.
+
+    Args:
+        columns: By name, each (N, ...) of numbers; N may differ from process to process, and one that has no
+            rows may lack columns.
+
+    Raises:
+        PeerError: If processes with rows have different columns.
+    """
+    if world_size() == 1:
+        return dict(columns)
+    filled = all(len(column) for column in columns.values())
+    mine = {name: (column.shape[1:], column.dtype.str) for name, column in columns.items()} if filled else {}
+    known: list[dict[str, Any]] = [{}] * world_size()
+    dist.all_gather_object(known, mine)
+    layout = next((found for found in known if found), mine)
+    if any(found and found != layout for found in known):
+        raise PeerError(f"the processes of the job have different columns: {[sorted(f) for f in known]}")
+    gathered: dict[str, np.ndarray] = {}
+    for name, (shape, dtype) in sorted(layout.items()):
+        own = np.asarray(columns[name]) if mine else np.zeros((0, *shape), dtype)
+        parts = gather_rows(own.reshape(len(own), math.prod(shape)))
+        if parts is not None:
+            gathered[name] = np.concatenate(parts).reshape(sum(map(len, parts)), *shape)
+    return gathered if rank() == 0 else None
 
 
 def _device() -> torch.device:

@@ -77,7 +77,10 @@ CROWDPOSE14 = _body_skeleton(
     "shoulder elbow wrist head neck",
 )
 
-SKELETONS: dict[str, Skeleton] = {s.name: s for s in (COCO17, MPII16, LSP14, CROWDPOSE14)}
+# For tasks that ask for no keypoints, such as telling people apart.
+NO_KEYPOINTS = Skeleton("none", ())
+
+SKELETONS: dict[str, Skeleton] = {s.name: s for s in (COCO17, MPII16, LSP14, CROWDPOSE14, NO_KEYPOINTS)}
 
 
 def get_skeleton(spec: Skeleton | str | Mapping[str, Any]) -> Skeleton:

@@ -1,7 +1,9 @@
 """The types that flow through posekit, and no algorithms.
 
 One image goes file -> :class:`PersonRecord` -> :class:`Sample` -> network -> :class:`Pose` -> metric.
-A :class:`Skeleton` says what the keypoints are; it is stated once, in a config's ``skeleton``.
+A :class:`Skeleton` says what the keypoints are; it is stated once, in a config's ``skeleton``. What a task
+knows of people beside keypoints (attributes, identities, whatever a head predicts) rides along by name in
+``extra``.
 
 Coordinates are (x, y), 0-based, an integer being a pixel's centre. ``*_image`` are pixels of the image
 file, ``*_input`` pixels of the network's input. Boxes are ``xyxy`` with x2 = x1 + width.
@@ -10,7 +12,7 @@ file, ``*_input`` pixels of the network's input. Boxes are ``xyxy`` with x2 = x1
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from numbers import Real
 from typing import Any, NamedTuple
@@ -26,7 +28,8 @@ class Skeleton:
 
     Attributes:
         name: Short name, e.g. ``"coco17"``.
-        keypoints: The K keypoint names, in the order of the annotation.
+        keypoints: The K keypoint names, in the order of the annotation. Only the skeleton named "none" has
+            none: for people whose keypoints no task asks for.
         flip_pairs: Pairs of names that change places in a mirrored image.
         limbs: Pairs of names joined by a line in pictures.
         sigmas: K OKS constants, s.t. the OKS of a keypoint at distance d is
@@ -49,12 +52,12 @@ class Skeleton:
         if not isinstance(self.name, str):
             raise ConfigError(f"skeleton: 'name' must be a text, found {self.name!r}")
         # A config carries lists; the class keeps tuples, so that it can be compared and hashed.
-        for field in ("keypoints", "upper_body"):
-            object.__setattr__(self, field, self._tuple(field, getattr(self, field), str, "names"))
-        for field in ("flip_pairs", "limbs"):
-            pairs = self._tuple(field, getattr(self, field), object, "pairs of names")
-            pairs = tuple(self._tuple(field, pair, str, "pairs of names") for pair in pairs)
-            object.__setattr__(self, field, pairs)
+        for name in ("keypoints", "upper_body"):
+            object.__setattr__(self, name, self._tuple(name, getattr(self, name), str, "names"))
+        for name in ("flip_pairs", "limbs"):
+            pairs = self._tuple(name, getattr(self, name), object, "pairs of names")
+            pairs = tuple(self._tuple(name, pair, str, "pairs of names") for pair in pairs)
+            object.__setattr__(self, name, pairs)
         sigmas = self._tuple("sigmas", self.sigmas, Real, "numbers")
         object.__setattr__(self, "sigmas", tuple(float(sigma) for sigma in sigmas))
         self._check()
@@ -71,16 +74,19 @@ class Skeleton:
 
     def _check(self) -> None:
         where = f"skeleton '{self.name}'"
-        if not self.keypoints:
-            raise ConfigError(f"{where}: 'keypoints' is empty; expected at least one name")
+        if not self.keypoints and self.name != "none":
+            raise ConfigError(
+                f"{where}: 'keypoints' is empty; expected at least one name (people without keypoints: the "
+                "skeleton named 'none')"
+            )
         if len(set(self.keypoints)) != len(self.keypoints):
             repeated = sorted({k for k in self.keypoints if self.keypoints.count(k) > 1})
             raise ConfigError(f"{where}: 'keypoints' repeats {repeated}")
-        for field in ("flip_pairs", "limbs"):
-            for pair in getattr(self, field):
+        for name in ("flip_pairs", "limbs"):
+            for pair in getattr(self, name):
                 if len(pair) != 2 or pair[0] == pair[1]:
-                    raise ConfigError(f"{where}: '{field}' holds {pair}; expected two different names")
-                self._check_names(field, pair)
+                    raise ConfigError(f"{where}: '{name}' holds {pair}; expected two different names")
+                self._check_names(name, pair)
         self._check_names("upper_body", self.upper_body)
         flipped = [name for pair in self.flip_pairs for name in pair]
         if len(set(flipped)) != len(flipped):
@@ -98,7 +104,7 @@ class Skeleton:
     @classmethod
     def from_dict(cls, spec: Mapping[str, Any]) -> Skeleton:
         """Builds a skeleton from a config's dict; unknown keys are an error."""
-        known = {field.name for field in fields(cls)}
+        known = {known.name for known in fields(cls)}
         unknown = sorted(set(spec) - known)
         if unknown:
             raise ConfigError(f"skeleton: unknown key(s) {unknown}; expected some of {sorted(known)}")
@@ -156,6 +162,7 @@ class PersonRecord:
         keypoints: float32 (K, 2); zeros where not labelled.
         visible: uint8 (K,), as COCO: 0 not labelled, 1 labelled but hidden, 2 labelled and visible.
         head_size: MPII's 0.6 x head-box diagonal in pixels; NaN where unknown.
+        extra: Further columns of the table, by name: numbers or arrays.
     """
 
     image_path: str
@@ -166,6 +173,7 @@ class PersonRecord:
     keypoints: np.ndarray
     visible: np.ndarray
     head_size: float = float("nan")
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Sample(NamedTuple):
@@ -183,6 +191,7 @@ class Sample(NamedTuple):
         box_score: float32 (), 1 if ground truth.
         image_id: int64 ().
         person_id: int64 ().
+        extra: Further columns of the table, by name, each () or (...): labels that a head learns from.
     """
 
     image: Any
@@ -193,6 +202,32 @@ class Sample(NamedTuple):
     box_score: Any
     image_id: Any
     person_id: Any
+    extra: Any = {}  # noqa: RUF012 - default_collate rebuilds it, nobody writes to it
+
+    @property
+    def input_size_hw(self) -> tuple[int, int]:
+        """Height and width of the network's input, pixels."""
+        return int(self.image.shape[-2]), int(self.image.shape[-1])
+
+
+def blank_sample(image: Any, num_keypoints: int) -> Sample:
+    """A batch of crops of which nothing else is known, as a head predicts from.
+
+    Args:
+        image: Tensor uint8 (B, 3, H, W).
+        num_keypoints: K.
+    """
+    nothing = image.new_zeros(len(image)).float()
+    return Sample(
+        image=image,
+        keypoints=nothing.new_zeros(len(image), num_keypoints, 2),
+        weight=nothing.new_zeros(len(image), num_keypoints),
+        warp=nothing.new_zeros(len(image), 2, 3),
+        box_xyxy=nothing.new_zeros(len(image), 4),
+        box_score=nothing,
+        image_id=nothing.long(),
+        person_id=nothing.long(),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +243,7 @@ class Pose:
         box_score: As in :class:`PersonRecord`.
         image_id: As in :class:`PersonRecord`.
         person_id: As in :class:`PersonRecord`.
+        extra: What else was predicted, by name: arrays.
     """
 
     keypoints: np.ndarray
@@ -216,3 +252,4 @@ class Pose:
     box_score: float = 1.0
     image_id: int = 0
     person_id: int = 0
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)

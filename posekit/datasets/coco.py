@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 from posekit.datasets.coco_records import AnnotationReader, DetectionReader, PersonRow
 from posekit.datasets.fields import image_side, require, require_id
 from posekit.datasets.matching import MATCH_IOU, match_by_image
-from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
+from posekit.datasets.table import EXTRA, GROUND_TRUTH, PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import clean_box_xyxy, xywh_to_xyxy
 from posekit.io.files import read_json, under
@@ -42,8 +42,12 @@ def load_coco(
     score_threshold: float = 0.0,
     boxes: str | None = None,
     match_iou: float = MATCH_IOU,
+    extra: Mapping[str, Any] | Sequence[str] = (),
 ) -> PersonTable:
     """Reads a COCO-format keypoint annotation.
+
+    With the skeleton "none" nobody needs keypoints: everybody of the category named "person" is taken (of all
+    categories, if none is named so), and a record without a box means the whole image.
 
     Args:
         ann_file: The json file (may be gzipped).
@@ -61,23 +65,26 @@ def load_coco(
             detection matched to it, with the annotated box where none is
             (:mod:`posekit.datasets.matching`). "annotated", the default without.
         match_iou: Least IoU of an annotated box and the detection matched to it.
+        extra: Further fields of the annotations that become columns of the table: names, each of a number or
+            a list of numbers in every record; or name -> what stands for it where a record has none (-1).
 
     Returns:
         The table. ``counts`` may hold: crowd, other_category, no_area, no_labelled_keypoint,
         box_outside_image, bad_record, low_score, keypoints_outside_image.
 
     Raises:
-        ConfigError: If ``boxes`` does not go with ``detections``.
+        ConfigError: If ``boxes`` does not go with ``detections``, or detections cannot have an ``extra``.
         DataError: On a wrong file or record, naming it.
     """
     check_policy(on_bad_record)
     boxes = _check_boxes(boxes, detections, match_iou)
+    extra = _check_extra(extra, boxes)
     skeleton = get_skeleton(skeleton)
     path = under(data_root, ann_file)
     content = read_json(path)
     images = read_images(content, path)
     counts: Counter[str] = Counter()
-    file = _File(content, path, skeleton, images, on_bad_record, counts)
+    file = _File(content, path, skeleton, images, on_bad_record, counts, extra)
     people = file.annotated() if boxes != DETECTED else {}
     source = GROUND_TRUTH
     if boxes != ANNOTATED:
@@ -125,21 +132,25 @@ class _File(NamedTuple):
     images: tuple[list[str], list[int], list[tuple[int, int]]]
     on_bad_record: str
     counts: Counter[str]
+    extra: Mapping[str, Any]
 
     def annotated(self) -> dict[str, np.ndarray]:
         """The annotated people."""
         k = self.skeleton.num_keypoints
         categories = self._categories(True)  # read first: a file of other things is better known by them
         annotations = require(self.content, "annotations", self.path, list)
-        reader = AnnotationReader(self.path, k, categories, self._row_of_image(), self.counts)
-        return _columns(reader.read_all(annotations, self.on_bad_record), k)
+        reader = AnnotationReader(
+            self.path, k, categories, self._row_of_image(), self.counts, self.images[2], self.extra
+        )
+        return _columns(reader.read_all(annotations, self.on_bad_record), k, self.extra)
 
     def detected(self, results: str, score_threshold: float, annotated: bool) -> dict[str, np.ndarray]:
         """A detector's people on the file's images."""
         reader = DetectionReader(
             results, self._categories(annotated), self._row_of_image(), self.counts, score_threshold
         )
-        return _columns(reader.read_all(read_json(results), self.on_bad_record), self.skeleton.num_keypoints)
+        rows = reader.read_all(read_json(results), self.on_bad_record)
+        return _columns(rows, self.skeleton.num_keypoints, self.extra)
 
     def _categories(self, annotated: bool) -> frozenset[int]:
         return person_categories(self.content, self.path, self.skeleton, annotated)
@@ -162,6 +173,17 @@ def _check_boxes(boxes: str | None, detections: str | None, match_iou: float) ->
     if not 0 < match_iou <= 1:
         raise ConfigError(f"load_coco: 'match_iou' must be above 0 and at most 1, found {match_iou!r}")
     return boxes
+
+
+def _check_extra(extra: Mapping[str, Any] | Sequence[str], boxes: str) -> dict[str, Any]:
+    """Name -> what stands for a missing value; None: nothing does."""
+    columns = dict(extra) if isinstance(extra, Mapping) else dict.fromkeys(extra)
+    needed = [name for name, missing in columns.items() if missing is None]
+    if boxes == DETECTED and needed:
+        raise ConfigError(
+            f"load_coco: detections have no {needed}; state what stands for it: extra=dict({needed[0]}=-1)"
+        )
+    return columns
 
 
 def _matches(people: dict[str, np.ndarray], detected: dict[str, np.ndarray], iou: float) -> np.ndarray:
@@ -221,17 +243,21 @@ def person_categories(content: Any, path: str, skeleton: Skeleton, annotated: bo
     others = []
     matching = set()
     people = set()
+    everybody = set()
     for number, category in enumerate(require(content, "categories", path, list)):
         category_id = require(category, "id", f"{path}: categories[{number}]", int)
+        everybody.add(category_id)
+        if category.get("name") == "person":
+            people.add(category_id)
         if "keypoints" not in category:
-            if category.get("name") == "person":
-                people.add(category_id)
             continue
         names = require(category, "keypoints", f"{path}: category id {category_id}", list)
         if [_plain(name) for name in names] == wanted:
             matching.add(category_id)
         else:
             others.append((category_id, names))
+    if not wanted:
+        return frozenset(people or everybody)
     if not matching and not annotated and not others:
         matching = people
     if not matching:
@@ -253,7 +279,7 @@ def _category_message(path: str, skeleton: Skeleton, others: list[tuple[int, lis
     return f"{where}, number {k} being '{skeleton.keypoints[k]}', found {shown(names[k])}"
 
 
-def _columns(rows: list[PersonRow], num_keypoints: int) -> dict[str, np.ndarray]:
+def _columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Rows to arrays."""
     points = np.zeros((len(rows), num_keypoints, 3), dtype=np.float32)
     for row, target in zip(rows, points, strict=True):
@@ -266,6 +292,10 @@ def _columns(rows: list[PersonRow], num_keypoints: int) -> dict[str, np.ndarray]
         "box_scores": np.array([row.score for row in rows], dtype=np.float32),
         "keypoints": points[..., :2],
         "visible": points[..., 2].astype(np.uint8),
+        **{
+            f"{EXTRA}{name}": np.array([missing if row.extra is None else row.extra[name] for row in rows])
+            for name, missing in extra.items()
+        },
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from posekit.datasets.fields import require, require_id
@@ -20,13 +20,19 @@ Number = (int, float)
 class PersonRow:
     """One person on the way into the table."""
 
-    __slots__ = ("box_xywh", "image_index", "keypoints", "person_id", "score")
+    __slots__ = ("box_xywh", "extra", "image_index", "keypoints", "person_id", "score")
 
     def __init__(
-        self, image_index: int, person_id: int, box_xywh: Any, keypoints: Any = None, score: float = 1.0
+        self,
+        image_index: int,
+        person_id: int,
+        box_xywh: Any,
+        keypoints: Any = None,
+        score: float = 1.0,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.image_index, self.person_id, self.box_xywh = image_index, person_id, box_xywh
-        self.keypoints, self.score = keypoints, score
+        self.keypoints, self.score, self.extra = keypoints, score, extra
 
 
 class RecordReader(ABC):
@@ -92,10 +98,14 @@ class AnnotationReader(RecordReader):
         categories: frozenset[int],
         row_of_image: Mapping[int, int],
         counts: Counter[str],
+        sizes_hw: Sequence[tuple[int, int]],
+        extra: Mapping[str, Any],
     ) -> None:
         super().__init__(path, categories, row_of_image, counts)
         self.num_keypoints = num_keypoints
+        self.sizes_hw, self.extra = sizes_hw, extra
         self.seen: set[int] = set()
+        self._lengths: dict[str, int | None] = {}
 
     def read(self, number: int, record: Any) -> PersonRow | None:
         person_id = require_id(record, "id", f"{self.path}: annotations[{number}]")
@@ -105,14 +115,38 @@ class AnnotationReader(RecordReader):
         self.seen.add(person_id)
         reason = self._left_out(record, where)
         keypoints = None
-        if reason is None:
+        if reason is None and self.num_keypoints:
             keypoints = self._keypoints(record, where)
             if not any(v > 0 for v in keypoints[2::3]):
                 reason = "no_labelled_keypoint"
         if reason is not None:
             self.counts[reason] += 1
             return None
-        return PersonRow(self.image_row(record, where), person_id, self.box(record, where), keypoints)
+        image = self.image_row(record, where)
+        return PersonRow(
+            image, person_id, self._box(record, image, where), keypoints, extra=self._extra(record, where)
+        )
+
+    def _box(self, record: Mapping[str, Any], image: int, where: str) -> list[float]:
+        """The stated box; where no keypoints are asked for, the whole image may stand for it."""
+        height, width = self.sizes_hw[image]
+        if not self.num_keypoints and "bbox" not in record and height and width:
+            return [0, 0, width, height]
+        return self.box(record, where)
+
+    def _extra(self, record: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """The further columns' values."""
+        return {name: self._value(record, name, missing, where) for name, missing in self.extra.items()}
+
+    def _value(self, record: Mapping[str, Any], name: str, missing: Any, where: str) -> Any:
+        value = record.get(name, missing) if missing is not None else require(record, name, where)
+        numbers = value if isinstance(value, list) else [value]
+        length = len(value) if isinstance(value, list) else None
+        sound = all(isinstance(v, Number) and abs(v) < 1e30 for v in numbers)
+        if not sound or self._lengths.setdefault(name, length) != length:
+            wanted = "a finite number, or as many in every record"
+            raise DataError(f"{where}, field '{name}': expected {wanted}, found {shown(value)}")
+        return value
 
     def _left_out(self, record: Mapping[str, Any], where: str) -> str | None:
         if require(record, "category_id", where, int) not in self.categories:

@@ -55,6 +55,7 @@ class PersonTable:
         box_source: "ground truth" or the name of the detections file.
         counts: What was left out of the file, and why: name -> number; and of these people the
             ``keypoints_outside_image``, where image sizes are known.
+        extra: Further columns of the people, by name, each (N, ...): labels, identities; numbers only.
         file_people: MPII: how many people the file (or its split) has, faulty ones that were skipped
             included; a person's id is its row among them. None: the ids are no rows.
     """
@@ -75,6 +76,7 @@ class PersonTable:
     box_source: str = GROUND_TRUTH
     counts: Mapping[str, int] = field(default_factory=dict)
     file_people: int | None = None
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image_index)
@@ -90,6 +92,7 @@ class PersonTable:
             keypoints=self.keypoints[row],
             visible=self.visible[row],
             head_size=float(self.head_sizes[row]),
+            extra={name: column[row] for name, column in self.extra.items()},
         )
 
     def image_name(self, image: int) -> str:
@@ -103,7 +106,9 @@ class PersonTable:
     def select(self, rows: Any) -> PersonTable:
         """The table of some people (row numbers or a mask); all images stay, so that numbers still fit."""
         per_person = {name: getattr(self, name)[rows] for name in _PER_PERSON}
-        chosen = replace(self, **per_person)
+        chosen = replace(
+            self, **per_person, extra={name: column[rows] for name, column in self.extra.items()}
+        )
         return chosen.with_outside_counted() if OUTSIDE in self.counts else chosen
 
     def with_outside_counted(self) -> PersonTable:
@@ -115,7 +120,13 @@ class PersonTable:
     @property
     def nbytes(self) -> int:
         """Bytes held in arrays."""
-        return sum(getattr(self, name).nbytes for name in _ARRAYS)
+        return sum(array.nbytes for array in self._arrays().values())
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """All arrays: attributes by their names, extra columns as ``extra.NAME``."""
+        return {name: getattr(self, name) for name in _ARRAYS} | {
+            f"{EXTRA}{name}": column for name, column in self.extra.items()
+        }
 
     def outside_image(self) -> np.ndarray:
         """Which labelled keypoints lie outside their image: bool (N, K), False where its size is unknown."""
@@ -142,7 +153,7 @@ class PersonTable:
             )
         for fault in self.faults():
             raise DataError(self.describe(fault))
-        if annotated and not self.visible.any():
+        if annotated and self.skeleton.keypoints and not self.visible.any():
             raise DataError(
                 f"{self.ann_file}: no person has a labelled keypoint; expected at least one annotated person"
             )
@@ -193,22 +204,24 @@ class PersonTable:
     def __getstate__(self) -> dict[str, Any]:
         # The arrays become views of shared tensors once; torch then hands worker processes the memory
         # itself. A plain pickle, which has no such channel, still carries the values.
-        state = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in _ARRAYS:
-            array = np.ascontiguousarray(state[name])
-            shared = getattr(self, "_shared", {}).get(name)
-            if shared is None:
-                shared = torch.from_numpy(np.frombuffer(bytearray(array.tobytes() or b"\0"), np.uint8))
-                shared.share_memory_()
-                self.__dict__.setdefault("_shared", {})[name] = shared
-                object.__setattr__(self, name, _view(shared, array.dtype.str, array.shape))
-            state[name] = (shared, array.dtype.str, array.shape)
-        return state
+        shared = self.__dict__.setdefault("_shared", {})
+        for name, array in self._arrays().items():
+            if name not in shared:
+                memory = torch.from_numpy(np.frombuffer(bytearray(array.tobytes() or b"\0"), np.uint8))
+                shared[name] = memory.share_memory_(), array.dtype.str, array.shape
+        self._set_arrays(shared)
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in (*_ARRAYS, "extra")}
+        return {**plain, "_shared": dict(shared)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__["_shared"] = {name: state[name][0] for name in _ARRAYS}
-        for name, value in state.items():
-            object.__setattr__(self, name, _view(*value) if name in _ARRAYS else value)
+        self.__dict__.update(state)
+        self._set_arrays(state["_shared"])
+
+    def _set_arrays(self, shared: Mapping[str, tuple[torch.Tensor, str, tuple[int, ...]]]) -> None:
+        """Puts views of shared memory in the place of all arrays."""
+        views = {name: _view(*memory) for name, memory in shared.items()}
+        extra = {name.removeprefix(EXTRA): views.pop(name) for name in list(views) if name.startswith(EXTRA)}
+        self.__dict__.update(views, extra=extra)
 
 
 def _view(memory: torch.Tensor, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -226,6 +239,8 @@ _PER_PERSON = (
     "head_sizes",
 )
 _ARRAYS = ("image_names", "image_ids", "image_sizes_hw", *_PER_PERSON)
+# How a loader marks a column of its own.
+EXTRA = "extra."
 
 
 def check_policy(on_bad_record: str) -> None:
@@ -252,7 +267,7 @@ def build_table(
         image_dir: Folder of the images.
         images: Names, ids and sizes (height, width; 0 unknown) of the M images.
         people: Lists or arrays ``image_index``, ``person_ids``, ``boxes_xyxy``, ``keypoints``, ``visible``,
-            and, where known, ``box_scores`` and ``head_sizes``.
+            and, where known, ``box_scores`` and ``head_sizes``; further ones, of numbers, as ``extra.NAME``.
         ann_file: The file, for messages.
         box_source: Where the boxes are from.
         counts: What the loader left out.
@@ -263,9 +278,17 @@ def build_table(
         The table, with ``keypoints_outside_image`` counted unless all image sizes are unknown.
 
     Raises:
-        DataError: See :meth:`PersonTable.check`.
+        ConfigError: On a column that a table does not have.
+        DataError: See :meth:`PersonTable.check`; also if an extra column holds no numbers or is of another
+            length.
     """
     check_policy(on_bad_record)
+    unknown = sorted(name for name in people if name not in _PER_PERSON and not name.startswith(EXTRA))
+    if unknown:
+        raise ConfigError(
+            f"build_table: unknown column(s) {unknown}; expected some of {list(_PER_PERSON)}, or your own as "
+            f"'{EXTRA}NAME'"
+        )
     table = _assemble(skeleton, image_dir, images, people, ann_file, box_source, dict(counts or {}))
     if on_bad_record == "skip":
         table = _without_faults(table)
@@ -303,7 +326,26 @@ def _assemble(
         ann_file=os.fspath(ann_file),
         box_source=box_source,
         counts=counts,
+        extra={
+            name.removeprefix(EXTRA): _extra(name, values, n, ann_file)
+            for name, values in people.items()
+            if name.startswith(EXTRA)
+        },
     )
+
+
+def _extra(name: str, values: Any, length: int, ann_file: str) -> np.ndarray:
+    """A further column: whole numbers as int64, real ones as float32, which is what networks take."""
+    try:
+        column = np.asarray(values)
+    except ValueError:  # of differing lengths
+        column = np.empty(0, object)
+    if column.dtype.kind not in "biuf" or column.ndim == 0 or len(column) != length:
+        raise DataError(
+            f"{ann_file}: column '{name.removeprefix(EXTRA)}': expected {length} numbers, or arrays of one "
+            f"shape; found {column.dtype} of shape {column.shape}"
+        )
+    return column.astype(np.float32 if column.dtype.kind == "f" else np.int64)
 
 
 def _encoded(names: list[str], ids: Any, ann_file: str) -> np.ndarray:

@@ -18,7 +18,7 @@ from posekit.errors import ConfigError
 from posekit.io.files import read_json
 from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.predictions import PoseArrays
-from posekit.parallel import gather_rows, on_main
+from posekit.parallel import gather_columns, on_main
 from posekit.structures import Pose
 
 GROUND_TRUTH_BOXES = "ground truth"
@@ -93,13 +93,11 @@ class PoseMetric(BaseMetric):
         batches = np.repeat(np.arange(len(self._batch_sizes)), self._batch_sizes)
         if len(batches) != len(poses.person_ids):  # results that did not come by ``process``
             batches = np.zeros(len(poses.person_ids), np.int64)
-        ids = gather_rows(np.stack([poses.image_ids, poses.person_ids, batches], axis=1))
-        values = gather_rows(poses.to_rows())
-        if ids is None or values is None:
+        columns = gather_columns({**poses.columns(), "batches": batches})
+        if columns is None:
             return None
-        numbers = np.concatenate(ids)
-        order = np.argsort(numbers[:, 2], kind="stable")
-        return PoseArrays.from_rows(np.concatenate(values)[order], numbers[order, 0], numbers[order, 1])
+        order = np.argsort(columns.pop("batches"), kind="stable")
+        return PoseArrays.from_columns(columns).take(order)
 
     def compute_metrics(self, results: list[Pose]) -> dict[str, float]:
         """Scores the poses of one process."""

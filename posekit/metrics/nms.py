@@ -20,7 +20,7 @@ SOFT_MAX_KEPT = 20
 
 
 def rescore(box_scores: np.ndarray, keypoint_scores: np.ndarray, threshold: float = 0.2) -> np.ndarray:
-    """Box score x mean of the keypoint scores strictly above ``threshold`` (0 if none is).
+    """Box score x mean of the keypoint scores strictly above ``threshold`` (0 if none is; K = 0: box score).
 
     Args:
         box_scores: (N,).
@@ -31,6 +31,8 @@ def rescore(box_scores: np.ndarray, keypoint_scores: np.ndarray, threshold: floa
         float64 (N,).
     """
     scores = np.asarray(keypoint_scores, np.float64)
+    if not scores.shape[1]:
+        return np.asarray(box_scores, np.float64)
     counted = scores > threshold
     total = np.where(counted, scores, 0.0).sum(axis=1)
     return np.asarray(box_scores, np.float64) * total / np.maximum(counted.sum(axis=1), 1)

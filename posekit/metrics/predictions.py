@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from posekit.errors import DataError
+from posekit.errors import DataError, shown
 from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
 from posekit.io.files import atomic_file, read_json
 from posekit.metrics import records as rec
@@ -39,6 +39,7 @@ class PoseArrays:
         box_scores: float64 (N,).
         image_ids: int64 (N,).
         person_ids: int64 (N,).
+        extra: What else was predicted, by name, each (N, ...).
     """
 
     keypoints: np.ndarray
@@ -46,6 +47,7 @@ class PoseArrays:
     box_scores: np.ndarray
     image_ids: np.ndarray
     person_ids: np.ndarray
+    extra: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def from_poses(cls, poses: Sequence[Pose], num_keypoints: int) -> PoseArrays:
@@ -74,28 +76,40 @@ class PoseArrays:
             np.array([p.box_score for p in poses], np.float64),
             np.array([p.image_id for p in poses], np.int64),
             np.array([p.person_id for p in poses], np.int64),
+            _stacked(poses),
         )
 
-    def to_rows(self) -> np.ndarray:
-        """float64 (N, 3 K + 5): all but the ids, a pose in each row, as processes exchange them."""
-        flat = self.keypoints.reshape(len(self.keypoints), 3 * self.keypoints.shape[1])
-        return np.concatenate([flat, self.boxes_xyxy, self.box_scores[:, None]], axis=1)
+    def columns(self) -> dict[str, np.ndarray]:
+        """All arrays by name, as processes exchange them; further columns as ``extra.NAME``."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "extra"}
+        return own | {f"extra.{name}": column for name, column in self.extra.items()}
 
     @classmethod
-    def from_rows(cls, rows: np.ndarray, image_ids: np.ndarray, person_ids: np.ndarray) -> PoseArrays:
-        """Undoes :meth:`to_rows`."""
-        keypoints = rows[:, :-5].reshape(len(rows), (rows.shape[1] - 5) // 3, 3)
-        return cls(keypoints, rows[:, -5:-1], rows[:, -1], image_ids, person_ids)
+    def from_columns(cls, columns: Mapping[str, np.ndarray]) -> PoseArrays:
+        """Undoes :meth:`columns`."""
+        own = {name: column for name, column in columns.items() if not name.startswith("extra.")}
+        extra = {name.removeprefix("extra."): columns[name] for name in columns if name not in own}
+        return cls(**own, extra=extra)
 
     def take(self, rows: np.ndarray) -> PoseArrays:
         """The poses of ``rows``, in that order."""
-        return PoseArrays(
-            self.keypoints[rows],
-            self.boxes_xyxy[rows],
-            self.box_scores[rows],
-            self.image_ids[rows],
-            self.person_ids[rows],
-        )
+        return self.from_columns({name: column[rows] for name, column in self.columns().items()})
+
+
+def _stacked(poses: Sequence[Pose]) -> dict[str, np.ndarray]:
+    """What else the poses carry, by name (N, ...).
+
+    Raises:
+        DataError: If they do not all carry the same.
+    """
+    names = set(poses[0].extra) if poses else set()
+    for pose in poses:
+        if set(pose.extra) != names:
+            raise DataError(
+                f"prediction for person {pose.person_id} of image {pose.image_id}: expected the further "
+                f"columns {sorted(names)} as for the others, found {sorted(pose.extra)}"
+            )
+    return {name: np.stack([np.asarray(pose.extra[name]) for pose in poses]) for name in sorted(names)}
 
 
 def _check_poses_finite(keypoints: np.ndarray, poses: Sequence[Pose]) -> None:
@@ -168,9 +182,10 @@ def write_results(
 ) -> None:
     """Writes a COCO keypoint results file, atomically.
 
-    Each record has image_id, category_id, keypoints ([x, y, score] x K, flat), score, and box_xywh, the
-    person box. The box is not called ``bbox``: pycocotools would take its area for AP and AR of medium
-    and large people, where the releases' files, which have no box, give the keypoints' extent.
+    Each record has image_id, category_id, keypoints ([x, y, score] x K, flat), score, box_xywh, the person
+    box, and, where more was predicted, ``extra``: name -> a number or nested lists. The box is not called
+    ``bbox``: pycocotools would take its area for AP and AR of medium and large people, where the releases'
+    files, which have no box, give the keypoints' extent.
 
     Args:
         path: The file.
@@ -180,7 +195,8 @@ def write_results(
         ground_truth_boxes: Write each pose's annotation_id: the person whose box it was.
     """
     boxes = xyxy_to_xywh(poses.boxes_xyxy)
-    results = [
+    extra = {name: column.tolist() for name, column in poses.extra.items()}
+    results: list[dict[str, Any]] = [
         {
             "image_id": image_id,
             "category_id": category_id,
@@ -198,6 +214,8 @@ def write_results(
             strict=True,
         )
     ]
+    for i, result in enumerate(results if extra else ()):
+        result["extra"] = {name: column[i] for name, column in extra.items()}
     with atomic_file(path) as file:
         file.write(json.dumps(results, separators=(",", ":")).encode("utf-8"))
 
@@ -219,6 +237,9 @@ def _pose_of(record: Mapping[str, Any], where: str) -> Pose:
     count = len(stated) // 3 if isinstance(stated, list) else 1
     keypoints = rec.numbers([record], "keypoints", where, 3 * max(count, 1)).reshape(-1, 3)
     box = rec.numbers([record], "box_xywh", where, 4)[0]
+    extra = record.get("extra", {})
+    if not isinstance(extra, Mapping):
+        raise DataError(f"{where}, field 'extra': expected an object, found {shown(extra)}")
     with np.errstate(over="ignore"):  # beyond float32 it is infinite, and drawn nowhere
         return Pose(
             keypoints=keypoints[:, :2].astype(np.float32),
@@ -226,6 +247,7 @@ def _pose_of(record: Mapping[str, Any], where: str) -> Pose:
             box_xyxy=xywh_to_xyxy(box).astype(np.float32),
             image_id=int(rec.integers([record], "image_id", where)[0]),
             person_id=int(rec.integers([{"annotation_id": -1, **record}], "annotation_id", where)[0]),
+            extra={name: np.asarray(value) for name, value in extra.items()},
         )
 
 

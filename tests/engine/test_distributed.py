@@ -14,9 +14,10 @@ import torch
 from toy_processes import CONFIG, PATIENCE, Processes, train_in
 from toy_training import run, write_config
 
+from posekit import parallel
 from posekit.engine.processes import group as distributed
 from posekit.engine.processes import launched
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, PeerError
 from posekit.io.checkpoint import read_checkpoint
 
 NORM = CONFIG.replace("type=ToyModel", "type=ToyNormModel").replace(
@@ -159,7 +160,7 @@ def test_rows_are_gathered_in_order_of_the_processes():
     def work(rank):
         distributed.start_group("pytorch")
         big = 2**53 + 1  # not a float64
-        rows = distributed.gather_rows(np.full((rank, 2), big + rank))
+        rows = parallel.gather_rows(np.full((rank, 2), big + rank))
         assert (rows is None) == (rank > 0)
         if rows is not None:
             assert [row.tolist() for row in rows] == [[], [[big + 1] * 2], [[big + 2] * 2] * 2]
@@ -168,12 +169,38 @@ def test_rows_are_gathered_in_order_of_the_processes():
     check(3, work)
 
 
+def test_columns_are_gathered_whatever_their_shape_and_from_whom():
+    def work(rank):
+        distributed.start_group("pytorch")
+        own = {"id": np.full(rank, 2**53 + rank), "point": np.full((rank, 3, 2), rank + 0.5, np.float32)}
+        # Process 0 has no rows, and does not know what the others predicted.
+        columns = parallel.gather_columns(own if rank else {"id": np.zeros(0, np.int64)})
+        assert (columns is None) == (rank > 0)
+        if columns is not None:
+            assert columns["id"].tolist() == [2**53 + 1, 2**53 + 2, 2**53 + 2]
+            assert columns["point"].dtype == np.float32
+            assert columns["point"].tolist() == [[[r + 0.5] * 2] * 3 for r in (1, 2, 2)]
+        distributed.finish(0)
+
+    check(3, work)
+
+
+def test_columns_that_differ_are_refused():
+    def work(rank):
+        distributed.start_group("pytorch")
+        with pytest.raises(PeerError, match=r"different columns: \[\['smile0'\], \['smile1'\]\]"):
+            parallel.gather_columns({f"smile{rank}": np.zeros(2)})
+        distributed.finish(0)
+
+    check(2, work)
+
+
 def test_process_0_decides_and_fails_for_all():
     def work(rank):
         distributed.connect("pytorch")
-        assert distributed.on_main(lambda: [os.environ["RANK"], 0.1]) == ["0", 0.1]
+        assert parallel.on_main(lambda: [os.environ["RANK"], 0.1]) == ["0", 0.1]
         with pytest.raises(ConfigError, match="no such luck"):
-            distributed.on_main(refuse)
+            parallel.on_main(refuse)
         distributed.finish(0)
 
     def refuse():
@@ -189,9 +216,9 @@ def test_what_failed_processes_left_in_torchruns_store_is_not_read(tmp_path):
     def work(rank):
         os.environ.update(agent)
         distributed.connect("pytorch")
-        assert distributed.first_failure() is None
-        assert distributed.on_main(os.getppid) == os.getppid()
-        assert distributed.on_main(lambda: attempt) == attempt
+        assert parallel.first_failure() is None
+        assert parallel.on_main(os.getppid) == os.getppid()
+        assert parallel.on_main(lambda: attempt) == attempt
         distributed.finish(attempt)
 
     for attempt in (3, 0):
@@ -231,7 +258,7 @@ def test_the_store_is_there_until_all_have_left(tmp_path, status):
             distributed.everyone_ends = lambda *seconds: (
                 look(*seconds),
                 late(0.4),
-                distributed.first_failure(),
+                parallel.first_failure(),
             )
         distributed.finish(status)
 
