@@ -143,9 +143,11 @@ def drawn(dataset: Any, seed: int, epoch: int) -> Iterator[Sample]:
 def show_samples(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
     """Crops and targets."""
     from posekit.inference.maps import heatmap_size_hw, parts
+    from posekit.models.heads import heatmap_head
     from posekit.visualization import encode_targets, sample_sheet, save_image
 
-    size, codec = heatmap_size_hw(model, samples[0].image.shape[-2:]), model.head.codec
+    codec = heatmap_head(model, "--what samples").codec
+    size = heatmap_size_hw(model, samples[0].image.shape[-2:])
     _, weights = encode_targets(samples, codec, size)
     weighted = sum(int((sample.weight > 0).sum()) for sample in samples)
     print(f"targets: {size[0]} x {size[1]} (height x width), {codec}")
@@ -163,10 +165,11 @@ def show_samples(args: argparse.Namespace, samples: Sequence[Sample], model: Any
 def show_heatmaps(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
     """Target against prediction."""
     from posekit.inference.maps import decoded_points, label_maps, predicted_maps
+    from posekit.models.heads import heatmap_head
     from posekit.visualization import encode_targets
 
     maps = predicted_maps(model, samples)
-    targets, weights = encode_targets(samples, model.head.codec, maps.shape[-2:])
+    targets, weights = encode_targets(samples, heatmap_head(model, "--what heatmaps").codec, maps.shape[-2:])
     named = {"target": targets, "prediction": label_maps(model, maps)}
     points = {"prediction": decoded_points(model, maps, samples[0].image.shape[-2:])}
     return write_maps(args, samples, model, named, points, out, weights)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from posekit.models.heads import heatmap_head, heatmaps_of
 from posekit.structures import Sample
 from posekit.visualization.heatmaps import beside, heatmap_sheet, panels
 from posekit.visualization.samples import crop_of, draw_sample, label_of
@@ -27,7 +28,8 @@ def heatmap_size_hw(model: PoseEstimator, input_size_hw: tuple[int, int]) -> tup
 
     device = next(model.parameters()).device
     with torch.no_grad():
-        maps = model(torch.empty((1, 3, *input_size_hw), dtype=torch.uint8, device=device))[-1]
+        outputs = model(torch.empty((1, 3, *input_size_hw), dtype=torch.uint8, device=device))[-1]
+    maps = heatmaps_of(model, outputs)
     return int(maps.shape[-2]), int(maps.shape[-1])
 
 
@@ -41,7 +43,9 @@ def flip_halves(model: PoseEstimator, samples: Sequence[Sample]) -> tuple[np.nda
 
     def halves(image: Any) -> list[Any]:
         mirrored = model.stages(image.flip(3).contiguous(memory_format=model.memory_format))[-1]
-        return [model.stages(image)[-1], model.head.flip_back(mirrored, model.skeleton.flip_index)]
+        size_hw = int(image.shape[-2]), int(image.shape[-1])
+        turned = model.head.flip(mirrored, model.skeleton.flip_index, size_hw)
+        return [heatmaps_of(model, model.stages(image)[-1]), heatmaps_of(model, turned)]
 
     first, second = _compute(model, samples, halves)
     return first, second
@@ -70,14 +74,14 @@ def parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def label_maps(model: PoseEstimator, maps: np.ndarray) -> np.ndarray:
     """The maps without their offset maps, (N, K, h, w)."""
-    return maps[:, :: model.head.codec.maps_per_keypoint]
+    return maps[:, :: heatmap_head(model, "label maps").codec.maps_per_keypoint]
 
 
 def decoded_points(model: PoseEstimator, maps: np.ndarray, input_size_hw: tuple[int, int]) -> np.ndarray:
     """The points that maps decode to, (N, K, 2); NaN where a map has no peak."""
     import torch
 
-    points, scores = model.head.decode(torch.from_numpy(maps), input_size_hw)
+    points, scores = heatmap_head(model, "decoding").decode(torch.from_numpy(maps), input_size_hw)
     return np.where(scores.numpy()[..., None] > 0, points.numpy(), np.nan)
 
 
@@ -118,7 +122,7 @@ def maps_overview(
             joints=model.skeleton.keypoints,
             difference=difference,
             weight=None if weights is None else weights[i],
-            alignment=model.head.codec.alignment,
+            alignment=heatmap_head(model, "pictures of heatmaps").codec.alignment,
             panel_px=panel_px,
         )
         rows.append(beside([draw_sample(sample, model.skeleton, panel_px=panel_px), shown]))
@@ -146,6 +150,6 @@ def joint_sheet(
         points=points,
         difference=difference,
         weight=weight,
-        alignment=model.head.codec.alignment,
+        alignment=heatmap_head(model, "pictures of heatmaps").codec.alignment,
         title=label_of(sample),
     )

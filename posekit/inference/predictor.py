@@ -17,13 +17,10 @@ from posekit.inference.crops import cut_people
 from posekit.inference.detectors import Detect, describe_detector, load_detector
 from posekit.inference.network import Model, load_network
 from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
-from posekit.inference.scenes import Request, Scene, narrowed, open_scene, people_of
+from posekit.inference.scenes import Found, Request, Scene, joined, narrowed, open_scene, people_of
 from posekit.io.pictures import picture_files
-from posekit.structures import Skeleton
+from posekit.structures import Skeleton, blank_sample
 from posekit.transforms import Crop
-
-# Of n people: points float32 (n, K, 2), image pixels, and scores float32 (n, K).
-Keypoints = tuple[np.ndarray, np.ndarray]
 
 
 class Predictor:
@@ -189,10 +186,10 @@ class Predictor:
         """The people of images that are held in memory together, through the network in common batches."""
         opened = self._scenes(group)
         scenes = [scene for scene in opened if isinstance(scene, Scene)]
-        found = self._keypoints(scenes)
+        found = self._look(scenes)
         for _ in range(self._refine):
             self._look_closer(scenes, found)
-        people = iter([people_of(scene, *keypoints) for scene, keypoints in zip(scenes, found, strict=True)])
+        people = iter([people_of(scene, one) for scene, one in zip(scenes, found, strict=True)])
         return [next(people) if isinstance(one, Scene) else People(error=one) for one in opened]
 
     def _scenes(self, group: Sequence[Request]) -> list[Scene | DataError]:
@@ -211,35 +208,29 @@ class Predictor:
             scenes[i] = Scene(scene.image, boxes, scores, DETECTED)
         return scenes
 
-    def _look_closer(self, scenes: list[Scene], found: list[Keypoints]) -> None:
+    def _look_closer(self, scenes: list[Scene], found: list[Found]) -> None:
         """Replaces whole frames by the boxes around the joints found in them, and predicts again."""
         closer = {
             i: scene
             for i in range(len(scenes))
-            if scenes[i].box_source == WHOLE_FRAME and (scene := narrowed(scenes[i], *found[i])) is not None
+            if scenes[i].box_source == WHOLE_FRAME and (scene := narrowed(scenes[i], found[i])) is not None
         }
-        again = self._keypoints(list(closer.values()))
-        for (i, scene), keypoints in zip(closer.items(), again, strict=True):
-            scenes[i], found[i] = scene, keypoints
+        again = self._look(list(closer.values()))
+        for (i, scene), one in zip(closer.items(), again, strict=True):
+            scenes[i], found[i] = scene, one
 
-    def _keypoints(self, scenes: Sequence[Scene]) -> list[Keypoints]:
-        """For each scene the keypoints of its n boxes; zeros for those that are not usable."""
+    def _look(self, scenes: Sequence[Scene]) -> list[Found]:
+        """For each scene what is predicted for its n boxes; zeros for those that are not usable."""
         usable = [scene.usable() for scene in scenes]
         owner = np.repeat(np.arange(len(scenes)), [int(mask.sum()) for mask in usable])
         boxes = [scene.boxes[mask] for scene, mask in zip(scenes, usable, strict=True)]
-        points, scores = self._points(scenes, owner, np.concatenate([np.zeros((0, 4)), *boxes]))
-        return [
-            (_spread(points[owner == i], mask), _spread(scores[owner == i], mask))
-            for i, mask in enumerate(usable)
-        ]
+        found = self._of_boxes(scenes, owner, np.concatenate([np.zeros((0, 4)), *boxes]))
+        return [found.taken(owner == i).spread(mask) for i, mask in enumerate(usable)]
 
-    def _points(self, scenes: Sequence[Scene], owner: np.ndarray, boxes: np.ndarray) -> Keypoints:
-        """Keypoints (n, K, 2), image pixels, and scores (n, K) of boxes (n, 4) of images ``owner`` (n,)."""
-        crop, count = self._network.crop, self.skeleton.num_keypoints
-        points, scores = (
-            np.empty((len(boxes), count, 2), np.float32),
-            np.empty((len(boxes), count), np.float32),
-        )
+    def _of_boxes(self, scenes: Sequence[Scene], owner: np.ndarray, boxes: np.ndarray) -> Found:
+        """What is predicted for boxes (n, 4) of images ``owner`` (n,)."""
+        crop = self._network.crop
+        parts = []
         for start in range(0, len(boxes), self._max_batch):
             chunk = slice(start, start + self._max_batch)
             batch = np.empty((len(boxes[chunk]), 3, *crop.input_size_hw), np.uint8)
@@ -248,19 +239,24 @@ class Predictor:
                 first, last = np.searchsorted(owner[chunk], [i, i + 1])
                 image = scenes[i].image
                 warps[first:last] = cut_people(image, boxes[chunk][first:last], crop, batch[first:last])
-            points_input, chunk_scores = self._forward(batch)
-            points[chunk] = apply_warp(points_input, invert_warp(warps))
-            scores[chunk] = chunk_scores
-        return points, scores
+            found = self._forward(batch)
+            points = apply_warp(found.points, invert_warp(warps)).astype(np.float32)
+            parts.append(found._replace(points=points))
+        return joined(parts, self.skeleton.num_keypoints)
 
-    def _forward(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Crops uint8 (n, 3, h, w) -> points float32 (n, K, 2), input pixels, and scores (n, K)."""
-        estimator = self._estimator
+    def _forward(self, batch: np.ndarray) -> Found:
+        """What is predicted for crops uint8 (n, 3, h, w), points in input pixels."""
+        estimator, n = self._estimator, len(batch)
         with torch.inference_mode():
-            images = torch.from_numpy(batch).to(self.device)
-            heatmaps = estimator.heatmaps(estimator.normalise(images)).float()
-            points, scores = estimator.head.decode(heatmaps, self._network.crop.input_size_hw)
-            return points.float().cpu().numpy(), scores.float().cpu().numpy()
+            sample = blank_sample(torch.from_numpy(batch).to(self.device), self.skeleton.num_keypoints)
+            prediction = estimator.head.predict(estimator.outputs(estimator.normalise(sample.image)), sample)
+            points, scores = prediction.points, prediction.scores
+            if points is None:
+                points = torch.zeros(n, 0, 2)
+            if scores is None:
+                scores = torch.ones(points.shape[:2])
+            extra = {name: value.cpu().numpy() for name, value in prediction.extra.items()}
+            return Found(points.float().cpu().numpy(), scores.float().cpu().numpy(), extra)
 
 
 def _requests(images: Iterable[Any], **given: Iterable[Any] | None) -> Iterator[Request]:
@@ -274,13 +270,6 @@ def _requests(images: Iterable[Any], **given: Iterable[Any] | None) -> Iterator[
             except StopIteration:
                 raise DataError(f"{name}: expected an entry for each image, found {number}") from None
         yield Request(image, **own)
-
-
-def _spread(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Rows of usable boxes among rows of zeros for the others."""
-    spread = np.zeros((len(usable), *values.shape[1:]), values.dtype)
-    spread[usable] = values
-    return spread
 
 
 def _are_several(image: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +39,47 @@ class Scene(NamedTuple):
         return usable_boxes(self.boxes, self.image.shape[:2])
 
 
+class Found(NamedTuple):
+    """What is predicted for n boxes.
+
+    Attributes:
+        points: float32 (n, K, 2), image pixels.
+        scores: float32 (n, K).
+        extra: What else, by name, each (n, ...).
+    """
+
+    points: np.ndarray
+    scores: np.ndarray
+    extra: dict[str, np.ndarray]
+
+    def taken(self, rows: np.ndarray) -> Found:
+        """Those of some boxes."""
+        extra = {name: values[rows] for name, values in self.extra.items()}
+        return Found(self.points[rows], self.scores[rows], extra)
+
+    def spread(self, usable: np.ndarray) -> Found:
+        """Its rows as those of the usable boxes, bool (m,), among rows of zeros for the others."""
+
+        def among_zeros(values: np.ndarray) -> np.ndarray:
+            rows = np.zeros((len(usable), *values.shape[1:]), values.dtype)
+            rows[usable] = values
+            return rows
+
+        extra = {name: among_zeros(values) for name, values in self.extra.items()}
+        return Found(among_zeros(self.points), among_zeros(self.scores), extra)
+
+
+def joined(parts: Sequence[Found], num_keypoints: int) -> Found:
+    """One after the other; of no parts, K keypoints of nobody."""
+    if not parts:
+        return Found(
+            np.zeros((0, num_keypoints, 2), np.float32), np.zeros((0, num_keypoints), np.float32), {}
+        )
+    extra = {name: np.concatenate([part.extra[name] for part in parts]) for name in parts[0].extra}
+    points = np.concatenate([part.points for part in parts])
+    return Found(points, np.concatenate([part.scores for part in parts]), extra)
+
+
 def open_scene(request: Request) -> Scene | DataError:
     """The decoded image with the boxes given, or the whole frame; or why it cannot be used."""
     try:
@@ -50,19 +92,18 @@ def open_scene(request: Request) -> Scene | DataError:
     return Scene(image, np.array([[0.0, 0.0, width, height]]), np.ones(1), WHOLE_FRAME)
 
 
-def narrowed(scene: Scene, points: np.ndarray, scores: np.ndarray) -> Scene | None:
+def narrowed(scene: Scene, found: Found) -> Scene | None:
     """The scene with a box around the joints that were found in it, widened, within the image.
 
     Args:
         scene: Of one person.
-        points: (1, K, 2), image pixels.
-        scores: (1, K).
+        found: That person.
 
     Returns:
         None where too few joints are sure, or lie in one place.
     """
-    sure = points[0][scores[0] >= _SURE].astype(np.float64)
-    if len(sure) < min(_LEAST_JOINTS, points.shape[1]):
+    sure = found.points[0][found.scores[0] >= _SURE].astype(np.float64)
+    if len(sure) < max(min(_LEAST_JOINTS, found.points.shape[1]), 1):
         return None
     low, high = sure.min(axis=0), sure.max(axis=0)
     sides = high - low
@@ -73,14 +114,21 @@ def narrowed(scene: Scene, points: np.ndarray, scores: np.ndarray) -> Scene | No
     return closer if closer.usable().all() else None
 
 
-def people_of(scene: Scene, points: np.ndarray, scores: np.ndarray) -> People:
-    """The poses (n, K, 2) and their scores (n, K) of a scene, in the order of its boxes."""
+def people_of(scene: Scene, found: Found) -> People:
+    """The poses of a scene, in the order of its boxes."""
     with np.errstate(over="ignore"):  # of an unusable box
         boxes = scene.boxes.astype(np.float32)
     poses = [
-        Pose(keypoints, keypoint_scores, box, box_score, person_id=number)
+        Pose(
+            keypoints,
+            keypoint_scores,
+            box,
+            box_score,
+            person_id=number,
+            extra={name: values[number] for name, values in found.extra.items()},
+        )
         for number, (keypoints, keypoint_scores, box, box_score) in enumerate(
-            zip(points, scores, boxes, scene.scores.tolist(), strict=True)
+            zip(found.points, found.scores, boxes, scene.scores.tolist(), strict=True)
         )
     ]
     unusable = tuple(np.flatnonzero(~scene.usable()).tolist())

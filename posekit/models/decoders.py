@@ -1,7 +1,7 @@
-"""From a classifier's feature maps to one map at a quarter of the input's side.
+"""From a classifier's feature maps to one map of a stated stride, a quarter of the input's side by default.
 
-A decoder takes a list of maps (B, C_i, h_i, w_i), finest first, and returns one map at stride 4; the head
-turns that into heatmaps. Each has ``out_channels``.
+A decoder takes a list of maps (B, C_i, h_i, w_i), finest first, and returns one map; the head turns that into
+heatmaps, coordinates or whatever it is for. Each has ``out_channels``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from posekit.errors import ConfigError
 from posekit.models.layers import init_release
 
-# Every decoder ends here, as the releases do: heatmaps of a quarter of the input's side.
+# Where the releases end: heatmaps of a quarter of the input's side.
 STRIDE = 4
 
 
@@ -37,13 +37,16 @@ class DeconvDecoder(nn.Module):
 
     Args:
         channels: Of the maps, finest first; only the last map is used.
-        strides: Of the maps, input pixels per cell; the last one says how many steps come closest to 4.
+        strides: Of the maps, input pixels per cell; the last one says how many steps come closest to
+        stride: that of the output.
         width: Channels of every transposed convolution.
     """
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int = 256) -> None:
+    def __init__(
+        self, channels: Sequence[int], strides: Sequence[int], stride: int = STRIDE, width: int = 256
+    ) -> None:
         super().__init__()
-        steps = max(round(math.log2(strides[-1] / STRIDE)), 0)
+        steps = max(round(math.log2(strides[-1] / stride)), 0)
         self.out_channels = width if steps else channels[-1]
         self.deconv_layers = deconv_layers(channels[-1], [width] * steps)
         init_release(self)
@@ -53,7 +56,7 @@ class DeconvDecoder(nn.Module):
 
 
 class SimpleDecoder(nn.Module):
-    """ViTPose's simple decoder: ReLU, then bilinear upsampling of the coarsest map to stride 4.
+    """ViTPose's simple decoder: ReLU, then bilinear upsampling of the coarsest map.
 
     Xu, Zhang, Zhang & Tao, "ViTPose", NeurIPS 2022, section 3.1: K = Conv3x3(Bilinear(ReLU(F))). It has no
     weights; the 3x3 convolution is the head's (``kernel_size=3``).
@@ -61,12 +64,13 @@ class SimpleDecoder(nn.Module):
     Args:
         channels: Of the maps, finest first; only the last map is used.
         strides: Of the maps.
+        stride: Of the output.
     """
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], stride: int = STRIDE) -> None:
         super().__init__()
         self.out_channels = channels[-1]
-        self.scale = strides[-1] / STRIDE
+        self.scale = strides[-1] / stride
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         rectified = F.relu(maps[-1])
@@ -74,7 +78,7 @@ class SimpleDecoder(nn.Module):
 
 
 class FeaturePyramid(nn.Module):
-    """A light feature pyramid: every level is brought to stride 4 and added, coarse to fine.
+    """A light feature pyramid: every level is brought to the finest one's size and added, coarse to fine.
 
     Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017, with the 3x3 convolutions
     depthwise separable (Howard et al., "MobileNets", 2017) and with batch norm, so that it costs less than
@@ -82,15 +86,18 @@ class FeaturePyramid(nn.Module):
 
     Args:
         channels: Of the maps, finest first.
-        strides: Of the maps; the first is 4.
+        strides: Of the maps; the first is
+        stride: that of the output.
         width: Channels of every level and of the output.
     """
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int = 64) -> None:
+    def __init__(
+        self, channels: Sequence[int], strides: Sequence[int], stride: int = STRIDE, width: int = 64
+    ) -> None:
         super().__init__()
-        if strides[0] != STRIDE:
+        if strides[0] != stride:
             raise ConfigError(
-                f"FeaturePyramid: expected the finest map at stride {STRIDE}, found strides {list(strides)}; "
+                f"FeaturePyramid: expected the finest map at stride {stride}, found strides {list(strides)}; "
                 "a backbone without one takes the decoder 'deconv' or 'simple'"
             )
         self.out_channels = width
@@ -109,15 +116,15 @@ class FeaturePyramid(nn.Module):
 
 
 class FinestMap(nn.Module):
-    """No decoder: the map that is at stride 4 already, such as HRNet's finest branch."""
+    """No decoder: the map that has the stride already, such as HRNet's finest branch."""
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], stride: int = STRIDE) -> None:
         super().__init__()
-        if STRIDE not in strides:
+        if stride not in strides:
             raise ConfigError(
-                f"decoder 'none': expected a map at stride {STRIDE}, found strides {list(strides)}"
+                f"decoder 'none': expected a map at stride {stride}, found strides {list(strides)}"
             )
-        self.index = list(strides).index(STRIDE)
+        self.index = list(strides).index(stride)
         self.out_channels = channels[self.index]
 
     def forward(self, maps: list[Tensor]) -> Tensor:

@@ -1,8 +1,8 @@
 """The one forward: photo crops in, losses or poses out.
 
-A :class:`PoseEstimator` is a backbone (image -> maps), a head (maps -> heatmaps, with its codec and loss)
-and the way back to image pixels. It is the only place that builds nested parts, and the only one that
-knows of the flip test and the multi-scale test.
+A :class:`PoseEstimator` is a backbone (image -> maps), a head (maps -> outputs, with its loss and their
+meaning: heatmaps, coordinates, labels, an embedding) and the way back to image pixels. It alone knows of the
+flip test and the multi-scale test.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.model import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
-from posekit.codecs.grid import resample_maps
 from posekit.errors import ConfigError
 from posekit.geometry import apply_warp, invert_warp
+from posekit.models.building import Part, build_network
+from posekit.models.heads import Prediction, all_averaged, halves_averaged, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
@@ -29,25 +30,26 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 CHANNEL_ORDERS = ("rgb", "bgr")
 
-Part = Mapping[str, Any] | nn.Module
-
 
 @MODELS.register_module()
 class PoseEstimator(BaseModel):
     """Top-down pose estimation on one crop per person.
 
     Args:
-        backbone: Config of a backbone, or one already built: an image (B, 3, H, W) -> a list of maps
-            (B, C, h, w), one per supervised stage. Its ``out_channels`` is C; ``emits_heatmaps`` says
-            that the maps are the heatmaps already (a stacked hourglass feeds them to its next stack).
-        head: Config of a head, or one already built; it carries the codec and the loss.
+        backbone: Config of a backbone, or one already built: an image (B, 3, H, W) -> a map (B, C, h, w),
+            or a list of them, one per supervised stage. Its ``out_channels`` is C; ``emits_heatmaps``,
+            False if not there, says that the maps are the heatmaps already (a stacked hourglass feeds them
+            to its next stack); ``input_divisor``, 32 if not there, what the input's sides must be multiples
+            of.
+        head: Config of a head, or one already built: a :class:`~posekit.models.heads.Head`, or several by
+            name (:class:`~posekit.models.multihead.MultiHead`).
         skeleton: What the keypoints are: a name, a config's dict or a ``Skeleton``. The engine passes the
             config's top-level ``skeleton``.
-        flip_test: Average the heatmaps of a crop and of its mirror image when predicting.
+        flip_test: Average the outputs of a crop and of its mirror image when predicting.
         test_scales: Factors on the input's size, rounded to what the network can halve; when predicting,
             the heatmaps of the crop in all these sizes are averaged in the frame of its own size, each
             with its mirror image if ``flip_test``. ``(1.0,)``: the crop as it is. Not for codecs with
-            offset maps.
+            offset maps, nor for heads of another kind.
         mean: Grey levels (0..255) subtracted from the network's three input channels.
         std: Grey levels by which they are then divided.
         channel_order: Of the network's input: ``"rgb"``, or ``"bgr"`` as SimpleBaseline's release reads
@@ -86,8 +88,9 @@ class PoseEstimator(BaseModel):
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
         self.channel_order = channel_order
-        self.backbone, self.head = build_network(backbone, head, self.skeleton.num_keypoints)
-        self.test_scales = check_scales(test_scales, self.head.codec)
+        self.backbone, self.head = build_network(backbone, head, self.skeleton)
+        self.test_scales = check_scales(test_scales)
+        self.head.check_scales(self.test_scales)
         # Not saved: they belong to the config, and released checkpoints do not have them.
         self.register_buffer("mean", _per_colour(mean, "mean"), persistent=False)
         self.register_buffer("std", _per_colour(std, "std"), persistent=False)
@@ -100,7 +103,7 @@ class PoseEstimator(BaseModel):
         Args:
             *fields: All fields of the batch; ``mode="tensor"`` needs the image alone.
             mode: ``"loss"`` -> the head's dict of losses; ``"predict"`` -> a list of B ``Pose``;
-                ``"tensor"`` -> a list of heatmaps (B, C, h, w), one per stage.
+                ``"tensor"`` -> a list of the head's outputs, heatmaps (B, C, h, w), one per stage.
 
         Raises:
             ValueError: On another mode.
@@ -119,53 +122,67 @@ class PoseEstimator(BaseModel):
         image = normalised(image, self.mean, self.std, self.channel_order)
         return image.contiguous(memory_format=self.memory_format)
 
-    def stages(self, image: Tensor) -> list[Tensor]:
-        """Maps a normalised batch (B, 3, H, W) to heatmaps (B, C, h, w), one per supervised stage."""
-        return self.head(self.backbone(image))
+    def stages(self, image: Tensor) -> list[Any]:
+        """Maps a normalised batch (B, 3, H, W) to the head's outputs, one entry per supervised stage.
+
+        Raises:
+            ConfigError: If the backbone gives something else than maps.
+        """
+        maps = self.backbone(image)
+        if isinstance(maps, Tensor):
+            maps = [maps]
+        if not isinstance(maps, (list, tuple)) or not all(isinstance(stage, Tensor) for stage in maps):
+            raise ConfigError(
+                f"model.backbone: {type(self.backbone).__name__}: expected a map (B, C, h, w) or a list of "
+                f"maps, found {type(maps).__name__}"
+            )
+        return self.head(maps)
 
     def loss(self, sample: Sample) -> dict[str, Tensor]:
         """Computes the losses of a batch; see the head for the keys."""
-        heatmaps = self.stages(self.normalise(sample.image))
-        return self.head.loss(heatmaps, sample.keypoints, sample.weight, input_size_hw(sample.image))
+        return self.head.loss(self.stages(self.normalise(sample.image)), sample)
+
+    def outputs(self, image: Tensor) -> Any:
+        """Maps a normalised batch to the last stage's outputs, averaged over mirror images and scales.
+
+        Of a heatmap head these are the heatmaps (B, C, h, w) that it decodes.
+        """
+        return all_averaged([self._in_scale(image, scale) for scale in self.test_scales])
 
     def heatmaps(self, image: Tensor) -> Tensor:
-        """Maps a normalised batch to the last stage's heatmaps (B, C, h, w), averaged over test scales."""
-        maps = [self._heatmaps_in_scale(image, scale) for scale in self.test_scales]
-        return maps[0] if len(maps) == 1 else torch.stack(maps).mean(dim=0)
+        """The heatmaps (B, C, h, w) among the outputs, of a network with a heatmap head."""
+        return heatmaps_of(self, self.outputs(image))
 
-    def _heatmaps_in_scale(self, image: Tensor, scale: float) -> Tensor:
-        """The heatmaps of the resized crop, brought to the grid of the crop itself."""
+    def _in_scale(self, image: Tensor, scale: float) -> Any:
+        """The outputs of the resized crop, as seen in the crop itself."""
         if scale == 1:
             return self._flip_averaged(image)
-        size = input_size_hw(image)
-        resized = resize_input(image, scaled_size(size, scale, self.backbone.input_divisor))
+        size = _size_hw(image)
+        resized = resize_input(image, scaled_size(size, scale, getattr(self.backbone, "input_divisor", 32)))
         resized = resized.contiguous(memory_format=self.memory_format)
-        maps = self._flip_averaged(resized)
-        return resample_maps(maps, input_size_hw(resized), size, self.head.codec.alignment)
+        return self.head.resample(self._flip_averaged(resized), _size_hw(resized), size)
 
-    def _flip_averaged(self, image: Tensor) -> Tensor:
-        """The last stage's heatmaps (B, C, h, w), averaged with the mirror image's if set.
+    def _flip_averaged(self, image: Tensor) -> Any:
+        """The last stage's outputs, averaged with the mirror image's if set.
 
-        The codec turns the mirrored maps back, with whatever shift its convention needs.
+        The head turns the mirrored ones back, with whatever shift its convention needs.
         """
-        heatmaps = self.stages(image)[-1]
+        outputs = self.stages(image)[-1]
         if not self.flip_test:
-            return heatmaps
+            return outputs
         mirrored = self.stages(image.flip(3).contiguous(memory_format=self.memory_format))[-1]
-        return (heatmaps + self.head.flip_back(mirrored, self.skeleton.flip_index)) * 0.5
+        return halves_averaged(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
 
     def predict(self, sample: Sample) -> list[Pose]:
         """Predicts one :class:`~posekit.structures.Pose`, in image pixels, per crop of the batch."""
-        heatmaps = self.heatmaps(self.normalise(sample.image))
-        points_input, scores = self.head.decode(heatmaps.float(), input_size_hw(sample.image))
-        return poses_from_points(points_input, scores, sample)
+        return poses_of(self.head.predict(self.outputs(self.normalise(sample.image)), sample), sample)
 
     def describe(self) -> dict[str, str]:
         """States the codec, the flip test and the multi-scale test, as every score must."""
         flip = "average of the crop and its mirror image" if self.flip_test else "off"
         scales = ", ".join(f"{scale:g}" for scale in self.test_scales)
         scales = "off" if self.test_scales == (1.0,) else f"average of the crop's size times {scales}"
-        return {"codec": repr(self.head.codec), "flip": flip, "scales": scales}
+        return {"codec": "none", **self.head.describe(), "flip": flip, "scales": scales}
 
 
 def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> Tensor:
@@ -176,23 +193,21 @@ def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> 
     return image.to(torch.float32, copy=True).sub_(mean).div_(std)
 
 
-def input_size_hw(image: Tensor) -> tuple[int, int]:
-    """Height and width of a batch of images, pixels."""
+def _size_hw(image: Tensor) -> tuple[int, int]:
     return int(image.shape[-2]), int(image.shape[-1])
 
 
-def poses_from_points(points_input: Tensor, scores: Tensor, sample: Sample) -> list[Pose]:
-    """Takes decoded points (B, K, 2) from input pixels back to image pixels.
+def poses_of(prediction: Prediction, sample: Sample) -> list[Pose]:
+    """Takes a head's prediction back to image pixels.
 
     Args:
-        points_input: Input pixels.
-        scores: (B, K).
+        prediction: Of B crops. Without points the poses have no keypoints: (0, 2).
         sample: The batch they were predicted from.
     """
-    inverse = invert_warp(sample.warp.cpu().numpy().astype(np.float64))
-    points_image = apply_warp(points_input.double().cpu().numpy(), inverse)
+    points_image, scores = _in_image(prediction, sample)
     boxes, box_scores = sample.box_xyxy.cpu().numpy(), sample.box_score.cpu().numpy()
     image_ids, person_ids = sample.image_id.tolist(), sample.person_id.tolist()
+    extra = {name: value.cpu().numpy() for name, value in prediction.extra.items()}
     return [
         Pose(
             keypoints=points_image[i].astype(np.float32),
@@ -201,53 +216,23 @@ def poses_from_points(points_input: Tensor, scores: Tensor, sample: Sample) -> l
             box_score=float(box_scores[i]),
             image_id=image_ids[i],
             person_id=person_ids[i],
+            extra={name: values[i] for name, values in extra.items()},
         )
-        for i, person_scores in enumerate(scores.float().cpu().numpy())
+        for i, person_scores in enumerate(scores)
     ]
 
 
-def build_network(backbone: Part, head: Part, num_keypoints: int) -> tuple[Any, Any]:
-    """Builds a backbone and a head that fit each other.
-
-    The codec says how many maps K keypoints need; a backbone that emits the heatmaps itself is told so.
-
-    Raises:
-        ConfigError: If a config lacks its ``type``, or the head's its ``codec`` or ``loss``.
-    """
-    if isinstance(head, nn.Module):
-        num_maps = head.codec.num_maps(num_keypoints)  # type: ignore[operator, union-attr]
-        return _build_backbone(backbone, num_maps), head
-    head = _with_type(head, "model.head")
-    for name, kind in (("codec", "MSRACodec"), ("loss", "FocalMSELoss")):
-        if head.get(name) is None:
-            raise ConfigError(f"model.head.{name}: is missing; expected e.g. dict(type={kind})")
-        if isinstance(head[name], Mapping):
-            head[name] = MODELS.build(_with_type(head[name], f"model.head.{name}"))
-    if not hasattr(head["codec"], "num_maps"):
-        raise ConfigError(f"model.head.codec: expected a codec or its config, found {head['codec']!r}")
-    built = _build_backbone(backbone, head["codec"].num_maps(num_keypoints))
-    head.update(
-        in_channels=built.out_channels, num_keypoints=num_keypoints, emits_heatmaps=built.emits_heatmaps
-    )
-    return built, MODELS.build(head)
-
-
-def _build_backbone(backbone: Part, num_maps: int) -> Any:
-    if isinstance(backbone, nn.Module):
-        return backbone
-    backbone = _with_type(backbone, "model.backbone")
-    kind = backbone["type"]
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    if getattr(kind, "emits_heatmaps", False):
-        backbone["num_maps"] = num_maps
-    return MODELS.build(backbone)
-
-
-def _with_type(part: Any, name: str) -> dict[str, Any]:
-    """A copy of a part's config, which must say what to build."""
-    if not isinstance(part, Mapping) or part.get("type") is None:
-        raise ConfigError(f"{name}.type: is missing; expected dict(type=...), found {part!r:.80}")
-    return dict(part)
+def _in_image(prediction: Prediction, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Points float64 (B, K, 2), image pixels, and scores float32 (B, K)."""
+    count = len(sample.box_score)
+    if prediction.points is None:
+        return np.zeros((count, 0, 2)), np.zeros((count, 0), np.float32)
+    inverse = invert_warp(sample.warp.cpu().numpy().astype(np.float64))
+    points_image = apply_warp(prediction.points.double().cpu().numpy(), inverse)
+    scores = prediction.scores
+    if scores is None:  # of a head that does not say how sure it is
+        return points_image, np.ones(points_image.shape[:2], np.float32)
+    return points_image, scores.float().cpu().numpy()
 
 
 def _per_colour(values: Sequence[float], name: str) -> Tensor:

@@ -14,16 +14,14 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from posekit.codecs import Codec
 from posekit.errors import ConfigError
 
 
-def check_scales(scales: Any, codec: Codec) -> tuple[float, ...]:
+def check_scales(scales: Any) -> tuple[float, ...]:
     """The scales of a config as a tuple of different positive numbers.
 
     Raises:
-        ConfigError: If they are anything else, or the codec has offset maps: the disc in which an offset
-            holds has another radius in every scale.
+        ConfigError: If they are anything else.
     """
     found = tuple(scales) if isinstance(scales, Sequence) and not isinstance(scales, str) else ()
     numbers = [s for s in found if isinstance(s, (int, float)) and not isinstance(s, bool)]
@@ -32,11 +30,6 @@ def check_scales(scales: Any, codec: Codec) -> tuple[float, ...]:
         raise ConfigError(
             f"model.test_scales: expected different positive numbers, such as [1.0, 0.75, 1.25], "
             f"found {scales!r}"
-        )
-    if codec.maps_per_keypoint != 1 and found != (1.0,):
-        raise ConfigError(
-            f"model.test_scales: {type(codec).__name__} has offset maps, which cannot be averaged over "
-            f"scales; expected [1.0], found {list(found)}"
         )
     return tuple(float(scale) for scale in found)
 

@@ -1,4 +1,4 @@
-"""Any timm network as a pose backbone: image -> one map at a quarter of its side.
+"""Any timm network as a backbone: image -> one map, by default at a quarter of its side.
 
 timm's feature maps go through one of the decoders of ``decoders.py``, chosen by name. Convolutional and
 hierarchical networks are asked for their features (``features_only``), a plain vision transformer for its
@@ -44,22 +44,24 @@ _FEATURE_OPTIONS = ("feature_location", "out_indices")
 
 @MODELS.register_module()
 class TimmBackbone(nn.Module):
-    """A network of timm with a decoder to stride 4.
+    """A network of timm with a decoder.
 
     Weights of the network that no output depends on (timm's HRNet computes branches that the decoder
     "none" has no use for) do not learn: ``requires_grad`` is False, as DDP wants it.
 
     Args:
         name: As in ``timm.list_models()``, e.g. "mobilenetv2_100", "resnet50", "vit_base_patch16_224".
-        decoder: "pyramid": all maps from stride 4 on, depthwise separable, for small networks on a CPU;
+        decoder: "pyramid": all maps from the stride on, depthwise separable, for small networks on a CPU;
             "deconv": SimpleBaseline's transposed convolutions on the coarsest map; "simple": ViTPose's
-            bilinear upsampling (give the head ``kernel_size=3``); "none": the map at stride 4 itself.
+            bilinear upsampling (give the head ``kernel_size=3``); "none": the map of the stride itself.
         width: Channels of the decoder; None: 64 for "pyramid", 256 for "deconv". The other two have none.
         pretrained: True: timm's weights of this name (downloaded, or from its cache); a path: a local file
             with timm's names for this network, torchvision's being known for ResNet and MobileNetV2;
             False: a random start.
         options: Further arguments of ``timm.create_model``, e.g. ``dict(drop_path_rate=0.1)``, or
             ``dict(img_size=(256, 192))`` for a network of one input size, such as Swin.
+        stride: Input pixels per cell of the map: 4 for heatmaps as the releases have them; 32, of most
+            networks the coarsest, with the decoder "none" for heads that look at the whole.
 
     Raises:
         ConfigError: On a name timm does not have, an unknown decoder, or one that does not fit the network.
@@ -75,9 +77,12 @@ class TimmBackbone(nn.Module):
         width: int | None = None,
         pretrained: bool | str | Path = False,
         options: Mapping[str, Any] | None = None,
+        stride: int = STRIDE,
     ) -> None:
         super().__init__()
         _check_names(name, decoder, width)
+        if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+            raise ConfigError(f"TimmBackbone: 'stride' must be a whole number above 0, found {stride!r}")
         import timm
 
         self.name = name
@@ -87,12 +92,17 @@ class TimmBackbone(nn.Module):
         self.backbone, channels, strides = create(name, pretrained is True, options)
         if isinstance(pretrained, (str, Path)):
             _load_file(self.backbone, name, pretrained, options)
-        self._first = 0 if self.plain else _first_at_stride(strides)
+        if stride > max(strides):
+            raise ConfigError(
+                f"TimmBackbone: 'stride' must be at most {max(strides)}, {name}'s coarsest, found {stride}"
+            )
+        self.stride = stride
+        self._first = 0 if self.plain else _first_at_stride(strides, stride)
         self.channels, self.strides = channels[self._first :], strides[self._first :]
         sizes = {} if width is None else {"width": width}
-        self.input_divisor = math.lcm(self.strides[-1], STRIDE)
+        self.input_divisor = math.lcm(self.strides[-1], stride)
         self._own_size_hw, self._one_size = _own_size(self.backbone.default_cfg, options, self.plain)
-        self.decoder = DECODERS[decoder](self.channels, self.strides, **sizes)
+        self.decoder = DECODERS[decoder](self.channels, self.strides, stride, **sizes)
         self.out_channels: int = self.decoder.out_channels  # type: ignore[assignment]
         self._freeze_unused()
 
@@ -101,11 +111,12 @@ class TimmBackbone(nn.Module):
 
         Args:
             image: float (B, 3, H, W), normalised; H and W multiples of the coarsest stride (32 for most)
-                and of 4, or the network's one size.
+                and of the stride, or the network's one size.
 
         Returns:
-            A list of one map, (B, out_channels, H // 4, W // 4); where the strides do not lead there, such as
-            14 of some transformers or a convolution without padding, the decoded map is resized to it.
+            A list of one map, (B, out_channels, H // stride, W // stride); where the strides do not lead
+            there, such as 14 of some transformers or a convolution without padding, the decoded map is
+            resized to it.
 
         Raises:
             ConfigError: If the coarsest stride does not divide H or W, or the network takes one size only.
@@ -118,13 +129,13 @@ class TimmBackbone(nn.Module):
             if self._is_own_size(image) or isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
             raise ConfigError(self._refusal(image, error)) from error
-        size = (image.shape[-2] // STRIDE, image.shape[-1] // STRIDE)
+        size = (image.shape[-2] // self.stride, image.shape[-1] // self.stride)
         if decoded.shape[-2:] != size:
             decoded = F.interpolate(decoded, size=size, mode="bilinear", align_corners=False)
         return [decoded]
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """The network's own maps from stride 4 on, finest first, each (B, C, h, w)."""
+        """The network's own maps from the stride on, finest first, each (B, C, h, w)."""
         if self.plain:
             return self.backbone.forward_intermediates(  # type: ignore[operator]
                 image, indices=1, norm=True, output_fmt="NCHW", intermediates_only=True
@@ -226,9 +237,9 @@ def _create(name: str, pretrained: bool, options: dict[str, Any]) -> Any:
         ) from error
 
 
-def _first_at_stride(strides: Sequence[int]) -> int:
-    """The first map that is no finer than the heatmaps."""
-    return next((index for index, stride in enumerate(strides) if stride >= STRIDE), len(strides) - 1)
+def _first_at_stride(strides: Sequence[int], least: int) -> int:
+    """The first map that is no finer than the output."""
+    return next((index for index, stride in enumerate(strides) if stride >= least), len(strides) - 1)
 
 
 def _load_file(model: nn.Module, name: str, path: str | Path, options: Mapping[str, Any]) -> None:

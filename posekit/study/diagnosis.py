@@ -55,9 +55,10 @@ def map_facts(model: Any, maps: Any, sample: Sample) -> MapFacts:
     import torch
 
     from posekit.codecs import grid
+    from posekit.models.heads import heatmap_head
     from posekit.study.peaks import local_maxima, mean_where_empty, peak_widths, response_at
 
-    codec, size = model.head.codec, sample.image.shape[-2:]
+    codec, size = heatmap_head(model, "diagnosis").codec, sample.input_size_hw
     target, weight = codec.encode(sample.keypoints, sample.weight, size, maps.shape[-2:])
     shape, step = weight.shape, codec.maps_per_keypoint
     maps, target = maps[:, ::step].flatten(0, 1), target[:, ::step].flatten(0, 1)
@@ -88,16 +89,16 @@ def examine(model: Any, dataset: Any, loader: Mapping[str, Any]) -> tuple[list[P
     """
     import torch
 
-    from posekit.models.estimator import input_size_hw, poses_from_points
+    from posekit.models.estimator import poses_of
+    from posekit.models.heads import heatmaps_of
 
     poses: dict[int, Pose] = {}
     facts: dict[int, MapFacts] = {}
     with torch.no_grad():
         for sample in _batches(dataset, loader, next(model.parameters()).device):
-            maps = model.heatmaps(model.normalise(sample.image)).float()
-            points, scores = model.head.decode(maps, input_size_hw(sample.image))
-            of_batch = map_facts(model, maps, sample)
-            for i, pose in enumerate(poses_from_points(points, scores, sample)):
+            outputs = model.outputs(model.normalise(sample.image))
+            of_batch = map_facts(model, heatmaps_of(model, outputs).float(), sample)
+            for i, pose in enumerate(poses_of(model.head.predict(outputs, sample), sample)):
                 # A person whose image cannot be read is replaced by another, who is then predicted again.
                 if pose.person_id not in poses:
                     poses[pose.person_id] = pose

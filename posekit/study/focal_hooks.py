@@ -12,6 +12,7 @@ from mmengine.runner import BaseLoop
 from torch import Tensor, nn
 
 from posekit.errors import ConfigError
+from posekit.models.heads import heatmap_head
 from posekit.registry import HOOKS
 from posekit.study.foreground import account, heatmap_loss, summarise
 
@@ -78,7 +79,7 @@ class ForegroundHook(Hook):
         seen, self.seen, self.wanted = self.seen, None, False
         if seen is not None:
             model: Any = _bare(runner)
-            sums = account(heatmap_loss(model), *seen, peak=model.head.codec.peak)
+            sums = account(heatmap_loss(model), *seen, peak=heatmap_head(model, "foreground").codec.peak)
             self.sums = sums if self.sums is None else self.sums + sums
         if self.sums is not None and self.end_of_epoch(runner.train_dataloader, batch_idx):
             all_reduce(self.sums)

@@ -26,10 +26,11 @@ def heatmap_loss(model: nn.Module) -> nn.Module:
         ConfigError: If the model has no heatmap head.
     """
     head: Any = getattr(model, "head", None)
-    loss = getattr(head, "loss_function", None)
-    if not isinstance(loss, nn.Module) or not hasattr(head, "codec"):
+    parts = head.modules() if isinstance(head, nn.Module) else ()
+    own = next((part for part in parts if hasattr(part, "loss_function") and hasattr(part, "codec")), None)
+    if own is None or not isinstance(own.loss_function, nn.Module):
         raise ConfigError(f"model: expected a heatmap head with a loss, found {type(model).__name__}")
-    return getattr(loss, "label_loss", loss)
+    return getattr(own.loss_function, "label_loss", own.loss_function)
 
 
 def account(

@@ -20,7 +20,7 @@ from toy_predictor import ANN, BOB, BOTH, BOX_ANN, BOX_BOB, CROP, close, photo, 
 from posekit import Predictor
 from posekit.errors import ConfigError, DataError
 from posekit.inference import People
-from posekit.inference.scenes import Scene, narrowed
+from posekit.inference.scenes import Found, Scene, narrowed
 
 # --- where the keypoints land ----------------------------------------------------------------------------
 
@@ -80,14 +80,14 @@ def test_the_box_of_a_closer_look_by_hand():
     """Joints over 20 by 40 pixels: 0.35 of 20 and of 40 are added on every side, within the image."""
     scene = Scene(np.zeros((70, 50, 3), np.uint8), np.array([[0, 0, 50, 70.0]]), np.ones(1), "whole frame")
     points, sure = np.array([[[10, 20], [30, 60], [20, 40]]], np.float32), np.full((1, 3), 0.9)
-    np.testing.assert_allclose(narrowed(scene, points, sure).boxes, [[3, 6, 37, 70]])
+    np.testing.assert_allclose(narrowed(scene, Found(points, sure, {})).boxes, [[3, 6, 37, 70]])
     # A stick: half of its length counts as its width.
     stick = np.array([[[20, 20], [20, 60], [20, 40]]], np.float32)
-    np.testing.assert_allclose(narrowed(scene, stick, sure).boxes, [[13, 6, 27, 70]])
-    assert narrowed(scene, points, np.array([[0.9, 0.9, 0.1]])) is None
-    assert narrowed(scene, np.full((1, 3, 2), 5, np.float32), sure) is None
+    np.testing.assert_allclose(narrowed(scene, Found(stick, sure, {})).boxes, [[13, 6, 27, 70]])
+    assert narrowed(scene, Found(points, np.array([[0.9, 0.9, 0.1]]), {})) is None
+    assert narrowed(scene, Found(np.full((1, 3, 2), 5, np.float32), sure, {})) is None
     wild = np.array([[[10, 20], [300, 60], [20, 40]]], np.float32)  # as a rotated or huge crop may give
-    assert narrowed(scene, wild, sure).usable().all()
+    assert narrowed(scene, Found(wild, sure, {})).usable().all()
 
 
 def test_detector_finds_the_boxes_of_images_without():

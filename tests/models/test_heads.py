@@ -19,6 +19,7 @@ from posekit.models.losses import (
     mse_loss,
 )
 from posekit.models.offset_losses import LabelAndOffsetLoss, UDPOffsetLoss
+from posekit.structures import blank_sample
 
 INPUT_HW, MAP_HW = (64, 48), (16, 12)
 CODECS = [MSRACodec(), DarkCodec(), UDPCodec(), UDPOffsetCodec(), MegviiCodec()]
@@ -33,6 +34,11 @@ LOSSES = [
 NO_SENSE = {("AdaptiveWingLoss", "MegviiCodec")} | {
     ("UDPOffsetLoss", type(codec).__name__) for codec in CODECS if codec.maps_per_keypoint == 1
 }
+
+
+def batch(points, weight):
+    image = torch.zeros(len(points), 3, *INPUT_HW, dtype=torch.uint8)
+    return blank_sample(image, points.shape[1])._replace(keypoints=points, weight=weight)
 
 
 def _head(**settings):
@@ -75,7 +81,7 @@ def test_loss_sums_the_stacks_and_keeps_their_names_from_mmengine():
     )
     target, drawn = head.codec.encode(points, weight, INPUT_HW, MAP_HW)
     stacks = [target + 0.1, target + 0.2]
-    report = head.loss(stacks, points, weight, INPUT_HW)
+    report = head.loss(stacks, batch(points, weight))
     # Two of three keypoints count: 2/3 of 0.1^2 and of 0.2^2.
     assert report["stack_0"].item() == pytest.approx(0.02 / 3, rel=1e-5)
     assert report["stack_1"].item() == pytest.approx(0.08 / 3, rel=1e-5)
@@ -85,7 +91,7 @@ def test_loss_sums_the_stacks_and_keeps_their_names_from_mmengine():
     parsed, log = BaseModel.parse_losses(None, dict(report))
     assert parsed.item() == pytest.approx(0.1 / 3, rel=1e-5), "the stacks are not added once more"
     assert set(log) == {"loss", "stack_0", "stack_1", "acc_pose"}
-    assert set(head.loss(stacks[:1], points, weight, INPUT_HW)) == {"loss", "acc_pose"}
+    assert set(head.loss(stacks[:1], batch(points, weight))) == {"loss", "acc_pose"}
 
 
 def test_keypoint_weights_multiply_the_samples_weights():
@@ -94,19 +100,22 @@ def test_keypoint_weights_multiply_the_samples_weights():
     target, _ = head.codec.encode(points, weight, INPUT_HW, MAP_HW)
     prediction = torch.rand(2, 17, 16, 12)
     expected = mse_loss(prediction, target, torch.tensor([COCO17_KEYPOINT_WEIGHTS] * 2))
-    torch.testing.assert_close(head.loss([prediction], points, weight, INPUT_HW)["loss"], expected)
+    torch.testing.assert_close(head.loss([prediction], batch(points, weight))["loss"], expected)
     assert not head.state_dict(), "the factors belong to the config, not to the checkpoint"
 
 
-def test_decode_reads_the_last_stack_and_flip_back_is_the_codecs():
+def test_decoding_and_flip_are_the_codecs():
     head = _head()
     points = torch.tensor([[[8.0, 8], [20, 40], [40, 20]]])
     target, _ = head.codec.encode(points, torch.ones(1, 3), INPUT_HW, MAP_HW)
-    decoded, scores = head.decode([torch.zeros_like(target), target], INPUT_HW)
+    decoded, scores = head.decode(target, INPUT_HW)
     torch.testing.assert_close(decoded, points)
     torch.testing.assert_close(scores, torch.ones(1, 3))
-    torch.testing.assert_close(head.decode(target, INPUT_HW)[0], points)
-    assert torch.equal(head.flip_back(target, [0, 2, 1]), head.codec.flip_back(target, [0, 2, 1]))
+    predicted = head.predict(target, batch(points, torch.ones(1, 3)))
+    assert torch.equal(predicted.points, decoded)
+    assert torch.equal(predicted.scores, scores)
+    assert predicted.extra == {}
+    assert torch.equal(head.flip(target, [0, 2, 1], INPUT_HW), head.codec.flip_back(target, [0, 2, 1]))
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: type(codec).__name__)
@@ -121,13 +130,13 @@ def test_every_codec_and_loss_that_make_sense_take_a_step(codec, loss):
     head = _head(**settings)
     maps, points = [torch.rand(2, 8, *MAP_HW)], torch.rand(2, 3, 2) * 40
     optimiser = torch.optim.SGD(head.parameters(), lr=1e-4)
-    before = head.loss(head(maps), points, torch.ones(2, 3), INPUT_HW)["loss"]
+    before = head.loss(head(maps), batch(points, torch.ones(2, 3)))["loss"]
     before.backward()
     optimiser.step()
-    after = head.loss(head(maps), points, torch.ones(2, 3), INPUT_HW)["loss"]
+    after = head.loss(head(maps), batch(points, torch.ones(2, 3)))["loss"]
     assert after < before
     assert head.final_layer.weight.grad.abs().amin(dim=(1, 2, 3)).gt(0).all(), "every map is trained"
-    decoded, scores = head.decode(head(maps), INPUT_HW)
+    decoded, scores = head.decode(head(maps)[-1], INPUT_HW)
     assert decoded.shape == (2, 3, 2)
     assert decoded.isfinite().all()
     assert scores.isfinite().all()

@@ -119,7 +119,7 @@ def test_the_other_alignment_would_miss(alignment, monkeypatch):
     assert _error(model) < 0.03
     other = {"aligned": "strided", "strided": "aligned"}[alignment]
     monkeypatch.setattr(
-        "posekit.models.estimator.resample_maps",
+        "posekit.models.heads.resample_maps",
         lambda maps, size, to_size, _: resample_maps(maps, size, to_size, other),
     )
     assert _error(model) > 0.1
