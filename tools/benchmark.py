@@ -2,6 +2,7 @@
 
     python tools/benchmark.py [NAME ...] [--images DIR --annotations JSON] [--repeats 15] [--threads 1]
         [--network hourglass|hrnet_w32] [--fraction 1] [--json OUT]
+    python tools/benchmark.py walk      # no timing: the files that one image enters on its way to AP
 
 Without a name all benchmarks run; a name may be the beginning of several (``train``). posekit and the
 reference are measured in turns (A B A B ...), and each number is the median of its turns: absolute numbers
@@ -32,6 +33,7 @@ from benchmarks import BENCHMARKS
 from benchmarks.common import Settings
 from benchmarks.report import conditions, describe, judge, table
 from benchmarks.step import NETWORKS
+from benchmarks.walk import tell, walk
 
 from posekit.errors import ConfigError, PosekitError
 from posekit.io.files import write_json
@@ -91,6 +93,10 @@ def settings_from(args: argparse.Namespace, folder: str) -> Settings:
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
+    if args.names == ["walk"]:
+        with tempfile.TemporaryDirectory() as folder:
+            print(tell(walk(Path(folder))))
+        return 0
     try:
         with tempfile.TemporaryDirectory() as folder:
             report = run(choose(args.names), settings_from(args, folder))

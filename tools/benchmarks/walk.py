@@ -1,0 +1,92 @@
+"""The walk: which files of posekit one image enters on its way from a COCO file to AP, by a call trace."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import cv2
+import numpy as np
+from torch.utils.data import DataLoader
+
+import posekit
+from posekit.codecs import MSRACodec
+from posekit.datasets import COCO17, TopDownDataset, load_coco
+from posekit.metrics.evaluators import OKSMetric
+from posekit.models import HeatmapHead, HRNet, MSELoss, PoseEstimator
+from posekit.transforms import Crop
+
+PACKAGE = Path(posekit.__file__).parent
+
+
+def walk(folder: Path, detections: bool = False) -> dict[str, list[str]]:
+    """The functions entered, by file of the package, while one photo goes from its COCO file to AP.
+
+    The network (HRNet-W32 with MSRA's codec, flip test on) is there before the photo comes.
+
+    Args:
+        folder: For the photo and its files.
+        detections: Whether its boxes come from a detections file instead of the annotation.
+    """
+    write_photo(folder)
+    head = {"type": HeatmapHead, "codec": {"type": MSRACodec}, "loss": {"type": MSELoss}}
+    model = PoseEstimator({"type": HRNet, "variant": "w32"}, head, "coco17").eval()
+    return entered(lambda: one_photo(folder, model, detections))
+
+
+def one_photo(folder: Path, model: PoseEstimator, detections: bool) -> float:
+    """File to AP, as README and ``posekit/docs/walk.md`` tell it."""
+    boxes = {"detections": str(folder / "boxes.json")} if detections else {}
+    table = load_coco(str(folder / "people.json"), str(folder), **boxes)
+    dataset = TopDownDataset(table, crop=Crop((256, 192)))
+    metric = OKSMetric()
+    metric.dataset_meta = dataset.metainfo
+    for batch in DataLoader(dataset, batch_size=32):
+        metric.process(batch, model(*batch, mode="predict"))
+    return metric.evaluate(len(dataset))["AP"]
+
+
+def write_photo(folder: Path) -> None:
+    """A picture with one annotated person, and a detection of the same."""
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(folder / "photo.jpg"), rng.integers(0, 255, (240, 320, 3), dtype=np.uint8))
+    points = np.column_stack([rng.integers(60, 180, (17, 2)), np.full(17, 2)])
+    person = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 2e4, "num_keypoints": 17}
+    person |= {"bbox": [50, 50, 150, 150], "keypoints": points.ravel().tolist()}
+    content = {
+        "images": [{"id": 1, "file_name": "photo.jpg", "width": 320, "height": 240}],
+        "annotations": [person],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17.keypoints)}],
+    }
+    (folder / "people.json").write_text(json.dumps(content))
+    box = {"image_id": 1, "category_id": 1, "bbox": [50, 50, 150, 150], "score": 0.9}
+    (folder / "boxes.json").write_text(json.dumps([box]))
+
+
+def entered(work: Callable[[], Any]) -> dict[str, list[str]]:
+    """The functions of the package that ``work`` calls, by file, in the order of their first calls."""
+    found: dict[str, dict[str, None]] = {}
+
+    def note(frame: FrameType, event: str, arg: Any) -> None:
+        path = Path(frame.f_code.co_filename)
+        name = frame.f_code.co_name
+        if event == "call" and path.is_relative_to(PACKAGE) and not name.startswith("<"):
+            found.setdefault(str(path.relative_to(PACKAGE)), {})[name] = None
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return {path: list(names) for path, names in found.items()}
+
+
+def tell(found: dict[str, list[str]]) -> str:
+    """The walk as lines: each file entered with its length and functions, and the sums."""
+    lengths = {path: len((PACKAGE / path).read_text("utf-8").splitlines()) for path in found}
+    rows = [f"{lengths[path]:>5}  {path:<28}  {', '.join(names)}" for path, names in found.items()]
+    return "\n".join([*rows, f"{sum(lengths.values()):>5}  lines in {len(found)} files"])
