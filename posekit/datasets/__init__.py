@@ -2,6 +2,7 @@
 
 from posekit.datasets.coco import load_coco
 from posekit.datasets.lsp import load_lsp
+from posekit.datasets.mixture import KeyedDataset
 from posekit.datasets.mpii import load_mpii
 from posekit.datasets.sampler import EpochSampler, SampleKey
 from posekit.datasets.split import hashed_split
@@ -17,6 +18,7 @@ __all__ = [
     "MPII16",
     "SKELETONS",
     "EpochSampler",
+    "KeyedDataset",
     "PersonTable",
     "SampleKey",
     "TopDownDataset",

@@ -1,30 +1,32 @@
-"""The order of an epoch, and the key by which a sample draws its random numbers.
+"""The order of an epoch, and the keys by which samples draw their random numbers.
 
 The order is a permutation of (seed, epoch) alone: any number of processes sees the same one, each its share.
 In training the shares interleave, so that N processes with batches of B read, step by step, the samples that
 one process with batches of N B reads. In evaluation whole batches are dealt, so that every batch, and with it
 every last bit of a prediction, is the same for any number of processes, and none is predicted twice.
+
+An index alone does not say in which epoch it is asked for. :class:`EpochSampler` therefore yields keys:
+indices that carry seed and epoch. :class:`KeyedSampler` makes keys of any other sampler's indices. How they
+reach the augmentation is told in :mod:`posekit.datasets.draws`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sized
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sized
+from itertools import count, repeat
+from typing import Any
 
 import numpy as np
+from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
+from posekit.datasets.draws import SampleKey
 from posekit.registry import SAMPLERS
 
-
-class SampleKey(NamedTuple):
-    """All that a sample's randomness depends on."""
-
-    seed: int
-    epoch: int
-    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody asks a key for
+__all__ = ["EpochSampler", "KeyedSampler", "SampleKey"]
 
 
 @SAMPLERS.register_module()
@@ -92,3 +94,60 @@ class EpochSampler(Sampler[SampleKey]):
         if self.round_up:
             return self._total() // self.world_size
         return len(self._share(np.arange(len(self.dataset))))
+
+
+class KeyedSampler(Sampler[Any]):
+    """Yields another sampler's indices, in its order, as keys.
+
+    The epoch is the one that was set, whether or not the sampler cares to know. Of an ``InfiniteSampler``,
+    whose epoch has no end, it is the pass over the data set that an index of the stream of all processes
+    belongs to.
+
+    Args:
+        sampler: A sampler or its settings. Keys, and what is no index, pass as they are.
+        dataset: What it samples from.
+        seed: The run's; the sampler's own comes first.
+    """
+
+    def __init__(self, sampler: Any, dataset: Sized, seed: int | None = None) -> None:
+        if isinstance(sampler, Mapping):
+            sampler = SAMPLERS.build(dict(sampler), default_args={"dataset": dataset, "seed": seed})
+        self.sampler, self.dataset = sampler, dataset
+        own = getattr(sampler, "seed", None)
+        seed = own if isinstance(own, int) else seed
+        self.seed = sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self.endless = isinstance(sampler, InfiniteSampler)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch of the next iteration."""
+        self.epoch = epoch
+        if hasattr(self.sampler, "set_epoch"):
+            self.sampler.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Any]:
+        now, seen = None, Counter[int]()
+        for index, epoch in zip(self.sampler, self._epochs(), strict=False):
+            if isinstance(index, SampleKey) or not hasattr(index, "__index__"):
+                yield index
+                continue
+            if epoch != now:
+                now, seen = epoch, Counter()
+            number = int(index)
+            yield SampleKey(self.seed, epoch, number, seen[number])
+            seen[number] += 1
+
+    def _epochs(self) -> Iterator[int]:
+        """The epoch of each index."""
+        if not self.endless:
+            return repeat(self.epoch)
+        size = len(self.dataset)
+        return (place // size for place in count(*get_dist_info()))
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __getattr__(self, name: str) -> Any:  # such as ``round_up``
+        if name == "sampler":  # not set yet, as while being unpickled
+            raise AttributeError(name)
+        return getattr(self.sampler, name)

@@ -1,7 +1,8 @@
 """People -> samples: one decoded image, one warp, one crop per person.
 
 The crop is cut by a single ``cv2.warpAffine``, the mirror image folded into its matrix. A sample's random
-draws depend on (seed, epoch, row) alone, so neither the number of workers nor of processes changes it.
+draws depend on (seed, epoch, row) alone, so neither the sampler nor the number of workers or processes
+changes it (:mod:`posekit.datasets.draws`).
 Images are read without applying their EXIF orientation, as all releases read annotated data.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from posekit.datasets.sampler import SampleKey
+from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
@@ -41,6 +42,7 @@ class TopDownDataset(Dataset[Sample]):
         on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable
             person's sample instead and remembers the file (:meth:`faulty_images`).
         check_images: Look at once whether all image files exist.
+        seed: Of the augmentation in a ``DataLoader`` of one's own; a run's data sets draw by its own seed.
 
     Raises:
         ConfigError: On settings that contradict each other.
@@ -56,6 +58,7 @@ class TopDownDataset(Dataset[Sample]):
         subset: Sequence[int] | Callable[[PersonTable], Any] | Mapping[str, Any] | None = None,
         on_bad_image: str = "error",
         check_images: bool = True,
+        seed: int = 0,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
@@ -70,6 +73,7 @@ class TopDownDataset(Dataset[Sample]):
         self._flip_index = self.table.skeleton.flip_index
         # One flag per image, in shared memory: workers set it, the main process reads it.
         self._faulty = torch.zeros(len(self.table.image_ids), dtype=torch.uint8).share_memory_()
+        self._draws = Draws(len(self.table), seed)
         self._buffer = ImageBuffer()
         self._last: tuple[int, np.ndarray] | None = None
         if check_images:
@@ -101,29 +105,30 @@ class TopDownDataset(Dataset[Sample]):
         """Names of the images that could not be read so far, by any worker."""
         return [self.table.image_name(int(image)) for image in self._faulty.nonzero()]
 
-    def __getitem__(self, key: int | SampleKey) -> Sample:
+    def full_init(self) -> None:
+        """Nothing, since the table is read at once; mmengine's wrappers of data sets ask for it."""
+
+    def __getitem__(self, key: int) -> Sample:
         """The sample of a row.
 
         Args:
-            key: A row number (seed 0, epoch 0), or the key that an ``EpochSampler`` yields.
+            key: A row number, or the key that an ``EpochSampler`` yields. The n-th time that a row is asked
+                for by its bare number, from 0, its augmentation is that of epoch n.
 
         Raises:
             DataError: If the image cannot be read and may not be skipped, or none can.
         """
         _set_up_worker()
-        seed, epoch, row = key if isinstance(key, tuple) else (0, 0, int(key))
-        if not -len(self) <= row < len(self):
-            raise IndexError(f"sample {row} of {len(self)}")
-        row %= len(self)
+        row, draw = self._draws.of(key)
         try:
-            return self._sample(seed, epoch, row)
+            return self._sample(draw, row)
         except DataError:
             if self.on_bad_image == "error":
                 raise
             self._faulty[int(self.table.image_index[row])] = 1
-        return self._substitute(seed, epoch, row)
+        return self._substitute(draw, row)
 
-    def _substitute(self, seed: int, epoch: int, row: int) -> Sample:
+    def _substitute(self, draw: Draw, row: int) -> Sample:
         """The sample of the next person whose image can be read; the same whoever asks, and when."""
         for step in range(1, len(self)):
             other = (row + step) % len(self)
@@ -131,19 +136,18 @@ class TopDownDataset(Dataset[Sample]):
             if self._faulty[image]:
                 continue
             try:
-                return self._sample(seed, epoch, other)
+                return self._sample(draw, other)
             except DataError:
                 self._faulty[image] = 1
         raise DataError(f"{self.table.image_dir}: not one image of {self.table.ann_file} can be read")
 
-    def _sample(self, seed: int, epoch: int, row: int) -> Sample:
+    def _sample(self, draw: Draw, row: int) -> Sample:
         record = self.table[row]
         image = self._image(row, record)
         if self.augment is None:
             placement = self.crop.place(record.box_xyxy)
         else:
-            rng = np.random.default_rng((seed, epoch, row))
-            placement = self.augment.draw(rng, record, self.table.skeleton, self.crop)
+            placement = self.augment.draw(draw.rng(row), record, self.table.skeleton, self.crop)
         warp = self.crop.warp(placement)
         keypoints, weight = self._keypoints(record, image.shape[:2], warp, placement.flip)
         return Sample(

@@ -17,8 +17,8 @@ import torch
 from torch.utils.data import Dataset
 
 from posekit.datasets.coco import read_images
+from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.fields import require
-from posekit.datasets.sampler import SampleKey
 from posekit.detection.box_ap import person_category
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import xywh_to_xyxy
@@ -61,6 +61,7 @@ class PeopleImages(Dataset[ImageSample]):
         keep_empty: Keep the images without people, which teach what is none.
         on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable one
             instead and remembers the file (:meth:`faulty_images`).
+        seed: Of the mirroring in a ``DataLoader`` of one's own; a run's data sets draw by its own seed.
 
     Raises:
         ConfigError: On an impossible setting.
@@ -75,6 +76,7 @@ class PeopleImages(Dataset[ImageSample]):
         flip_prob: float = 0.0,
         keep_empty: bool = True,
         on_bad_image: str = "error",
+        seed: int = 0,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
@@ -95,6 +97,7 @@ class PeopleImages(Dataset[ImageSample]):
         if not any(len(found) for found in self.boxes):
             raise DataError(f"{self.ann_file}: expected at least one box of a person, found none")
         self._faulty = torch.zeros(len(self.names), dtype=torch.uint8).share_memory_()
+        self._draws = Draws(len(self.names), seed)
         self._check_images()
 
     def _drop_outside(
@@ -139,29 +142,33 @@ class PeopleImages(Dataset[ImageSample]):
         """Names of the images that could not be read so far, by any worker."""
         return [self.names[int(row)] for row in self._faulty.nonzero()]
 
-    def __getitem__(self, key: int | SampleKey) -> ImageSample:
-        """The sample of a row number (seed 0, epoch 0) or of the key that an ``EpochSampler`` yields.
+    def full_init(self) -> None:
+        """Nothing, since the file is read at once; mmengine's wrappers of data sets ask for it."""
+
+    def __getitem__(self, key: int) -> ImageSample:
+        """The sample of a row number or of the key that an ``EpochSampler`` yields.
 
         Raises:
+            IndexError: If there is no such row.
             DataError: If the image cannot be read and may not be skipped, or none can.
         """
-        seed, epoch, row = key if isinstance(key, tuple) else (0, 0, int(key))
+        row, draw = self._draws.of(key)
         for step in range(len(self)):
             other = (row + step) % len(self)
             if self._faulty[other]:
                 continue
             try:
-                return self._sample(seed, epoch, other)
+                return self._sample(draw, other)
             except DataError:
                 if self.on_bad_image == "error":
                     raise
                 self._faulty[other] = 1
         raise DataError(f"{self.image_dir}: not one image of {self.ann_file} can be read")
 
-    def _sample(self, seed: int, epoch: int, row: int) -> ImageSample:
+    def _sample(self, draw: Draw, row: int) -> ImageSample:
         image = read_image(Path(self.image_dir) / self.names[row])
         boxes = self.boxes[row]
-        if np.random.default_rng((seed, epoch, row)).random() < self.flip_prob:
+        if draw.rng(row).random() < self.flip_prob:
             image, boxes = image[:, ::-1], mirrored(boxes, image.shape[1])
         planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return ImageSample(planes, torch.from_numpy(np.array(boxes)), np.int64(self.image_ids[row]))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 
 from posekit.datasets import EpochSampler, SampleKey
+from posekit.datasets.sampler import KeyedSampler
 from posekit.registry import SAMPLERS
 
 
@@ -38,7 +42,8 @@ def test_every_world_sees_the_same_order(monkeypatch, world):
 
 
 def test_keys_carry_seed_and_epoch(monkeypatch):
-    assert shares(monkeypatch, 1, 3, shuffle=False, seed=9) == [[SampleKey(9, 4, i) for i in range(3)]]
+    (keys,) = shares(monkeypatch, 1, 3, shuffle=False, seed=9)
+    assert told(keys) == [(9, 4, i, 0) for i in range(3)]
 
 
 def test_epochs_and_seeds_differ():
@@ -61,3 +66,60 @@ def test_a_seed_is_drawn_if_none_is_given():
     assert isinstance(EpochSampler(range(3), seed=None).seed, int)
     assert SAMPLERS.get("EpochSampler") is EpochSampler
     assert np.all(np.sort([key.index for key in EpochSampler(range(3), seed=None)]) == [0, 1, 2])
+
+
+# --- keys for the indices of others ----------------------------------------------------------------------
+
+
+def told(keys):
+    return [(key.seed, key.epoch, int(key), key.repeat) for key in keys]
+
+
+def test_other_samplers_are_keyed_in_their_order():
+    sampler = KeyedSampler({"type": DefaultSampler, "shuffle": True}, range(5), seed=3)
+    for epoch in (0, 4):
+        sampler.set_epoch(epoch)
+        plain = DefaultSampler(range(5), shuffle=True, seed=3)
+        plain.set_epoch(epoch)
+        assert told(sampler) == [(3, epoch, index, 0) for index in plain]
+    assert (len(sampler), sampler.round_up, sampler.dataset) == (5, True, range(5))
+
+
+def test_the_samplers_own_seed_comes_first():
+    assert KeyedSampler({"type": DefaultSampler, "seed": 8}, range(5), seed=3).seed == 8
+    assert KeyedSampler([1, 0], range(2), seed=3).seed == 3
+    assert isinstance(KeyedSampler([1, 0], range(2)).seed, int)
+
+
+def test_what_is_repeated_is_counted_within_the_epoch():
+    sampler = KeyedSampler([2, 0, 2, 2], range(3), seed=0)
+    for epoch in range(2):
+        sampler.set_epoch(epoch)
+        assert told(sampler) == [(0, epoch, 2, 0), (0, epoch, 0, 0), (0, epoch, 2, 1), (0, epoch, 2, 2)]
+
+
+def test_keys_and_what_is_no_index_pass():
+    mine = [SampleKey(1, 2, 0), (0, "large"), np.int64(1)]
+    first, second, third = KeyedSampler(mine, range(2), seed=0)
+    assert first is mine[0]
+    assert second is mine[1]
+    assert told([third]) == [(0, 0, 1, 0)]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_the_epoch_of_an_endless_stream_is_the_pass(monkeypatch, world):
+    alone, parts = list(islice(InfiniteSampler(range(5), seed=3), 30)), []
+    for rank in range(world):
+        for module in ("posekit.datasets.sampler", "mmengine.dataset.sampler"):
+            monkeypatch.setattr(f"{module}.get_dist_info", lambda rank=rank: (rank, world))
+        sampler = KeyedSampler({"type": InfiniteSampler, "shuffle": True}, range(5), seed=3)
+        sampler.set_epoch(0)
+        assert sampler.endless
+        iter(sampler)  # as a loader with workers does, and drops it
+        parts.append(list(islice(sampler, 30 // world)))
+    stream = told(key for step in zip(*parts, strict=True) for key in step)
+    assert [epoch for _, epoch, _, _ in stream] == [place // 5 for place in range(30)]
+    assert [index for _, _, index, _ in stream] == alone
+    for start in range(0, 30, 5):
+        assert sorted(index for _, _, index, _ in stream[start : start + 5]) == list(range(5))
+    assert {(seed, repeat) for seed, _, _, repeat in stream} == {(3, 0)}
