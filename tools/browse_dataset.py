@@ -66,9 +66,9 @@ def positive(text: str) -> int:
 def main() -> None:
     args = parse_arguments()
     # Imported late, so that --help answers at once.
+    from posekit.datasets.mixture import build_dataset
     from posekit.engine.configs.config import load_config, parse_options
     from posekit.engine.startup import faults_of
-    from posekit.registry import DATASETS
     from posekit.visualization.samples import describe_people
 
     check_arguments(args)
@@ -77,7 +77,7 @@ def main() -> None:
     if loader is None:
         raise_config(f"config {args.config}: there is no '{args.split}_dataloader'")
     with faults_of(f"{args.split}_dataloader", args.config):
-        dataset = DATASETS.build(loader["dataset"])
+        dataset = build_dataset(loader["dataset"])
     seed = cfg.randomness.seed if args.seed is None else args.seed
     out = Path(args.out or Path("work_dirs") / Path(args.config).stem / "pictures")
     model = build_model(cfg, args)
@@ -130,11 +130,12 @@ def build_model(cfg: Any, args: argparse.Namespace) -> Any:
 
 def drawn(dataset: Any, seed: int, epoch: int) -> Iterator[Sample]:
     """The samples of an epoch in the order of training."""
-    from posekit.datasets import EpochSampler
+    from posekit.datasets import EpochSampler, KeyedDataset
 
     sampler = EpochSampler(dataset, shuffle=True, seed=seed, round_up=False)
     sampler.set_epoch(epoch)
-    return (dataset[key] for key in sampler)
+    keyed = KeyedDataset(dataset)
+    return (keyed[key] for key in sampler)
 
 
 # --- pictures -------------------------------------------------------------------------------------------

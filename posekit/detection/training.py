@@ -204,6 +204,11 @@ class BoxAPMetric(BaseMetric):
     def dataset_meta(self, dataset_meta: dict[str, Any] | None) -> None:
         self._dataset_meta = dataset_meta
         if dataset_meta is not None:
+            if "image_ids" not in dataset_meta:
+                raise ConfigError(
+                    "BoxAPMetric: expected a data set of one annotation file with all its images, found a "
+                    f"wrapper of {dataset_meta.get('ann_file')}; score each data set by itself"
+                )
             self._truth = PersonTruth(dataset_meta["ann_file"])
 
     def process(self, data_batch: ImageSample, data_samples: Sequence[DetectedPeople]) -> None:

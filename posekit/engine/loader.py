@@ -1,4 +1,4 @@
-"""What a data loader of a config is given that it does not state: collating, workers, sampler."""
+"""What a data loader of a config is given that it does not state: collating, workers, sampler, keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch.utils.data import default_collate
 
-from posekit.datasets.sampler import EpochSampler
+from posekit.datasets.mixture import KeyedDataset
+from posekit.datasets.sampler import EpochSampler, KeyedSampler
 from posekit.engine.processes.signals import init_worker
 
 
@@ -18,6 +19,7 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
 
     Batches are collated by torch, which keeps the NamedTuple; memory is pinned where there is a GPU; workers
     persist; the sampler is an :class:`~posekit.datasets.sampler.EpochSampler` unless another is stated.
+    Samples draw by seed and epoch whatever it is (:mod:`posekit.datasets.draws`).
 
     Args:
         stated: The config's section; it is not changed.
@@ -44,4 +46,7 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
     if isinstance(sampler, dict) and sampler.get("type") is EpochSampler:
         shape = {"batch_size": loader.get("batch_size", 1), "drop_last": loader.get("drop_last", False)}
         loader["sampler"] = {"round_up": training, **shape, **sampler}
+    elif isinstance(sampler, dict):
+        loader["sampler"] = {"type": KeyedSampler, "sampler": sampler}
+    loader["dataset"] = {"type": KeyedDataset, "dataset": loader["dataset"]}
     return loader

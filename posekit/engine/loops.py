@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from posekit.engine.checkpoints.state import restore_random_state
 from posekit.engine.processes.signals import Asked, noting_signals
+from posekit.errors import ConfigError
 
 
 class SkippingBatches:
@@ -48,6 +49,9 @@ class EpochLoop(EpochBasedTrainLoop):
     """mmengine's loop over epochs, which can begin within one, and notes the signals that ask it to end.
 
     What to do about those is the checkpoint hook's.
+
+    Raises:
+        ConfigError: If its sampler never comes to the end of an epoch.
     """
 
     #: Which signal asked the training to end.
@@ -59,6 +63,11 @@ class EpochLoop(EpochBasedTrainLoop):
         self.done = 0
         self.random_state: Mapping[str, Any] | None = None
         self.batches = SkippingBatches(self.dataloader.batch_sampler)
+        if getattr(getattr(self.batches, "sampler", None), "endless", False):
+            raise ConfigError(
+                f"config {runner.cfg.filename}: train_dataloader.sampler: expected one whose epochs end, "
+                "found an InfiniteSampler; take an EpochSampler, or train by mmengine's IterBasedTrainLoop"
+            )
         # The loader refuses to have it set; but it has handed it to nobody yet.
         object.__setattr__(self.dataloader, "batch_sampler", self.batches)
 

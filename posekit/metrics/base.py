@@ -45,13 +45,23 @@ class PoseMetric(BaseMetric):
 
     @property
     def dataset_meta(self) -> dict[str, Any] | None:
-        """What the data set says of itself; setting it checks that the metric fits."""
+        """What the data set says of itself; setting it checks that the metric fits.
+
+        Raises:
+            ConfigError: If it does not, or of a part or a mixture of data sets.
+        """
         return self._dataset_meta
 
     @dataset_meta.setter
     def dataset_meta(self, dataset_meta: dict[str, Any] | None) -> None:
         self._dataset_meta = dataset_meta
         if dataset_meta is not None:
+            if "table" not in dataset_meta:
+                raise ConfigError(
+                    f"{type(self).__name__}: expected a data set of one annotation file with all its people, "
+                    f"found a wrapper of {dataset_meta.get('ann_file')}; score each data set by itself, and "
+                    "choose people by its 'subset'"
+                )
             self.prepare(dataset_meta)
 
     def prepare(self, meta: Mapping[str, Any]) -> None:

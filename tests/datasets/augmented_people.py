@@ -9,10 +9,8 @@ from torch.utils.data import DataLoader, default_collate
 from posekit.datasets import TopDownDataset, load_coco
 from posekit.transforms import Augment, Crop
 
-CROP = {"input_size_hw": (16, 12)}
 
-
-def write(folder, people=3, name="people.json", first_id=201):
+def write(folder, people=3, name="people.json", first_id=201, size_hw=(16, 12)):
     """Writes a COCO file with so many people; returns the settings of a data set of them."""
     content = toy_people.coco()
     person = content["annotations"][1]
@@ -25,7 +23,7 @@ def write(folder, people=3, name="people.json", first_id=201):
     return {
         "type": TopDownDataset,
         "source": source,
-        "crop": {"type": Crop, **CROP},
+        "crop": {"type": Crop, "input_size_hw": size_hw},
         "augment": {"type": Augment},
     }
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 from detection.detector_cases import TINY, _weights, write_set, write_weights
 from reference import ROOT
+from torch.utils.data import ConcatDataset
 
+from posekit.datasets import KeyedDataset
 from posekit.detection import DetectedPeople, PersonDetector
 from posekit.detection.dataset import ImageSample, PeopleImages, collate
 from posekit.detection.networks import InputSize, build_network, input_size_of, to_network
@@ -88,6 +90,12 @@ def test_metric_counts_every_image_once(tmp_path):
     assert whole["AR"] == pytest.approx((1 + 0.6 + 1) / 4)
     assert metric.compute_metrics(_results(metric, people, half))["AR"] == pytest.approx((1 + 1) / 4)
     assert list(whole) == metric.score_names()
+
+
+def test_metric_refuses_a_mixture(tmp_path):
+    people = PeopleImages("people.json", "images", data_root=str(write_set(tmp_path).parent))
+    with pytest.raises(ConfigError, match=r"found a wrapper of .*people\.json; score each data set"):
+        BoxAPMetric().dataset_meta = KeyedDataset(ConcatDataset([people, people])).metainfo
 
 
 def _results(metric, people, found):

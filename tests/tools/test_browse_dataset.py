@@ -61,6 +61,20 @@ def test_epoch_and_seed_say_which_crops_are_drawn(home):
         assert other.shape != first.shape or (other != first).any()
 
 
+def test_crops_of_a_mixture(home, capsys):
+    config = home / "both.py"
+    config.write_text(
+        (home / "people.py").read_text()
+        + "from torch.utils.data import ConcatDataset\n"
+        + "_one = train_dataloader['dataset']\n"
+        + "train_dataloader['dataset'] = dict(type=ConcatDataset, datasets=[_one, _one])\n"
+    )
+    assert run("browse_dataset", config.name, "--out", "both", cwd=home) == 0
+    out = capsys.readouterr().out
+    assert "train: 4 samples of a ConcatDataset" in out
+    assert "of these 4 crops: " in out
+
+
 def test_heatmaps_and_flip_halves(home, capsys):
     words = ["people.py", "--checkpoint", "model.pth", "--out", "maps", "--num", 2, "--joints", 1]
     assert run("browse_dataset", *words, "--split", "val", cwd=home) == 0
