@@ -6,8 +6,9 @@ Points are (x, y), 0-based, an integer being a centre; sizes are (height, width)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,34 @@ import torch
 from posekit.errors import ConfigError
 
 ALIGNMENTS = ("strided", "aligned")
+
+_Function = TypeVar("_Function", bound=Callable[..., torch.Tensor])
+
+
+def kept(make: _Function) -> _Function:
+    """Keeps the constant tensors that a function makes of plain numbers, so that a device gets them once.
+
+    Also where they are first asked for in inference mode, whose own tensors no training could use.
+    """
+    return lru_cache(maxsize=64)(torch.inference_mode(False)(make))  # type: ignore[return-value]
+
+
+def xy_like(tensor: torch.Tensor, xy: tuple[float, float]) -> torch.Tensor:
+    """The pair as a tensor (2,) of another's dtype, made on its device: a copy there would wait for it."""
+    return torch.stack([tensor.new_full((), number) for number in xy])
+
+
+def on_host(device: torch.device) -> bool:
+    """Whether the numbers lie with the host, which may look at them without waiting for a device."""
+    return device.type == "cpu"
+
+
+def working_dtype(device: torch.device) -> torch.dtype:
+    """What sub-pixel arithmetic is done in: float64 on the host, where it costs nothing, else float32.
+
+    Apple's GPUs have no float64, and most others compute it at a small fraction of their speed.
+    """
+    return torch.float64 if on_host(device) else torch.float32
 
 
 def pixels_per_cell(
@@ -32,12 +61,12 @@ def pixels_per_cell(
 
 def to_cells(points_input: torch.Tensor, scale_xy: tuple[float, float]) -> torch.Tensor:
     """Input pixels (..., 2) to heatmap cells; the dtype stays, float64 included."""
-    return points_input / points_input.new_tensor(scale_xy)
+    return points_input / xy_like(points_input, scale_xy)
 
 
 def to_pixels(cells: torch.Tensor, scale_xy: tuple[float, float]) -> torch.Tensor:
     """Heatmap cells (..., 2) to input pixels, float32."""
-    return (cells * cells.new_tensor(scale_xy)).float()
+    return (cells * xy_like(cells, scale_xy)).float()
 
 
 def mirror_maps(
@@ -61,7 +90,9 @@ def mirror_maps(
     Raises:
         ValueError: If the maps and ``flip_index`` disagree on K.
     """
-    order = torch.as_tensor(np.asarray(flip_index)) if not torch.is_tensor(flip_index) else flip_index
+    order = flip_index
+    if not isinstance(order, torch.Tensor):
+        order = _index_on(tuple(np.asarray(order).tolist()), heatmaps.device)
     if heatmaps.ndim != 4 or heatmaps.shape[1] != len(order) * maps_per_keypoint:
         raise ValueError(
             f"expected maps (B, {len(order) * maps_per_keypoint}, h, w) for a flip_index of {len(order)} "
@@ -78,6 +109,11 @@ def mirror_maps(
         mirrored = mirrored.roll(1, -1)
         mirrored[..., 0] = mirrored[..., 1]
     return mirrored
+
+
+@kept
+def _index_on(index: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor(index, dtype=torch.int64).to(device)
 
 
 def resample_maps(
@@ -104,15 +140,21 @@ def resample_maps(
     resampled = heatmaps.float()
     for axis in (0, 1):
         side, to_side, cells = int(input_size_hw[axis]), int(to_input_size_hw[axis]), heatmaps.shape[2 + axis]
-        to_cells_ = max(round(cells * to_side / side), 1)
-        own, wanted = (
-            pixels_per_cell((s, s), (c, c), alignment)[0] for s, c in ((side, cells), (to_side, to_cells_))
-        )
-        pixels = torch.arange(to_cells_, dtype=torch.float64) * wanted
-        where = ((pixels + 0.5) * (side / to_side) - 0.5) / own
-        weights = _between_cells(where, cells).to(resampled)
+        weights = _resampling(side, to_side, cells, alignment, heatmaps.device)
         resampled = weights @ resampled if axis == 0 else resampled @ weights.T
     return resampled
+
+
+@kept
+def _resampling(side: int, to_side: int, cells: int, alignment: str, device: torch.device) -> torch.Tensor:
+    """One axis of :func:`resample_maps` as a matrix, float32 (new cells, cells)."""
+    to_cells_ = max(round(cells * to_side / side), 1)
+    own, wanted = (
+        pixels_per_cell((s, s), (c, c), alignment)[0] for s, c in ((side, cells), (to_side, to_cells_))
+    )
+    pixels = torch.arange(to_cells_, dtype=torch.float64) * wanted
+    where = ((pixels + 0.5) * (side / to_side) - 0.5) / own
+    return _between_cells(where, cells).float().to(device)
 
 
 def _between_cells(where: torch.Tensor, length: int) -> torch.Tensor:
@@ -144,9 +186,11 @@ def check_positive(codec: object, field: str, optional: bool = False) -> None:
         raise ConfigError(f"{type(codec).__name__}: '{field}' must be a positive number, found {found!r}")
 
 
-def check_kernel(codec: object, field: str) -> None:
-    """Raises ConfigError unless the codec's field is a positive odd integer."""
+def check_kernel(codec: object, field: str, optional: bool = False) -> None:
+    """Raises ConfigError unless the codec's field is a positive odd integer (or None, if optional)."""
     found = getattr(codec, field)
+    if optional and found is None:
+        return
     if isinstance(found, bool) or not isinstance(found, int) or found < 1 or found % 2 == 0:
         raise ConfigError(
             f"{type(codec).__name__}: '{field}' must be a positive odd integer, found {found!r}"

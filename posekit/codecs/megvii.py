@@ -63,7 +63,7 @@ class MegviiCodec:
         """Points to targets; see :class:`~posekit.codecs.Codec`."""
         scale = grid.pixels_per_cell(input_size_hw, heatmap_size_hw, self.alignment)
         cells = grid.to_cells(points_input, scale).trunc()
-        size = cells.new_tensor((int(heatmap_size_hw[1]), int(heatmap_size_hw[0])))
+        size = grid.xy_like(cells, (int(heatmap_size_hw[1]), int(heatmap_size_hw[0])))
         drawn = (weight > 0) & ((cells >= 0) & (cells < size)).all(-1)
         target = draw_blurred_cells(cells, drawn, heatmap_size_hw, self.kernel_size, self.peak)
         return target, (weight * drawn).float()
@@ -73,14 +73,16 @@ class MegviiCodec:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps to points; see :class:`~posekit.codecs.Codec`."""
         raw = find_peaks(heatmaps, self.no_peak)
-        blurred = blur(heatmaps.double(), self.kernel_size, "zero").float()
+        exact = heatmaps.to(grid.working_dtype(heatmaps.device))
+        blurred = blur(exact, self.kernel_size, "zero").float()
         # Blurring over zeros makes a constant map a hill, so the raw map says whether there is a peak.
         peaks = find_peaks(blurred, self.no_peak)
         there = raw.found & peaks.found
         peaks = peaks._replace(cells=torch.where(there[..., None], peaks.cells, raw.cells))
         offset = quarter_offset(blurred, peaks, "both")
         rows, columns = heatmaps.shape[-2:]
-        inner = ((peaks.cells > 1) & (peaks.cells < peaks.cells.new_tensor((columns - 1, rows - 1)))).all(-1)
+        last = grid.xy_like(peaks.cells, (columns - 1, rows - 1))
+        inner = ((peaks.cells > 1) & (peaks.cells < last)).all(-1)
         cells = peaks.cells + offset + 0.5 * inner[..., None]
         scale = grid.pixels_per_cell(input_size_hw, heatmaps.shape[-2:], self.alignment)
         scores = raw.values / self.peak + 0.5

@@ -75,8 +75,8 @@ class UDPOffsetCodec:
         disc = (dx.square() + dy.square() <= 1) & (weight > 0)[..., None, None]
         target = dx.new_empty(*weight.shape, 3, rows, columns)
         target[:, :, 0] = disc
-        torch.mul(target[:, :, 0], dx, out=target[:, :, 1])
-        torch.mul(target[:, :, 0], dy, out=target[:, :, 2])
+        for channel, offsets in ((1, dx), (2, dy)):  # in place: a large temporary less
+            target[:, :, channel].copy_(offsets).mul_(target[:, :, 0])
         if self.outside == "drop":
             weight = weight * disc.flatten(2).any(2)
         return target.flatten(1, 2), weight.float()

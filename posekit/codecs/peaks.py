@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import torch
 
+from posekit.codecs import grid
+
 # Where a map has no peak: (0, 0) and score 0; or the release's answer with its raw score.
 NO_PEAK_CHOICES = ("zero", "hrnet", "mmpose")
 
@@ -31,7 +33,7 @@ class Peaks(NamedTuple):
 def maxima(heatmaps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """First maximum in row-major order of each map: cells float32 (B, K, 2) and values (B, K)."""
     flat = heatmaps.detach().flatten(2)
-    if flat.device.type == "cpu":
+    if grid.on_host(flat.device):
         # numpy's argmax is vectorised and ten times faster than torch's over a contiguous last axis.
         index = torch.from_numpy(flat.float().numpy().argmax(2)).long()
     else:
@@ -65,7 +67,12 @@ def find_peaks(heatmaps: torch.Tensor, no_peak: str = "zero") -> Peaks:
 
 
 def _constant(heatmaps: torch.Tensor, cells: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Which maps are constant, bool (B, K): only one whose first maximum is cell (0, 0) can be."""
+    """Which maps are constant, bool (B, K): only one whose first maximum is cell (0, 0) can be.
+
+    A device looks at every map: to find out which ones can be, the host would have to wait for it.
+    """
+    if not grid.on_host(heatmaps.device):
+        return heatmaps.detach().flatten(2).amin(2).float() == values
     constant = torch.zeros_like(values, dtype=torch.bool)
     candidates = (cells.sum(-1) == 0).nonzero(as_tuple=True)
     if len(candidates[0]):
@@ -161,7 +168,7 @@ def heatmap_accuracy(
     rows, columns = prediction.shape[-2:]
     predicted, labelled = _maxima_or_origin(prediction), _maxima_or_origin(target)
     sides = (rows, columns) if normalise == "hrnet" else (columns, rows)
-    tenth = predicted.new_tensor(sides) / 10
+    tenth = grid.xy_like(predicted, sides) / 10
     counted = (labelled > 1).all(-1)
     right = (torch.linalg.vector_norm((predicted - labelled) / tenth, dim=-1) < threshold) & counted
     items = counted.sum(0)

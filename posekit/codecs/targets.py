@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import torch
 
+from posekit.codecs.grid import kept, working_dtype, xy_like
+
 
 def round_half_up(cells: torch.Tensor, rounding: str) -> torch.Tensor:
     """Cells rounded to integers (kept as floats): ``int(c + 0.5)`` or ``floor(c + 0.5)``.
@@ -36,7 +38,7 @@ def window_meets_map(
             ``"drop"``: end > 0, only windows that hold a cell of the map.
     """
     rows, columns = heatmap_size_hw
-    size = centres.new_tensor((int(columns), int(rows)))
+    size = xy_like(centres, (int(columns), int(rows)))
     end = centres + (radius + 1)
     if touching == "truncate":
         end = end.trunc()
@@ -82,7 +84,7 @@ def draw_gaussians(
     return profiles[0].unsqueeze(-1) * profiles[1].unsqueeze(-2)
 
 
-def gaussian_kernel(size: int, device: torch.device | None = None) -> torch.Tensor:
+def gaussian_kernel(size: int) -> torch.Tensor:
     """The 1-D kernel of ``cv2.GaussianBlur(map, (size, size), 0)``, float64 (size,).
 
     Up to size 9 OpenCV has fixed binomial-like tables; above, s = 0.3 ((size - 1) / 2 - 1) + 0.8.
@@ -100,7 +102,29 @@ def gaussian_kernel(size: int, device: torch.device | None = None) -> torch.Tens
         sigma = 0.3 * ((size - 1) * 0.5 - 1) + 0.8
         offsets = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
         kernel = torch.exp(-offsets.square() / (2 * sigma**2))
-    return (kernel / kernel.sum()).to(device)
+    return kernel / kernel.sum()
+
+
+def kernel_like(sigma: float) -> int:
+    """The odd size, 3 or more, whose :func:`gaussian_kernel` comes nearest to a Gaussian of ``sigma``.
+
+    >>> [kernel_like(sigma) for sigma in (1, 1.5, 2, 3, 6)]
+    [5, 7, 11, 17, 37]
+    """
+    return 2 * max(round((sigma - 0.8) / 0.3 + 1), 1) + 1
+
+
+# Compiled, a training takes it for the constant that it is.
+@torch.compiler.assume_constant_result
+def _kernel_table(size: int, device: torch.device) -> torch.Tensor:
+    return _kernel_table_on(size, device)
+
+
+@kept
+def _kernel_table_on(size: int, device: torch.device) -> torch.Tensor:
+    """The kernel with one 0 at either end, so that a clamped distance reads "outside the kernel"."""
+    table = torch.nn.functional.pad(gaussian_kernel(size), (1, 1))
+    return table.to(working_dtype(device)).to(device)
 
 
 def draw_blurred_cells(
@@ -122,8 +146,7 @@ def draw_blurred_cells(
         float32 (B, K, h, w).
     """
     half = kernel_size // 2
-    # One 0 at either end, so that a clamped distance reads "outside the kernel".
-    table = torch.nn.functional.pad(gaussian_kernel(kernel_size, cells.device), (1, 1))
+    table = _kernel_table(kernel_size, cells.device)
     profiles = []
     for axis, length in ((1, int(heatmap_size_hw[0])), (0, int(heatmap_size_hw[1]))):
         grid = torch.arange(length, device=cells.device)

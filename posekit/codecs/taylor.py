@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 
+from posekit.codecs import grid
 from posekit.codecs.peaks import Peaks, patches_around, reflect
 from posekit.codecs.targets import gaussian_kernel
 
@@ -32,7 +32,7 @@ def dark_step(heatmaps: torch.Tensor, peaks: Peaks, kernel_size: int, max_step: 
     Args:
         heatmaps: (B, K, h, w).
         peaks: Their maxima.
-        kernel_size: Odd size of the blur; the release uses 11 for sigma 2 and 17 for sigma 3.
+        kernel_size: Odd size of the blur; see :class:`~posekit.codecs.DarkCodec`.
         max_step: Bound on either axis, cells. None: unbounded, as in the release.
 
     Returns:
@@ -118,7 +118,7 @@ def blur_around(
     offsets: Sequence[tuple[int, int]],
     border: str,
 ) -> torch.Tensor:
-    """The blurred map at some cells around each peak, float64 (B*K, N).
+    """The blurred map at some cells around each peak, (B*K, N), in the device's working dtype.
 
     Args:
         heatmaps: (B, K, h, w).
@@ -129,20 +129,22 @@ def blur_around(
     """
     reach = max(max(abs(dx), abs(dy)) for dx, dy in offsets)
     patches = patches_around(heatmaps, cells, kernel_size // 2 + reach, border)
-    return patches.flatten(1).double() @ _patch_weights(kernel_size, reach, tuple(offsets), heatmaps.device)
+    weights = _patch_weights(kernel_size, reach, tuple(offsets), heatmaps.device)
+    return patches.flatten(1).to(weights.dtype) @ weights
 
 
-@lru_cache(maxsize=32)
+@grid.kept
 def _patch_weights(
     kernel_size: int, reach: int, offsets: tuple[tuple[int, int], ...], device: torch.device
 ) -> torch.Tensor:
-    """Columns that blur a flattened patch at each offset from its middle, float64 (side^2, N)."""
+    """Columns that blur a flattened patch at each offset from its middle, (side^2, N)."""
     kernel = gaussian_kernel(kernel_size)
 
     def moved(by: int) -> torch.Tensor:
         return F.pad(kernel, (reach + by, reach - by))
 
-    return torch.stack([torch.outer(moved(dy), moved(dx)).flatten() for dx, dy in offsets], dim=1).to(device)
+    columns = [torch.outer(moved(dy), moved(dx)).flatten() for dx, dy in offsets]
+    return torch.stack(columns, dim=1).to(grid.working_dtype(device)).to(device)
 
 
 def blur(heatmaps: torch.Tensor, kernel_size: int, border: str) -> torch.Tensor:
@@ -155,23 +157,27 @@ def blur(heatmaps: torch.Tensor, kernel_size: int, border: str) -> torch.Tensor:
     """
     rows, columns = heatmaps.shape[-2:]
     # Two matrix products: on a CPU far faster than convolutions of one channel.
-    kernel = gaussian_kernel(kernel_size, heatmaps.device)
-    across = heatmaps.detach() @ _band(kernel, columns, border).T.to(heatmaps.dtype)
-    return _band(kernel, rows, border).to(heatmaps.dtype) @ across
+    along_x, along_y = (
+        _band(kernel_size, length, border, heatmaps.dtype, heatmaps.device) for length in (columns, rows)
+    )
+    return along_y @ (heatmaps.detach() @ along_x.T)
 
 
-def _band(kernel: torch.Tensor, length: int, border: str) -> torch.Tensor:
-    """The blur of a line of cells as a matrix, float64 (length, length), its border included."""
-    half = len(kernel) // 2
-    cells = torch.arange(length, device=kernel.device)
-    read = cells[:, None] + torch.arange(-half, half + 1, device=kernel.device)
+@grid.kept
+def _band(
+    kernel_size: int, length: int, border: str, dtype: torch.dtype, device: torch.device
+) -> torch.Tensor:
+    """The blur of a line of cells as a matrix, (length, length), its border included."""
+    kernel = gaussian_kernel(kernel_size)
+    half = kernel_size // 2
+    read = torch.arange(length)[:, None] + torch.arange(-half, half + 1)
     weights = kernel.expand(length, -1)
     if border == "reflect":
         read = reflect(read, length)
     else:
         weights = weights * ((read >= 0) & (read < length))
         read = read.clamp(0, length - 1)
-    return kernel.new_zeros(length, length).scatter_add_(1, read, weights)
+    return kernel.new_zeros(length, length).scatter_add_(1, read, weights).to(dtype).to(device)
 
 
 def _rescale_to_maximum(
@@ -187,15 +193,22 @@ def _rescale_to_maximum(
 
     The factor becomes a constant under the logarithm, without effect unless something is clipped. It lies
     between 1 (blurring over zeros raises no maximum) and the ratio to the cells' own maximum, so cells that
-    can be clipped are told apart, and only their maps are blurred whole.
+    can be clipped are told apart, and only their maps are blurred whole. A device blurs them all: to find out
+    which ones are needed, the host would have to wait for it.
     """
-    values, highest = peaks.values.flatten().double(), blurred.amax(1)
+    values, highest = peaks.values.flatten().to(blurred.dtype), blurred.amax(1)
     scale = values / highest
-    clipped = (blurred < floor).any(1) | (highest * scale > ceiling)
-    rows = (clipped & needed.flatten()).nonzero().squeeze(1)
-    if len(rows):
-        maps = heatmaps.detach().flatten(0, 1)[rows].double()
-        scale[rows] = values[rows] / blur(maps, kernel_size, "zero").flatten(1).amax(1)
+    clipped = ((blurred < floor).any(1) | (highest * scale > ceiling)) & needed.flatten()
+    maps = heatmaps.detach().flatten(0, 1)
+
+    def exact(rows: torch.Tensor | slice) -> torch.Tensor:
+        whole = blur(maps[rows].to(blurred.dtype), kernel_size, "zero")
+        return values[rows] / whole.flatten(1).amax(1)
+
+    if not grid.on_host(heatmaps.device):
+        scale = torch.where(clipped, exact(slice(None)), scale)
+    elif len(rows := clipped.nonzero().squeeze(1)):
+        scale[rows] = exact(rows)
     return (blurred * scale[:, None]).clamp(floor, ceiling)
 
 
