@@ -72,7 +72,7 @@ def predict_people(
     import torch
     from torch.utils.data import DataLoader, Subset
 
-    from posekit.structures import Sample
+    from posekit.models.transfer import on_device
 
     people = dataset if rows is None else Subset(dataset, list(rows))
     device = next(model.parameters()).device
@@ -81,8 +81,7 @@ def predict_people(
     workers = loader.get("num_workers", 0) if rows is None else 0
     with torch.no_grad():
         for batch in DataLoader(people, batch_size=loader.get("batch_size", 32), num_workers=workers):
-            batch = Sample(*(field.to(device) for field in batch))
-            poses += model(*batch, mode="predict")
+            poses += model(*on_device(batch, device, training=False), mode="predict")
             if time.monotonic() - told > 10:
                 told = time.monotonic()
                 left = (told - started) * (len(people) / len(poses) - 1)

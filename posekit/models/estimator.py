@@ -20,6 +20,7 @@ from posekit.geometry import apply_warp, invert_warp
 from posekit.models.building import Part, build_network
 from posekit.models.heads import Prediction, all_averaged, halves_averaged, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
+from posekit.models.transfer import SampleTransfer
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Pose, Sample, Skeleton
@@ -78,7 +79,7 @@ class PoseEstimator(BaseModel):
         channel_order: str = "rgb",
         test_scales: Sequence[float] = (1.0,),
     ) -> None:
-        super().__init__()
+        super().__init__(data_preprocessor=SampleTransfer())
         if skeleton is None:
             raise ConfigError("PoseEstimator: 'skeleton' is missing; state it at the top of the config")
         if channel_order not in CHANNEL_ORDERS:
@@ -173,8 +174,12 @@ class PoseEstimator(BaseModel):
         mirrored = self.stages(image.flip(3).contiguous(memory_format=self.memory_format))[-1]
         return halves_averaged(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
 
+    @torch.no_grad()
     def predict(self, sample: Sample) -> list[Pose]:
-        """Predicts one :class:`~posekit.structures.Pose`, in image pixels, per crop of the batch."""
+        """Predicts one :class:`~posekit.structures.Pose`, in image pixels, per crop of the batch.
+
+        No gradient is kept for poses, which are arrays; ``outputs`` has one.
+        """
         return poses_of(self.head.predict(self.outputs(self.normalise(sample.image)), sample), sample)
 
     def describe(self) -> dict[str, str]:
@@ -227,8 +232,9 @@ def _in_image(prediction: Prediction, sample: Sample) -> tuple[np.ndarray, np.nd
     count = len(sample.box_score)
     if prediction.points is None:
         return np.zeros((count, 0, 2)), np.zeros((count, 0), np.float32)
+    # float64 on the host only: Apple's GPUs have none.
     inverse = invert_warp(sample.warp.cpu().numpy().astype(np.float64))
-    points_image = apply_warp(prediction.points.double().cpu().numpy(), inverse)
+    points_image = apply_warp(prediction.points.cpu().double().numpy(), inverse)
     scores = prediction.scores
     if scores is None:  # of a head that does not say how sure it is
         return points_image, np.ones(points_image.shape[:2], np.float32)

@@ -254,6 +254,7 @@ class HeatmapHead(Head):
             ``loss`` (), ``acc_pose`` () and, with several stacks, ``stack_0`` ... (). mmengine sums every key
             that contains "loss", hence the stacks' names.
         """
+        # After the network, whose maps' size it needs; that delays nothing: nothing here waits for a device.
         last, weight = stages[-1], sample.weight
         with torch.no_grad():
             if self.keypoint_weights is not None:

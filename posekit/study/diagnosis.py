@@ -110,12 +110,12 @@ def _batches(dataset: Any, loader: Mapping[str, Any], device: Any) -> Iterator[S
     """The data set in batches, with the time left on stderr."""
     from torch.utils.data import DataLoader
 
-    from posekit.structures import Sample
+    from posekit.models.transfer import on_device
 
     size, workers = loader.get("batch_size", 32), loader.get("num_workers", 0)
     started = told = time.monotonic()
-    for number, fields in enumerate(DataLoader(dataset, batch_size=size, num_workers=workers)):
-        yield Sample(*(field.to(device) for field in fields))
+    for number, batch in enumerate(DataLoader(dataset, batch_size=size, num_workers=workers)):
+        yield on_device(batch, device, training=True)  # with the truth, whose targets are compared
         done, now = min((number + 1) * size, len(dataset)), time.monotonic()
         if now - told > 10:
             told = now

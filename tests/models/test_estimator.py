@@ -11,6 +11,7 @@ from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.hourglass import Hourglass
 from posekit.models.losses import MSELoss
+from posekit.structures import Sample
 
 BACKBONE = {"type": Hourglass, "stacks": 1, "features": 8}
 HEAD = {"type": HeatmapHead, "codec": {"type": MSRACodec}, "loss": {"type": MSELoss}}
@@ -50,6 +51,17 @@ def test_missing_parts_are_named(backbone, head, message):
 def test_mean_and_std_are_three_numbers(name, value):
     with pytest.raises(ConfigError, match=rf"model\.{name}: expected three numbers"):
         build(**{name: value})
+
+
+def test_predicting_keeps_no_gradient():
+    model = build().eval()
+    enabled = []
+    model.backbone.register_forward_hook(lambda *_: enabled.append(torch.is_grad_enabled()))
+    image = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    sample = Sample(image, *[torch.zeros(2)] * 2, torch.eye(2, 3).expand(2, 2, 3), *[torch.zeros(2)] * 4)
+    model(*sample, mode="predict")
+    assert enabled == [False, False]  # the crop and its mirror image
+    assert model.heatmaps(model.normalise(image)).requires_grad
 
 
 def test_channels_in_the_order_of_the_release():
