@@ -1,6 +1,7 @@
-"""Mixed precision on CPUs and GPUs.
+"""The optimiser's wrapper: mixed precision on CPUs and GPUs, and gradient norms logged without waiting.
 
-mmengine's own wrapper asserts that there is a GPU; this one runs wherever ``torch.autocast`` does.
+mmengine's own wrapper for mixed precision asserts that there is a GPU; this one runs wherever
+``torch.autocast`` does.
 """
 
 from __future__ import annotations
@@ -24,13 +25,35 @@ def _gpu_has_bfloat16() -> bool:
     return torch.version.hip is not None or torch.cuda.get_device_capability() >= (8, 0)
 
 
+def keep_norms(wrapper: OptimWrapper) -> None:
+    """Leaves the norms of clipped gradients on the device, for :func:`take_norm`.
+
+    mmengine's wrapper copies each to the host for the log, and so waits for the device at every step.
+    """
+    clip = getattr(wrapper, "clip_func", None)
+    if clip is None:
+        return
+
+    def clip_and_keep(parameters: list[Tensor], **settings: Any) -> None:
+        wrapper.norm = clip(parameters, **settings)  # returned, it would be copied
+
+    wrapper.clip_func = clip_and_keep
+
+
+def take_norm(wrapper: Any) -> dict[str, Tensor]:
+    """The norm that the last step's gradients had before they were clipped, by its name; or nothing."""
+    norm = vars(wrapper).pop("norm", None)
+    return {} if norm is None else {wrapper.grad_name: norm}
+
+
 @OPTIM_WRAPPERS.register_module()
 class MixedPrecisionOptimWrapper(OptimWrapper):
     """An optimiser wrapper whose forward runs under ``torch.autocast``; weights stay float32.
 
     Args:
         dtype: ``"bfloat16"`` or ``"float16"``. Default: bfloat16 on a CPU and on a GPU that has it,
-            float16 on older GPUs. float16 scales the loss, so that small gradients do not vanish.
+            float16 on older GPUs. float16 scales the loss, so that small gradients do not vanish; torch's
+            scaler then looks at every step whether one has become infinite, and the host waits for it.
         init_scale: First factor of the loss scaling.
         **kwargs: As :class:`mmengine.optim.OptimWrapper` takes them.
 

@@ -38,6 +38,7 @@ from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.loader import complete_loader
 from posekit.engine.loops import EpochLoop, end_workers
 from posekit.engine.network import compile_training, lay_channels_last
+from posekit.engine.optim import keep_norms
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
 from posekit.engine.report import environment
@@ -199,6 +200,7 @@ class PoseRunner(Runner):
             built = super().build_optim_wrapper(optim_wrapper)
         if isinstance(built, OptimWrapper):
             built.message_hub = self.message_hub
+            keep_norms(built)
         return built
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: dict[str, Any] | None = None) -> None:

@@ -36,7 +36,8 @@ class ForegroundHook(Hook):
     ``default_hooks=dict(foreground=dict())``.
 
     Args:
-        interval: Every how many batches of an epoch one is looked at, the first being one of them.
+        interval: Every how many batches of an epoch one is looked at, the first being one of them. A device
+            is waited for then.
     """
 
     priority = "ABOVE_NORMAL"  # before the log's line is written

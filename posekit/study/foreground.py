@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from posekit.codecs.grid import working_dtype
 from posekit.errors import ConfigError
 from posekit.study.peaks import EMPTY, peak_widths
 
@@ -49,7 +50,7 @@ def account(
         peak: The codec's.
 
     Returns:
-        float64 (10,): for each of the five values the numerator and the denominator.
+        float64 (10,) on the host: for each of the five values the numerator and the denominator.
     """
     prediction = prediction.detach().float().requires_grad_()
     with torch.enable_grad():
@@ -71,7 +72,8 @@ def account(
         (heights, counts),
         (widths, heights > 0),
     )
-    return torch.stack([part.sum(dtype=torch.float64) for pair in pairs for part in pair])
+    dtype = working_dtype(prediction.device)
+    return torch.stack([part.sum(dtype=dtype) for pair in pairs for part in pair]).cpu().double()
 
 
 def summarise(sums: Tensor) -> dict[str, float]:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from posekit.codecs import UDPOffsetCodec
+from posekit.codecs import UDPOffsetCodec, grid
 from posekit.errors import ConfigError
 from posekit.models.losses import AdaptiveWingLoss, FocalMSELoss, MSELoss
 from posekit.models.offset_losses import UDPOffsetLoss
@@ -46,6 +46,18 @@ def test_shares_of_a_loss_that_is_not_squared():
     # Adaptive wing: d = 0.5 at y = 1 lies on the corner, 14 ln(1 + 0.5^1.1); background 14 ln(1 + 0.25^2.1).
     front, back = math.log(1 + 0.5**1.1), 3 * math.log(1 + 0.25**2.1)
     assert _shares(AdaptiveWingLoss())["loss_share"] == pytest.approx(front / (front + back), rel=1e-5)
+
+
+def test_a_device_sums_in_float32_what_the_host_adds_up(monkeypatch):
+    torch.manual_seed(0)
+    batch = torch.randn(2, 3, 16, 16), torch.rand(2, 3, 16, 16) ** 8
+    on_host = account(MSELoss(), *batch, None)
+    monkeypatch.setattr(grid, "on_host", lambda device: False)
+    on_device = account(MSELoss(), *batch, None)
+    assert on_host.dtype == on_device.dtype == torch.float64
+    assert torch.equal(on_device, on_device.float().double())
+    assert not torch.equal(on_device, on_host)
+    torch.testing.assert_close(on_device, on_host, rtol=1e-6, atol=0)
 
 
 def test_a_batch_is_weighed_by_its_loss_and_keypoints_without_weight_count_for_nothing():

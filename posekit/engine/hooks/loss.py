@@ -14,6 +14,7 @@ from torch import Tensor
 
 from posekit.engine.checkpoints.files import resume_words
 from posekit.engine.hooks.divergence import SKIPPED, StepGuard, fault_of, note_start
+from posekit.engine.optim import take_norm
 from posekit.errors import ConfigError, PosekitError
 from posekit.parallel import gather_rows, on_main
 from posekit.registry import HOOKS
@@ -29,6 +30,8 @@ class DivergenceError(PosekitError, ArithmeticError):
 @HOOKS.register_module()
 class LossLogHook(RuntimeInfoHook):
     """Collects losses on the device, copies them to the host once per log interval, and watches them.
+
+    So with the norms of clipped gradients.
 
     On a CPU the copy is free, so there every step is looked at. A loss that is not finite or has exploded
     (:func:`posekit.engine.hooks.divergence.fault_of`) stops the training and names the iteration and the
@@ -83,7 +86,8 @@ class LossLogHook(RuntimeInfoHook):
         if self.guard is not None and self.guard.skipped:
             self._count_skipped(runner, self.guard, _image_ids(data_batch))
             outputs = {}
-        losses = {key: torch.as_tensor(value).detach() for key, value in (outputs or {}).items()}
+        found = {**take_norm(runner.optim_wrapper), **(outputs or {})}
+        losses = {key: torch.as_tensor(value).detach() for key, value in found.items()}
         self.waiting.append((runner.iter, losses, _image_ids(data_batch)))
         on_host = all(value.device.type == "cpu" for value in losses.values())
         due = self.every_n_inner_iters(batch_idx, self.interval)
@@ -175,27 +179,27 @@ class ValidationLossHook(Hook):
     priority = "ABOVE_NORMAL"  # before the scores are logged
 
     def __init__(self) -> None:
-        self.totals: list[Tensor] = []
-        self.people = 0
+        self.means: list[Tensor] = []
+        self.sizes: list[int] = []
 
     def before_val_epoch(self, runner: Any) -> None:
-        self.totals, self.people = [], 0
+        self.means, self.sizes = [], []
 
     @torch.no_grad()
     def after_val_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         model = getattr(runner.model, "module", runner.model)
-        losses = model(*model.data_preprocessor(data_batch, False), mode="loss")
+        losses = model(*model.data_preprocessor(data_batch, True), mode="loss")
         total, _ = model.parse_losses(losses)
-        size = len(data_batch[0])
-        self.totals.append(total.double() * size)
-        self.people += size
+        self.means.append(total)
+        self.sizes.append(len(data_batch[0]))
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, Any] | None = None) -> None:
         # Of many processes some may have had no batch.
-        totals = torch.stack(self.totals).cpu().numpy() if self.totals else np.zeros(0)
-        rows = gather_rows(np.append(totals, self.people)[:, None])
+        means = torch.stack(self.means).cpu().double().numpy() if self.means else np.zeros(0)
+        totals = means * np.array(self.sizes, np.float64)
+        rows = gather_rows(np.append(totals, sum(self.sizes))[:, None])
         loss = on_main(lambda: _mean_loss(rows or []))
         if metrics is not None:
             metrics["loss"] = loss

@@ -40,14 +40,13 @@ def wrap_distributed(
     if sync_bn not in (None, False, True, "torch"):
         raise ConfigError(f"sync_bn: expected 'torch' or None, found {sync_bn!r}")
     parameter = next(model.parameters(), None)
-    gpu = parameter.device if parameter is not None and parameter.is_cuda else None
     if sync_bn:
-        model = to_sync_batch_norm(model, on_gpu=gpu is not None)
+        model = to_sync_batch_norm(model, on_gpu=parameter is not None and parameter.is_cuda)
     settings = {"type": MMDistributedDataParallel, **(wrapper or {})}
     kind = settings.pop("type")
     kind = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
     if isinstance(kind, type) and issubclass(kind, DistributedDataParallel):
-        settings.setdefault("device_ids", [gpu] if gpu else None)
+        # No ``device_ids``: the wrapper would move whole batches, of which the network moves what it needs.
         settings.setdefault("broadcast_buffers", False)
         settings.setdefault("find_unused_parameters", find_unused_parameters)
     try:
