@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from posekit.errors import ConfigError
 
@@ -47,11 +48,15 @@ def compile_training(model: nn.Module, setting: Any) -> bool:
     """Compiles what a network does to get its losses; validations and tests run as they are.
 
     mmengine compiles the whole step, with the optimiser's counters, and so once more whenever one changes.
+    torch, where a second size of batch comes, as an epoch's last one often is, compiles anew for any size and
+    from then on uses that slower form for all. Here each size has its own, two as a rule. What else changes
+    from step to step, such as a gamma on a schedule, is left to torch.
 
     Args:
         model: The bare network. Its parameters and their names stay.
         setting: The config's ``compile``: True, or the arguments of ``torch.compile``, such as
-            ``dict(mode="max-autotune")``; None and False compile nothing.
+            ``dict(mode="max-autotune")``; None and False compile nothing. With ``dynamic`` stated, it alone
+            says what becomes of sizes.
 
     Returns:
         Whether there was anything to do.
@@ -61,15 +66,20 @@ def compile_training(model: nn.Module, setting: Any) -> bool:
     """
     if setting is None or setting is False:
         return False
-    plain = model.forward
+    plain, arguments = model.forward, {} if setting is True else setting
     try:
-        compiled = torch.compile(plain, **({} if setting is True else setting))
+        compiled = torch.compile(plain, **arguments)
     except (RuntimeError, TypeError, ValueError) as error:
         words = str(error).strip().partition("\n")[0]
         raise ConfigError(f"config: compile: torch.compile refuses it: {words}") from error
 
-    def forward(*fields: Tensor, mode: str = "tensor") -> Any:
-        return (compiled if mode == "loss" else plain)(*fields, mode=mode)
+    def forward(*fields: Any, mode: str = "tensor") -> Any:
+        if mode != "loss":
+            return plain(*fields, mode=mode)
+        for field in tree_leaves(fields) if arguments.get("dynamic") is None else ():
+            if isinstance(field, Tensor):
+                torch._dynamo.mark_static(field)
+        return compiled(*fields, mode=mode)
 
     model.forward = forward
     return True
