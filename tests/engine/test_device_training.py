@@ -21,11 +21,11 @@ from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import FocalMSELoss
 
-MODEL = dict(
-    type=PoseEstimator,
-    backbone=dict(type=Stem),
-    head=dict(type=HeatmapHead, codec=dict(type=DarkCodec), loss=dict(type=FocalMSELoss)),
-)
+MODEL = {
+    "type": PoseEstimator,
+    "backbone": {"type": Stem},
+    "head": {"type": HeatmapHead, "codec": {"type": DarkCodec}, "loss": {"type": FocalMSELoss}},
+}
 OPTIONS = {
     "train_cfg.max_epochs": 1,
     "optim_wrapper.clip_grad": {"max_norm": 1.0},

@@ -13,6 +13,7 @@ from toy_processes import ToyNormModel
 from toy_training import build, weights
 
 from posekit.engine import network
+from posekit.engine.hooks.defaults import default_hooks, optional_hooks
 from posekit.errors import ConfigError
 
 SAMPLER = {"train_dataloader.sampler": {"type": "posekit.datasets.sampler.EpochSampler", "shuffle": True}}
@@ -34,6 +35,13 @@ def test_two_batches_of_four_are_one_of_eight(tmp_path):
     unlike = build(tmp_path, {**DESCENT, "train_dataloader.batch_size": 4}, work_dir="unlike")
     unlike.train()
     assert not torch.allclose(weights(unlike), weights(whole), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", [*default_hooks(), *optional_hooks()])
+def test_every_hook_can_be_left_out(tmp_path, name):
+    hook = {**default_hooks(), **optional_hooks()}[name]["type"]
+    runner = build(tmp_path, {f"default_hooks.{name}": None})
+    assert not any(type(found) is hook for found in runner.hooks)
 
 
 class Steps(Hook):

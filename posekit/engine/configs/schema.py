@@ -36,20 +36,6 @@ _EXTRA_TOP_LEVEL = {
     "activation_checkpointing",
     "efficient_conv_bn_eval",
 }
-DEFAULT_HOOKS = (
-    "runtime_info",
-    "timer",
-    "sampler_seed",
-    "logger",
-    "param_scheduler",
-    "checkpoint",
-    "image_faults",
-    "curves",
-    "val_loss",
-    "ema",
-    "foreground",
-    "focal_schedule",
-)
 _PACKAGES = (
     "posekit.datasets",
     "posekit.models",
@@ -223,7 +209,7 @@ def _untyped_keys(where: str) -> set[str] | None:
         "val_cfg": lambda: (arguments_of(ValLoop) or set()) - own,
         "test_cfg": lambda: (arguments_of(TestLoop) or set()) - own,
         "optim_wrapper": lambda: _typed_keys(OptimWrapper) or set(),
-        "default_hooks": lambda: set(DEFAULT_HOOKS),
+        "default_hooks": lambda: set(_named_hooks()),
         "randomness": lambda: {"seed", "diff_rank_seed", "deterministic"},
         "env_cfg": lambda: {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
         "auto_scale_lr": lambda: {"base_batch_size", "enable"},
@@ -235,7 +221,12 @@ def _untyped_keys(where: str) -> set[str] | None:
 
 
 def _default_hook_keys(name: str) -> set[str] | None:
+    entry = _named_hooks().get(name)
+    return _typed_keys(entry["type"]) if entry else None
+
+
+def _named_hooks() -> dict[str, dict[str, Any]]:
+    """The hooks that ``default_hooks`` may change, switch on or drop."""
     from posekit.engine.hooks.defaults import default_hooks, optional_hooks
 
-    entry = {**default_hooks(), **optional_hooks()}.get(name)
-    return _typed_keys(entry["type"]) if entry else None
+    return {**default_hooks(), **optional_hooks()}
