@@ -20,7 +20,7 @@ from posekit.codecs import (
     heatmap_accuracy,
     named,
 )
-from posekit.codecs.targets import gaussian_kernel
+from posekit.codecs.targets import gaussian_kernel, kernel_like
 from posekit.codecs.taylor import blur
 from posekit.errors import ConfigError
 from posekit.registry import MODELS
@@ -158,6 +158,32 @@ def test_blur_is_opencvs(border, size):
     expected = cv2.GaussianBlur(maps, (size, size), 0, borderType=flag)
     np.testing.assert_allclose(blur(torch.tensor(maps), size, border), expected, atol=1e-12)
     np.testing.assert_allclose(gaussian_kernel(size), cv2.getGaussianKernel(size, 0)[:, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1, 1.5, 2, 2.5, 3, 4, 6])
+def test_darks_blur_has_the_width_of_the_targets(sigma):
+    """The paper's; OpenCV's Gaussian of an odd size k has s = 0.3 ((k - 1) / 2 - 1) + 0.8."""
+    nearest = min(range(3, 99, 2), key=lambda size: abs(0.3 * ((size - 1) / 2 - 1) + 0.8 - sigma))
+    assert kernel_like(sigma) == nearest
+    offsets = torch.arange(nearest) - nearest // 2
+    width = (gaussian_kernel(nearest) * offsets.square()).sum().sqrt()
+    assert abs(width - sigma) <= 0.25  # sizes are a quarter of a cell apart, and their ends are cut
+
+    generator = torch.Generator().manual_seed(1)
+    points = torch.rand(1, 17, 2, generator=generator) * 100 + 50
+    maps, _ = DarkCodec(sigma=sigma).encode(points, torch.ones(1, 17), INPUT_HW, MAP_HW)
+    maps = maps + 0.02 * torch.randn(maps.shape, generator=generator)
+    found, _ = DarkCodec(sigma=sigma, max_step=None).decode(maps, MAP_HW)
+    for keypoint, heatmap in enumerate(maps[0].double()):
+        np.testing.assert_allclose(found[0, keypoint], _dark_by_the_book(heatmap, nearest), atol=1e-3)
+    stated = DarkCodec(sigma=sigma, blur_kernel=11, max_step=None).decode(maps, MAP_HW)[0]
+    assert torch.equal(stated, found) == (sigma == 2)
+
+
+def test_the_releases_blurs_do_not_follow_sigma():
+    assert get_codec("dark").blur_kernel is None
+    for name in ("dark-release", "dark-mmpose"):
+        assert get_codec(name, sigma=3).blur_kernel == 11
 
 
 # --- flips ---------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import torch
 
 from posekit.codecs import grid
 from posekit.codecs.peaks import NO_PEAK_CHOICES, find_peaks, quarter_offset
-from posekit.codecs.targets import draw_gaussians, round_half_up, window_meets_map
+from posekit.codecs.targets import draw_gaussians, kernel_like, round_half_up, window_meets_map
 from posekit.codecs.taylor import dark_step, udp_step
 from posekit.registry import MODELS
 
@@ -118,7 +118,9 @@ class DarkCodec:
         radius: Cells on either side of the nearest cell beyond which the map is 0; None: the whole map is
             drawn (DARK), and the keypoint counts as inside up to 3 sigma beyond the border.
         alignment: ``"aligned"`` (the release) or ``"strided"``.
-        blur_kernel: Odd size of the decoder's blur; the release takes 11 for sigma 2 and 17 for sigma 3.
+        blur_kernel: Odd size of the decoder's blur; None: the one whose Gaussian is nearest to ``sigma``, as
+            the paper says (11 for sigma 2, 17 for sigma 3, 5 for sigma 1). The release's own configs have 11
+            for sigma 2 and 3, and 3 for sigma 1; MMPose has 11 for all, before its version 1 17 for sigma 3.
         max_step: Bound of the Taylor step on either axis, cells; None: unbounded (release). On noise a step
             can be hundreds of cells, while a peak's true centre lies within one.
         touching: ``"truncate"`` (DARK), ``"keep"`` (MMPose) or ``"drop"``; see
@@ -130,7 +132,7 @@ class DarkCodec:
     sigma: float = 2.0
     radius: float | None = None
     alignment: str = "aligned"
-    blur_kernel: int = 11
+    blur_kernel: int | None = None
     max_step: float | None = 2.0
     touching: str = "truncate"
     no_peak: str = "zero"
@@ -143,7 +145,7 @@ class DarkCodec:
         grid.check_positive(self, "sigma")
         grid.check_positive(self, "radius", optional=True)
         grid.check_choice(self, "alignment", grid.ALIGNMENTS)
-        grid.check_kernel(self, "blur_kernel")
+        grid.check_kernel(self, "blur_kernel", optional=True)
         grid.check_positive(self, "max_step", optional=True)
         grid.check_choice(self, "touching", ("truncate", "keep", "drop"))
         grid.check_choice(self, "no_peak", NO_PEAK_CHOICES)
@@ -173,7 +175,8 @@ class DarkCodec:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps to points; see :class:`~posekit.codecs.Codec`."""
         peaks = find_peaks(heatmaps, self.no_peak)
-        cells = peaks.cells + dark_step(heatmaps, peaks, self.blur_kernel, self.max_step)
+        kernel_size = kernel_like(self.sigma) if self.blur_kernel is None else self.blur_kernel
+        cells = peaks.cells + dark_step(heatmaps, peaks, kernel_size, self.max_step)
         scale = grid.pixels_per_cell(input_size_hw, heatmaps.shape[-2:], self.alignment)
         return grid.to_pixels(cells, scale), peaks.values
 

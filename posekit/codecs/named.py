@@ -32,10 +32,12 @@ CODECS: Mapping[str, Any] = {
     "udp-offset": UDPOffsetCodec(),
     "megvii": MegviiCodec(),
     "msra-release": MSRACodec(no_peak="hrnet"),
-    "dark-release": DarkCodec(no_peak="hrnet", **_AS_PUBLISHED),
+    "dark-release": DarkCodec(blur_kernel=11, no_peak="hrnet", **_AS_PUBLISHED),
     "udp-release": UDPCodec(blur_kernel=7, rescale="min_max", no_peak="hrnet", **_AS_PUBLISHED),
     "msra-mmpose": MSRACodec(quarter_border="each", no_peak="mmpose"),
-    "dark-mmpose": DarkCodec(alignment="strided", touching="keep", no_peak="mmpose", **_AS_PUBLISHED),
+    "dark-mmpose": DarkCodec(
+        alignment="strided", touching="keep", blur_kernel=11, no_peak="mmpose", **_AS_PUBLISHED
+    ),
     "udp-mmpose": UDPCodec(no_peak="mmpose", **_AS_PUBLISHED),
     "megvii-mmpose": MegviiCodec(no_peak="mmpose"),
 }
