@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from codec_cases import CODECS, INPUT_HW, MAP_HW
@@ -16,12 +17,14 @@ from mmengine.optim import OptimWrapper
 from posekit.codecs import get_codec, grid, heatmap_accuracy
 from posekit.codecs.taylor import _patch_weights
 from posekit.engine.optim import keep_norms
+from posekit.inference.predictor import Predictor
 from posekit.models import transfer
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import COCO17_KEYPOINT_WEIGHTS
 from posekit.skeletons import COCO17
 from posekit.structures import Sample
+from posekit.transforms import Crop
 
 SIDE = 64
 IMAGE, KEYPOINTS, WEIGHT = "(2, 3, 64, 64) uint8", "(2, 17, 2) float32", "(2, 17) float32"
@@ -104,6 +107,19 @@ def test_several_stacks_and_sizes():
     assert traced_prediction(model).crossings == [to_device(IMAGE), to_host(KEYPOINTS), to_host(WEIGHT)]
 
 
+def test_the_predictor():
+    predictor = Predictor(build(CODECS["udp"]), device="meta", crop=Crop((SIDE, SIDE)), refine=0)
+    for _ in range(2):
+        with DeviceTrace() as trace:
+            assert len(predictor(np.zeros((SIDE, SIDE, 3), np.uint8))) == 1
+    assert [(crossing.way, crossing.what) for crossing in trace.crossings] == [
+        ("to device", "(1, 3, 64, 64) uint8"),
+        ("to host", "(1, 17, 2) float32"),
+        ("to host", "(1, 17) float32"),
+    ]
+    assert trace.float64 == []
+
+
 def test_a_trace_tells_what_waits():
     """The trace itself: each kind of copy and wait is seen."""
     host, device = torch.ones(2), torch.ones(2, device=DEVICE)
@@ -158,6 +174,15 @@ def test_memory_handed_to_apples_gpus_is_waited_for(monkeypatch):
     for kind in ("mps", "cuda"):
         transfer.on_device(batch(), torch.device(kind), training=False)
     assert asked == [("mps", False), ("cuda", True)]
+
+
+def test_constants_that_inference_asked_for_serve_a_training():
+    grid._index_on.cache_clear()
+    maps = torch.rand(1, 2, 4, 4, requires_grad=True)
+    with torch.inference_mode():
+        CODECS["msra"].flip_back(maps, [1, 0])
+    CODECS["msra"].flip_back(maps, [1, 0]).sum().backward()
+    assert maps.grad is not None
 
 
 # --- the arithmetic of a device ---------------------------------------------------------------------------
