@@ -11,10 +11,10 @@ from codec_cases import CODECS
 from device_trace import DEVICE, Stem
 from torch._dynamo.utils import counters
 
-from posekit.datasets.skeletons import COCO17
 from posekit.engine.network import compile_training
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
+from posekit.skeletons import COCO17
 from posekit.structures import Sample
 
 
