@@ -43,7 +43,7 @@ from small_training import BEST, build, write_people  # noqa: E402
 from posekit.engine.checkpoints.files import MARKER  # noqa: E402
 from posekit.engine.checkpoints.resume import find_checkpoint  # noqa: E402
 from posekit.engine.configs.schema import registered  # noqa: E402
-from posekit.engine.hooks.defaults import checkpoint as checkpoint_hook  # noqa: E402
+from posekit.engine.hooks import checkpoint as checkpoint_hook  # noqa: E402
 from posekit.engine.hooks.progress import training_records  # noqa: E402
 from posekit.engine.runner import PoseRunner  # noqa: E402
 from posekit.io import checksum  # noqa: E402

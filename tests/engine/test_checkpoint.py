@@ -19,6 +19,7 @@ from torch import nn
 from posekit.engine.checkpoints import files as ck
 from posekit.engine.checkpoints.state import random_state, restore_random_state
 from posekit.errors import CheckpointError
+from posekit.io import checkpoint as reading
 from posekit.io.files import atomic_file, sha256, write_text
 
 
@@ -38,7 +39,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path, zipped):
     content = {"state_dict": {"a": torch.zeros(2)}, "meta": Payload(touched)}
     torch.save(content, file, _use_new_zipfile_serialization=zipped)
     with pytest.raises(CheckpointError, match=r"evil\.pth: refused.*system.*nothing in it was executed"):
-        ck.read_checkpoint(file)
+        reading.read_checkpoint(file)
     assert not touched.exists()
     torch.load(file, weights_only=False)  # the payload is a live one
     assert touched.exists()
@@ -50,7 +51,7 @@ def test_a_bare_pickle_is_refused(tmp_path, protocol):
     file = tmp_path / "evil.pth"
     file.write_bytes(pickle.dumps(Payload(tmp_path / "ran"), protocol=protocol))
     with pytest.raises(CheckpointError, match=r"evil\.pth"):
-        ck.read_checkpoint(file)
+        reading.read_checkpoint(file)
     assert not (tmp_path / "ran").exists()
 
 
@@ -64,7 +65,7 @@ def test_a_truncated_file_is_told_in_a_whole_sentence(tmp_path):
     for length in (4, 100, len(data) // 2, len(data) - 80):
         (tmp_path / "cut.pth").write_bytes(data[:length])
         with pytest.raises(CheckpointError) as caught:
-            ck.read_checkpoint(tmp_path / "cut.pth")
+            reading.read_checkpoint(tmp_path / "cut.pth")
         reason = f"the end of the archive is missing after {length} bytes"
         assert str(caught.value).endswith(f"cut.pth: damaged or truncated (BadZipFile: {reason})")
 
@@ -79,7 +80,7 @@ def test_a_truncated_file_is_told_in_a_whole_sentence(tmp_path):
     ],
 )
 def test_an_error_in_brief_is_its_first_sentence(error, expected):
-    assert ck._brief(error) == expected
+    assert reading.brief(error) == expected
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -91,12 +92,12 @@ def test_damaged_files_are_named(tmp_path):
     for name, content in cases.items():
         (tmp_path / f"{name}.pth").write_bytes(content)
         with pytest.raises(CheckpointError, match=rf"{name}\.pth: damaged"):
-            ck.read_checkpoint(tmp_path / f"{name}.pth")
+            reading.read_checkpoint(tmp_path / f"{name}.pth")
     with pytest.raises(CheckpointError, match=r"none\.pth: no such file"):
-        ck.read_checkpoint(tmp_path / "none.pth")
+        reading.read_checkpoint(tmp_path / "none.pth")
     torch.save([1], tmp_path / "list.pth")
     with pytest.raises(CheckpointError, match="expected a dict, found list"):
-        ck.read_checkpoint(tmp_path / "list.pth")
+        reading.read_checkpoint(tmp_path / "list.pth")
 
 
 @settings(max_examples=60, deadline=None)
@@ -105,7 +106,7 @@ def test_any_bytes_end_in_a_checkpoint_error(tmp_path_factory, content):
     file = tmp_path_factory.mktemp("fuzz") / "f.pth"
     file.write_bytes(content)
     with pytest.raises(CheckpointError):
-        ck.read_checkpoint(file)
+        reading.read_checkpoint(file)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
@@ -173,14 +174,14 @@ def test_weights_fit_or_are_tabled():
     source, target = net().state_dict(), net().state_dict()
     wrapped = {f"module.{key}": value for key, value in source.items()}
     for checkpoint in ({"state_dict": source}, {"model": source, "epoch": 3}, source, wrapped):
-        found = ck.weights_of(checkpoint, "f")
-        assert ck.compare_weights(target, found) == ""
+        found = reading.weights_of(checkpoint, "f")
+        assert reading.compare_weights(target, found) == ""
         assert found["0.weight"] is source["0.weight"]
 
     other = dict(net(4).state_dict())
     other["extra"] = torch.zeros(7)
     del other["1.bias"]
-    table = ck.compare_weights(target, other)
+    table = reading.compare_weights(target, other)
     assert "1 of 7 keys missing from the checkpoint:\n    1.bias  3" in table
     assert "1 of 7 keys unexpected in the checkpoint:\n    extra  7" in table
     assert "0.weight  expected 3x2, found 4x2" in table
@@ -193,17 +194,17 @@ def test_numbers_that_a_copy_would_spoil_are_tabled():
         "0.bias": expected["0.bias"].to(torch.complex64),
         "1.bias": expected["1.bias"].to_sparse(),
     }
-    table = ck.compare_weights(expected, {**expected, **spoilt})
+    table = reading.compare_weights(expected, {**expected, **spoilt})
     assert "3 of 7 keys of another kind of numbers" in table
     assert "0.weight  expected real numbers, found whole numbers" in table
     assert "0.bias  expected real numbers, found complex numbers" in table
     assert "1.bias  expected real numbers, found real numbers, torch.sparse_coo" in table
-    assert ck.compare_weights(expected, {key: value.half() for key, value in expected.items()}) == ""
+    assert reading.compare_weights(expected, {key: value.half() for key, value in expected.items()}) == ""
 
 
 def test_long_tables_are_cut():
     expected = {f"layer{i}": torch.zeros(1) for i in range(100)}
-    table = ck.compare_weights(expected, {})
+    table = reading.compare_weights(expected, {})
     assert "100 of 100 keys missing" in table
     assert "... and 92 more" in table
     assert len(table.splitlines()) == 10
@@ -211,13 +212,13 @@ def test_long_tables_are_cut():
 
 def test_no_weights_at_all():
     with pytest.raises(CheckpointError, match=r"w\.pth: expected weights.*'epoch'"):
-        ck.weights_of({"epoch": 3}, "w.pth")
+        reading.weights_of({"epoch": 3}, "w.pth")
 
 
 def test_weights_that_are_no_tensors_are_named(tmp_path):
     torch.save({"state_dict": {"a": torch.zeros(2), "b": np.zeros(2)}}, tmp_path / "numpy.pth")
     with pytest.raises(CheckpointError, match=r"expected tensors in 'state_dict', found 'b': <numpy.nd"):
-        ck.weights_of(ck.read_checkpoint(tmp_path / "numpy.pth"), "w.pth")
+        reading.weights_of(reading.read_checkpoint(tmp_path / "numpy.pth"), "w.pth")
 
 
 def test_candidates_begin_with_the_marked_one(tmp_path):
@@ -253,7 +254,7 @@ def test_random_state_survives_a_file(tmp_path):
     ck.write_checkpoint({"rng": random_state()}, tmp_path / "r.pth")
     drawn = _draw()
     assert _draw() != drawn
-    restore_random_state(ck.read_checkpoint(tmp_path / "r.pth")["rng"])
+    restore_random_state(reading.read_checkpoint(tmp_path / "r.pth")["rng"])
     assert _draw() == drawn
 
 
@@ -281,11 +282,11 @@ def test_every_damaged_byte_is_found(tmp_path):
     for place in range(0, len(data), 7):
         path.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
         with pytest.raises(CheckpointError, match=r"bad\.pth"):
-            ck.read_checkpoint(path)
+            reading.read_checkpoint(path)
 
 
 def test_files_of_other_programs_carry_no_checksum(tmp_path):
     torch.save({"a": torch.ones(2)}, tmp_path / "theirs.pth")
-    assert torch.equal(ck.read_checkpoint(tmp_path / "theirs.pth")["a"], torch.ones(2))
+    assert torch.equal(reading.read_checkpoint(tmp_path / "theirs.pth")["a"], torch.ones(2))
     torch.save({"a": torch.ones(2)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
-    assert torch.equal(ck.read_checkpoint(tmp_path / "old.pth")["a"], torch.ones(2))
+    assert torch.equal(reading.read_checkpoint(tmp_path / "old.pth")["a"], torch.ones(2))

@@ -133,7 +133,7 @@ def test_there_is_one_way_in():
                     r"torch\.load\(|pickle\.loads?\(|Unpickler\(|allow_pickle=True|load_url\(", line
                 ):
                     found.append((path.relative_to(reference.ROOT).as_posix(), "weights_only=True" in line))
-    assert found == [("posekit/io/safe_load.py", True), ("posekit/engine/checkpoints/state.py", True)]
+    assert found == [("posekit/engine/checkpoints/state.py", True), ("posekit/io/safe_load.py", True)]
 
 
 @pytest.mark.parametrize(

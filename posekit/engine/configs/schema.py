@@ -41,7 +41,7 @@ _PACKAGES = (
     "posekit.models",
     "posekit.metrics",
     "posekit.engine",
-    "posekit.engine.hooks.defaults",
+    "posekit.engine.hooks",
     "posekit.detection",
 )
 _MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks")

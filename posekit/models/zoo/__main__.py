@@ -23,6 +23,7 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        sys.exit(main())
     except PosekitError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
