@@ -55,15 +55,9 @@ def write_photo(folder: Path) -> None:
     rng = np.random.default_rng(0)
     cv2.imwrite(str(folder / "photo.jpg"), rng.integers(0, 255, (240, 320, 3), dtype=np.uint8))
     points = np.column_stack([rng.integers(60, 180, (17, 2)), np.full(17, 2)])
-    person: dict[str, object] = {
-        "id": 1,
-        "image_id": 1,
-        "category_id": 1,
-        "iscrowd": 0,
-        "area": 2e4,
-        "num_keypoints": 17,
-    }
-    person |= {"bbox": [50, 50, 150, 150], "keypoints": points.ravel().tolist()}
+    person: dict[str, object] = {"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0}
+    person |= {"area": 2e4, "num_keypoints": 17, "bbox": [50, 50, 150, 150]}
+    person["keypoints"] = points.ravel().tolist()
     content = {
         "images": [{"id": 1, "file_name": "photo.jpg", "width": 320, "height": 240}],
         "annotations": [person],

@@ -27,6 +27,9 @@ from torch import Tensor
 
 from posekit.errors import CheckpointError
 from posekit.io.checkpoint import brief
+from posekit.io.checkpoint import compare_weights as compare_weights  # the old home of these three
+from posekit.io.checkpoint import read_checkpoint as read_checkpoint
+from posekit.io.checkpoint import weights_of as weights_of
 from posekit.io.checksum import HashingFile, check_sum
 from posekit.io.files import atomic_file, write_text
 

@@ -23,7 +23,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        main()
+        sys.exit(0)
     except PosekitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
