@@ -9,10 +9,11 @@ pytorch-    ``mpii_annotations.json``, also gzipped     a list of objects with "
 pose
 ==========  ==========================================  =====================================================
 
-All are 1-based; 1 is subtracted here. The box is the square of side 200 scale about the body's position moved
-down by 15 scale, so that ``Crop`` with padding 1.25 gives the HRNet release's crop. An image's id is the
-number in its name, the same in all three forms. Neither json carries head boxes: PCKh needs the HRNet
-release's ``gt_valid.mat`` beside them, whose people must be the table's, in the same order.
+All are 1-based; 1 is subtracted here. No form states boxes. A person's box is 200 scale high, the height of
+its body, about the body's position moved down by 15 scale; it is square, so that ``Crop`` with padding 1.25
+gives the HRNet release's crop, unless ``box_aspect`` says otherwise. An image's id is the number in its name,
+the same in all three forms. Neither json carries head boxes: PCKh needs the HRNet release's ``gt_valid.mat``
+beside them, whose people must be the table's, in the same order.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def load_mpii(
     split_file: str | None = None,
     skeleton: Skeleton | str | Mapping[str, Any] = MPII16,
     on_bad_record: str = "error",
+    box_aspect: float = 1.0,
 ) -> PersonTable:
     """Reads an MPII annotation.
 
@@ -66,6 +68,8 @@ def load_mpii(
             only trainval.
         skeleton: Checked to be MPII's 16 keypoints; names, pairs and sigmas may be stated otherwise.
         on_bad_record: "error" stops at the first faulty person; "skip" leaves them out and counts them.
+        box_aspect: Width / height of the boxes. A crop of another aspect than its box's shows people smaller
+            than the box is high: give both the same.
 
     Returns:
         The table, in the file's order (in that of ``split_file`` where there is one). A person's id is its
@@ -75,12 +79,14 @@ def load_mpii(
         images.
 
     Raises:
-        ConfigError: On a split that the file cannot tell.
+        ConfigError: On a split that the file cannot tell, or an aspect that is not positive.
         DataError: On a wrong file or record, naming it, or a ``head_boxes`` file of other people.
     """
     check_policy(on_bad_record)
     if split not in SPLITS:
         raise ConfigError(f"load_mpii: 'split' must be one of {SPLITS}, found {split!r}")
+    if not 0 < box_aspect < float("inf"):
+        raise ConfigError(f"load_mpii: 'box_aspect' must be a positive width / height, found {box_aspect}")
     skeleton = get_skeleton(skeleton)
     if skeleton.num_keypoints != NUM_JOINTS:
         raise ConfigError(
@@ -97,16 +103,20 @@ def load_mpii(
         raise DataError(f"{path}: no person in split '{split}'. Left out: {dict(counts)}")
     if head_boxes is not None:
         _add_head_boxes(people, rows, under(data_root, head_boxes), path)
-    table = _to_table(people, skeleton, under(data_root, image_dir), path, split, counts, on_bad_record)
+    boxes = mpii_box_xyxy([p.position for p in people], [p.scale for p in people], box_aspect)
+    table = _to_table(
+        people, boxes, skeleton, under(data_root, image_dir), path, split, counts, on_bad_record
+    )
     return replace(table, file_people=rows)
 
 
-def mpii_box_xyxy(position: Any, scale: Any) -> np.ndarray:
-    """The square box of a person: side 200 scale, about the position moved down by 15 scale.
+def mpii_box_xyxy(position: Any, scale: Any, aspect: float = 1.0) -> np.ndarray:
+    """The box of a person: 200 scale high, about the position moved down by 15 scale.
 
     Args:
         position: (..., 2), 1-based.
         scale: (...,), body height / 200 px.
+        aspect: Width / height; 1, a square, is the releases'.
 
     Returns:
         float64 (..., 4), 0-based; NaN where the position is (-1, -1), which the files use for unknown, or
@@ -114,7 +124,7 @@ def mpii_box_xyxy(position: Any, scale: Any) -> np.ndarray:
     """
     position, scale = np.asarray(position, dtype=np.float64), np.asarray(scale, dtype=np.float64)
     center = position + np.stack([np.zeros_like(scale), 15 * scale], axis=-1) - 1
-    half = np.where((position[..., 0] == -1) | (scale <= 0), np.nan, 100 * scale)[..., None]
+    half = np.where((position[..., 0] == -1) | (scale <= 0), np.nan, 100 * scale)[..., None] * (aspect, 1.0)
     return np.concatenate([center - half, center + half], axis=-1)
 
 
@@ -294,6 +304,7 @@ def _mat_array(content: Mapping[str, Any], key: str, path: str, shape: tuple[int
 
 def _to_table(
     people: list[MPIIPerson],
+    boxes_xyxy: np.ndarray,
     skeleton: Skeleton,
     image_dir: str,
     path: str,
@@ -308,7 +319,7 @@ def _to_table(
     columns = {
         "image_index": [row_of_image[person.image] for person in people],
         "person_ids": [person.row for person in people],
-        "boxes_xyxy": mpii_box_xyxy([p.position for p in people], [p.scale for p in people]),
+        "boxes_xyxy": boxes_xyxy,
         "keypoints": np.stack([person.joints for person in people]) - 1,
         "visible": np.stack([person.visible for person in people]),
         "head_sizes": head_size(np.stack([person.head_xyxy for person in people])),

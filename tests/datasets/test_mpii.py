@@ -66,6 +66,14 @@ def test_box_by_hand():
     assert np.isnan(mpii_box_xyxy([5, 5], 0)).all()
 
 
+def test_tighter_boxes_keep_centre_and_height(pose_json):
+    assert_array_equal(mpii_box_xyxy([100, 90], 0.5, 3 / 4), [61.5, 46.5, 136.5, 146.5])
+    square, tight = (load_mpii(pose_json, "images", "train", box_aspect=a).boxes_xyxy for a in (1.0, 0.75))
+    assert_allclose(tight - square, [[12.5, 0, -12.5, 0]] * 2)
+    with pytest.raises(ConfigError, match="'box_aspect' must be a positive width / height, found 0"):
+        load_mpii(pose_json, "images", "train", box_aspect=0)
+
+
 def test_head_size_by_hand():
     assert head_size([10, 20, 40, 60]) == pytest.approx(30.0)  # 0.6 x 50
 
