@@ -233,7 +233,7 @@ def test_hourglass_release_recipe():
         assert cfg.model["backbone"]["stacks"] == stacks
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGS if name.endswith("_focal.py")])
+@pytest.mark.parametrize("name", [n for n in CONFIGS if n.endswith(("_focal.py", "_focal_gt_boxes.py"))])
 def test_focal_child_differs_from_its_mse_parent_by_the_loss_alone(name):
     focal, mse = (load_config(ROOT / n).to_dict() for n in (name, name.replace("_focal", "_mse")))
     assert focal["model"]["head"].pop("loss") == {"type": FocalMSELoss, "gamma": 1, "delta": 1e-3}

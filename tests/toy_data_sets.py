@@ -20,13 +20,16 @@ from posekit.skeletons import get_skeleton
 HEIGHT, WIDTH = 400, 150
 SIZE_HW = (800, 600)
 BOX_XYWH = (200, 150, WIDTH, HEIGHT)
+TOP = BOX_XYWH[1]
 LOWER = 5  # detections
 PEOPLE = 3  # in each part, an image each
 #: LSP-extended is one file, of which 500 are kept for the test and 500 for validation.
 LSP_PEOPLE = 1000 + PEOPLE
 
 _HORSE = ("nose", "withers", "left_front_hoof", "right_front_hoof", "left_back_hoof", "right_back_hoof")
-_RELEASED = "COCO_val2017_detections_AP_H_56_person.json"
+#: The detections that lie beside COCO: the HRNet release's, and what tools/detect.py makes of train2017.
+RELEASED = "COCO_val2017_detections_AP_H_56_person.json"
+OWN = "COCO_train2017_detections_fasterrcnn.json"
 
 
 def write_all(folder: Path) -> dict[str, Path]:
@@ -47,7 +50,8 @@ def write_all(folder: Path) -> dict[str, Path]:
 def _coco(root: Path) -> None:
     for part, first in (("train", 1), ("val", 101)):
         _people(root, f"annotations/person_keypoints_{part}2017.json", f"{part}2017", first, "coco17")
-    _detections(root, f"person_detection_results/{_RELEASED}", 101)
+    for name, first in ((OWN, 1), (RELEASED, 101)):
+        _detections(root, f"person_detection_results/{name}", first)
 
 
 def _crowdpose(root: Path) -> None:
@@ -122,7 +126,7 @@ def _mpii_people(root: Path, ann_file: str, image_dir: str, first: int) -> None:
         _picture(root / image_dir / image)
         labelled = np.arange(16) != mpii_cases.UNLABELLED
         people.append(
-            {"image": image, "center": [275.0, 345.0], "scale": HEIGHT / 200,
+            {"image": image, "center": [275.0, 321.0], "scale": HEIGHT / 200,
              "joints": mpii_cases.joints_of(person).tolist(), "joints_vis": labelled.astype(int).tolist()}
         )  # fmt: skip
     _json(root / ann_file, people)

@@ -8,6 +8,7 @@ by image in the order of the file's images, so that one decoded image serves its
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -74,13 +75,16 @@ def load_coco(
 
     Raises:
         ConfigError: If ``boxes`` does not go with ``detections``, or detections cannot have an ``extra``.
-        DataError: On a wrong file or record, naming it.
+        DataError: On a wrong file or record, naming it; of missing detections also how to make them.
     """
     check_policy(on_bad_record)
     boxes = _check_boxes(boxes, detections, match_iou)
     extra = _check_extra(extra, boxes)
     skeleton = get_skeleton(skeleton)
-    path = under(data_root, ann_file)
+    path, images_in = under(data_root, ann_file), under(data_root, image_dir)
+    results = under(data_root, str(detections))
+    if boxes != ANNOTATED:  # the annotation takes long to read
+        _check_detections(results, path, images_in)
     content = read_json(path)
     images = read_images(content, path)
     counts: Counter[str] = Counter()
@@ -88,7 +92,6 @@ def load_coco(
     people = file.annotated() if boxes != DETECTED else {}
     source = GROUND_TRUTH
     if boxes != ANNOTATED:
-        results = under(data_root, str(detections))
         detected = file.detected(results, score_threshold, annotated=boxes == MATCHED)
         source = Path(results).name
         if boxes == DETECTED:
@@ -107,7 +110,7 @@ def load_coco(
     order = np.argsort(people["image_index"], kind="stable")
     return build_table(
         skeleton,
-        under(data_root, image_dir),
+        images_in,
         images,
         {name: column[order] for name, column in people.items()},
         path,
@@ -184,6 +187,16 @@ def _check_extra(extra: Mapping[str, Any] | Sequence[str], boxes: str) -> dict[s
             f"load_coco: detections have no {needed}; state what stands for it: extra=dict({needed[0]}=-1)"
         )
     return columns
+
+
+def _check_detections(results: str, ann_file: str, image_dir: str) -> None:
+    if not os.path.exists(results):  # noqa: PTH110 (False, too, for a name that no file can have)
+        raise DataError(
+            f"{results}: file not found. It holds a detector's boxes on the images of {ann_file}: put a "
+            "published file there, or make it by\n"
+            f"  python tools/detect.py {ann_file} --image-dir {image_dir} --out {results}\n"
+            "or take the annotated boxes: detections=None in 'source', without 'boxes'"
+        )
 
 
 def _matches(people: dict[str, np.ndarray], detected: dict[str, np.ndarray], iou: float) -> np.ndarray:

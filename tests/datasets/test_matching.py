@@ -102,3 +102,13 @@ def test_settings_must_fit(tmp_path):
 def test_wrong_detections_are_named(tmp_path):
     with pytest.raises(DataError, match=r"boxes\.json: detection 0, field 'bbox'"):
         load(tmp_path, [{**DETECTIONS[0], "bbox": [1, 2, 0, 4]}])
+
+
+def test_missing_detections_are_told_before_anything_is_read(tmp_path):
+    """With the command that makes them; whether the annotation is there does not matter yet."""
+    with pytest.raises(DataError) as caught:
+        load_coco("a.json", "pictures", data_root=str(tmp_path), detections="boxes.json")
+    words, root = str(caught.value), tmp_path
+    assert words.startswith(f"{root}/boxes.json: file not found")
+    command = f"python tools/detect.py {root}/a.json --image-dir {root}/pictures --out {root}/boxes.json"
+    assert command in words.splitlines()[1]
