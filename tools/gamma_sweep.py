@@ -151,7 +151,7 @@ def prepare(args: argparse.Namespace, out: Path) -> tuple[Plan, list[Cell], list
             print(f"warning: {warning}", file=sys.stderr)
         plan = join_plans(old, plan, out)
     write_plan(plan, out)
-    for note in plan.notes:
+    for note in (*plan.notes, plan.people["sentence"]):
         print(f"note: {note}")
     return plan, cells, slots
 

@@ -62,7 +62,7 @@ class TopDownDataset(Dataset[Sample]):
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
-        self.table = _select(_load(source, skeleton), subset)
+        self.table = select_people(load_people(source, skeleton), subset)
         images = None if subset is None else np.unique(self.table.image_index)
         self._image_ids = None if images is None else self.table.image_ids[images]
         self.crop: Crop = _build(crop, Crop)
@@ -253,9 +253,10 @@ def _resolve(maker: Any) -> Callable[..., Any]:
     return maker
 
 
-def _load(
+def load_people(
     source: PersonTable | Mapping[str, Any], skeleton: Skeleton | str | Mapping[str, Any] | None
 ) -> PersonTable:
+    """The table of a data set's ``source``; arguments and errors as :class:`TopDownDataset` has them."""
     if isinstance(source, Mapping):
         if "type" not in source:
             raise ConfigError("dataset: 'source' needs a 'type', e.g. load_coco")
@@ -273,7 +274,8 @@ def _load(
     return source
 
 
-def _select(table: PersonTable, subset: Any) -> PersonTable:
+def select_people(table: PersonTable, subset: Any) -> PersonTable:
+    """The people of a table that a data set's ``subset`` chooses."""
     if subset is None:
         return table
     if isinstance(subset, Mapping):

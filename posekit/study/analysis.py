@@ -47,7 +47,11 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
         "statistic": people["statistic"] if people else None,
         "cells": counted,
         "people": people,
-        "verdict": {**verdict(table, settings, comparisons), "standing": standing(table.rows)},
+        "verdict": {
+            **verdict(table, settings, comparisons),
+            "standing": standing(table.rows),
+            "selection": selection(table.plan),
+        },
         "comparisons": comparisons,
         "settings": settings,
         "rows": rows_as_dicts(table),
@@ -277,6 +281,15 @@ def _chosen(
         than = "from" if outcome == EVEN else "than"
         words += f" On the test people it is {outcome} {than} plain MSE, see above."
     return str(best["setting"]), words
+
+
+def selection(plan: Mapping[str, Any]) -> str:
+    """Whether the test people are those that checkpoints are chosen by, as the plan states it."""
+    people = plan.get("people")
+    stated = people.get("sentence") if isinstance(people, Mapping) else None
+    if not stated:
+        return "Whether the test people are those by whom checkpoints are chosen is not known."
+    return f"{str(stated)[:1].upper()}{str(stated)[1:]}."
 
 
 def standing(rows: Sequence[Row]) -> str:

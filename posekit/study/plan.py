@@ -37,6 +37,8 @@ class Plan:
         score: Name of the validation score by which checkpoints are chosen; None: the first one.
         reduction: Of the config's own loss, kept by every cell; None: the default.
         notes: What a reader of the results must know.
+        people: Whether the test people are those that checkpoints are chosen by: the fields of
+            :class:`~posekit.datasets.overlap.Overlap`, and ``sentence``; empty where nobody has looked.
         launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
         processes_per_cell: Of one training.
         posekit: Version and git revision at the start.
@@ -54,6 +56,7 @@ class Plan:
     score: str | None = None
     reduction: str | None = None
     notes: list[str] = field(default_factory=list)
+    people: dict[str, Any] = field(default_factory=dict)
     launcher: str = "none"
     processes_per_cell: int = 1
     posekit: dict[str, Any] = field(default_factory=dict)
@@ -95,8 +98,7 @@ def join_plans(old: Plan, new: Plan, out: Path) -> Plan:
             "--out. What differs: " + "\n".join(parts)
         )
     cells = list(dict.fromkeys([*old.cells, *new.cells]))
-    notes = list(dict.fromkeys([*old.notes, *new.notes]))
-    return Plan(**{**asdict(old), "cells": cells, "notes": notes})
+    return Plan(**{**asdict(old), "cells": cells, "notes": new.notes, "people": new.people})
 
 
 def changed_code(old: Plan, new: Plan) -> str | None:
@@ -139,7 +141,8 @@ def read_plan(out: Path) -> Plan | None:
 
 
 def _check_kinds(plan: Plan, path: Path) -> None:
-    kinds: dict[str, type] = {"max_epochs": int, "processes_per_cell": int, "files": dict, "posekit": dict}
+    kinds: dict[str, type] = dict.fromkeys(("max_epochs", "processes_per_cell"), int)
+    kinds |= dict.fromkeys(("files", "people", "posekit"), dict)
     kinds |= dict.fromkeys(("options", "cells", "notes"), list)
     for name, value in vars(plan).items():
         kind = kinds.get(name, str)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import posekit
+from posekit.datasets.overlap import DISJOINT, compare_sets
 from posekit.engine.configs.config import PoseConfig, load_config, parse_options
 from posekit.engine.configs.dump import config_text
 from posekit.engine.report import source_revision
@@ -27,6 +29,7 @@ from posekit.study.plan import Plan, difference
 _OWN = (LOSS, SCHEDULE, "randomness.seed", "work_dir", "resume", "launcher")
 # Hooks that a sweep adds: the account of foreground and background, and the validation loss of the figures.
 _ADDED = ("foreground", "val_loss")
+GAMMA_0 = "gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell a seed"
 # Belong to one invocation, or to what the cells may differ in.
 _LEFT_OUT = ("work_dir", "launcher", "resume", "default_scope", "load_from")
 
@@ -57,7 +60,8 @@ def make_plan(config: str, options: Sequence[str], cells: Sequence[Cell]) -> Pla
         max_epochs=_epochs(base, config),
         score=_score(base),
         reduction=_loss_of(base, config).get("reduction"),
-        notes=_notes(base, cells),
+        notes=[GAMMA_0],
+        people=_people(base),
         posekit={"version": posekit.__version__, "git": source_revision()},
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
@@ -124,22 +128,19 @@ def _score(cfg: PoseConfig) -> str | None:
     return None if name == "auto" else name
 
 
-def _notes(cfg: PoseConfig, cells: Sequence[Cell]) -> list[str]:
-    notes = []
-    if any(cell.delta is None for cell in cells):
-        notes.append("gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell a seed")
-    plain = cfg.to_dict()
-    same_people = plain["val_dataloader"].get("dataset") == plain["test_dataloader"].get("dataset")
-    if same_people:
-        notes.append("the test people are the validation people, by whom the checkpoint is chosen")
-    checkpoint = (plain.get("default_hooks") or {}).get("checkpoint") or {}
+def _people(cfg: PoseConfig) -> dict[str, Any]:
+    """Whether the test people are those that checkpoints are chosen by, and the sentence that says it."""
+    found = compare_sets(cfg.val_dataloader.get("dataset"), cfg.test_dataloader.get("dataset"))
+    checkpoint = (cfg.get("default_hooks") or {}).get("checkpoint") or {}
     if not checkpoint.get("save_best"):
-        notes.append("the config keeps no best checkpoint ('save_best'): the last one is tested")
-    elif not same_people:
-        notes.append(
-            "each cell's checkpoint is chosen on the validation people; the test people are scored once"
-        )
-    return notes
+        sentence = f"the config keeps no best checkpoint ('save_best'): the last one is tested; {found}"
+    else:
+        sentence = f"each cell's checkpoint is chosen on the validation people; {found}"
+        if found.chosen_on_test:
+            sentence += ", so that test scores are flattered by the choice"
+        elif found.kind == DISJOINT:
+            sentence += "; they are scored once"
+    return {**asdict(found), "sentence": sentence}
 
 
 # --- files -----------------------------------------------------------------------------------------------

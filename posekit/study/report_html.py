@@ -70,8 +70,12 @@ def _verdict(found: Mapping[str, Any]) -> str:
     kind = outcomes.pop().replace(" ", "-") if len(outcomes) == 1 else "mixed"
     said, compared = found["verdict"], found["comparisons"]
     texts = [said["sentence"], *(c["sentence"] for c in compared if len(compared) > 1)]
-    texts += [text for text in (said["chosen_sentence"], compared and said["standing"]) if text]
-    return f'<div class="verdict {kind}">' + "".join(f"<p>{escape(text)}</p>" for text in texts) + "</div>"
+    texts += [said["chosen_sentence"], said["selection"], compared and said["standing"]]
+    return (
+        f'<div class="verdict {kind}">'
+        + "".join(f"<p>{escape(text)}</p>" for text in texts if text)
+        + "</div>"
+    )
 
 
 def _compared(found: Mapping[str, Any]) -> str:

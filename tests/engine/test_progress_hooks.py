@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from small_training import build as build_small
+from small_training import write_people
 from toy_training import ToyDataset, build, runner_log, scalars
 
 from posekit.engine.hooks.progress import ImageFaultHook, people_line
@@ -61,3 +64,49 @@ def test_a_curve_that_cannot_be_drawn_stops_nothing(tmp_path, monkeypatch):
         "curves.png was not drawn: RuntimeError: no fonts"
         in next(runner_log(runner).glob("*.log")).read_text()
     )
+
+
+CHOICE = "the best weights (save_best"
+
+
+def log_of(runner):
+    runner.train()
+    return next(runner_log(runner).glob("*.log")).read_text()
+
+
+def test_best_weights_chosen_on_what_is_tested_are_told_with_a_remedy(tmp_path):
+    log = log_of(build(tmp_path))
+    said = (
+        f"{CHOICE} 'toy/accuracy') are chosen by people whom tools/test.py scores: the test people are the "
+    )
+    assert log.count(f"WARNING - {said}validation people.") == 1
+    assert "validate on people held back from training: give val" in log
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"default_hooks.checkpoint.save_best": None},
+        {"test_dataloader": None, "test_evaluator": None, "test_cfg": None},
+    ],
+)
+def test_where_nothing_is_chosen_or_tested_nothing_is_said(tmp_path, options):
+    assert "validation people" not in log_of(build(tmp_path, options))
+
+
+def test_a_test_file_that_is_not_there_stops_no_training(tmp_path):
+    """Said of it once; and of a test on the training's people, who are others, nothing."""
+    people, said = write_people(tmp_path, 8), []
+    for name in ("none", "train", "val"):
+        source = {"type": "load_coco", "ann_file": f"annotations/person_keypoints_{name}.json"}
+        loader = {
+            "batch_size": 4, "num_workers": 0, "sampler": {"type": "EpochSampler", "shuffle": False},
+            "dataset": {"type": "TopDownDataset", "source": {**source, "image_dir": "images"}},
+        }  # fmt: skip
+        metric = [{"type": "PCKMetric", "threshold": 0.5, "norm": "bbox"}]
+        options = {"train_cfg.max_epochs": 1, "test_dataloader": loader, "test_evaluator": metric}
+        said.append(log_of(build_small(tmp_path, people, options, name)))
+    unknown = "save_best 'PCK@0.5/mean': whether test people are among the validation people cannot be told"
+    assert [log.count(unknown) for log in said] == [1, 0, 0]
+    assert [log.count(CHOICE) for log in said] == [0, 0, 1]
+    assert "person_keypoints_none.json: file not found" in said[0]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+import toy_people
+import toy_pose_config
 from fake_cells import PLAN
 from toy_sweep import write_swept
 
@@ -14,6 +17,7 @@ from posekit.study.cells import make_cell, plan_cells
 from posekit.study.plan import changed_code, join_plans, read_plan, write_plan
 from posekit.study.prepare import added_hooks, check_cell, make_plan, shared_text
 
+ROOT = Path(__file__).resolve().parents[2]
 CELLS = plan_cells([0, 1, 2], [1e-3], ["focal", "focal-norm"], [0, 1])
 
 
@@ -30,10 +34,12 @@ def test_a_plan_holds_what_the_cells_share(config):
     assert "Loss" not in plan.shared
     assert "gamma" not in plan.shared
     assert "seed" not in plan.shared
-    assert plan.notes == [
-        "gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell a seed",
-        "the test people are the validation people, by whom the checkpoint is chosen",
-    ]
+    assert plan.notes == ["gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell a seed"]
+    assert plan.people["kind"] == "same"
+    assert plan.people["sentence"] == (
+        "each cell's checkpoint is chosen on the validation people; the test people are the validation "
+        "people, so that test scores are flattered by the choice"
+    )
 
 
 def test_loss_and_seed_do_not_touch_the_fingerprint_and_all_else_does(config):
@@ -57,8 +63,58 @@ def test_no_best_checkpoint_is_noted(tmp_path):
     plan = make_plan(
         str(write_swept(tmp_path)), ["default_hooks.checkpoint.save_best=None"], [make_cell("focal", 1, 1, 0)]
     )
-    assert plan.notes[-1].startswith("the config keeps no best checkpoint ('save_best')")
+    assert plan.people["sentence"] == (
+        "the config keeps no best checkpoint ('save_best'): the last one is tested; the test people are the "
+        "validation people"
+    )
     assert plan.score is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "hrnet/hrnet_w32_coco_256x192",
+            "crowdpose/hrnet_w32_crowdpose_256x192",
+            "paper/hrnet_w32_coco_mse",
+        ),
+        *("custom/custom_keypoints", "hourglass/hourglass_s1_mpii_256x256", "quickstart/people_mpii"),
+    ],
+)
+def test_of_most_sets_the_test_people_are_the_validation_people(name):
+    """COCO's and CrowdPose's configs test on detections, so that the data sets' settings differ."""
+    plan = make_plan(str(ROOT / "configs" / f"{name}.py"), [], CELLS[:1])
+    assert plan.people["kind"] == "same"
+    assert "test scores are flattered by the choice" in plan.people["sentence"]
+
+
+TEST_SET = """
+data_root = {root!r}
+test_dataloader = dict(val_dataloader, dataset=dict(_dataset, {test}))
+val_dataloader["dataset"] = dict(_dataset, subset=[0])
+test_evaluator = val_evaluator
+default_hooks = dict(checkpoint=dict(save_best="AP"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (
+            "subset=None",
+            "1 of the 2 test people is among the validation people, so that test scores are flatt",
+        ),
+        ("subset=[0]", "the test people are the validation people, so that test scores are flattered by the"),
+        ("subset=[1]", "none of the test people is among the validation people; they are scored once"),
+        ("source=dict(type=load_coco, ann_file='none.json', image_dir='')", "whether test people are among"),
+    ],
+)
+def test_people_of_parts_of_a_file_and_of_another(tmp_path, test, said):
+    path = toy_pose_config.write_config(tmp_path, codec="UDPCodec")
+    toy_people.write_coco(tmp_path)
+    path.write_text(path.read_text() + TEST_SET.format(root=str(tmp_path), test=test))
+    sentence = make_plan(str(path), [], CELLS[:1]).people["sentence"]
+    assert sentence.startswith(f"each cell's checkpoint is chosen on the validation people; {said}")
 
 
 def test_foreground_and_validation_loss_are_added_to_heatmap_heads(config):
@@ -131,11 +187,12 @@ def test_files_are_known_by_their_contents(tmp_path):
 
 
 def test_a_sweep_goes_on_with_the_same_and_more_cells(tmp_path):
-    old = dataclasses.replace(PLAN, cells=["mse_s0", "mse_s1"], started="then")
-    new = dataclasses.replace(PLAN, cells=["mse_s1", "focal_g1_d0.1_s0"], started="now")
+    old = dataclasses.replace(PLAN, cells=["mse_s0", "mse_s1"], started="then", notes=["an old word"])
+    found = {"kind": "disjoint", "sentence": "said"}
+    new = dataclasses.replace(PLAN, cells=["mse_s1", "focal_g1_d0.1_s0"], started="now", people=found)
     joined = join_plans(old, new, tmp_path)
     assert joined.cells == ["mse_s0", "mse_s1", "focal_g1_d0.1_s0"]
-    assert joined.started == "then"
+    assert (joined.started, joined.notes, joined.people) == ("then", [], found)
     write_plan(joined, tmp_path)
     assert read_plan(tmp_path) == joined
 

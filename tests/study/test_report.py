@@ -189,6 +189,9 @@ def test_one_seed_each_is_said(tmp_path):
     assert found["verdict"]["sentence"].endswith("This holds of these two runs; other seeds were not run.")
     assert found["comparisons"][0]["headline"]["seeds_low"] is None
     assert any("no plan.json" in note for note in found["notes"])
+    not_known = "Whether the test people are those by whom checkpoints are chosen is not known."
+    assert found["verdict"]["selection"] == not_known
+    assert not_known in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_the_csv_reads_back(sweep, found):
@@ -246,6 +249,9 @@ def test_the_page_is_whole_and_safe(sweep, found):
     assert not re.search(r"12\.3[45]", said.partition("Why it errs")[2].partition("What to know")[0])
     wrist = compared(found, "focal_g1_d0.001")["joints"][11]
     assert f"{wrist['difference']:+.2f}".replace("-", "−") in said
+    assert found["verdict"]["selection"] == "It is said of the people."
+    assert found["plan"]["people"]["kind"] == "same"
+    assert "It is said of the people." in said
     for needed in ("not run", "a note of the plan", "not normalised", "inverted", "31.5", "Of the val people",
                    "Holm", "3 epochs",
                    "tools/train.py c.py --seed 2", "--cfg-options train_cfg.max_epochs=3"):  # fmt: skip

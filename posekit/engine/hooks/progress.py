@@ -14,6 +14,7 @@ from mmengine.dist import all_gather_object, master_only
 from mmengine.hooks import Hook, IterTimerHook, LoggerHook
 from mmengine.runner.base_loop import BaseLoop
 
+from posekit.datasets.overlap import UNKNOWN, compare_sets
 from posekit.datasets.table import GROUND_TRUTH, OUTSIDE
 from posekit.io.files import write_text
 from posekit.metrics.tables import score_table
@@ -108,13 +109,17 @@ class ProgressHook(LoggerHook):
 
 @HOOKS.register_module()
 class PeopleHook(Hook):
-    """Says, once for each stage, how many people it has and what was left out of the annotation, and why."""
+    """Says, once for each stage, how many people it has and what was left out of the annotation, and why.
+
+    At the start of a training also whether the best weights are chosen by people that are tested later.
+    """
 
     def __init__(self) -> None:
         self.told: set[str] = set()
 
     def before_train(self, runner: Any) -> None:
         self.tell(runner, "train", runner.train_dataloader.dataset)
+        self.tell_choice(runner)
 
     def before_val(self, runner: Any) -> None:
         self.tell(runner, "val", runner.val_dataloader.dataset)
@@ -129,6 +134,29 @@ class PeopleHook(Hook):
         if stage not in self.told and "people" in metainfo:
             self.told.add(stage)
             runner.logger.info(f"{stage}: {people_line(metainfo)}")
+
+    @master_only
+    def tell_choice(self, runner: Any) -> None:
+        """Warns of a ``save_best`` that goes by people whom tools/test.py scores with this config."""
+        score = next((hook.save_best for hook in runner.hooks if getattr(hook, "save_best", None)), None)
+        loaders = [runner.cfg.get(f"{stage}_dataloader") for stage in ("val", "test")]
+        if score is None or not all(isinstance(loader, Mapping) for loader in loaders):
+            return
+        validation, test = (loader["dataset"] for loader in loaders)
+        found = compare_sets(validation, test, getattr(runner.val_dataloader.dataset, "table", None))
+        if found.chosen_on_test:
+            runner.logger.warning(CHOSEN_ON_TEST.format(score=score, found=found))
+        elif found.kind == UNKNOWN:
+            runner.logger.info(f"save_best '{score}': {found}")
+
+
+#: What a training says of best weights that are chosen by people who are tested.
+CHOSEN_ON_TEST = (
+    "the best weights (save_best '{score}') are chosen by people whom tools/test.py scores: {found}. Their "
+    "test score is flattered by the choice. To avoid it, test the last epoch's weights, or validate on "
+    "people held back from training: give val_dataloader.dataset the source of train_dataloader.dataset, and "
+    "these two subset=dict(type=hashed_split, num_test=0, part='val') and part='train'"
+)
 
 
 def people_line(metainfo: Mapping[str, Any]) -> str:
