@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from posekit.engine.cli import add_cfg_options, run_tool
 from posekit.errors import ConfigError
-from posekit.study.cells import FORMS, Cell, check_list, parse_cell, plan_cells
+from posekit.study.cells import FORMS, Cell, check_list, one_run_each, parse_cell, plan_cells
 
 if TYPE_CHECKING:
     from posekit.study.plan import Plan
@@ -153,6 +153,8 @@ def prepare(args: argparse.Namespace, out: Path) -> tuple[Plan, list[Cell], list
     write_plan(plan, out)
     for note in (*plan.notes, plan.people["sentence"]):
         print(f"note: {note}")
+    if one_run_each(parse_cell(name) for name in plan.cells):
+        print("note: every loss has one run, so that the verdict will be 'undecided'; add --seeds")
     return plan, cells, slots
 
 

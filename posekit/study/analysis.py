@@ -2,7 +2,8 @@
 
 Every setting is compared with plain MSE (gamma = 0) on the same test people, as
 :mod:`posekit.study.statistics` says. The sentence goes by the wider of the two intervals and by the p-value
-adjusted after Holm for the number of settings compared; both are stated.
+adjusted after Holm for the number of settings compared; both are stated. It is "undecided" where nothing is
+known of other seeds, that is where every loss has a single run.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from posekit.study.statistics import (
 )
 from posekit.study.table import FINISHED, Row, Table, form_words, label_of, rows_as_dicts, score_text
 
-BETTER, WORSE, EVEN = "better", "worse", "not distinguishable"
+BETTER, WORSE, EVEN, UNDECIDED = "better", "worse", "not distinguishable", "undecided"
 ALPHA = 1 - CONFIDENCE
+ONE_RUN_EACH = "One run each; add --seeds"
 
 
 def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
@@ -129,10 +131,9 @@ def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str
     for (setting, comparison), p_value in zip(found.items(), adjusted, strict=True):
         own = [rows[place] for place in places[setting]]
         joints = _differences(names, base, observed[places[setting]].mean(axis=0), comparison)
-        stated = _stated(own, [rows[place] for place in places[MSE]], joints, p_value)
-        listed.append(
-            {**stated, "includes_seeds": comparison.seeds is not None, "borrowed": comparison.borrowed}
-        )
+        seeds = comparison.seeds is not None
+        stated = _stated(own, [rows[place] for place in places[MSE]], joints, p_value if seeds else None)
+        listed.append({**stated, "includes_seeds": seeds, "borrowed": comparison.borrowed})
     for stated in listed:
         stated["sentence"] = sentence(stated, people, len(listed))
     return listed, people
@@ -143,14 +144,16 @@ def _differences(
 ) -> list[dict[str, Any]]:
     """The joints and, last, the headline, with their intervals."""
     seeds = comparison.seeds if comparison.seeds is not None else np.full_like(comparison.people, np.nan)
+    low, high = comparison.interval
     return [
         {
             "joint": name,
             "mse": _number(base[k]),
             "value": _number(arm[k]),
             "difference": _number(comparison.difference[k]),
-            "low": _number(comparison.interval[0, k]),
-            "high": _number(comparison.interval[1, k]),
+            "low": _number(low[k]),
+            "high": _number(high[k]),
+            "outcome": outcome(low[k], high[k], comparison.seeds is not None),
             "people_low": _number(comparison.people[0, k]),
             "people_high": _number(comparison.people[1, k]),
             "seeds_low": _number(seeds[0, k]),
@@ -161,15 +164,22 @@ def _differences(
     ]
 
 
+def outcome(low: float, high: float, includes_seeds: bool) -> str:
+    """What an interval of a difference says of the losses, NaN included."""
+    if not includes_seeds:
+        return UNDECIDED
+    return BETTER if low > 0 else WORSE if high < 0 else EVEN
+
+
 def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
 def _stated(
-    own: Sequence[Row], base: Sequence[Row], differences: list[dict[str, Any]], p_holm: float
+    own: Sequence[Row], base: Sequence[Row], differences: list[dict[str, Any]], p_holm: float | None
 ) -> dict[str, Any]:
     headline = differences[-1]
-    distinct = p_holm < ALPHA and not headline["low"] <= 0 <= headline["high"]
+    overruled = p_holm is not None and p_holm >= ALPHA
     return {
         "setting": own[0].cell.setting,
         "label": label_of(own[0].cell),
@@ -178,7 +188,7 @@ def _stated(
         "mse_seeds": [row.cell.seed for row in base],
         "headline": headline,
         "p_holm": p_holm,
-        "outcome": (BETTER if headline["difference"] > 0 else WORSE) if distinct else EVEN,
+        "outcome": EVEN if overruled else headline["outcome"],
         "joints": differences[:-1],
     }
 
@@ -188,31 +198,41 @@ def _stated(
 
 def sentence(stated: Mapping[str, Any], people: Mapping[str, Any], comparisons: int) -> str:
     """A comparison in plain words, with its numbers."""
-    head = stated["headline"]
-    percent = f"{100 * CONFIDENCE:g} %"
-    kind = "people and seeds" if stated["includes_seeds"] else "people only"
-    says = {BETTER: "is better than", WORSE: "is worse than", EVEN: "is not distinguishable from"}
+    head, over = stated["headline"], f"{100 * CONFIDENCE:g} % interval over {interval_of(stated)}"
+    says = {
+        BETTER: "is better than plain MSE",
+        WORSE: "is worse than plain MSE",
+        EVEN: "is not distinguishable from plain MSE",
+        UNDECIDED: "against plain MSE is undecided",
+    }
     text = (
-        f"{stated['label']} {says[stated['outcome']]} plain MSE: {signed(head['difference'])} percentage "
+        f"{stated['label']} {says[stated['outcome']]}: {signed(head['difference'])} percentage "
         f"points of {head['joint']} ({head['value']:.2f} against {head['mse']:.2f}, {people['people']} test "
-        f"people; "
-        f"{percent} interval over {kind} {signed(head['low'])} to {signed(head['high'])}; "
-        f"p {_p(head['p_value'])}"
+        f"people; {over} {signed(head['low'])} to {signed(head['high'])}"
     )
-    text += f", adjusted for {comparisons} comparisons p {_p(stated['p_holm'])})" if comparisons > 1 else ")"
-    return f"{text}. {_caveat(stated)}".strip()
+    if stated["outcome"] != UNDECIDED:
+        text += f"; p {_p(head['p_value'])}"
+        text += (
+            f", adjusted for {comparisons} comparisons p {_p(stated['p_holm'])}" if comparisons > 1 else ""
+        )
+    return f"{text}). {_caveat(stated)}".strip()
+
+
+def interval_of(stated: Mapping[str, Any]) -> str:
+    """What a comparison's interval is over."""
+    return "people and seeds" if stated["includes_seeds"] else "people only"
 
 
 def _caveat(stated: Mapping[str, Any]) -> str:
     """What the sentence does not say: of seeds that were not run, and of an interval that Holm overrules."""
     head, runs = stated["headline"], (len(stated["seeds"]), len(stated["mse_seeds"]))
+    if stated["outcome"] == UNDECIDED:
+        return f"{ONE_RUN_EACH}: the interval holds of these very runs, and other seeds may turn it round."
     parts = []
-    if stated["outcome"] == EVEN and not head["low"] <= 0 <= head["high"]:
+    if stated["outcome"] != head["outcome"]:
         parts.append("Alone it would count as different; with all the comparisons made it does not.")
     single = [name for name, n in zip((stated["label"], "plain MSE"), runs, strict=True) if n == 1]
-    if not stated["includes_seeds"]:
-        parts.append("This holds of these two runs; other seeds were not run.")
-    elif single:
+    if single:
         parts.append(
             f"{runs[0]} against {runs[1]} runs; how much other seeds of {' and '.join(single)} would differ "
             "is taken from the losses that have several runs."
@@ -245,12 +265,14 @@ def verdict(
         first = str(comparisons[0]["sentence"])
     else:
         parts = []
-        for outcome in (BETTER, WORSE, EVEN):
-            labels = [_with_runs(c) for c in comparisons if c["outcome"] == outcome]
+        for kind in (BETTER, WORSE, EVEN, UNDECIDED):
+            labels = [_with_runs(c) for c in comparisons if c["outcome"] == kind]
             verb = "is" if len(labels) == 1 else "are"
             if labels:
-                parts.append(f"{len(labels)} {verb} {outcome} ({'; '.join(labels)})")
+                parts.append(f"{len(labels)} {verb} {kind} ({'; '.join(labels)})")
         first = f"Of {len(comparisons)} settings compared with plain MSE, {_listed(parts)}."
+        if comparisons[0]["outcome"] == UNDECIDED:  # and so are all: seeds lend to all or to none
+            first += f" {ONE_RUN_EACH}."
     chosen, words = _chosen(table, settings, comparisons)
     return {"sentence": first, "chosen": chosen, "chosen_sentence": words}
 
@@ -277,9 +299,9 @@ def _chosen(
     score = score_text(table.score, best["val"]["mean"])
     words = f"Chosen by the validation score alone: {best['label']} ({score} on validation)."
     if len(comparisons) > 1 and best["setting"] in compared:
-        outcome = compared[best["setting"]]["outcome"]
-        than = "from" if outcome == EVEN else "than"
-        words += f" On the test people it is {outcome} {than} plain MSE, see above."
+        kind = compared[best["setting"]]["outcome"]
+        than = {EVEN: "from", UNDECIDED: "against"}.get(kind, "than")
+        words += f" On the test people it is {kind} {than} plain MSE, see above."
     return str(best["setting"]), words
 
 

@@ -211,6 +211,7 @@ def number_text(number: float) -> str:
     return format(number, ".12g")
 
 
-def settings_of(cells: Iterable[Cell]) -> list[str]:
-    """The cells' settings without their seeds, each once, in their order."""
-    return list(dict.fromkeys(cell.setting for cell in cells))
+def one_run_each(cells: Iterable[Cell]) -> bool:
+    """Whether no loss has several seeds, so that nothing can be said of other trainings."""
+    settings = [cell.setting for cell in cells]
+    return len(set(settings)) == len(settings)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from posekit.engine.cli import run_tool
 from posekit.errors import ConfigError, PosekitError
 from posekit.io.files import write_json, write_text
-from posekit.study.analysis import analyse
+from posekit.study.analysis import ONE_RUN_EACH, analyse, interval_of
 from posekit.study.cells import MSE
 from posekit.study.html_parts import CAPTIONS
 from posekit.study.report_html import page
@@ -108,15 +108,16 @@ def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure
             [float("nan") if row[key] is None else row[key] for row in rows]
             for key in ("difference", "low", "high")
         )
-        over = "people and seeds" if compared["includes_seeds"] else "people only"
+        decided = compared["includes_seeds"]
+        marks = "full marks: blue better, orange worse; rings: 0 lies within" if decided else ONE_RUN_EACH
         figures[f"per_joint_{compared['setting']}"] = per_joint_difference(
             [row["joint"] for row in rows],
             *numbers,
             unit="difference, percentage points",
             confidence=CONFIDENCE,
             title=f"{compared['label']} minus MSE, per joint",
-            notes=f"{100 * CONFIDENCE:g} % intervals over {over}; full marks: blue better, orange worse; "
-            "rings: 0 lies within",
+            notes=f"{100 * CONFIDENCE:g} % intervals over {interval_of(compared)}; {marks}",
+            decided=decided,
         )
     return figures
 

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from posekit.study.analysis import BETTER, EVEN, WORSE, signed
+from posekit.study.analysis import BETTER, WORSE, interval_of, signed
 from posekit.study.cells import MSE, number_text
 from posekit.study.html_parts import STYLE, bullets, duration, figures, folded, rows_table, section, table_row
 from posekit.study.report_text import HOW_INTERVALS, SPEED_AND_FORM
 from posekit.study.table import FINISHED, Table, as_number, score_text
 
-MARKS = {BETTER: "\u25b2", WORSE: "\u25bc", EVEN: ""}
+MARKS = {BETTER: "\u25b2", WORSE: "\u25bc"}
 
 
 def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) -> str:
@@ -176,28 +176,23 @@ def _joints(found: Mapping[str, Any]) -> str:
     for line in zip(*columns, strict=True):
         values, classes = [str(line[0]["joint"]).replace("_", " "), _percent(line[0]["mse"])], {}
         for number, cell in enumerate(line, 2):
-            outcome = _outcome(cell)
+            mark = MARKS.get(cell["outcome"], "")
             span = f"[{signed(cell['low'])}, {signed(cell['high'])}]"
-            values.append(f"{signed(cell['difference'])} {span} {MARKS[outcome]}".strip())
-            if outcome != EVEN:
-                classes[number] = outcome
+            values.append(f"{signed(cell['difference'])} {span} {mark}".strip())
+            if mark:
+                classes[number] = cell["outcome"]
         rows.append(table_row(values, "total" if line[0] is columns[0][-1] else "", classes))
     note = (
-        f"Percentage points to plain MSE and {100 * found['method']['confidence']:g} % interval; "
-        f"{MARKS[BETTER]} better, {MARKS[WORSE]} worse where the interval leaves 0 out. With this many "
-        "joints some will by chance alone: the intervals are not adjusted for their number; the verdict is."
+        f"Percentage points to plain MSE and {100 * found['method']['confidence']:g} % interval over "
+        f"{interval_of(compared[0])}; {MARKS[BETTER]} better, {MARKS[WORSE]} worse where an interval that "
+        "includes seeds leaves 0 out. With this many joints some will by chance alone: the intervals are not "
+        "adjusted for their number; the verdict is."
     )
     return rows_table(header, rows) + f'<p class="soft">{escape(note)}</p>'
 
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _outcome(cell: Mapping[str, Any]) -> str:
-    if cell["low"] is None or cell["low"] <= 0 <= cell["high"]:
-        return EVEN
-    return BETTER if cell["low"] > 0 else WORSE
 
 
 def _foreground(found: Mapping[str, Any]) -> str:

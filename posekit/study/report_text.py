@@ -19,8 +19,11 @@ HOW_INTERVALS = (
     "people, which the bootstrap holds already. The interval is difference ± t · √var with the "
     "degrees of freedom of Welch and Satterthwaite. With three seeds t is large, and so is the "
     "interval: that is what three seeds can say.",
+    "Single runs. A loss with one run, and what it is compared with, go by s² and e² of all losses that have "
+    "several, pooled; the interval is then at least t · √(s² (1/n + 1/m)). Where every loss has one run, "
+    "nothing is known of other seeds: the interval is over people only, and the verdict is “undecided”.",
     "Verdict. It goes by the wider of the two intervals and by the two-sided p-value of the headline "
     "score, adjusted after {adjustment} for all settings compared with plain MSE: “better” or “worse” "
-    "needs both to leave no difference out at the {percent} level. “Not distinguishable” does not "
-    "mean equal: the interval says which differences remain possible.",
+    "needs seeds in the interval, and both to leave no difference out at the {percent} level. “Not "
+    "distinguishable” does not mean equal: the interval says which differences remain possible.",
 )

@@ -16,10 +16,15 @@ tested, and how a training with another seed would have ended. They are taken ap
       var(difference) = var_people + sum over both losses of max(s^2 - e^2, 0) / n
 
   with Student's t and the degrees of freedom of Welch and Satterthwaite. Runs are taken as independent,
-  though a common seed gives them the same start and order. A loss with a single run borrows s^2 and e^2 from
-  the losses that have several, pooled: that seeds matter about as much for one loss as for another is an
-  assumption, and is stated where it is made. Where no loss has several runs nothing can be said of other
-  seeds. The reported interval is the wider of the two.
+  though a common seed gives them the same start and order.
+- **A loss with a single run**: both losses then go by the s^2 and e^2 of all losses that have several runs,
+  pooled. That seeds matter about as much for one loss as for another is an assumption, and is stated where it
+  is made. Few runs may by luck agree and lend a variance near 0, so that the interval is at least Student's
+  over runs, t sqrt(s^2 (1 / n + 1 / m)) with the degrees of freedom of what is lent.
+
+The reported interval is the wider of the two. Where no loss has several runs nothing is known of other seeds:
+the interval over people then says how much these very runs differ, and is no ground for a verdict (of two
+equal losses, whose scores vary by 0.6 points over seeds, it calls one in four different).
 
 Scores in percent, differences in percentage points. The arrays functions need numpy, Student's t scipy.
 """
@@ -137,7 +142,7 @@ class Comparison:
             known of a loss's other seeds.
         p_value: float64 (K + 1,), two-sided, of the interval that :attr:`interval` gives.
         runs: The numbers of runs of arm and base.
-        borrowed: A single run's variance over seeds was taken from other losses.
+        borrowed: A loss has a single run, and the variance over seeds is that of all losses with several.
     """
 
     difference: np.ndarray
@@ -219,19 +224,21 @@ def compare(
     sides = [list(arm), list(base)]
     difference = observed[sides[0]].mean(0) - observed[sides[1]].mean(0)
     drawn = resampled[:, sides[0]].mean(1) - resampled[:, sides[1]].mean(1)
-    tails = (1 - confidence) / 2
-    people = _percentiles(drawn, (tails, 1 - tails))
+    level, runs = (1 + confidence) / 2, (len(sides[0]), len(sides[1]))
+    people = _percentiles(drawn, (1 - level, level))
     variance, freedom = _nanvar(drawn), np.full(len(difference), max(groups - 1.0, 1.0))
-    seeds, parts = None, _parts(observed, resampled, sides, pooled)
-    if parts is not None:
-        total = variance + sum(np.maximum(own - shared, 0) for own, shared, _ in parts)
-        freedom = _satterthwaite(total, [(variance, freedom), *((own, f) for own, _, f in parts)])
-        variance = total
-        half = student_quantile(1 - tails, freedom) * np.sqrt(variance)
-        seeds = np.stack([difference - half, difference + half])
-    p_value = _p_value(difference, variance, freedom)
-    runs = (len(sides[0]), len(sides[1]))
-    return Comparison(difference, people, seeds, p_value, runs, seeds is not None and min(runs) < 2)
+    parts, borrowed = _parts(observed, resampled, sides, pooled), min(runs) < 2
+    if parts is None:
+        return Comparison(difference, people, None, _p_value(difference, variance, freedom), runs)
+    over_runs = [(own, f) for own, _, f in parts]
+    total = variance + sum(np.maximum(own - shared, 0) for own, shared, _ in parts)
+    sums = [(total, _satterthwaite(total, [(variance, freedom), *over_runs]))]
+    if borrowed:
+        sums.append((over_runs[0][0], np.full(len(difference), over_runs[0][1])))
+    half = np.max([student_quantile(level, f) * np.sqrt(v) for v, f in sums], axis=0)
+    p_value = np.max([_p_value(difference, v, f) for v, f in sums], axis=0)
+    seeds = np.stack([difference - half, difference + half])
+    return Comparison(difference, people, seeds, p_value, runs, borrowed)
 
 
 def _parts(
@@ -242,18 +249,16 @@ def _parts(
 ) -> list[tuple[np.ndarray, np.ndarray, float]] | None:
     """The variance that seeds add to a difference: s^2 / n, e^2 / n and degrees of freedom, part by part.
 
-    Two single runs borrow the same estimate, which thus is one part; None if there is none to borrow.
+    Where a side is a single run, both sides go by what is lent: one part, since it is one estimate. None if
+    nothing is lent.
     """
-    parts = []
-    for side in sides:
-        if (found := seed_variance(observed, resampled, [side])) is not None:
-            parts.append((found.own / len(side), found.shared / len(side), found.freedom))
-    single = len(sides) - len(parts)
-    if single and pooled is None:
+    if min(map(len, sides)) > 1:
+        own = [(seed_variance(observed, resampled, [side]), len(side)) for side in sides]
+        return [(found.own / n, found.shared / n, found.freedom) for found, n in own if found]
+    if pooled is None:
         return None
-    if single and pooled is not None:
-        parts.append((single * pooled.own, single * pooled.shared, pooled.freedom))
-    return parts
+    share = sum(1 / len(side) for side in sides)
+    return [(share * pooled.own, share * pooled.shared, pooled.freedom)]
 
 
 def _satterthwaite(total: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:

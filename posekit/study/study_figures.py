@@ -190,6 +190,7 @@ def per_joint_difference(
     reference: str = "γ = 0 (MSE)",
     title: str = "",
     notes: str = "",
+    decided: bool = True,
 ) -> Figure:
     """Differences from gamma = 0 per joint, with their intervals; one without 0 in it stands out.
 
@@ -203,6 +204,7 @@ def per_joint_difference(
         reference: What is compared with.
         title: Above the figure.
         notes: A line below the title; by default what marks and colours mean.
+        decided: Whether the intervals can tell better from worse, which those over people alone cannot.
 
     Raises:
         ValueError: If the lengths differ.
@@ -215,7 +217,8 @@ def per_joint_difference(
     axes = figure.subplots()
     axes.axvline(0, color=INK, lw=1)
     for row, (value, lower, upper) in enumerate(zip(*values, strict=True)):
-        colour, filled = (BETTER, True) if lower > 0 else (WORSE, True) if upper < 0 else (EVEN, False)
+        filled = decided and (lower > 0 or upper < 0)
+        colour = (BETTER if lower > 0 else WORSE) if filled else EVEN
         axes.plot([lower, upper], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
         axes.plot(value, row, "o", color=colour, ms=6, mfc=colour if filled else "white", mew=1.5)
         if not np.isfinite(value):

@@ -16,6 +16,7 @@ from posekit.errors import ConfigError, DataError
 from posekit.metrics.errors import read_errors, write_errors
 from posekit.study import report
 from posekit.study.report import write_report
+from posekit.visualization.figure_style import COLOURS
 
 MSE_CELLS = [f"mse_s{seed}" for seed in range(3)]
 FOCAL = [f"focal_g1_d0.001_s{seed}" for seed in range(3)]
@@ -185,9 +186,40 @@ def test_one_seed_each_is_said(tmp_path):
     write_cell(tmp_path, "focal_g1_d0.001_s0", 12.0)
     write_report(tmp_path, resamples=200)
     found = json.loads((tmp_path / "sweep.json").read_text())
-    assert "is better than plain MSE: +" in found["verdict"]["sentence"]
-    assert found["verdict"]["sentence"].endswith("This holds of these two runs; other seeds were not run.")
-    assert found["comparisons"][0]["headline"]["seeds_low"] is None
+    sentence, compared = found["verdict"]["sentence"], found["comparisons"][0]
+    assert sentence.startswith("focal, γ = 1, δ = 0.001 against plain MSE is undecided: +")
+    assert "95 % interval over people only +" in sentence
+    assert "One run each; add --seeds: the interval holds of these very runs" in sentence
+    assert compared["headline"]["low"] > 0
+    assert compared["headline"]["seeds_low"] is compared["p_holm"] is None
+    assert {row["outcome"] for row in [compared, compared["headline"], *compared["joints"]]} == {"undecided"}
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert '<div class="verdict undecided">' in page
+    assert 'class="better"' not in page
+    assert "interval over people only; ▲ better" in page
+    svg = (tmp_path / "figures" / "per_joint_focal_g1_d0.001.svg").read_text("utf-8")
+    assert COLOURS[0].lower() not in svg.lower()
+    assert "is undecided against plain MSE, see above" not in page
+
+
+def test_several_settings_of_one_run_each_are_all_undecided(tmp_path):
+    for name, noise in (("mse_s0", 20.0), ("focal_g1_d0.001_s0", 12.0), ("focal_g2_d0.001_s0", 40.0)):
+        write_cell(tmp_path, name, noise)
+    write_report(tmp_path, resamples=200)
+    verdict = json.loads((tmp_path / "sweep.json").read_text())["verdict"]
+    assert verdict["sentence"] == (
+        "Of 2 settings compared with plain MSE, 2 are undecided (focal, γ = 1, δ = 0.001, a single run; "
+        "focal, γ = 2, δ = 0.001, a single run). One run each; add --seeds."
+    )
+    assert verdict["chosen_sentence"].endswith(
+        "On the test people it is undecided against plain MSE, see above."
+    )
+
+
+def test_what_is_said_of_a_plan_without_people(tmp_path):
+    write_cell(tmp_path, "mse_s0")
+    write_report(tmp_path, resamples=50)
+    found = json.loads((tmp_path / "sweep.json").read_text())
     assert any("no plan.json" in note for note in found["notes"])
     not_known = "Whether the test people are those by whom checkpoints are chosen is not known."
     assert found["verdict"]["selection"] == not_known

@@ -135,13 +135,17 @@ def test_what_is_lent_is_the_mean_over_losses_by_their_freedom():
     expected = (2 * seen[:3].var(axis=0, ddof=1) + seen[4:6].var(axis=0, ddof=1)) / 3
     np.testing.assert_allclose(found.own, expected, rtol=1e-12)
     assert seed_variance(seen, drawn, [[0], [1]]) is None
-    # Two single runs borrow one estimate: its doubt is counted once, 2 of it.
-    both = compare(seen, drawn, [3], [6], PEOPLE, pooled=found)
-    people = np.var(drawn[:, 3] - drawn[:, 6], axis=0, ddof=1)[-1]
-    total = people + 2 * max(found.own[-1] - found.shared[-1], 0)
-    freedom = total**2 / (people**2 / (PEOPLE - 1) + (2 * found.own[-1]) ** 2 / 3)
-    half = student_quantile(0.975, np.array([freedom]))[0] * np.sqrt(total)
-    assert np.diff(both.seeds[:, -1])[0] == pytest.approx(2 * half, rel=1e-9)
+    # Both sides borrow the one estimate, also where one has runs of its own: its doubt is counted once.
+    for base, share in (([6], 2), ([0, 1, 2], 4 / 3)):
+        both = compare(seen, drawn, [3], base, PEOPLE, pooled=found)
+        people = np.var(drawn[:, 3] - drawn[:, base].mean(axis=1), axis=0, ddof=1)[-1]
+        total = people + share * max(found.own[-1] - found.shared[-1], 0)
+        freedom = total**2 / (people**2 / (PEOPLE - 1) + (share * found.own[-1]) ** 2 / 3)
+        halves = [
+            student_quantile(0.975, np.array([f]))[0] * np.sqrt(variance)
+            for variance, f in ((total, freedom), (share * found.own[-1], 3))
+        ]
+        assert np.diff(both.seeds[:, -1])[0] == pytest.approx(2 * max(halves), rel=1e-9)
 
 
 def test_seeds_without_an_effect_are_not_counted_twice():

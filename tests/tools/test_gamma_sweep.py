@@ -128,6 +128,8 @@ def test_a_cell_that_cannot_train_fails_and_the_status_is_1(tmp_path):
     process = start(write_swept(tmp_path, broken), *words)
     printed, _ = process.communicate(timeout=300)
     assert process.returncode == 1, printed
+    assert "note: every loss has one run, so that the verdict will be 'undecided'; add --seeds" in printed
+    assert "so that test scores are flattered by the choice" in printed
     stated = json.loads((tmp_path / "out" / "cells" / "mse_s0" / "cell.json").read_text())
     assert stated["state"] == "failed"
     assert "train ended with status 2" in stated["message"]
