@@ -120,7 +120,7 @@ class ToyMetric(BaseMetric):
         return {"accuracy": float(100 / (1 + error)), "error": float(error), "people": len(results)}
 
     def score_names(self):
-        return ["accuracy", "error", "people"]
+        return {"accuracy": "greater", "error": "less", "people": None}
 
     def describe(self):
         return "toy metric"

@@ -8,7 +8,7 @@ In a child, ``section.update(key=dict(...))`` merges into the dict that is there
 default_hooks = dict(
     logger=dict(interval=50),
     # The newest checkpoint, to resume from, and the best one by the data set's headline score.
-    checkpoint=dict(interval=1, max_keep_ckpts=1, save_best="auto", rule="greater"),
+    checkpoint=dict(interval=1, max_keep_ckpts=1, save_best="auto"),
 )
 # Everything random follows from this seed, the epoch and the sample, whatever the number of workers.
 randomness = dict(seed=0, deterministic=False)

@@ -233,9 +233,9 @@ class BoxAPMetric(BaseMetric):
         ]
         return self._truth.score(detections, self.dataset_meta["image_ids"])
 
-    def score_names(self) -> list[str]:
-        """The names of the scores."""
-        return list(SCORE_NAMES)
+    def score_names(self) -> dict[str, str]:
+        """The names of the scores, each with what it is better when."""
+        return dict.fromkeys(SCORE_NAMES, "greater")
 
     def describe(self) -> str:
         """Evaluator and settings in one line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from posekit.engine.schedules import map_schedulers
 from posekit.errors import ConfigError
 
 
@@ -68,9 +69,10 @@ def scale_learning_rate(runner: Any, optim_wrapper: Any, setting: Mapping[str, A
 
 def _scaled(schedulers: Any, factor: float) -> Any:
     """Schedulers not built yet, with the rates that they state multiplied as well."""
-    if isinstance(schedulers, list):
-        return [_scaled(scheduler, factor) for scheduler in schedulers]
-    if not isinstance(schedulers, Mapping) or "Momentum" in str(schedulers.get("type")):
-        return schedulers
-    rates = {name: schedulers[name] * factor for name in ("eta_max", "eta_min") if schedulers.get(name)}
-    return {**schedulers, **rates}
+
+    def scaled(one: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+        if "Momentum" in str(one["type"]):
+            return one
+        return {**one, **{name: one[name] * factor for name in ("eta_max", "eta_min") if one.get(name)}}
+
+    return map_schedulers(schedulers, scaled)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from posekit.engine.checkpoints.state import checkpoint_of
 from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.values import check_values
 from posekit.engine.hooks.defaults import chosen_hooks
+from posekit.engine.hooks.scores import Scores, announced_scores, check_monitors, settle_monitors
 from posekit.engine.loader import complete_loader
 from posekit.engine.loops import EpochLoop, end_workers
 from posekit.engine.network import compile_training, lay_channels_last
@@ -156,6 +158,11 @@ class PoseRunner(Runner):
 
             self.register_hook(BatchNormHook())
 
+    def register_custom_hooks(self, hooks: Any) -> None:
+        """As mmengine's, with the errors of a config."""
+        with faults_of("custom_hooks", self.cfg.filename):
+            super().register_custom_hooks(hooks)
+
     def build_dataloader(  # type: ignore[override]
         self, dataloader: DataLoader | dict[str, Any], seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
@@ -230,9 +237,14 @@ class PoseRunner(Runner):
             self.logger.info("the network is compiled, which makes the first iterations slow")
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """As mmengine's, with the errors of a config."""
+        """As mmengine's, with the errors of a config; one that goes by a score knows which way that goes."""
         with faults_of("param_scheduler", self.cfg.filename):
-            return super().build_param_scheduler(scheduler)
+            return super().build_param_scheduler(settle_monitors(lambda: self.scores, scheduler))
+
+    @cached_property
+    def scores(self) -> Scores:
+        """What is known of the validation's scores before there is one."""
+        return announced_scores(self)
 
     # --- running -----------------------------------------------------------------------------------------
 
@@ -270,7 +282,7 @@ class PoseRunner(Runner):
         record.update(
             work_dir=self.work_dir, log_dir=self.log_dir, launcher=self.launcher, ranks=self.world_size
         )
-        record.update(job=job_name(), **batch_facts(self))
+        record.update(job=job_name(), **batch_facts(self), scores=self.scores.directions)
         write_json(folder / "run.json", record)
         write_json(Path(self.log_dir) / "run.json", record)
 
@@ -338,6 +350,8 @@ class PoseRunner(Runner):
     def load_or_resume(self) -> None:
         """Loads or resumes what the config names: ``load_from``, ``resume`` or both."""
         training = isinstance(self._train_loop, BaseLoop)
+        if training:
+            check_monitors(self)
         if not self._has_loaded:
             if self._resume:
                 self._resume_found()

@@ -8,8 +8,9 @@ optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.evaluator import BaseMetric
@@ -28,7 +29,8 @@ class PoseMetric(BaseMetric):
     """Collects the :class:`~posekit.structures.Pose` of each test sample.
 
     Score names carry no prefix beyond their own. Subclasses prepare themselves in ``prepare`` and score in
-    ``score``. What is scored, and in which order, does not depend on the number of processes.
+    ``score``. By ``higher_is_better`` and ``lower_is_better``, patterns like those of file names, they say
+    which way each score goes. What is scored, in which order, does not depend on the number of processes.
 
     Args:
         errors_file: Write what the score was made of, joint by joint, to this file
@@ -37,6 +39,8 @@ class PoseMetric(BaseMetric):
     """
 
     default_prefix = ""
+    higher_is_better: ClassVar[tuple[str, ...]] = ()
+    lower_is_better: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, errors_file: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -140,9 +144,17 @@ class PoseMetric(BaseMetric):
         """The named scores of all poses."""
         raise ConfigError(f"{type(self).__name__} scores nothing; use one of its subclasses")
 
-    def score_names(self) -> list[str]:
-        """The names of the scores, before there is a prediction: those of no predictions at all."""
-        return list(self.compute_metrics([]))
+    def score_names(self) -> dict[str, str | None]:
+        """The scores' names before there is a prediction: those of no predictions at all.
+
+        Returns:
+            Each name with what the score is better when: ``"greater"``, ``"less"``; None: not stated.
+        """
+        return {name: self._direction(name) for name in self.compute_metrics([])}
+
+    def _direction(self, name: str) -> str | None:
+        stated = (("less", self.lower_is_better), ("greater", self.higher_is_better))
+        return next((way for way, patterns in stated if any(fnmatchcase(name, p) for p in patterns)), None)
 
     def describe(self) -> str:
         """Evaluator and settings in one line."""

@@ -48,6 +48,8 @@ class PCKhMetric(PoseMetric):
         **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
+    higher_is_better = ("PCKh*",)
+
     def __init__(
         self, thresholds: Sequence[float] = DEFAULT_THRESHOLDS, curve: bool = False, **kwargs: Any
     ) -> None:
@@ -105,6 +107,8 @@ class PCKMetric(PoseMetric):
         **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
+    higher_is_better = ("PCK@*",)
+
     def __init__(self, threshold: float = 0.2, norm: str = "torso", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if norm not in NORMS:
@@ -159,6 +163,8 @@ class OKSMetric(PoseMetric):
         ann_file: The COCO json to score against; None: the data set's.
         **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
+
+    higher_is_better = ("AP*", "AR*")
 
     def __init__(
         self,

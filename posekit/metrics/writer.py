@@ -99,8 +99,8 @@ class PredictionWriter(PoseMetric):
         if self._for_server:
             write_mpii_submission(self.out_dir / "pred_keypoints_mpii.mat", predicted, meta["ann_file"])
 
-    def score_names(self) -> list[str]:
-        return []
+    def score_names(self) -> dict[str, str | None]:
+        return {}
 
     def describe(self) -> str:
         return f"predictions written to {self.out_dir}"

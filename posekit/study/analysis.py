@@ -295,7 +295,9 @@ def _chosen(
     known = [s for s in settings if s["val"] is not None and (s["setting"] in compared or s["loss"] == MSE)]
     if not known:
         return None, ""
-    best = max(known, key=lambda s: s["val"]["mean"])
+    by = {(row.part("val").get("metric"), row.part("val").get("rule")) for row in table.rows}
+    lower = (table.score, "less") in by
+    best = (min if lower else max)(known, key=lambda s: s["val"]["mean"])
     score = score_text(table.score, best["val"]["mean"])
     words = f"Chosen by the validation score alone: {best['label']} ({score} on validation)."
     if len(comparisons) > 1 and best["setting"] in compared:

@@ -58,7 +58,7 @@ def make_plan(config: str, options: Sequence[str], cells: Sequence[Cell]) -> Pla
         files=hash_files(base),
         cells=[cell.name for cell in cells],
         max_epochs=_epochs(base, config),
-        score=_score(base),
+        score=_score(base, config),
         reduction=_loss_of(base, config).get("reduction"),
         notes=[GAMMA_0],
         people=_people(base),
@@ -123,8 +123,13 @@ def _epochs(cfg: PoseConfig, source: str) -> int:
     return epochs
 
 
-def _score(cfg: PoseConfig) -> str | None:
+def _score(cfg: PoseConfig, source: str) -> str | None:
     name = ((cfg.get("default_hooks") or {}).get("checkpoint") or {}).get("save_best")
+    if name is not None and not isinstance(name, str):
+        raise ConfigError(
+            f"config {source}: default_hooks.checkpoint.save_best: a sweep tests the checkpoint that "
+            f"one score chooses: expected its name, found {name!r}"
+        )
     return None if name == "auto" else name
 
 

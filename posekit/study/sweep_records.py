@@ -17,7 +17,15 @@ from posekit.study.folder import DAMAGED, FINISHED, NOT_RUN, CellFiles, label_of
 from posekit.study.record import as_number
 from posekit.study.study_figures import FOREGROUND, Curve
 from posekit.visualization.figure_style import Label
-from posekit.visualization.records import Curves, as_percent, collect, named, read_scalars, train_series
+from posekit.visualization.records import (
+    Curves,
+    as_percent,
+    collect,
+    named,
+    read_directions,
+    read_scalars,
+    train_series,
+)
 
 Group = tuple[str, float]  # form and delta
 
@@ -72,7 +80,8 @@ def _records_of(files: CellFiles) -> CellRecords:
     if files.state == DAMAGED:
         raise DataError(files.message)
     begun = any(files.folder.glob("*/vis_data/scalars.json"))
-    curves = collect(read_scalars(files.folder)) if begun else Curves(np.empty(0))
+    logged = read_scalars(files.folder) if begun else []
+    curves = collect(logged, read_directions(files.folder)) if begun else Curves(np.empty(0))
     scores = {name: as_number(value) for name, value in files.stated.get("test", {}).items()}
     numbers = {name: value for name, value in scores.items() if value is not None}
     return CellRecords(files.cell, files.state, curves, numbers)
@@ -127,5 +136,7 @@ def final_scores(cells: Iterable[CellRecords], score: str, test: bool) -> list[f
             keys = named(records.test, score)[:1]
             values += [float(as_percent(key, np.array(records.test[key]))) for key in keys]
         else:
-            values += [float(np.nanmax(y)) for _, y in val_curves([records], score) if np.isfinite(y).any()]
+            every = [np.asarray(y) for _, y in val_curves([records], score)]
+            found = [(y, records.curves.best(score, y)) for y in every]
+            values += [float(y[best]) for y, best in found if best is not None]
     return values

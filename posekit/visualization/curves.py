@@ -36,6 +36,7 @@ from posekit.visualization.records import (
     headline_scores,
     leaf,
     named,
+    read_directions,
     read_scalars,
     score_label,
 )
@@ -56,6 +57,7 @@ def plot_curves(
     *,
     metrics: Sequence[str] | None = None,
     title: str = "",
+    directions: Mapping[str, Any] | None = None,
 ) -> Path:
     """Draws the curves of one run or several into a file; see :func:`curves_figure`.
 
@@ -65,13 +67,16 @@ def plot_curves(
         path: The picture to write (its suffix says the form, e.g. ``.png`` or ``.pdf``).
         metrics: Names of the validation scores, or their ends; by default a run's headline scores.
         title: Above the picture.
+        directions: What the scores of lists of records are better when, as for :func:`~.records.collect`.
 
     Raises:
         DataError: If a run's records cannot be read, or no run has a score of that name.
     """
     sources = runs if isinstance(runs, Mapping) else {"": runs}
     curves = {
-        name: collect(read_scalars(run) if isinstance(run, (str, Path)) else run)
+        name: collect(read_scalars(run), read_directions(run))
+        if isinstance(run, (str, Path))
+        else collect(run, directions)
         for name, run in sources.items()
     }
     figure = curves_figure(curves, metrics, title=title)
@@ -196,8 +201,8 @@ def _plot(axes: Axes, kind: Kind, curves: Curves, look: Mapping[str, Any], raw: 
         axes.plot(
             x, y, lw=1.6, marker=marker, ms=4, mec="white", mew=0.5, markevery=max(1, len(x) // 15), **look
         )
-        if kind != VAL_LOSS and np.isfinite(y).any():
-            best = int(np.nanargmax(y))
+        best = curves.best(kind[1], y)
+        if kind != VAL_LOSS and best is not None:
             axes.plot(x[best], y[best], ls="", marker="o", ms=9, mfc="none", mec=look["color"], mew=1.3,
                       clip_on=False)  # fmt: skip
     return True
@@ -240,8 +245,9 @@ def _best(name: str, curves: Curves, scores: Sequence[str]) -> str:
     """``name: best AP 53.0 at epoch 7``, for the first score that the run has."""
     for score in scores:
         x, y = _series(("val", score), curves)
-        if np.isfinite(y).any():
-            best = int(np.nanargmax(y))
-            text = f"best {leaf(score)} {y[best]:.1f} at epoch {x[best]:g}"
+        best = curves.best(score, y)
+        if best is not None:
+            value = f"{y[best]:.1f}" if score_label(score).endswith("%") else f"{y[best]:.4g}"
+            text = f"best {leaf(score)} {value} at epoch {x[best]:g}"
             return f"{name}: {text}" if name else text
     return name

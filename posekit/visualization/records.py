@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError, shown
+from posekit.io.files import read_object
 
 Record = Mapping[str, Any]
 # A record's own bookkeeping, none of it a score.
@@ -34,11 +35,19 @@ class Curves:
         train: name -> float64 (T,) over ``train_epoch``, NaN in a record without it.
         train_epoch: float64 (T,): the epochs done, with fractions.
         val: name -> (epochs (V,), values (V,)).
+        lower: Names of the scores that are better when lower.
     """
 
     train_epoch: np.ndarray
     train: dict[str, np.ndarray] = field(default_factory=dict)
     val: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    lower: frozenset[str] = frozenset()
+
+    def best(self, score: str, values: np.ndarray) -> int | None:
+        """Where the best of a score's validations stands; None if none is a number."""
+        if not np.isfinite(values).any():
+            return None
+        return int(np.nanargmin(values) if named(self.lower, score) else np.nanargmax(values))
 
 
 def read_scalars(run: str | Path) -> list[dict[str, Any]]:
@@ -115,13 +124,19 @@ def _is_train(record: Record) -> bool:
     return "lr" in record or "iter" in record
 
 
-def collect(records: Iterable[Record]) -> Curves:
-    """Sorts a run's records into curves over epochs."""
+def collect(records: Iterable[Record], directions: Mapping[str, Any] | None = None) -> Curves:
+    """Sorts a run's records into curves over epochs.
+
+    Args:
+        records: As from :func:`read_scalars`.
+        directions: Score -> what it is better when, ``"greater"`` or ``"less"``; others: "greater".
+    """
     records = list(records)
     train = sorted((r for r in records if _is_train(r)), key=lambda r: r["step"])
     steps = np.array([r["step"] for r in train], dtype=np.float64)
     epochs = np.array([r.get("epoch", 0) for r in train], dtype=np.float64)
     curves = Curves(steps / _steps_per_epoch(steps, epochs))
+    curves.lower = frozenset(name for name, way in (directions or {}).items() if way == "less")
     for name in sorted({key for r in train for key in r} - (NOT_SCORES - {"lr"})):
         curves.train[name] = np.array([_number(r.get(name)) for r in train])
     for record in sorted((r for r in records if not _is_train(r)), key=lambda r: r["step"]):
@@ -140,7 +155,18 @@ def read_curves(run: str | Path) -> Curves:
     records = read_scalars(run)
     if not records:
         raise DataError(f"{run}: its scalars.json is empty; the run has logged nothing yet")
-    return collect(records)
+    return collect(records, read_directions(run))
+
+
+def read_directions(run: str | Path) -> dict[str, Any]:
+    """Which way the scores of a run are better, as the ``run.json`` beside its log says; where it says."""
+    run = Path(run)
+    file = (run.parent.parent if run.is_file() else run) / "run.json"
+    try:
+        scores = read_object(file).get("scores") if file.is_file() else None
+    except DataError:  # its curves can be drawn all the same
+        scores = None
+    return scores if isinstance(scores, dict) else {}
 
 
 def _number(value: Any) -> float:

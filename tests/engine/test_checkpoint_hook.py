@@ -48,8 +48,9 @@ def test_an_unknown_score_is_named_before_training(tmp_path):
 
 def test_an_evaluator_that_does_not_say_its_scores_is_believed_until_it_scores(tmp_path, monkeypatch):
     monkeypatch.delattr(toy_training.ToyMetric, "score_names")
+    wrong = {"default_hooks.checkpoint": {"save_best": "toy/acuracy", "rule": "greater"}}
     with pytest.raises(ConfigError, match="'toy/acuracy'; did you mean 'toy/accuracy'"):
-        build(tmp_path, {"default_hooks.checkpoint.save_best": "toy/acuracy"}).train()
+        build(tmp_path, wrong).train()
     # ... and the epoch is not lost.
     assert (tmp_path / "work" / "epoch_1.pth").is_file()
 

@@ -54,7 +54,7 @@ def test_each_stage_says_once_whom_it_has(tmp_path):
 def test_a_curve_that_cannot_be_drawn_stops_nothing(tmp_path, monkeypatch):
     import posekit.visualization
 
-    def broken(*args):
+    def broken(*args, **options):
         raise RuntimeError("no fonts")
 
     monkeypatch.setattr(posekit.visualization, "plot_curves", broken)

@@ -233,8 +233,8 @@ def test_a_run_killed_after_a_validation_has_its_scores(tmp_path, plateau):
     """The checkpoint was written before it, and so knows of neither scores nor schedulers that go by them."""
     options = {"train_cfg.max_epochs": 4, "default_hooks.val_loss": {}}
     if plateau:
-        steps = {"type": "mmengine.optim.ReduceOnPlateauLR", "monitor": "toy/accuracy", "rule": "less"}
-        options["param_scheduler"] = [{**steps, "patience": 0, "factor": 0.5}]
+        steps = {"type": "mmengine.optim.ReduceOnPlateauLR", "monitor": "toy/accuracy", "patience": 0}
+        options["param_scheduler"] = [{**steps, "factor": 0.5, "threshold": 50, "threshold_rule": "abs"}]
     whole = build(tmp_path, options, work_dir="whole")
     whole.train()
     killed = build(tmp_path, options)

@@ -70,7 +70,10 @@ def run(metric: Any, dataset_meta: dict[str, Any], poses: list[Pose]) -> dict[st
     evaluator.dataset_meta = dataset_meta
     for start in range(0, len(poses), 4):
         evaluator.process(data_samples=poses[start : start + 4], data_batch=None)
-    return evaluator.evaluate(len(poses))
+    scores = evaluator.evaluate(len(poses))
+    # Before there were any: all that posekit's metrics give are better when greater.
+    assert metric.score_names() == dict.fromkeys(scores, "greater")
+    return scores
 
 
 def test_pckh_through_mmengine() -> None:

@@ -181,6 +181,16 @@ def test_verdicts(found):
     )
 
 
+@pytest.mark.parametrize(("rule", "chosen"), [("greater", "mse"), ("less", "focal_g1_d0.001"), (None, "mse")])
+def test_the_setting_that_validation_chooses_is_the_best_in_the_scores_direction(tmp_path, rule, chosen):
+    for name, score in (("mse_s0", 20.0), ("focal_g1_d0.001_s0", 12.0)):
+        val = {"epoch": 3, "metric": SCORE, "rule": rule, "score": score, "scores": {SCORE: score}}
+        write_cell(tmp_path, name, 20.0, val=val)
+    write_report(tmp_path, resamples=50)
+    verdict = json.loads((tmp_path / "sweep.json").read_text("utf-8"))["verdict"]
+    assert verdict["chosen"] == chosen
+
+
 def test_one_seed_each_is_said(tmp_path):
     write_cell(tmp_path, "mse_s0", 20.0)
     write_cell(tmp_path, "focal_g1_d0.001_s0", 12.0)

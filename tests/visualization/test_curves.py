@@ -14,7 +14,14 @@ from posekit.visualization import (
     read_scalars,
 )
 from posekit.visualization.curves import curves_figure, missing
-from posekit.visualization.records import as_percent, collect, epoch_means, find_score, headline_scores
+from posekit.visualization.records import (
+    as_percent,
+    collect,
+    epoch_means,
+    find_score,
+    headline_scores,
+    read_curves,
+)
 
 
 def records(epochs: int = 4, per_epoch: int = 37, interval: int = 10):
@@ -177,6 +184,22 @@ def test_curves_of_runs_side_by_side_are_those_of_the_records():
     ]  # fmt: skip
     with pytest.raises(DataError, match=r"long, short: there is no score 'APP'; did you mean 'AP'"):
         curves_figure({"long": long, "short": short}, ["APP"])
+
+
+def test_the_best_of_a_score_that_is_better_when_lower_is_the_lowest(tmp_path):
+    """As the run.json beside a log says."""
+    errors = [0.5, 0.04, float("nan"), 0.3]
+    logged = [{"NME": value, "step": epoch} for epoch, value in enumerate(errors, 1)]
+    write_scalars(tmp_path / "20260101" / "vis_data" / "scalars.json", logged)
+    for place in (tmp_path, tmp_path / "20260101"):
+        (place / "run.json").write_text(json.dumps({"scores": {"NME": "less", "AP": "greater"}}))
+    for run in (tmp_path, tmp_path / "20260101" / "vis_data" / "scalars.json"):
+        figure = curves_figure({"a run": read_curves(run)}, ["NME"])
+        panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "Validation NME")
+        np.testing.assert_allclose(panel.lines[1].get_xydata(), [[2, 0.04]])
+        assert figure.legends[0].get_texts()[0].get_text() == "a run: best NME 0.04 at epoch 2"
+    (tmp_path / "run.json").write_text("cut off")
+    assert read_curves(tmp_path).lower == frozenset()
 
 
 def test_the_legend_of_many_runs_lies_within_the_picture_and_off_the_panels():

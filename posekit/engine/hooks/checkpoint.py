@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner.base_loop import BaseLoop
 
-from posekit.engine.checkpoints.files import best_name, epoch_files, iter_files, mark_last, resume_words
+from posekit.engine.best import BestWeights
+from posekit.engine.checkpoints.files import epoch_files, iter_files, mark_last, resume_words
 from posekit.engine.checkpoints.within_epoch import Appointments, agreed, name_of
 from posekit.engine.hooks.loss import LossLogHook, check_weights
 from posekit.engine.hooks.progress import logged_scores, training_epoch
-from posekit.engine.hooks.scores import score_names
 from posekit.engine.processes.signals import Stopped
-from posekit.errors import CheckpointError, ConfigError, did_you_mean
-from posekit.io.checkpoint import read_checkpoint
+from posekit.errors import CheckpointError, ConfigError
 from posekit.registry import HOOKS
 
 _KEPT_WITHIN = 2  # iter_N.pth since the last epoch_N.pth: the newest may turn out damaged
@@ -42,12 +40,14 @@ class CheckpointHook(Hook):
             for never.
         save_best: Name of the validation score by which the best weights are chosen, e.g.
             ``"PCKh@0.5/mean_weighted"``; they are kept in ``best_<score>.pth``. ``"auto"`` is the first
-            score; None keeps none.
-        rule: ``"greater"`` or ``"less"``; default: "less" for a name with "loss" or "error" in it.
+            score, a list of names keeps the best by each of them; None keeps none.
+        rule: ``"greater"`` or ``"less"``, or a list of these; needed only for a score whose evaluator does
+            not say by ``score_names()`` which way it is better.
 
     Raises:
-        ConfigError: On an impossible value; if there is no such score, before training where the evaluators
-            say by ``score_names()`` what they give, else after the first validation.
+        ConfigError: On an impossible value; before training if ``rule`` contradicts the evaluator or nobody
+            says which way a score is better; if there is no such score, before training where the evaluators
+            say what they give, else after the first validation.
     """
 
     priority = "VERY_LOW"
@@ -56,8 +56,8 @@ class CheckpointHook(Hook):
         self,
         interval: int = 1,
         max_keep_ckpts: int = 2,
-        save_best: str | None = None,
-        rule: str | None = None,
+        save_best: str | Sequence[str] | None = None,
+        rule: str | Sequence[str | None] | None = None,
         interval_iters: int | None = None,
         every_minutes: float | None = 30.0,
     ) -> None:
@@ -66,37 +66,26 @@ class CheckpointHook(Hook):
                 "checkpoint hook: expected interval >= 1 and max_keep_ckpts >= 1 or -1, "
                 f"found {interval} and {max_keep_ckpts}"
             )
-        if rule not in (None, "greater", "less"):
-            raise ConfigError(f"checkpoint hook: rule: expected 'greater' or 'less', found {rule!r}")
+        self.best = BestWeights(save_best, rule)
         self.appointments = Appointments(interval_iters, every_minutes)
         self.interval = interval
         self.max_keep_ckpts = max_keep_ckpts
-        self.save_best = save_best
-        less = rule == "less" or (
-            rule is None and any(w in (save_best or "").lower() for w in ("loss", "error"))
-        )
-        self.sign = -1.0 if less else 1.0
-        self.best: float | None = None
         self.kept: list[str] = []
         self.resumed = False
         self.began = self.saved_iter = 0
-        self.best_file: Path | None = None
-        self.best_name = ""
 
     def before_run(self, runner: Any) -> None:
-        """Looks, before anything is trained, whether there will be a score of that name."""
-        if not self.save_best or not isinstance(runner._train_loop, BaseLoop):
+        """Looks, before anything is trained, whether there will be the scores to go by."""
+        if not self.best.wanted or not isinstance(runner._train_loop, BaseLoop):
             return
         if runner.val_loop is None:
             runner.logger.warning("nothing is validated, so that no best weights can be kept ('save_best')")
             return
-        names = score_names(runner) if self.save_best != "auto" else None
-        if names is not None:
-            self._score_name(dict.fromkeys(names))
+        self.best.settle(runner.scores)
 
     def before_train(self, runner: Any) -> None:
         """Starts afresh, or, when resuming, from what the work directory holds."""
-        self.best, self.kept, self.resumed = None, [], runner.iter > 0
+        self.best.best, self.kept, self.resumed = {}, [], runner.iter > 0
         self.began, self.saved_iter = runner.epoch, runner.iter
         self.appointments.saved()
         folder = Path(runner.work_dir)
@@ -127,13 +116,7 @@ class CheckpointHook(Hook):
         # The logs that go with the checkpoint: it may have been resumed from another work directory.
         folder = runner.resumed_from.parent
         scores = logged_scores(folder, epoch)
-        if scores is None or not self.save_best:
-            return scores is not None
-        name = self._score_name(scores)
-        path = folder / best_name(name)
-        best = _score_of(path, runner) if path.is_file() else None
-        # The scores are logged first: the process may have been killed before the weights were kept.
-        return math.isnan(scores[name]) or (best is not None and self.sign * scores[name] <= self.sign * best)
+        return scores is not None and self.best.concluded(runner, folder, scores)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -203,26 +186,8 @@ class CheckpointHook(Hook):
                 (folder / self.kept.pop(0)).unlink(missing_ok=True)
 
     def after_val_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
-        if not self.save_best or not training_epoch(runner):
-            return
-        name = self._score_name(metrics or {})
-        path = Path(runner.work_dir) / best_name(name)
-        if self.best is None and self.resumed and path.is_file():
-            self.best = _score_of(path, runner)
-        score = float((metrics or {})[name])
-        if math.isnan(score) or (self.best is not None and self.sign * score <= self.sign * self.best):
-            return
-        self.best = score
-        self.best_file, self.best_name, best = (
-            path,
-            name,
-            {"metric": name, "score": score, "epoch": runner.epoch},
-        )
-        meta = {"epoch": runner.epoch, "iter": runner.iter, "best": best}
-        runner.save_checkpoint(
-            runner.work_dir, path.name, save_optimizer=False, save_param_scheduler=False, meta=meta
-        )
-        runner.logger.info(f"best so far: {name} {score:.4f} at epoch {runner.epoch}, kept as {path.name}")
+        if self.best.wanted and training_epoch(runner):
+            self.best.after_validation(runner, metrics or {}, self.resumed)
 
     def after_train(self, runner: Any) -> None:
         """Says in the log's last line what there is."""
@@ -232,20 +197,7 @@ class CheckpointHook(Hook):
                 f"their number: --resume --cfg-options train_cfg.max_epochs={runner.epoch + 10}, for instance"
             )
             return
-        words = f"trained {runner.epoch} epochs"
-        if self.best_file is not None and self.best is not None:
-            words += f"; best {self.best_name} {self.best:.4f} in {self.best_file}"
-        runner.logger.info(words)
-
-    def _score_name(self, metrics: Mapping[str, Any]) -> str:
-        if self.save_best == "auto" and metrics:
-            return next(iter(metrics))
-        if self.save_best not in metrics:
-            raise ConfigError(
-                f"checkpoint hook: save_best: there is no score '{self.save_best}'"
-                f"{did_you_mean(str(self.save_best), metrics)}"
-            )
-        return str(self.save_best)
+        runner.logger.info(f"trained {runner.epoch} epochs{self.best.words()}")
 
 
 def _remove_leftovers(folder: Path) -> None:
@@ -253,12 +205,3 @@ def _remove_leftovers(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         if re.fullmatch(r"\..+\.\w{8}\.tmp", path.name):  # as atomic_file names them
             path.unlink(missing_ok=True)
-
-
-def _score_of(path: Path, runner: Any) -> float | None:
-    """The score that the file of an earlier part of this run was kept for."""
-    try:
-        return read_checkpoint(path).get("meta", {}).get("best", {}).get("score")
-    except CheckpointError as error:
-        runner.logger.warning(f"{error}; the next validation replaces it")
-        return None

@@ -182,6 +182,10 @@ class ValidationLossHook(Hook):
         self.means: list[Tensor] = []
         self.sizes: list[int] = []
 
+    def score_names(self) -> dict[str, str]:
+        """The score that it adds, with what it is better when."""
+        return {"loss": "less"}
+
     def before_val_epoch(self, runner: Any) -> None:
         self.means, self.sizes = [], []
 

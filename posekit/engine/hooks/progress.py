@@ -257,7 +257,8 @@ class CurvesHook(Hook):
         try:
             records = training_records(Path(runner.log_dir), *self.start)
             if records:
-                plot_curves(records, Path(runner.work_dir) / "curves.png")
+                ways = runner.scores.directions
+                plot_curves(records, Path(runner.work_dir) / "curves.png", directions=ways)
         except Exception as error:  # days of training must not end for a picture
             runner.logger.warning(f"curves.png was not drawn: {type(error).__name__}: {error}")
 
