@@ -1,6 +1,7 @@
 """Sweeps the focal weight (y + delta)^gamma: does it help on your data, and which gamma?
 
     python tools/gamma_sweep.py CONFIG --gammas 0 0.5 1 2 3 --seeds 0 1 2
+    python tools/gamma_sweep.py CONFIG --losses awing='{"type": "AdaptiveWingLoss"}' ohkm=OTHER_CONFIG.py
     python tools/gamma_sweep.py --quick        the embedded data set, 20 minutes on two cores
 
 Every cell (one loss, one seed) is trained and tested as tools/train.py and tools/test.py do it, in processes
@@ -10,8 +11,8 @@ so that there is one such cell a seed whatever the deltas and forms. gamma 0 and
 In the output folder (default ``work_dirs/gamma_<config name>``) it leaves ``cells/<name>/``, ``plan.json``,
 and a report that is made anew after every cell. Stopped, killed or out of space, it goes on with
 ``gamma_sweep.py --out DIR``: finished cells stay, an interrupted training goes on from its newest checkpoint.
-Further cells may be added later by other --gammas, --deltas, --forms, --seeds or --cells. Exit status: 0 all
-cells finished, 1 some failed, 2 bad input, 130 interrupted.
+Further cells may be added later by other --gammas, --deltas, --forms, --losses, --seeds or --cells. Exit
+status: 0 all cells finished, 1 some failed, 2 bad input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -48,7 +49,12 @@ def parse_arguments() -> argparse.Namespace:
     forms = "; ".join(f"{name}: {form.words}" for name, form in FORMS.items())
     parser.add_argument("--forms", nargs="*", metavar="F", help=f"default: focal. {forms}")
     parser.add_argument(
-        "--cells", nargs="*", metavar="CELL", help="these instead: focal:g1:d0.1:s0 mse:s0 ..."
+        "--losses", nargs="*", metavar="NAME=LOSS",
+        help="other losses by name, with every seed, beside plain MSE and what --gammas states: "
+        """awing='{"type": "AdaptiveWingLoss", "omega": 14}', or a config file whose loss is taken""",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cells", nargs="*", metavar="CELL", help="these instead: focal:g1:d0.1:s0 mse:s0 awing:s0 ..."
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="cells at a time (default: one a GPU or core)")
     parser.add_argument("--devices", nargs="+", metavar="D", help="cuda:0,cuda:1 or cpu (default: all GPUs)")
@@ -134,17 +140,17 @@ def output_folder(args: argparse.Namespace) -> Path:
 def prepare(args: argparse.Namespace, out: Path) -> tuple[Plan, list[Cell], list[Slot]]:
     """The plan, checked against what the folder holds and written; the cells to be run now; the slots."""
     from posekit.study.plan import changed_code, join_plans, read_plan, write_plan
-    from posekit.study.prepare import make_plan
+    from posekit.study.prepare import make_plan, read_losses
     from posekit.study.slots import make_slots
 
-    old = read_plan(out)
+    old, losses = read_plan(out), read_losses(args.losses or [])
     if args.config is None:
         go_on(args, old, out)
-    cells = cells_of(args, old)
+    cells = cells_of(args, old, list(losses))
     launcher = args.launcher or "none"
     processes = 1 if args.processes_per_cell is None else args.processes_per_cell
     slots = make_slots(args.devices, args.jobs, launcher, processes)
-    plan = make_plan(args.config, args.cfg_options, cells)
+    plan = make_plan(args.config, args.cfg_options, cells, {**(old.losses if old else {}), **losses})
     plan.launcher, plan.processes_per_cell = launcher, processes
     if old is not None:
         if warning := changed_code(old, plan):
@@ -172,21 +178,23 @@ def go_on(args: argparse.Namespace, old: Plan | None, out: Path) -> None:
     args.processes_per_cell = args.processes_per_cell or old.processes_per_cell
 
 
-def cells_of(args: argparse.Namespace, old: Plan | None) -> list[Cell]:
+def cells_of(args: argparse.Namespace, old: Plan | None, losses: list[str]) -> list[Cell]:
     """The cells that the command line asks for; without a word of it those of the old plan."""
     grid = (args.gammas, args.deltas, args.forms, args.seeds)
+    if args.losses is not None:
+        check_list("losses", args.losses)
     if args.cells is not None:
         if any(values is not None for values in grid):
             raise ConfigError("--cells: state cells, or gammas, deltas, forms and seeds, not both")
         check_list("cells", args.cells)
         return list(dict.fromkeys(parse_cell(text) for text in args.cells))
-    if old is not None and all(values is None for values in grid):
+    if old is not None and not losses and all(values is None for values in grid):
         return [parse_cell(name) for name in old.cells]
-    defaults = (GAMMAS, DELTAS, ("focal",), SEEDS)
+    defaults = ((0.0,) if losses else GAMMAS, DELTAS, ("focal",), SEEDS)
     gammas, deltas, forms, seeds = (
         list(default if given is None else given) for given, default in zip(grid, defaults, strict=True)
     )
-    return plan_cells(gammas, deltas, forms, seeds)
+    return plan_cells(gammas, deltas, forms, seeds, losses)
 
 
 def run_cells(

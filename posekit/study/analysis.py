@@ -57,7 +57,10 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
         "comparisons": comparisons,
         "settings": settings,
         "rows": rows_as_dicts(table),
-        "forms": {form: form_words(form) for form in dict.fromkeys(row.cell.form for row in table.rows)},
+        "forms": {
+            form: form_words(form, table.plan.get("losses"))
+            for form in dict.fromkeys(row.cell.form for row in table.rows)
+        },
         "plan": {key: value for key, value in table.plan.items() if key != "shared"},
         "environment": environment(table.rows),
         "diagnosis": {row.cell.name: row.part("diagnosis") for row in table.rows if row.part("diagnosis")},

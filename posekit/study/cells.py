@@ -2,13 +2,16 @@
 
 A cell is named after what it is: ``focal_g1_d0.001_s0`` has the form ``focal``, gamma 1, delta 0.001 and
 seed 0. gamma = 0 makes every form plain MSE whatever the delta, so there is one such cell a seed: ``mse_s0``.
+``awing_s0`` has the loss that the sweep's plan states under the name ``awing``.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from posekit.errors import ConfigError
@@ -17,6 +20,7 @@ MSE = "mse"
 # What cells differ in beside the seed: dotted keys of the config.
 LOSS, SCHEDULE = "model.head.loss", "default_hooks.focal_schedule"
 LARGEST_SEED = 2**32 - 1  # numpy's
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]{0,59}")  # of a stated loss: a part of file names and of cells'
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,14 @@ class Cell:
     """One training and its test.
 
     Attributes:
-        form: A key of :data:`FORMS`, or ``"mse"``.
-        gamma: 0 exactly where the form is ``"mse"``.
-        delta: None exactly where the form is ``"mse"``.
+        form: A key of :data:`FORMS`, ``"mse"``, or the name of a loss that the plan states.
+        gamma: 0 exactly where the form is ``"mse"``; None for a stated loss.
+        delta: None exactly where the form is none of :data:`FORMS`.
         seed: Of the training.
     """
 
     form: str
-    gamma: float
+    gamma: float | None
     delta: float | None
     seed: int
 
@@ -73,12 +77,17 @@ class Cell:
     @property
     def setting(self) -> str:
         """The name without the seed."""
-        if self.delta is None:
-            return MSE
+        if self.gamma is None or self.delta is None:
+            return self.form
         return f"{self.form}_g{number_text(self.gamma)}_d{number_text(self.delta)}"
 
+    @property
+    def stated(self) -> bool:
+        """Whether the loss is one that the plan states."""
+        return self.gamma is None
+
     def loss(self, reduction: str | None = None) -> dict[str, Any]:
-        """The config of the loss, in plain values.
+        """The config of the loss, in plain values; of a stated one only the plan knows it.
 
         Args:
             reduction: The config's own, which a sweep keeps; None: the loss's default.
@@ -117,13 +126,32 @@ def make_cell(form: str, gamma: float, delta: float, seed: int) -> Cell:
     if form not in FORMS and form != MSE:
         raise ConfigError(f"loss form: expected one of {', '.join([*FORMS, MSE])}, found '{form}'")
     _check_weight(gamma, delta)
-    if isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
-        raise ConfigError(f"seed: expected a whole number from 0 to {LARGEST_SEED}, found {seed}")
+    _check_seed(seed)
     if form == MSE and gamma != 0:
         raise ConfigError(f"loss form '{MSE}' has gamma 0, found gamma {gamma:g}")
     if gamma == 0:
         return Cell(MSE, 0.0, None, seed)
     return Cell(form, float(gamma), float(delta), seed)
+
+
+def stated_cell(name: str, seed: int) -> Cell:
+    """A cell whose loss the plan states.
+
+    Raises:
+        ConfigError: On a name that cannot be one, or an impossible seed.
+    """
+    if name in (*FORMS, MSE) or not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"loss '{name}': expected a name of letters, digits, '-' and '.' that begins with a letter and "
+            f"is none of {', '.join([*FORMS, MSE])}"
+        )
+    _check_seed(seed)
+    return Cell(name, None, None, seed)
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"seed: expected a whole number from 0 to {LARGEST_SEED}, found {seed}")
 
 
 def _check_weight(gamma: float, delta: float) -> None:
@@ -141,6 +169,8 @@ def _check_weight(gamma: float, delta: float) -> None:
 def parse_cell(text: str) -> Cell:
     """Reads a cell from the command line: ``focal:g1:d0.1:s0``, ``mse:s0``, or the name of its folder.
 
+    ``NAME:s0`` is a cell whose loss a plan has to state.
+
     Raises:
         ConfigError: If it says anything else.
     """
@@ -151,10 +181,12 @@ def parse_cell(text: str) -> Cell:
         if key not in ("g", "d", "s") or key in found:
             raise _bad_cell(text, f"'{part}'")
         found[key] = value
-    needed = {"s"} if form == MSE else {"g", "d", "s"}
+    needed = {"g", "d", "s"} if form in FORMS else {"s"}
     if missing := needed - set(found):
         raise _bad_cell(text, f"no {', '.join(sorted(missing))}")
     try:
+        if set(found) == {"s"} and form != MSE:
+            return stated_cell(form, int(found["s"]))
         gamma, delta = float(found.get("g", "0")), float(found.get("d", "0"))
         return make_cell(form, gamma, delta, int(found["s"]))
     except ConfigError as error:
@@ -165,14 +197,19 @@ def parse_cell(text: str) -> Cell:
 
 def _bad_cell(text: str, found: str) -> ConfigError:
     return ConfigError(
-        f"cell '{text}': expected form:gGAMMA:dDELTA:sSEED, e.g. focal:g1:d0.001:s0, or mse:s0; found {found}"
+        f"cell '{text}': expected form:gGAMMA:dDELTA:sSEED, e.g. focal:g1:d0.001:s0, mse:s0, or NAME:s0 for "
+        f"a loss of --losses; found {found}"
     )
 
 
 def plan_cells(
-    gammas: Sequence[float], deltas: Sequence[float], forms: Sequence[str], seeds: Sequence[int]
+    gammas: Sequence[float],
+    deltas: Sequence[float],
+    forms: Sequence[str],
+    seeds: Sequence[int],
+    losses: Iterable[str] = (),
 ) -> list[Cell]:
-    """Every combination, in the order they are run.
+    """Every combination, and the stated losses with every seed, in the order they are run.
 
     First gamma 0 and 1 in the first form and delta, seed by seed, so that the main comparison is there
     soonest; then the others, seed by seed.
@@ -182,13 +219,11 @@ def plan_cells(
     """
     for name, values in (("gammas", gammas), ("deltas", deltas), ("forms", forms), ("seeds", seeds)):
         check_list(name, values)
-    everything = [
-        make_cell(form, gamma, delta, seed)
-        for seed in seeds
-        for form in forms
-        for delta in deltas
-        for gamma in gammas
-    ]
+    everything: list[Cell] = []
+    for seed in seeds:
+        grid = product(forms, deltas, gammas)
+        everything += [make_cell(form, gamma, delta, seed) for form, delta, gamma in grid]
+        everything += [stated_cell(name, seed) for name in losses]
     cells = list(dict.fromkeys(everything))
     first = (forms[0], float(deltas[0]))
     return sorted(cells, key=lambda cell: not _is_main(cell, *first))  # stable: keeps the seeds' order

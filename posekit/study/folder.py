@@ -41,7 +41,7 @@ class CellFiles:
 
 
 def read_cells(out: Path, faults: list[str], planned: Iterable[str] = ()) -> list[CellFiles]:
-    """The cells of a sweep, plain MSE first, then by form, delta, gamma and seed.
+    """The cells of a sweep, plain MSE first, then by form, delta, gamma and seed, stated losses last.
 
     Args:
         out: The sweep's folder.
@@ -79,12 +79,12 @@ def _read_cell(out: Path, name: str, cell: Cell) -> CellFiles:
 
 
 def _order(cell: Cell) -> tuple[Any, ...]:
-    form = list(FORMS).index(cell.form) if cell.form in FORMS else -1
-    return cell.form != MSE, form, cell.delta or 0, cell.gamma, cell.seed
+    form = [*FORMS, cell.form].index(cell.form)
+    return cell.form != MSE, form, cell.form, cell.delta or 0, cell.gamma or 0, cell.seed
 
 
 def label_of(cell: Cell) -> str:
-    """A setting in words, without the seed: ``MSE``, ``focal, γ = 1, δ = 0.001``."""
-    if cell.delta is None:
-        return "MSE"
+    """A setting in words, without the seed: ``MSE``, ``focal, γ = 1, δ = 0.001``, ``awing``."""
+    if cell.gamma is None or cell.delta is None:
+        return "MSE" if cell.form == MSE else cell.form
     return f"{cell.form}, γ = {number_text(cell.gamma)}, δ = {number_text(cell.delta)}"

@@ -15,7 +15,7 @@ from typing import Any
 
 from posekit.errors import ConfigError, DataError, shown
 from posekit.io.files import read_json, write_json
-from posekit.study.cells import Cell, parse_cell
+from posekit.study.cells import FORMS, LOSS, MSE, Cell, parse_cell
 
 PLAN = "plan.json"
 _SHOWN = 30  # lines of a difference
@@ -37,6 +37,7 @@ class Plan:
         score: Name of the validation score by which checkpoints are chosen; None: the first one.
         reduction: Of the config's own loss, kept by every cell; None: the default.
         notes: What a reader of the results must know.
+        losses: Name -> config of the losses beside the focal forms, in plain values.
         people: Whether the test people are those that checkpoints are chosen by: the fields of
             :class:`~posekit.datasets.overlap.Overlap`, and ``sentence``; empty where nobody has looked.
         launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
@@ -56,16 +57,27 @@ class Plan:
     score: str | None = None
     reduction: str | None = None
     notes: list[str] = field(default_factory=list)
+    losses: dict[str, dict[str, Any]] = field(default_factory=dict)
     people: dict[str, Any] = field(default_factory=dict)
     launcher: str = "none"
     processes_per_cell: int = 1
     posekit: dict[str, Any] = field(default_factory=dict)
     started: str = ""
 
+    def own_options(self, cell: Cell) -> dict[str, Any]:
+        """All that a cell's config has of its own but the seed, by dotted key."""
+        return {LOSS: self.losses[cell.form]} if cell.stated else cell.options(self.reduction)
+
     def words(self, cell: Cell) -> list[str]:
         """The ``--cfg-options`` of a cell."""
-        own = cell.options(self.reduction)
-        return [*self.options, *(f"{key}={value!r}" for key, value in own.items())]
+        return [*self.options, *(f"{key}={value!r}" for key, value in self.own_options(cell).items())]
+
+    def check_losses(self) -> None:
+        """Raises ConfigError on a cell whose loss is not stated."""
+        for cell in map(parse_cell, self.cells):
+            if cell.stated and cell.form not in self.losses:
+                known = ", ".join([*FORMS, MSE, *self.losses])
+                raise ConfigError(f"cell {cell.name}: expected a loss of --losses or one of {known}")
 
 
 def difference(before: str, now: str, names: str, name: str) -> str:
@@ -88,6 +100,9 @@ def join_plans(old: Plan, new: Plan, out: Path) -> Plan:
         if old.files.get(path) != new.files.get(path):
             state = "is new" if path not in old.files else "is gone" if path not in new.files else "changed"
             parts.append(f"the file {path} {state}")
+    for name in sorted(set(old.losses) & set(new.losses)):
+        if old.losses[name] != new.losses[name]:
+            parts.append(f"the loss {name}: {old.losses[name]} before, {new.losses[name]} now")
     for name in ("reduction", "launcher", "processes_per_cell"):
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
@@ -97,8 +112,9 @@ def join_plans(old: Plan, new: Plan, out: Path) -> Plan:
             f"{out}: holds a sweep that began with something else; finish it as it began, or choose another "
             "--out. What differs: " + "\n".join(parts)
         )
-    cells = list(dict.fromkeys([*old.cells, *new.cells]))
-    return Plan(**{**asdict(old), "cells": cells, "notes": new.notes, "people": new.people})
+    cells, losses = list(dict.fromkeys([*old.cells, *new.cells])), {**old.losses, **new.losses}
+    now = {"cells": cells, "losses": losses, "notes": new.notes, "people": new.people}
+    return Plan(**{**asdict(old), **now})
 
 
 def changed_code(old: Plan, new: Plan) -> str | None:
@@ -133,8 +149,7 @@ def read_plan(out: Path) -> Plan | None:
     try:
         plan = Plan(**stated)
         _check_kinds(plan, path)
-        for name in plan.cells:
-            parse_cell(name)
+        plan.check_losses()
     except (TypeError, AttributeError, ConfigError) as error:
         raise DataError(f"{path}: is not the plan of a sweep ({error})") from error
     return plan
@@ -142,7 +157,7 @@ def read_plan(out: Path) -> Plan | None:
 
 def _check_kinds(plan: Plan, path: Path) -> None:
     kinds: dict[str, type] = dict.fromkeys(("max_epochs", "processes_per_cell"), int)
-    kinds |= dict.fromkeys(("files", "people", "posekit"), dict)
+    kinds |= dict.fromkeys(("files", "losses", "people", "posekit"), dict)
     kinds |= dict.fromkeys(("options", "cells", "notes"), list)
     for name, value in vars(plan).items():
         kind = kinds.get(name, str)
@@ -152,6 +167,8 @@ def _check_kinds(plan: Plan, path: Path) -> None:
             raise DataError(f"{path}, field '{name}': expected {kind.__name__}, found {shown(value)}")
         if isinstance(value, list) and not all(isinstance(item, str) for item in value):
             raise DataError(f"{path}, field '{name}': expected texts, found {shown(value)}")
+    if not all(isinstance(loss, dict) for loss in plan.losses.values()):
+        raise DataError(f"{path}, field 'losses': expected objects, found {shown(plan.losses)}")
 
 
 def write_plan(plan: Plan, out: Path) -> None:

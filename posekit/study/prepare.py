@@ -7,7 +7,10 @@ left in its work directory is compared in the same way.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import hashlib
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -19,10 +22,11 @@ from posekit.datasets.overlap import DISJOINT, compare_sets
 from posekit.engine.configs.config import PoseConfig, load_config, parse_options
 from posekit.engine.configs.dump import config_text
 from posekit.engine.report import source_revision
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, shown
 from posekit.io.files import sha256, under
 from posekit.registry import MODELS
-from posekit.study.cells import LOSS, SCHEDULE, Cell
+from posekit.skeletons import get_skeleton
+from posekit.study.cells import LOSS, SCHEDULE, Cell, stated_cell
 from posekit.study.plan import Plan, difference
 
 # What the sweep itself sets, cell by cell.
@@ -34,12 +38,23 @@ GAMMA_0 = "gamma 0 is plain MSE (MSELoss), whatever the form and delta: one cell
 _LEFT_OUT = ("work_dir", "launcher", "resume", "default_scope", "load_from")
 
 
-def make_plan(config: str, options: Sequence[str], cells: Sequence[Cell]) -> Plan:
+def make_plan(
+    config: str,
+    options: Sequence[str],
+    cells: Sequence[Cell],
+    losses: Mapping[str, dict[str, Any]] | None = None,
+) -> Plan:
     """Prepares every cell's config and compares them.
 
+    Args:
+        config: Its path.
+        options: The ``--cfg-options`` of every cell.
+        cells: What is to be run.
+        losses: The losses beside the focal forms, see :func:`read_losses`.
+
     Raises:
-        ConfigError: If the config cannot be swept, an option is the sweep's own, or cells differ in more than
-            loss and seed.
+        ConfigError: If the config cannot be swept, an option is the sweep's own, a loss is not stated or does
+            not go with the head, or cells differ in more than loss and seed.
     """
     for key in parse_options(options):
         if any(key == own or key.startswith(f"{own}.") for own in _OWN):
@@ -61,10 +76,12 @@ def make_plan(config: str, options: Sequence[str], cells: Sequence[Cell]) -> Pla
         score=_score(base, config),
         reduction=_loss_of(base, config).get("reduction"),
         notes=[GAMMA_0],
+        losses=dict(losses or {}),
         people=_people(base),
         posekit={"version": posekit.__version__, "git": source_revision()},
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
+    plan.check_losses()
     # The seed is no part of what is read here: one cell of each setting stands for its others.
     for cell in {cell.setting: cell for cell in cells}.values():
         check_cell(plan, cell, load_config(config, parse_options(plan.words(cell))), "its prepared config")
@@ -76,13 +93,15 @@ def added_hooks(cfg: PoseConfig) -> list[str]:
 
     Not those that the config states (as None, to have none), and none for a head of another kind.
     """
+    stated = cfg.to_dict().get("default_hooks") or {}
+    return [name for name in _ADDED if name not in stated] if _is_heatmap_head(cfg) else []
+
+
+def _is_heatmap_head(cfg: PoseConfig) -> bool:
     from posekit.models.heads import HeatmapHead
 
     kind = cfg.to_dict()["model"]["head"].get("type")
-    if not (isinstance(kind, type) and issubclass(kind, HeatmapHead)):
-        return []
-    stated = cfg.to_dict().get("default_hooks") or {}
-    return [name for name in _ADDED if name not in stated]
+    return isinstance(kind, type) and issubclass(kind, HeatmapHead)
 
 
 def shared_text(cfg: PoseConfig) -> str:
@@ -100,6 +119,63 @@ def shared_text(cfg: PoseConfig) -> str:
 def fingerprint(text: str) -> str:
     """The SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- losses ----------------------------------------------------------------------------------------------
+
+
+def read_losses(words: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The losses that the command line states by name, in plain values.
+
+    Args:
+        words: ``NAME={"type": "AdaptiveWingLoss", "omega": 14}``, JSON or a Python literal, or ``NAME=FILE``,
+            a config whose ``model.head.loss`` is taken.
+
+    Raises:
+        ConfigError: On anything else.
+    """
+    losses: dict[str, dict[str, Any]] = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        stated_cell(name, 0)
+        if name in losses:
+            raise ConfigError(f"--losses: {name} stands there twice")
+        losses[name] = _read_loss(name, text.strip())
+    return losses
+
+
+def _read_loss(name: str, text: str) -> dict[str, Any]:
+    if text.endswith(".py"):
+        return _importable(_loss_of(load_config(text), text))
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            # As plan.json will hold it, so that a sweep that goes on finds it the same.
+            found = json.loads(json.dumps(read(text), allow_nan=False))
+            if isinstance(found, dict) and isinstance(found.get("type"), str):
+                return found
+    raise ConfigError(
+        f"--losses {name}: expected a config file (.py) or plain values with a 'type', such as "
+        f'{name}=\'{{"type": "AdaptiveWingLoss", "omega": 14}}\', found {shown(text)}'
+    )
+
+
+def _importable(value: Any) -> Any:
+    """A part of a config with its classes as the dotted paths that they are imported by."""
+    if isinstance(value, Mapping):
+        return {key: _importable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_importable(item) for item in value]
+    return f"{value.__module__}.{value.__qualname__}" if callable(value) else value
+
+
+def _bare(value: Any) -> Any:
+    """A part of a config with its types by their bare names, so that it is one however they were stated."""
+    if isinstance(value, Mapping):
+        return {
+            key: str(getattr(item, "__name__", item)).rpartition(".")[2] if key == "type" else _bare(item)
+            for key, item in value.items()
+        }
+    return [_bare(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _loss_of(cfg: PoseConfig, source: str) -> Mapping[str, Any]:
@@ -188,14 +264,29 @@ def check_cell(plan: Plan, cell: Cell, cfg: PoseConfig, where: str) -> None:
             f"{difference(plan.shared, found, 'shared', cell.name)}"
         )
     loss = dict(_loss_of(cfg, where))
-    stated = {LOSS: {**loss, "type": getattr(loss.get("type"), "__name__", loss.get("type"))}}
+    stated = {LOSS: _bare(loss)}
     schedule = (cfg.to_dict().get("default_hooks") or {}).get(SCHEDULE.partition(".")[2])
     if schedule is not None:
         stated[SCHEDULE] = {key: value for key, value in schedule.items() if key != "type"}
-    expected = cell.options(plan.reduction)
+    expected = _bare(plan.own_options(cell))
     if stated != expected:
         raise ConfigError(f"cell {cell.name}: {where} has {stated}, expected {expected}")
     try:
-        MODELS.build(loss)
-    except TypeError as error:
+        _try_loss(cfg, loss)
+    except (TypeError, ConfigError) as error:
         raise ConfigError(f"cell {cell.name}: {where}: loss {loss}: {error}") from error
+
+
+def _try_loss(cfg: PoseConfig, loss: dict[str, Any]) -> None:
+    """Builds the loss, and a head of one channel, which knows what goes with its codec and keypoints."""
+    built, plain = MODELS.build(loss), cfg.to_dict()
+    if (plain.get("default_hooks") or {}).get("foreground") is not None and not hasattr(
+        built, "pixel_losses"
+    ):
+        raise ConfigError(
+            "it has no 'pixel_losses' for the hook 'foreground'; derive it from posekit's HeatmapLoss, or "
+            "sweep with --cfg-options default_hooks.foreground=None"
+        )
+    if _is_heatmap_head(cfg) and plain.get("skeleton") is not None:
+        own = {"in_channels": 1, "num_keypoints": get_skeleton(plain["skeleton"]).num_keypoints}
+        MODELS.build({**own, **plain["model"]["head"]})

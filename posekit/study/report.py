@@ -7,6 +7,7 @@ so after every cell. Each file is written whole or not at all.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,8 @@ def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
     others = [records for records in cells if records.cell.form != MSE]
     if len(others) == len(cells) or not others:
         return {}
-    chosen = min(others, key=lambda records: abs(records.cell.gamma - 1)).cell.setting
+    gammas = {records.cell.setting: records.cell.gamma for records in others}
+    chosen = min(gammas, key=lambda setting: math.inf if (g := gammas[setting]) is None else abs(g - 1))
     pair: dict[str, dict[str, Any]] = {}
     for setting in (MSE, chosen):
         own = [records for records in cells if records.cell.setting == setting]

@@ -6,13 +6,14 @@ them.
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from posekit.study.analysis import BETTER, WORSE, interval_of, signed
-from posekit.study.cells import MSE, number_text
+from posekit.study.cells import FORMS, number_text
 from posekit.study.html_parts import STYLE, bullets, duration, figures, folded, rows_table, section, table_row
 from posekit.study.report_text import HOW_INTERVALS, SPEED_AND_FORM
 from posekit.study.table import FINISHED, Table, as_number, score_text
@@ -107,7 +108,7 @@ def _compared(found: Mapping[str, Any]) -> str:
 
 
 def _normalised(form: str) -> str:
-    if form == MSE:
+    if form not in FORMS:
         return ""
     return (
         " (normalised)"
@@ -132,8 +133,9 @@ def _cells(found: Mapping[str, Any], table: Table) -> str:
     rows = []
     for row in found["rows"]:
         values = [
-            row["name"], row["loss"], number_text(row["gamma"]),
-            "-" if row["delta"] is None else number_text(row["delta"]), str(row["seed"]), row["state"],
+            row["name"], row["loss"],
+            *("-" if row[key] is None else number_text(row[key]) for key in ("gamma", "delta")),
+            str(row["seed"]), row["state"],
             "-" if row["epoch"] is None else str(row["epoch"]), score_text(score, row["val"]),
             score_text(score, row["test"]), duration(row["train_seconds"]), duration(row["test_seconds"]),
             row["message"],
@@ -245,6 +247,8 @@ def _commands(found: Mapping[str, Any], table: Table) -> str:
     plan = found["plan"]
     words = ["python", "tools/gamma_sweep.py", str(plan.get("config") or "CONFIG"), "--out", table.out.name]
     words += ["--cells", *(row["name"] for row in found["rows"])]
+    losses = plan.get("losses") or {}
+    words += ["--losses", *(f"{name}={json.dumps(loss)}" for name, loss in losses.items())] if losses else []
     options = [str(option) for option in plan.get("options") or []]
     words += ["--cfg-options", *options] if options else []
     sweep = f"<pre>{escape(shlex.join(words))}</pre>"

@@ -36,20 +36,21 @@ def sweep_figures(cells: Sequence[CellRecords], score: str, title: str = "") -> 
         that has at least two gammas, and ``accuracy_vs_epoch_all``), ``score_vs_gamma_test``,
         ``score_vs_gamma_val``, ``foreground``.
     """
-    groups = groups_of(cells)
+    groups, settings = groups_of(cells), by_setting(cells)
+    several = len(groups) > 1 or any(records.cell.stated for records in cells)
     figures: dict[str, Figure] = {}
     for group in groups if groups else [None]:
         own = by_gamma(cells, group)
-        if len(groups) < 2:
+        if not several:
             figures["accuracy_vs_epoch"] = _over_epochs(own, score, title or f"Accuracy, {_words(group)}")
         elif len(own.keys() - {0.0}) > 1 and group is not None:
             name = f"accuracy_vs_epoch_{group[0]}_d{group[1]:g}"
             figures[name] = _over_epochs(own, score, title or f"Accuracy, {_words(group)}")
-    if len(groups) > 1:
+    if several:
         name = "accuracy_vs_epoch_all"
-        figures[name] = _over_epochs(by_setting(cells), score, title or "Accuracy of every loss")
+        figures[name] = _over_epochs(settings, score, title or "Accuracy of every loss")
     figures.update(_against_gamma(cells, groups, score, title))
-    accounts = {label: foreground_of(own) for label, own in by_setting(cells).items()}
+    accounts = {label: foreground_of(own) for label, own in settings.items()}
     if any(curves for account in accounts.values() for curves in account.values()):
         figures["foreground"] = foreground_curves(accounts, title=title)
     return figures

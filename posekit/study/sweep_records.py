@@ -92,14 +92,14 @@ def groups_of(cells: Iterable[CellRecords]) -> list[Group]:
     gammas: dict[Group, set[float]] = {}
     for records in cells:
         if records.cell.delta is not None:
-            gammas.setdefault((records.cell.form, records.cell.delta), set()).add(records.cell.gamma)
+            gammas.setdefault((records.cell.form, records.cell.delta), set()).add(records.cell.gamma or 0.0)
     return sorted(gammas, key=lambda group: (-len(gammas[group]), group))
 
 
 def by_gamma(cells: Sequence[CellRecords], group: Group | None) -> dict[Label, list[CellRecords]]:
     """Gamma -> cells with that form and delta, plain MSE as gamma 0 among them, ascending."""
     own = [r for r in cells if r.cell.form == MSE or (r.cell.form, r.cell.delta) == group]
-    gammas = sorted({r.cell.gamma for r in own})
+    gammas = sorted({r.cell.gamma or 0.0 for r in own})
     return {gamma: [r for r in own if r.cell.gamma == gamma] for gamma in gammas}
 
 

@@ -102,9 +102,13 @@ def score_text(score: str, value: float | None) -> str:
     return f"{value:.2f}" if "PCK" in score or "KS@" in score else f"{value:.3f}"
 
 
-def form_words(form: str) -> str:
-    """What a form weighs by."""
-    return "plain MSE, every pixel weighs the same" if form == MSE else FORMS[form].words
+def form_words(form: str, losses: Any = None) -> str:
+    """What a form weighs by, or what the plan's ``losses`` state of it."""
+    if form == MSE:
+        return "plain MSE, every pixel weighs the same"
+    if form in FORMS:
+        return FORMS[form].words
+    return str(losses[form]) if isinstance(losses, Mapping) and form in losses else "not stated by the plan"
 
 
 # --- reading ---------------------------------------------------------------------------------------------

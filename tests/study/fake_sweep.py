@@ -76,12 +76,12 @@ def write_failed(out: Path, name: str, message: str) -> None:
     (folder / "cell.json").write_text(json.dumps(stated))
 
 
-def write_plan(out: Path, names: list[str]) -> None:
+def write_plan(out: Path, names: list[str], **changes: Any) -> None:
     plan = {
         "config": "configs/c.py", "options": ["train_cfg.max_epochs=3"], "fingerprint": "ab" * 32,
         "files": {"joints.mat": "cd" * 32}, "cells": names, "max_epochs": 3, "score": SCORE,
         "notes": ["a note of the plan"], "people": {"kind": "same", "sentence": "it is said of the people"},
-        "started": "2026-01-01T00:00:00+0000", "shared": "model = 1",
+        "started": "2026-01-01T00:00:00+0000", "shared": "model = 1", **changes,
     }  # fmt: skip
     out.mkdir(exist_ok=True)
     (out / "plan.json").write_text(json.dumps(plan))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from posekit.errors import ConfigError
 from posekit.registry import MODELS
-from posekit.study.cells import FORMS, Cell, make_cell, parse_cell, plan_cells
+from posekit.study.cells import FORMS, Cell, make_cell, one_run_each, parse_cell, plan_cells
 
 
 def test_names_say_what_a_cell_is():
@@ -61,6 +61,20 @@ def test_the_main_comparison_comes_first_seed_by_seed():
     assert names[4:7] == ["focal_g0.5_d0.001_s0", "focal_g0.5_d0.1_s0", "focal_g1_d0.1_s0"]
     assert len(names) == len(set(names)) == 2 * (1 + 2 * 2 * 2)
     assert [name[-1] for name in names[4:]] == ["0"] * 7 + ["1"] * 7
+
+
+def test_stated_losses_come_seed_by_seed_after_the_forms_and_are_read_back():
+    names = [cell.name for cell in plan_cells([0, 1, 2], [0.1], ["focal"], [0, 1], ["awing", "ohkm-4"])]
+    assert names[:4] == ["mse_s0", "focal_g1_d0.1_s0", "mse_s1", "focal_g1_d0.1_s1"]
+    assert names[4:] == [
+        f"{loss}_s{seed}" for seed in (0, 1) for loss in ("focal_g2_d0.1", "awing", "ohkm-4")
+    ]
+    cell = parse_cell("ohkm-4:s1")
+    assert (cell, cell.setting, cell.stated) == (Cell("ohkm-4", None, None, 1), "ohkm-4", True)
+    assert not any(parse_cell(name).stated for name in names[:4])
+    assert cell.describe() == {
+        **{"name": "ohkm-4_s1", "loss": "ohkm-4", "gamma": None, "delta": None, "normalise": False, "seed": 1}
+    }
 
 
 @given(
@@ -116,6 +130,7 @@ def test_impossible_lists(lists, message):
     "text",
     [
         *("focal", "focal:g1:s0", "focal:g1:d1", "focal:gx:d1:s0", "focal:g1:d1:s1.5", "focal:g1:g2:d1:s0"),
+        *("mse:sx", "wing:s-1", "wi/ng:s0", "1wing:s0", "wing", "wing:g1:s0", "x" * 61 + ":s0", "focal:s0"),
         *("other:g1:d1:s0", "mse:g1:s0", "focal:g-1:d1:s0", "", "mse", "focal:1:1:0"),
     ],
 )
@@ -123,3 +138,8 @@ def test_cells_that_are_none(text):
     with pytest.raises(ConfigError) as caught:
         parse_cell(text)
     assert f"cell '{text}'" in str(caught.value)
+
+
+def test_one_run_each():
+    assert one_run_each(map(parse_cell, ["mse_s0", "focal_g1_d0.1_s0", "awing_s3"]))
+    assert not one_run_each(map(parse_cell, ["mse_s0", "awing_s0", "awing_s1"]))

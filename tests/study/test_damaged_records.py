@@ -105,6 +105,9 @@ def test_a_damaged_run_record_becomes_a_note(sweep):
         ("options", [1]),
         ("files", []),
         ("cells", "a"),
+        ("losses", []),
+        ("losses", {"a": 1}),
+        ("people", "same"),
     ],
 )
 def test_a_plan_of_other_kinds_of_fields(sweep, field, value):

@@ -13,9 +13,9 @@ from toy_sweep import write_swept
 
 from posekit.engine.configs.config import load_config, parse_options
 from posekit.errors import ConfigError, DataError
-from posekit.study.cells import make_cell, plan_cells
+from posekit.study.cells import make_cell, plan_cells, stated_cell
 from posekit.study.plan import changed_code, join_plans, read_plan, write_plan
-from posekit.study.prepare import added_hooks, check_cell, make_plan, shared_text
+from posekit.study.prepare import added_hooks, check_cell, make_plan, read_losses, shared_text
 
 ROOT = Path(__file__).resolve().parents[2]
 CELLS = plan_cells([0, 1, 2], [1e-3], ["focal", "focal-norm"], [0, 1])
@@ -160,6 +160,98 @@ def test_a_cell_trained_with_something_else_is_caught(config):
     assert "width=9" in str(caught.value)
     with pytest.raises(ConfigError, match=r"expected .*'gamma': 2\.0"):
         check_cell(plan, make_cell("focal", 2, 1e-3, 0), right, "the dumped config")
+
+
+AWING = {"type": "AdaptiveWingLoss", "omega": 10.0}
+
+
+def test_losses_are_stated_by_values_or_by_a_config(tmp_path):
+    other = write_swept(tmp_path, 'model["head"]["loss"].update(gamma=3, delta=0.5)\n', "other.py")
+    found = read_losses(
+        [
+            'awing={"type": "AdaptiveWingLoss", "omega": 10.0}',
+            "again={'type': 'AdaptiveWingLoss', 'omega': 10.0}",
+            'flag={"type": "OHKMMSELoss", "use_weight": false, "topk": 1}',
+            "nested={'type': 'LabelAndOffsetLoss', 'label_loss': {'type': 'MSELoss'}}",
+            f"other={other}",
+        ]
+    )
+    assert found["awing"] == found["again"] == AWING
+    assert found["flag"] == {"type": "OHKMMSELoss", "use_weight": False, "topk": 1}
+    assert found["other"] == {"type": "posekit.models.focal_losses.FocalMSELoss", "gamma": 3, "delta": 0.5}
+    cells = [stated_cell(name, 0) for name in found]
+    plan = make_plan(str(write_swept(tmp_path)), [], cells, found)
+    for cell in cells:
+        check_cell(plan, cell, load_config(plan.config, parse_options(plan.words(cell))), "its config")
+    assert plan.fingerprint == make_plan(plan.config, [], CELLS).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["awing"],
+            "--losses awing: expected a config file (.py) or plain values with a 'type', such as awing='{",
+        ),
+        (["awing={'omega': 3}"], "plain values with a 'type'"),
+        (["awing=dict(type=AdaptiveWingLoss)"], "plain values with a 'type'"),
+        (["awing={'type': 'AdaptiveWingLoss', 'omega': 1e999}"], "plain values with a 'type'"),
+        (["awing={'type': print('x')}"], "plain values with a 'type'"),
+        (["awing=none.py"], "config none.py: no such file"),
+        (["a={'type': 'MSELoss'}", "a={'type': 'MSELoss'}"], "--losses: a stands there twice"),
+        (["focal={'type': 'MSELoss'}"], "loss 'focal': expected a name of letters"),
+        (["a_b={'type': 'MSELoss'}"], "loss 'a_b': expected a name of letters"),
+        (["../a={'type': 'MSELoss'}"], "loss '../a': expected a name of letters"),
+    ],
+)
+def test_losses_that_are_none(words, message, capsys):
+    with pytest.raises(ConfigError) as caught:
+        read_losses(words)
+    assert message in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("losses", "message"),
+    [
+        ({}, "cell awing_s0: expected a loss of --losses or one of focal,"),
+        ({"awing": {"type": "AdaptivWingLoss"}}, "did you mean 'AdaptiveWingLoss'"),
+        ({"awing": {"type": "AdaptiveWingLoss", "omge": 1}}, "did you mean 'omega'"),
+        ({"awing": {"type": "UDPOffsetLoss"}}, "the loss needs offset maps, the codec has none"),
+        ({"awing": {"type": "OHKMMSELoss"}}, "the loss keeps 8 keypoints, there are 3"),
+        ({"awing": {"type": "torch.nn.MSELoss"}}, "default_hooks.foreground=None"),
+    ],
+)
+def test_losses_that_cannot_be_trained_are_told_beforehand(tmp_path, losses, message):
+    path = toy_pose_config.write_config(tmp_path, codec="UDPCodec")
+    path.write_text(f"{path.read_text()}test_dataloader = val_dataloader\ntest_evaluator = val_evaluator\n")
+    with pytest.raises(ConfigError) as caught:
+        make_plan(str(path), [], [stated_cell("awing", 0)], losses)
+    assert message in str(caught.value)
+
+
+def test_a_stated_loss_trained_with_other_values_is_caught(config):
+    cell = stated_cell("awing", 0)
+    plan = make_plan(str(config), [], [cell], {"awing": AWING})
+    other = load_config(config, {"model.head.loss": {**AWING, "omega": 11.0}})
+    with pytest.raises(ConfigError, match=r"cell awing_s0: the dump has .*11\.0.*, expected .*10\.0"):
+        check_cell(plan, cell, other, "the dump")
+
+
+def test_a_sweep_that_goes_on_keeps_its_losses(tmp_path):
+    old = dataclasses.replace(PLAN, cells=["mse_s0", "awing_s0"], losses={"awing": AWING})
+    new = dataclasses.replace(PLAN, cells=["b_s0"], losses={"b": {"type": "MSELoss"}})
+    joined = join_plans(old, new, tmp_path)
+    assert joined.losses == {"awing": AWING, "b": {"type": "MSELoss"}}
+    write_plan(joined, tmp_path)
+    assert read_plan(tmp_path) == joined
+    with pytest.raises(ConfigError, match=r"the loss awing: .*10\.0.* before, .*11\.0.* now"):
+        join_plans(old, dataclasses.replace(new, losses={"awing": {**AWING, "omega": 11.0}}), tmp_path)
+    write_plan(dataclasses.replace(joined, losses={"b": {}}), tmp_path)
+    with pytest.raises(
+        DataError, match=r"plan\.json: is not the plan of a sweep \(cell awing_s0: expected a loss"
+    ):
+        read_plan(tmp_path)
 
 
 def test_a_dumped_config_says_the_same_as_the_one_it_was_dumped_from(config, tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 import re
+import shlex
 from html.parser import HTMLParser
 
 import numpy as np
@@ -407,3 +409,33 @@ def test_one_damaged_cell_costs_the_others_no_curves_and_old_figures_go(tmp_path
     assert {"accuracy_vs_epoch.png", "training_and_validation.svg", "mine.png"} <= names
     assert "accuracy_vs_epoch_all.png" not in names
     assert "accuracy_vs_epoch.txt" in names
+
+
+def test_a_stated_loss_stands_in_table_report_and_figures(tmp_path):
+    loss = {"type": "AdaptiveWingLoss", "omega": 14}
+    for seed in (0, 1):
+        write_cell(tmp_path, f"mse_s{seed}", 20.0)
+        write_cell(tmp_path, f"awing_s{seed}", 40.0)
+    write_cell(tmp_path, "unknown_s0", 20.0)
+    write_plan(tmp_path, ["mse_s0", "mse_s1", "awing_s0", "awing_s1"], losses={"awing": loss})
+    page = write_report(tmp_path, resamples=200).read_text("utf-8")
+    found = json.loads((tmp_path / "sweep.json").read_text())
+    assert found["forms"]["awing"] == str(loss)
+    assert [row["name"] for row in found["rows"]][2:] == ["awing_s0", "awing_s1", "unknown_s0"]
+    assert compared(found, "awing")["sentence"].startswith("awing is worse than plain MSE: −")
+    for words in (
+        f"Loss awing: {loss}.",
+        "Loss unknown: not stated by the plan.",
+        f"awing={json.dumps(loss)}",
+    ):
+        assert html.escape(words) in page or html.escape(shlex.quote(words)) in page
+    with (tmp_path / "sweep.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert (rows["awing_s1"]["gamma"], rows["awing_s1"]["delta"], rows["awing_s1"]["loss"]) == (
+        "",
+        "",
+        "awing",
+    )
+    figures = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
+    assert {"accuracy_vs_epoch_all", "per_joint_awing", "training_and_validation"} <= figures
+    assert 'id="awing"' in (tmp_path / "figures" / "accuracy_vs_epoch_all.svg").read_text("utf-8")
