@@ -50,7 +50,8 @@ def compile_training(model: nn.Module, setting: Any) -> bool:
     mmengine compiles the whole step, with the optimiser's counters, and so once more whenever one changes.
     torch, where a second size of batch comes, as an epoch's last one often is, compiles anew for any size and
     from then on uses that slower form for all. Here each size has its own, two as a rule. What else changes
-    from step to step, such as a gamma on a schedule, is left to torch.
+    from step to step, such as a gamma on a schedule, is left to torch; an old one, such as 2.4, compiles for
+    every value and gives up after eight.
 
     Args:
         model: The bare network. Its parameters and their names stay.

@@ -88,6 +88,9 @@ def test_a_short_last_batch_has_a_form_of_its_own(graphs):
     assert graphs.sizes() == [4, 3]
 
 
+@pytest.mark.skipif(
+    torch._dynamo.config.specialize_float, reason="this torch compiles for every value of a number"
+)
 def test_a_gamma_on_a_schedule_is_compiled_for_once(graphs):
     model = build(gamma=0.9)
     compile_training(model, {"backend": graphs})
