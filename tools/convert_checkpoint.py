@@ -94,9 +94,7 @@ def network_of_config(config: str) -> Any:
     from posekit.engine.configs.config import load_config
     from posekit.registry import MODELS
 
-    model = load_config(config).model
-    model.backbone.pop("pretrained", None)  # about to be replaced; a download would be for nothing
-    return MODELS.build(model)
+    return MODELS.build(load_config(config).model)
 
 
 def network_of_zoo(name: str) -> Any:

@@ -22,6 +22,7 @@ with read_base():
     from ..hrnet.hrnet_w32_coco_256x192 import *
 
 model.update(flip_test=False, channels_last=True)
+model["backbone"].update(pretrained=None)
 model["head"]["codec"] = dict(type=UDPCodec, sigma=2)
 model["head"]["loss"] = dict(type=FocalMSELoss, gamma=1, delta=0.1)
 train_dataloader.update(batch_size=4)

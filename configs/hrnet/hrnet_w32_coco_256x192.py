@@ -1,6 +1,7 @@
 """The HRNet release: W32, COCO, 256x192.
 
-Expected: AP .744, AR .798 with the released boxes, from ImageNet weights, see _base_/models/hrnet.py.
+Expected: AP .744, AR .798 with the released boxes, from ImageNet weights, see
+_base_/models/hrnet_release.py.
 Cost: not measured. 4 GPUs with 32 people each in the release.
 
     python tools/train.py configs/hrnet/hrnet_w32_coco_256x192.py

@@ -1,6 +1,7 @@
 """The HRNet release: W32, MPII, 256x256.
 
-Expected: PCKh@0.5 90.3 (weighted mean) from ImageNet weights, see _base_/models/hrnet.py.
+Expected: PCKh@0.5 90.3 (weighted mean) from ImageNet weights, see
+_base_/models/hrnet_release.py.
 Cost: not measured. 4 GPUs with 32 people each in the release.
 
     python tools/train.py configs/hrnet/hrnet_w32_mpii_256x256.py

@@ -12,3 +12,4 @@ with read_base():
     from .hrnet_w32_coco_384x288 import *
 
 model["backbone"].update(variant="w48")
+model["backbone"]["pretrained"].update(path="data/weights/hrnet_w48-8ef0771d.pth", sha256="8ef0771d")

@@ -12,3 +12,4 @@ with read_base():
     from .simplebaseline_r50_mpii_256x256 import *
 
 model["backbone"].update(depth=101)
+model["backbone"]["pretrained"].update(path="data/weights/resnet101-5d3b4d8f.pth", sha256="5d3b4d8f")

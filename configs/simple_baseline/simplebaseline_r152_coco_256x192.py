@@ -12,3 +12,4 @@ with read_base():
     from .simplebaseline_r50_coco_256x192 import *
 
 model["backbone"].update(depth=152)
+model["backbone"]["pretrained"].update(path="data/weights/resnet152-b121ed2d.pth", sha256="b121ed2d")

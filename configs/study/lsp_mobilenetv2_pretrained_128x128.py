@@ -1,6 +1,6 @@
 """The gamma study on LSP-extended for a CPU: MobileNetV2 from ImageNet, 128x128, 8 epochs.
 
-torchvision's mobilenet_v2-b0353104.pth has to lie in data/weights/; elsewhere
+There is no training without torchvision's mobilenet_v2-b0353104.pth in data/weights/; elsewhere
 ``--cfg-options model.backbone.pretrained=/your/file.pth``.
 Cost: a quarter of an hour of one core for a cell.
 

@@ -246,6 +246,18 @@ class PoseRunner(Runner):
         """What is known of the validation's scores before there is one."""
         return announced_scores(self)
 
+    def _init_model_weights(self) -> None:
+        """As mmengine's; but a pose estimator waits for :meth:`load_or_resume`, which may need no start."""
+        if self._estimator is None:
+            super()._init_model_weights()
+
+    @property
+    def _estimator(self) -> Any:
+        """The network, if it is one that says what it starts from."""
+        from posekit.models.estimator import PoseEstimator  # networks, which few importers need
+
+        return self.bare_model if isinstance(self.bare_model, PoseEstimator) else None
+
     # --- running -----------------------------------------------------------------------------------------
 
     def train(self) -> nn.Module:
@@ -282,7 +294,8 @@ class PoseRunner(Runner):
         record.update(
             work_dir=self.work_dir, log_dir=self.log_dir, launcher=self.launcher, ranks=self.world_size
         )
-        record.update(job=job_name(), **batch_facts(self), scores=self.scores.directions)
+        record.update(job=job_name(), starts_from=self._start_words(), **batch_facts(self))
+        record.update(scores=self.scores.directions)
         write_json(folder / "run.json", record)
         write_json(Path(self.log_dir) / "run.json", record)
 
@@ -359,11 +372,26 @@ class PoseRunner(Runner):
                 if training:
                     refuse_own(self._load_from, self.work_dir)
                 self.load_checkpoint(self._load_from)
+        if training and not self._has_loaded and self._estimator is not None:
+            self._start_backbone()
         self._started = True
         # A run that has nothing left to do is not recorded over the one that did it.
         if training and self.epoch < self.max_epochs:
             self._set_earlier_aside()
             self._write_run_record()
+
+    def _start_backbone(self) -> None:
+        """Begins anew from what the config's backbone names as ``pretrained``, and says from what."""
+        super()._init_model_weights()  # of several processes all have the first one's afterwards
+        start = self._estimator.start
+        log = self.logger.warning if start.lacking else self.logger.info
+        log(f"the backbone starts from {start.words}")
+
+    def _start_words(self) -> str:
+        """What the training goes on from, or what its backbone starts from."""
+        if self._has_loaded:
+            return str(self.resumed_from or self._load_from)
+        return "its network's own start" if self._estimator is None else self._estimator.start.summary
 
     def _set_earlier_aside(self) -> None:
         """Clears the way of a run that does not continue the one in its work directory.

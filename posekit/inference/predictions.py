@@ -35,9 +35,6 @@ def build_network(cfg: Any, config_path: str, device: str = "cpu") -> Any:
         raise ConfigError(
             f"config {config_path}: its model is no heatmap network, there are no targets to show"
         )
-    if "pretrained" in (spec.get("backbone") or {}):
-        # The checkpoint brings all weights; and the file to start from may not be at hand.
-        spec["backbone"] = {**spec["backbone"], "pretrained": None}
     with faults_of("model", config_path), torch.device(device):
         return MODELS.build(spec).eval()
 

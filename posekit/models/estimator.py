@@ -21,6 +21,7 @@ from posekit.models.building import Part, build_network
 from posekit.models.heads import Prediction, all_averaged, halves_averaged, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.models.transfer import SampleTransfer
+from posekit.models.weights import Start, start_backbone, without_pretrained
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Pose, Sample, Skeleton
@@ -41,7 +42,7 @@ class PoseEstimator(BaseModel):
             or a list of them, one per supervised stage. Its ``out_channels`` is C; ``emits_heatmaps``,
             False if not there, says that the maps are the heatmaps already (a stacked hourglass feeds them
             to its next stack); ``input_divisor``, 32 if not there, what the input's sides must be multiples
-            of.
+            of. A config's ``pretrained`` is loaded when a training begins (:meth:`init_weights`), not before.
         head: Config of a head, or one already built: a :class:`~posekit.models.heads.Head`, or several by
             name (:class:`~posekit.models.multihead.MultiHead`).
         skeleton: What the keypoints are: a name, a config's dict or a ``Skeleton``. The engine passes the
@@ -89,6 +90,8 @@ class PoseEstimator(BaseModel):
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
         self.channel_order = channel_order
+        backbone, self.pretrained = without_pretrained(backbone)
+        self.start: Start | None = None
         self.backbone, self.head = build_network(backbone, head, self.skeleton)
         self.test_scales = check_scales(test_scales)
         self.head.check_scales(self.test_scales)
@@ -97,6 +100,16 @@ class PoseEstimator(BaseModel):
         self.register_buffer("std", _per_colour(std, "std"), persistent=False)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
+
+    def init_weights(self) -> None:
+        """Loads what the backbone's config names as ``pretrained``; ``start`` then says what it was.
+
+        A runner calls it when a training begins anew. A test and a run that is resumed need no such file.
+
+        Raises:
+            CheckpointError: See :func:`~posekit.models.weights.start_backbone`.
+        """
+        self.start = start_backbone(self.backbone, self.pretrained)
 
     def forward(self, *fields: Any, mode: str = "tensor") -> Any:
         """Runs the network on the fields of a batched :class:`~posekit.structures.Sample`.

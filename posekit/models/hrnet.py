@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from posekit.errors import ConfigError
 from posekit.models.layers import BasicBlock, Bottleneck, conv_bn_relu, init_release, residual_layer
 from posekit.models.variants import VARIANTS, Variant
-from posekit.models.weights import load_backbone_weights
+from posekit.models.weights import load_backbone_weights, start_built
 from posekit.registry import MODELS
 
 
@@ -93,9 +94,9 @@ class HRNet(nn.Module):
 
     Args:
         variant: A name of ``VARIANTS``: "w32" and "w48" are the paper's, the others are smaller.
-        pretrained: A local file to start from: the release's ImageNet or pose files, or timm's of the same
-            trunk (.pth or .safetensors). Weights that only a classifier or a finished pose net has are
-            left out; any other difference is an error.
+        pretrained: What to start from, see :func:`~posekit.models.weights.start_backbone`: a local file, the
+            release's ImageNet or pose files or timm's of the same trunk (.pth or .safetensors). Weights that
+            only a classifier or a finished pose net has are left out; any other difference is an error.
 
     Raises:
         ConfigError: On an unknown variant.
@@ -105,7 +106,7 @@ class HRNet(nn.Module):
     emits_heatmaps = False
     input_divisor = 32
 
-    def __init__(self, variant: str = "w32", pretrained: str | Path | None = None) -> None:
+    def __init__(self, variant: str = "w32", pretrained: Any = None) -> None:
         super().__init__()
         if variant not in VARIANTS:
             raise ConfigError(f"HRNet: unknown variant {variant!r}; expected one of {sorted(VARIANTS)}")
@@ -126,8 +127,12 @@ class HRNet(nn.Module):
         self.transition3 = _transition(widths[:3], widths)
         self.stage4 = _stage(widths, sizes.modules[2], sizes.blocks, last_outputs=1)
         init_release(self)
-        if pretrained is not None:
-            load_backbone_weights(self, pretrained, leftover=_leftover(sizes))
+        self._leftover = _leftover(sizes)
+        start_built(self, pretrained)
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Loads a file; see the class."""
+        load_backbone_weights(self, path, leftover=self._leftover)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Computes the finest map.

@@ -8,6 +8,7 @@ take ``TimmBackbone(decoder="deconv")``. Maps are (B, C, h, w), the image is nor
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -15,7 +16,7 @@ from posekit.errors import ConfigError
 from posekit.models.decoders import deconv_layers
 from posekit.models.layers import init_release, residual_layer
 from posekit.models.variants import DEPTHS
-from posekit.models.weights import load_backbone_weights
+from posekit.models.weights import load_backbone_weights, start_built
 from posekit.registry import MODELS
 
 
@@ -29,7 +30,8 @@ class SimpleBaseline(nn.Module):
         depth: Of the ResNet: 18, 34, 50, 101, 152; the paper's are the last three.
         width: Channels of the first ResNet stage; 64 in the paper, less for a small net.
         deconv_width: Channels of each of the three transposed convolutions.
-        pretrained: A local file to start from: torchvision's or timm's ResNet, or the release's pose net.
+        pretrained: What to start from, see :func:`~posekit.models.weights.start_backbone`: a local file,
+            torchvision's or timm's ResNet or the release's pose net.
 
     Raises:
         ConfigError: On an unknown depth.
@@ -40,7 +42,7 @@ class SimpleBaseline(nn.Module):
     input_divisor = 32
 
     def __init__(
-        self, depth: int = 50, width: int = 64, deconv_width: int = 256, pretrained: str | Path | None = None
+        self, depth: int = 50, width: int = 64, deconv_width: int = 256, pretrained: Any = None
     ) -> None:
         super().__init__()
         if depth not in DEPTHS:
@@ -58,10 +60,11 @@ class SimpleBaseline(nn.Module):
         self.layer4 = residual_layer(block, wide * 4, width * 8, counts[3], 2)
         self.deconv_layers = deconv_layers(wide * 8, [deconv_width] * 3)
         init_release(self)
-        if pretrained is not None:
-            load_backbone_weights(
-                self, pretrained, leftover=("fc.", "final_layer."), optional=("deconv_layers.",)
-            )
+        start_built(self, pretrained)
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Loads a file; see the class."""
+        load_backbone_weights(self, path, leftover=("fc.", "final_layer."), optional=("deconv_layers.",))
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Computes the map.

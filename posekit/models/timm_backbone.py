@@ -27,6 +27,7 @@ from posekit.models.weights import (
     is_torchvision_mobilenet_v2,
     mobilenet_v2_to_timm,
     read_state_dict,
+    start_built,
 )
 from posekit.registry import MODELS
 
@@ -55,9 +56,9 @@ class TimmBackbone(nn.Module):
             "deconv": SimpleBaseline's transposed convolutions on the coarsest map; "simple": ViTPose's
             bilinear upsampling (give the head ``kernel_size=3``); "none": the map of the stride itself.
         width: Channels of the decoder; None: 64 for "pyramid", 256 for "deconv". The other two have none.
-        pretrained: True: timm's weights of this name (downloaded, or from its cache); a path: a local file
-            with timm's names for this network, torchvision's being known for ResNet and MobileNetV2;
-            False: a random start.
+        pretrained: What to start from, see :func:`~posekit.models.weights.start_backbone`: a local file with
+            timm's names for this network, torchvision's being known for ResNet and MobileNetV2; or True:
+            timm's weights of this name (downloaded, or from its cache).
         options: Further arguments of ``timm.create_model``, e.g. ``dict(drop_path_rate=0.1)``, or
             ``dict(img_size=(256, 192))`` for a network of one input size, such as Swin.
         stride: Input pixels per cell of the map: 4 for heatmaps as the releases have them; 32, of most
@@ -75,7 +76,7 @@ class TimmBackbone(nn.Module):
         name: str,
         decoder: str = "pyramid",
         width: int | None = None,
-        pretrained: bool | str | Path = False,
+        pretrained: Any = False,
         options: Mapping[str, Any] | None = None,
         stride: int = STRIDE,
     ) -> None:
@@ -87,11 +88,8 @@ class TimmBackbone(nn.Module):
 
         self.name = name
         self.plain = timm.model_entrypoint(name).__module__.rsplit(".", 1)[-1] in _PLAIN_TRANSFORMERS
-        options = dict(options or {})
-        create = _create_transformer if self.plain else _create_features
-        self.backbone, channels, strides = create(name, pretrained is True, options)
-        if isinstance(pretrained, (str, Path)):
-            _load_file(self.backbone, name, pretrained, options)
+        self._options = options = dict(options or {})
+        self.backbone, channels, strides = self._create(False)
         if stride > max(strides):
             raise ConfigError(
                 f"TimmBackbone: 'stride' must be at most {max(strides)}, {name}'s coarsest, found {stride}"
@@ -105,6 +103,22 @@ class TimmBackbone(nn.Module):
         self.decoder = DECODERS[decoder](self.channels, self.strides, stride, **sizes)
         self.out_channels: int = self.decoder.out_channels  # type: ignore[assignment]
         self._freeze_unused()
+        start_built(self, pretrained)
+
+    def _create(self, pretrained: bool) -> tuple[nn.Module, list[int], list[int]]:
+        create = _create_transformer if self.plain else _create_features
+        return create(self.name, pretrained, self._options)
+
+    def load_pretrained(self, path: str | Path) -> None:
+        """Loads a file; see the class."""
+        # The network that the names are compared with is built at random, which must not change a run.
+        with torch.random.fork_rng(devices=[]):
+            _load_file(self.backbone, self.name, path, self._options)
+
+    def download_pretrained(self) -> None:
+        """Loads timm's weights of this name, downloaded or from its cache."""
+        with torch.random.fork_rng(devices=[]):
+            self.backbone.load_state_dict(self._create(True)[0].state_dict())
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Computes the decoded map.

@@ -1,7 +1,7 @@
 """HRNet-W32 with targets and loss of Xu & Feng 2020 (MSE).
 
-It starts from random weights. For ImageNet's, put the release's or timm's file anywhere and add
-``--cfg-options model.backbone.pretrained=hrnet_w32-36af842e.pth``: the published scores need it.
+It starts from random weights; the paper does not say from what. For ImageNet's, add the release's or timm's
+file: ``--cfg-options model.backbone.pretrained=data/weights/hrnet_w32-36af842e.pth``.
 """
 
 from posekit.codecs import MSRACodec

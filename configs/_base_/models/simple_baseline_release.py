@@ -1,8 +1,9 @@
 """SimpleBaseline with a ResNet-50, with the release's targets, loss and colours.
 
-It starts from random weights. For ImageNet's, put torchvision's or timm's file anywhere and add
-``--cfg-options model.backbone.pretrained=resnet50-19c8e357.pth``: the published scores need it. The release
-reads photos as blue, green, red; to train on red, green, blue add ``model.channel_order=rgb``.
+It starts from ImageNet's weights, torchvision's file named below; where that is missing a training starts
+from random weights and warns: the published scores need it. ``--cfg-options
+model.backbone.pretrained.strict=True`` refuses to begin without it. The release reads photos as blue, green,
+red; to train on red, green, blue add ``model.channel_order=rgb``.
 """
 
 from posekit.codecs import MSRACodec
@@ -10,10 +11,20 @@ from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import JointsMSELoss
 from posekit.models.simple_baseline import SimpleBaseline
+from posekit.models.weights import PretrainedFile
 
 model = dict(
     type=PoseEstimator,
-    backbone=dict(type=SimpleBaseline, depth=50, pretrained=None),
+    backbone=dict(
+        type=SimpleBaseline,
+        depth=50,
+        pretrained=dict(
+            type=PretrainedFile,
+            path="data/weights/resnet50-19c8e357.pth",
+            sha256="19c8e357",
+            source="https://download.pytorch.org/models/",
+        ),
+    ),
     head=dict(
         type=HeatmapHead,
         codec=dict(type=MSRACodec, sigma=2),
