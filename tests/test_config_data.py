@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 from test_configs import CONFIGS, ROOT
 from toy_data_sets import OWN, PEOPLE, RELEASED
 
-from posekit.datasets import TopDownDataset
+from posekit.datasets import TopDownDataset, load_coco
 from posekit.engine.configs.config import load_config
 from posekit.registry import DATASETS
 
@@ -27,7 +27,7 @@ THE_SAME_PEOPLE = {"checks/*": "it learns a few photos by heart"}
 # Validated and tested on different people; elsewhere on the same, as the releases and the papers do.
 THREE_PARTS = ("lsp/*", "study/*")
 
-GT = "ground truth"
+GT, CROWD = "ground truth", "det_for_crowd_test_0.1_0.5.json"
 # Whose boxes are cut in training, validation and test; the first pattern that fits.
 BOXES = {
     "paper/*_gt_boxes.py": (GT, GT, GT),
@@ -41,7 +41,7 @@ BOXES = {
     "hrnet/*_coco_*": (GT, GT, RELEASED),
     "simple_baseline/*_coco_*": (GT, GT, RELEASED),
     # MMPose's table: YOLOv3's.
-    "crowdpose/*": (GT, GT, "det_for_crowd_test_0.1_0.5.json"),
+    "crowdpose/*": (GT, GT, CROWD),
     # MPII states the position of people in its test set too; LSP's and one's own people are alone or boxed.
     "*": (GT, GT, GT),
 }
@@ -96,9 +96,15 @@ def test_boxes_are_those_of_the_recipe(config):
     expected = next(boxes for pattern, boxes in BOXES.items() if fnmatch(config.name, pattern))
     assert tuple(config.sets[stage].metainfo["box_source"] for stage in STAGES) == expected
     for stage, source in zip(STAGES, expected, strict=True):
+        table = config.sets[stage].table
+        # All of a detector's boxes are tested, the unlikely ones too.
+        assert len(table) == len(config.images(stage)) * (2 if source in (RELEASED, CROWD) else 1)
         detected = 0 if source == GT else toy_data_sets.LOWER
-        top = config.sets[stage].table.boxes_xyxy[:, 1].mean()
-        assert top == pytest.approx(toy_data_sets.TOP + detected, abs=2)
+        x1, y1, x2, _ = table.boxes_xyxy[table.box_scores > 0.5].mean(axis=0)
+        assert y1 == pytest.approx(toy_data_sets.TOP + detected, abs=1)
+        if config.cfg[f"{stage}_dataloader"]["dataset"]["source"]["type"] is load_coco:
+            # Annotated boxes shrink by one on the release's path, detections do not.
+            assert x2 - x1 == toy_data_sets.WIDTH - (source == GT)
 
 
 def test_people_are_cut_alike_in_training_validation_and_test(config):

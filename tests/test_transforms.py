@@ -139,6 +139,45 @@ def test_half_body_by_hand():
     assert half_body_box(np.zeros((4, 2)), np.ones(4), upper, True, 1.0) is None  # one point four times
 
 
+# Keypoints labelled in the upper and in the lower half, and which half is cropped if the upper or the lower
+# one is preferred. The release: the upper half if it is preferred and more than 2 of it are labelled, else
+# the lower half if more than 2 of it are, else the upper one; and nothing of fewer than 2.
+HALVES = [
+    (5, 5, "upper", "lower"),
+    (3, 3, "upper", "lower"),
+    (3, 2, "upper", "upper"),
+    (2, 3, "lower", "lower"),
+    (2, 2, "upper", "upper"),
+    (1, 3, "lower", "lower"),
+    (1, 2, None, None),
+    (0, 3, "lower", "lower"),
+    (0, 2, None, None),
+    (2, 0, "upper", "upper"),
+    (1, 1, None, None),
+]
+
+
+@pytest.mark.parametrize(("upper", "lower", "preferring_upper", "preferring_lower"), HALVES)
+def test_which_half_is_cropped(upper, lower, preferring_upper, preferring_lower):
+    mask = np.arange(10) < 5
+    # The upper half's keypoints lie at (0, 0) to (4, 4), the lower's at (100, 100) to (104, 104).
+    points = np.repeat(np.arange(5) + np.array([[0], [100]]), 2).reshape(10, 2).astype(float)
+    visible = np.concatenate([np.arange(5) < upper, np.arange(5) < lower]).astype(int)
+    for prefer_upper, half in ((True, preferring_upper), (False, preferring_lower)):
+        box = half_body_box(points, visible, mask, prefer_upper, 1.0)
+        found = None if box is None else "upper" if box.center[0] < 50 else "lower"
+        assert found == half
+
+
+def test_the_upper_half_is_preferred_as_often_as_in_the_release():
+    """Where randn() < 0.5: with probability 0.69."""
+    record = person(17)
+    augment = Augment.hrnet_coco(half_body_prob=1.0)
+    upper = [half_body_box(record.keypoints, record.visible, COCO17.upper_body_mask, True, 0.75)]
+    drawn = [np.allclose(d.center, upper[0].center) for d in draws(augment, 4000, record)]
+    assert np.mean(drawn) == pytest.approx(0.691, abs=0.025)
+
+
 @pytest.mark.parametrize("source", ["embedded", "reference"])
 @pytest.mark.parametrize("half", ["upper", "lower"])
 def test_golden_half_body(source, half):

@@ -112,8 +112,11 @@ def _people(
 def _detections(root: Path, name: str, first: int) -> None:
     x, y, width, height = BOX_XYWH
     box = [x, y + LOWER, width, height]
+    unlikely = [10, 600, 50, 60]
     found = [
-        {"image_id": i, "category_id": 1, "bbox": box, "score": 0.9} for i in range(first, first + PEOPLE)
+        {"image_id": i, "category_id": 1, "bbox": b, "score": score}
+        for i in range(first, first + PEOPLE)
+        for b, score in ((box, 0.9), (unlikely, 0.01))
     ]
     _json(root / name, found)
 

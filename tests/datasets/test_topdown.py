@@ -170,6 +170,20 @@ def test_workers_change_nothing(tmp_path):
     assert not all(torch.equal(a.warp, b.warp) for a in expected for b in other)
 
 
+def test_a_draw_depends_on_seed_epoch_and_row_alone(tmp_path):
+    """An epoch shows each person anew, another seed and another row too; the same key shows the same."""
+    content = toy_people.coco()
+    content["annotations"].append({**content["annotations"][1], "id": 200})  # the same person once more
+    dataset = make(tmp_path, content, augment=Augment())
+    rows = [row for row in range(3) if dataset.table.image_index[row] == 0]
+    keys = [SampleKey(s, e, row) for s in (0, 1) for e in (0, 1) for row in rows]
+    drawn = [dataset[key].warp for key in keys]
+    for one in range(len(keys)):
+        for other in range(len(keys)):
+            assert np.array_equal(drawn[one], drawn[other]) == (one == other), (keys[one], keys[other])
+    assert_array_equal(dataset[keys[3]].warp, drawn[3])
+
+
 def test_the_last_image_is_decoded_once(tmp_path, monkeypatch):
     content = toy_people.coco()
     extra = [{**content["annotations"][1], "id": 200 + i} for i in range(3)]

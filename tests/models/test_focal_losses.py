@@ -73,6 +73,16 @@ def test_symmetric_means_that_a_false_peak_costs_as_much_as_a_missing_one():
     assert focal_mse_loss(beside, peak).item() == pytest.approx(missing * 1.002 / 1.001)
 
 
+@pytest.mark.parametrize("loss", FORMS)
+def test_a_negative_target_is_background_in_the_factor_and_itself_in_the_error(loss):
+    """Below -delta the factor would be negative, and a power of it not a number."""
+    prediction, target = torch.tensor([[[[0.5, -2.0]]]]), torch.full((1, 1, 1, 2), -0.5)
+    found = loss(prediction, target, gamma=0.5, delta=0.25, reduction="sum_over_batch")
+    assert found.item() == pytest.approx(0.5 * (1 + 2.25))
+    linear = loss(prediction, target, gamma=1, delta=0.25, reduction="sum_over_batch")
+    assert linear.item() == pytest.approx(0.25 * (1 + 2.25))
+
+
 def test_symmetric_factor_ends_at_the_highest_target_and_at_0():
     # p = 3 counts as 1, p = -2 as 0: factors 1.5 and 0.5; with a peak of 255, p = 200 counts as it is.
     prediction, target = torch.tensor([[[[3.0, -2.0]]]]), torch.tensor([[[[1.0, 0.0]]]])

@@ -1,0 +1,432 @@
+"""What every recipe states, as tables to read beside the papers and the releases; a config is in one of them.
+
+Parts are given with the defaults of their classes filled in, so that a default that changes is seen here.
+Sources, by their letter:
+
+H   the HRNet release: ``experiments/{coco,mpii}/hrnet/*.yaml``, ``lib/dataset/JointsDataset.py``
+S   the SimpleBaseline release: ``experiments/{coco,mpii}/resnet*/*.yaml``
+P   pytorch-pose: its README and the defaults of ``example/main.py``
+X   Xu & Feng 2020, section 3; where the paper says nothing, the choice of posekit (batch 16, HRNet's targets)
+M   MMPose: ``td-hm_hrnet-w32_8xb64-210e_crowdpose-256x192.py``
+O   posekit's own: sized for a CPU, for a data set of a few thousand people, or an example to copy
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# --- data sets -------------------------------------------------------------------------------------------
+
+_OKS = "score = box score x mean keypoint score above 0.2; OKS-NMS 0.9; top 20 per image"
+_COCO_FILE = "load_coco annotations/person_keypoints_{0}2017.json {0}2017"
+_RELEASED = "detections=person_detection_results/COCO_val2017_detections_AP_H_56_person.json"
+_OWN = "detections=person_detection_results/COCO_train2017_detections_fasterrcnn.json"
+
+# H: the boxes of the test are a Faster R-CNN's (person AP 56.4), in validation the annotated ones.
+COCO = {
+    "skeleton": "coco17",
+    "data_root": "data/coco",
+    "train": _COCO_FILE.format("train"),
+    "val": _COCO_FILE.format("val"),
+    "test": f"{_COCO_FILE.format('val')} {_RELEASED}",
+    "protocol": f"OKS AP/AR as pycocotools; {_OKS}",
+    "best": ("AP", "greater"),
+}
+# X: Faster R-CNN boxes throughout.
+COCO_DETECTED = COCO | {
+    "train": f"{_COCO_FILE.format('train')} boxes=detected_matched {_OWN}",
+    "val": f"{_COCO_FILE.format('val')} boxes=detected_matched {_RELEASED}",
+}
+COCO_ANNOTATED = COCO | {
+    stage: f"{_COCO_FILE.format(part)} boxes=annotated"
+    for stage, part in (("train", "train"), ("val", "val"), ("test", "val"))
+}
+# H: the mean of the score is weighted by the joints' counts; @0.1 is really 0.11 there.
+MPII = {
+    "skeleton": "mpii16",
+    "data_root": "data/mpii",
+    "train": "load_mpii annot/train.json images split=train",
+    "val": "load_mpii annot/valid.json images head_boxes=annot/gt_valid.mat split=val",
+    "test": "load_mpii annot/valid.json images head_boxes=annot/gt_valid.mat split=val",
+    "protocol": "PCKh at 0.5, 0.1, 0.11 x head size (0.6 x head-box diagonal), percent",
+    "best": ("PCKh@0.5/mean_weighted", "greater"),
+}
+# X: tight boxes.
+MPII_TIGHT = MPII | {
+    "train": "load_mpii annot/train.json images box_aspect=0.75 split=train",
+    "val": "load_mpii annot/valid.json images box_aspect=0.75 head_boxes=annot/gt_valid.mat split=val",
+    "test": "load_mpii annot/valid.json images box_aspect=0.75 head_boxes=annot/gt_valid.mat split=val",
+}
+# O: one file in three parts.
+LSP = {
+    "skeleton": "lsp14",
+    "data_root": "data/lsp_extended",
+    "train": "load_coco train.json images part=train",
+    "val": "load_coco train.json images part=val",
+    "test": "load_coco train.json images part=test",
+    "protocol": "PCK at 0.2 x torso size, percent",
+    "best": ("PCK@0.2/mean12", "greater"),
+}
+# M: trained on its train and val images, validated and tested on its test images.
+CROWDPOSE = {
+    "skeleton": "crowdpose14",
+    "data_root": "data/crowdpose",
+    "train": "load_coco annotations/mmpose_crowdpose_trainval.json images",
+    "val": "load_coco annotations/mmpose_crowdpose_test.json images",
+    "test": "load_coco annotations/mmpose_crowdpose_test.json images "
+    "detections=annotations/det_for_crowd_test_0.1_0.5.json",
+    "protocol": "OKS AP/AR as crowdposetools, area 0.53 x box; easy: crowd index below 0.2, medium: below "
+    f"0.8; {_OKS}",
+    "best": ("AP", "greater"),
+}
+
+# --- crops and augmentation ------------------------------------------------------------------------------
+
+
+def augmentation(rotation: float, scale: tuple[float, float], **others: Any) -> dict[str, Any]:
+    """Uniform, without half bodies and half the crops mirrored, unless stated otherwise."""
+    return {
+        "flip_prob": 0.5,
+        "rotation": rotation,
+        "rotation_prob": 1.0,
+        "scale": scale,
+        "sampling": "uniform",
+        "half_body_prob": 0.0,
+        "half_body_min_keypoints": 8,
+    } | others
+
+
+_NORMAL = {"rotation_prob": 0.6, "sampling": "clipped_normal"}
+# H, S: the crop keeps the input's aspect and anchors at W/2; 25 % around the box.
+_RELEASES = {"prediction": {"flip_test": True, "test_scales": (1.0,)}}
+COCO_256 = {"input": (256, 192), "crop": (0.75, 1.25, "hrnet")} | _RELEASES
+COCO_384 = {"input": (384, 288), "crop": (0.75, 1.25, "hrnet")} | _RELEASES
+MPII_256 = {"input": (256, 256), "crop": (1.0, 1.25, "hrnet")} | _RELEASES
+# X: height : width = 4 : 3, stretched to a square; the maps of image and mirror image averaged.
+STRETCHED = {"input": (256, 256), "crop": (0.75, 1.25, "hrnet")} | _RELEASES
+HRNET_COCO = augmentation(45, (0.65, 1.35), half_body_prob=0.3, **_NORMAL)  # H
+HRNET_MPII = augmentation(30, (0.75, 1.25), **_NORMAL)  # H, S, P
+SIMPLE_COCO = augmentation(40, (0.7, 1.3), **_NORMAL)  # S
+PAPER = augmentation(30, (0.65, 1.35))  # X
+ATHLETES = augmentation(45, (0.7, 1.3))  # O: they hang, dive and lie
+
+# --- networks, targets, losses ---------------------------------------------------------------------------
+
+_MSRA = (
+    "MSRACodec(alignment='strided', no_peak='zero', quarter_border='both', radius={radius}, "
+    "refine='quarter', rounding='truncate', shift_flip=None, sigma={sigma}, touching='keep')"
+)
+_UDP = (
+    "UDPCodec(blur_kernel=11, max_step=2.0, no_peak='zero', radius=None, rescale='max', rounding='truncate', "
+    "sigma={sigma}, touching='keep')"
+)
+IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "rgb")
+_PLAIN = {"colours": IMAGENET, "head": {"kernel_size": 1, "keypoint_weights": None}, "start": None}
+MSE = "MSELoss(reduction='mean')"
+JOINTS = "JointsMSELoss(use_weight=True)"  # H, S, P: half of the squared error
+
+
+def focal(delta: float) -> str:
+    return f"FocalMSELoss(delta={delta}, gamma=1, normalise=False, reduction='mean')"
+
+
+FOCAL = focal(1e-3)  # X
+
+
+def hrnet(variant: str, sigma: float) -> dict[str, Any]:
+    """H: from ImageNet, a window of three sigma."""
+    start = {"w32": "hrnet_w32-36af842e.pth 36af842e", "w48": "hrnet_w48-8ef0771d.pth 8ef0771d"}[variant]
+    return _PLAIN | {
+        "backbone": f"HRNet(variant='{variant}')",
+        "start": f"data/weights/{start}",
+        "codec": _MSRA.format(sigma=sigma, radius=None),
+        "loss": JOINTS,
+    }
+
+
+def simple(depth: int) -> dict[str, Any]:
+    """S: from ImageNet, a window of three sigma, photos as blue, green, red."""
+    digits = {50: "19c8e357", 101: "5d3b4d8f", 152: "b121ed2d"}[depth]
+    return _PLAIN | {
+        "backbone": f"SimpleBaseline(deconv_width=256, depth={depth}, width=64)",
+        "start": f"data/weights/resnet{depth}-{digits}.pth {digits}",
+        "codec": _MSRA.format(sigma=2, radius=None),
+        "loss": JOINTS,
+        "colours": (*IMAGENET[:2], "bgr"),
+    }
+
+
+def hourglass(stacks: int, **others: Any) -> str:
+    sizes = {"blocks": 1, "depth": 4, "features": 256} | others
+    return f"Hourglass({', '.join(f'{k}={v}' for k, v in sizes.items())}, stacks={stacks})"
+
+
+# P: sigma 1, MPII's mean colour, nothing divided by but 255.
+def pytorch_pose(stacks: int) -> dict[str, Any]:
+    return _PLAIN | {
+        "backbone": hourglass(stacks),
+        "codec": _MSRA.format(sigma=1, radius=None),
+        "loss": JOINTS,
+        "colours": ((112.302, 113.22, 110.3385), (255.0, 255.0, 255.0), "rgb"),
+    }
+
+
+# X: a 13 x 13 window; sigma 2, or 6 to the letter.
+_PAPER_TARGETS = _PLAIN | {"codec": _MSRA.format(sigma=2, radius=6)}
+PAPER_HOURGLASS = _PAPER_TARGETS | {"backbone": hourglass(8)}
+PAPER_HRNET = _PAPER_TARGETS | {"backbone": "HRNet(variant='w32')"}
+
+# --- schedules -------------------------------------------------------------------------------------------
+
+# H: 4 GPUs with 32 people each.
+HRNET_SCHEDULE = {
+    "optimiser": "Adam(lr=0.001)",
+    "rates": [(1e-3, 170), (1e-4, 30), (1e-5, 10)],
+    "epochs": (210, 1),
+    "batch": (32, 128),
+}
+# S: 4 GPUs with 32 people each.
+SIMPLE_SCHEDULE = HRNET_SCHEDULE | {"rates": [(1e-3, 90), (1e-4, 30), (1e-5, 20)], "epochs": (140, 1)}
+# X: 1e-6 for 10 epochs, 1e-3, from 100 1e-5, from 150 1e-6.
+PAPER_SCHEDULE = {
+    "optimiser": "Adam(lr=0.001)",
+    "rates": [(1e-6, 10), (1e-3, 90), (1e-5, 50), (1e-6, 50)],
+    "epochs": (200, 1),
+    "batch": (16, 16),
+}
+# P
+PYTORCH_POSE_SCHEDULE = {
+    "optimiser": "RMSprop(lr=0.00025)",
+    "rates": [(2.5e-4, 60), (2.5e-5, 30), (2.5e-6, 10)],
+    "epochs": (100, 1),
+    "batch": (6, 6),
+}
+
+
+def short(epochs: int, milestones: list[int]) -> dict[str, Any]:
+    """O: an epoch of warm-up, divided by ten twice."""
+    warm_up = "LinearLR(start_factor=0.01, begin=0, end=1, by_epoch=True, convert_to_iter_based=True)"
+    steps = f"MultiStepLR(milestones={milestones}, gamma=0.1, by_epoch=True)"
+    return {
+        "optimiser": "Adam(lr=0.001)",
+        "rates": [warm_up, steps],
+        "epochs": (epochs, 1),
+        "batch": (32, 32),
+    }
+
+
+def one_cycle(epochs: int, batch: int, rate: float = 2e-3) -> dict[str, Any]:
+    """O: AdamW, up and down once within its epochs."""
+    cycle = f"eta_max={rate}, total_steps={epochs}, by_epoch=True, convert_to_iter_based=True"
+    return {
+        "optimiser": "AdamW(lr=0.002, weight_decay=0.0001)",
+        "rates": [f"OneCycleLR({cycle})"],
+        "epochs": (epochs, 1),
+        "batch": (batch, batch),
+    }
+
+
+# --- recipes ---------------------------------------------------------------------------------------------
+
+RECIPES: dict[str, dict[str, Any]] = {}
+
+for _variant in ("w32", "w48"):  # H
+    for _data, _crop, _augment, _sigma in (
+        (COCO, COCO_256, HRNET_COCO, 2),
+        (COCO, COCO_384, HRNET_COCO, 3),
+        (MPII, MPII_256, HRNET_MPII, 2),
+    ):
+        _name = "coco" if _data is COCO else "mpii"
+        RECIPES[f"hrnet/hrnet_{_variant}_{_name}_{{}}x{{}}.py".format(*_crop["input"])] = {
+            **_data,
+            **_crop,
+            "augment": _augment,
+            **hrnet(_variant, _sigma),
+            **HRNET_SCHEDULE,
+        }
+
+for _depth in (50, 101, 152):  # S
+    for _data, _crop, _augment in ((COCO, COCO_256, SIMPLE_COCO), (MPII, MPII_256, HRNET_MPII)):
+        _name = "coco_256x192" if _data is COCO else "mpii_256x256"
+        RECIPES[f"simple_baseline/simplebaseline_r{_depth}_{_name}.py"] = {
+            **_data,
+            **_crop,
+            "augment": _augment,
+            **simple(_depth),
+            **SIMPLE_SCHEDULE,
+        }
+
+for _stacks in (1, 2, 8):  # P
+    RECIPES[f"hourglass/hourglass_s{_stacks}_mpii_256x256.py"] = {
+        **MPII,
+        **MPII_256,
+        "augment": HRNET_MPII,
+        **pytorch_pose(_stacks),
+        **PYTORCH_POSE_SCHEDULE,
+    }
+
+for _network, _parts in (("hourglass_s8", PAPER_HOURGLASS), ("hrnet_w32", PAPER_HRNET)):  # X
+    for _end, _data in (
+        ("mpii_{}", MPII_TIGHT),
+        ("coco_{}", COCO_DETECTED),
+        ("coco_{}_gt_boxes", COCO_ANNOTATED),
+    ):
+        for _loss, _words in (("mse", MSE), ("focal", FOCAL)):
+            RECIPES[f"paper/{_network}_{_end.format(_loss)}.py"] = {
+                **_data,
+                **STRETCHED,
+                "augment": PAPER,
+                **_parts,
+                "loss": _words,
+                **PAPER_SCHEDULE,
+            }
+RECIPES["paper/hourglass_s8_mpii_focal_sigma6.py"] = RECIPES["paper/hourglass_s8_mpii_focal.py"] | {
+    "codec": _MSRA.format(sigma=6, radius=6)
+}
+
+RECIPES["crowdpose/hrnet_w32_crowdpose_256x192.py"] = {  # M
+    **CROWDPOSE,
+    **COCO_256,
+    "augment": augmentation(40, (0.5, 1.5), half_body_prob=0.3, half_body_min_keypoints=6, **_NORMAL),
+    **hrnet("w32", 2),
+    **HRNET_SCHEDULE,
+}
+
+# O: LSP-extended for a GPU ...
+for _network, _backbone in (("hourglass_s2", hourglass(2)), ("hrnet_w32", "HRNet(variant='w32')")):
+    for _loss, _words in (("mse", MSE), ("focal", FOCAL)):
+        RECIPES[f"lsp/{_network}_lsp_256x256_{_loss}.py"] = {
+            **LSP,
+            **MPII_256,
+            "augment": ATHLETES,
+            **_PAPER_TARGETS,
+            "backbone": _backbone,
+            "loss": _words,
+            **short(60, [45, 55]),
+        }
+# ... and for a CPU. PCK of the torso forgives what a small input loses; the boxes have a margin already.
+_SMALL = {
+    **LSP,
+    "input": (96, 96),
+    "crop": (1.0, 1.1, "udp"),
+    **_RELEASES,
+    "augment": ATHLETES,
+    **_PLAIN,
+    "codec": _UDP.format(sigma=1.5),
+}
+for _loss, _words in (("mse", MSE), ("focal", FOCAL)):
+    RECIPES[f"lsp/hourglass_small_lsp_96x96_{_loss}.py"] = _SMALL | {
+        "backbone": hourglass(1, depth=3, features=64),
+        "loss": _words,
+        **one_cycle(20, 16),
+    }
+    RECIPES[f"lsp/hrnet_tiny_lsp_128x128_{_loss}.py"] = {
+        **LSP,
+        **MPII_256,
+        "input": (128, 128),
+        "augment": ATHLETES,
+        **_PLAIN,
+        "backbone": "HRNet(variant='w16-tiny')",
+        "codec": _MSRA.format(sigma=1.5, radius=4),
+        "loss": _words,
+        **short(30, [22, 27]),
+    }
+_SCRATCH = _SMALL | {
+    "input": (128, 128),
+    "backbone": "TimmBackbone(decoder='pyramid', name='mobilenetv2_100', options=None, width=None)",
+    "loss": MSE,
+    **one_cycle(8, 32),
+}
+# Compared with what starts at random, it does not begin without its file.
+_PRETRAINED = _SCRATCH | {"start": "data/weights/mobilenet_v2-b0353104.pth b0353104 strict"}
+RECIPES["lsp/mobilenetv2_lsp_128x128_scratch.py"] = _SCRATCH
+RECIPES["lsp/mobilenetv2_lsp_128x128_pretrained.py"] = _PRETRAINED
+RECIPES["lsp/mobilenetv2_lsp_128x128_pretrained_focal01.py"] = _PRETRAINED | {"loss": focal(0.1)}
+RECIPES["lsp/mobilenetv2_lsp_160x160_bundled.py"] = _SCRATCH | {
+    "input": (160, 160),
+    "loss": focal(0.1),
+    **one_cycle(10, 32, rate=1e-3),
+}
+_STUDY = RECIPES["lsp/hourglass_small_lsp_96x96_mse.py"] | one_cycle(6, 16)
+RECIPES["study/lsp_hourglass_96x96.py"] = _STUDY
+RECIPES["study/lsp_hrnet_tiny_96x96.py"] = _STUDY | {"backbone": "HRNet(variant='w16-tiny')"}
+RECIPES["study/lsp_mobilenetv2_pretrained_128x128.py"] = _PRETRAINED
+
+# O: rendered people, who fill their boxes.
+_QUICK = {
+    "skeleton": "mpii16",
+    "data_root": "data/posekit_people",
+    "input": (96, 96),
+    "crop": (1.0, 1.05, "udp"),
+    **_RELEASES,
+    "augment": augmentation(10, (0.9, 1.1)),
+    **_PLAIN,
+    "backbone": hourglass(1, depth=3, features=64),
+    "codec": _UDP.format(sigma=1.5),
+    "loss": focal(0.1),
+    **one_cycle(12, 8, rate=3e-3),
+    "epochs": (12, 4),
+    "optimiser": "AdamW(lr=0.003, weight_decay=0.0001, fused=True)",
+}
+_MPII_FILE = "load_mpii annotations/mpii_{}.json images/{} {}"
+_HEADS = "head_boxes=annotations/gt_valid.mat split=val"
+RECIPES["quickstart/people_mpii.py"] = _QUICK | {
+    "train": _MPII_FILE.format("train", "train", "split=train"),
+    "val": _MPII_FILE.format("valid", "val", _HEADS),
+    "test": _MPII_FILE.format("valid", "val", _HEADS),
+    "protocol": MPII["protocol"],
+    "best": MPII["best"],
+}
+_COCO_PEOPLE = "load_coco annotations/person_keypoints_{0}.json images/{0}"
+RECIPES["quickstart/people_coco.py"] = _QUICK | {
+    "train": _COCO_PEOPLE.format("train"),
+    "val": _COCO_PEOPLE.format("val"),
+    "test": _COCO_PEOPLE.format("val"),
+    "protocol": COCO["protocol"],
+    "best": COCO["best"],
+}
+
+# O: photos learnt by heart, trained and scored on the same, without augmentation and mirror images.
+_BY_HEART = {
+    **COCO,
+    "val": COCO["train"],
+    "test": COCO["train"],
+    "crop": (0.75, 1.25, "udp"),
+    "prediction": {"flip_test": False, "test_scales": (1.0,)},
+    "augment": None,
+    **_PLAIN,
+    "codec": _UDP.format(sigma=2),
+    "loss": focal(0.1),
+    "optimiser": "Adam(lr=0.001)",
+    "rates": [
+        "OneCycleLR(eta_max=0.001, total_steps=60, by_epoch=True, convert_to_iter_based=True, pct_start=0.15)"
+    ],
+    "epochs": (60, 10),
+    "batch": (4, 4),
+}
+RECIPES["checks/overfit_coco_hrnet_w32.py"] = _BY_HEART | {
+    "input": (128, 96),
+    "backbone": "HRNet(variant='w32')",
+}
+RECIPES["checks/overfit_coco_hourglass_s2.py"] = _BY_HEART | {
+    "input": (128, 128),
+    "crop": (1.0, 1.25, "udp"),
+    "backbone": hourglass(2),
+}
+
+# O: an example to copy.
+RECIPES["custom/custom_keypoints.py"] = {
+    "skeleton": "horse6",
+    "data_root": "data/custom",
+    "train": "load_coco train.json images",
+    "val": "load_coco val.json images",
+    "test": "load_coco val.json images",
+    "protocol": "PCK at 0.2 x bbox size, percent",
+    "best": ("PCK@0.2/mean", "greater"),
+    **COCO_256,
+    "augment": HRNET_COCO | {"half_body_prob": 0.0},
+    **_PAPER_TARGETS,
+    "backbone": "HRNet(variant='w32')",
+    "loss": MSE,
+    **short(60, [45, 55]),
+}

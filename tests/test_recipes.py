@@ -1,0 +1,145 @@
+"""Every config states what its recipe does: the tables of ``recipes.py``, and what holds of all of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pytest
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+from recipes import RECIPES
+from test_configs import CONFIGS, ROOT
+from torch import nn
+
+from posekit.engine.configs.config import load_config
+from posekit.registry import METRICS
+from posekit.transforms import Augment, Crop
+
+# --- what a config says, from its built parts ------------------------------------------------------------
+
+
+def facts(cfg: Any) -> dict[str, Any]:
+    """A config as a row of the tables."""
+    dataset, model, head = cfg.train_dataloader["dataset"], cfg.model, cfg.model["head"]
+    crop = built(dataset["crop"], Crop)
+    augment = dataset.get("augment")
+    wholly = filled(model)
+    return {
+        "skeleton": cfg.skeleton if isinstance(cfg.skeleton, str) else cfg.skeleton["name"],
+        "data_root": cfg.data_root,
+        **{stage: people(cfg[f"{stage}_dataloader"]["dataset"]) for stage in ("train", "val", "test")},
+        "input": crop.input_size_hw,
+        "crop": (crop.crop_aspect, crop.padding, crop.convention),
+        "augment": None if augment is None else vars(built(augment, Augment)),
+        "backbone": text(model["backbone"], leave=("pretrained",)),
+        "start": start(model["backbone"].get("pretrained")),
+        "codec": text(head["codec"]),
+        "loss": text(head["loss"]),
+        "head": {key: filled(head)[key] for key in ("kernel_size", "keypoint_weights")},
+        "colours": (wholly["mean"], wholly["std"], wholly["channel_order"]),
+        "prediction": {key: wholly[key] for key in ("flip_test", "test_scales")},
+        "optimiser": settings(cfg.optim_wrapper["optimizer"]),
+        "rates": rates(cfg),
+        "epochs": (cfg.train_cfg["max_epochs"], cfg.train_cfg["val_interval"]),
+        "batch": (cfg.train_dataloader["batch_size"], cfg.auto_scale_lr["base_batch_size"]),
+        "protocol": protocol(cfg),
+        "best": (cfg.default_hooks["checkpoint"]["save_best"], cfg.default_hooks["checkpoint"]["rule"]),
+    }
+
+
+def people(dataset: Mapping[str, Any]) -> str:
+    """Annotation, folder of the images, and what else chooses people and boxes."""
+    source = dict(dataset["source"])
+    words = [source.pop("type").__name__, source.pop("ann_file"), source.pop("image_dir")]
+    chosen = {**source, **{k: v for k, v in (dataset.get("subset") or {}).items() if k != "type"}}
+    chosen.pop("data_root")
+    return " ".join([*words, *(f"{key}={value}" for key, value in sorted(chosen.items()) if value)])
+
+
+def built(part: Mapping[str, Any], kind: type) -> Any:
+    assert part["type"] is kind
+    return kind(**{key: value for key, value in part.items() if key != "type"})
+
+
+def filled(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's settings and its class's defaults."""
+    parameters = inspect.signature(part["type"]).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**defaults, **{key: value for key, value in part.items() if key != "type"}}
+
+
+def text(part: Mapping[str, Any], leave: tuple[str, ...] = ()) -> str:
+    """``MSELoss(reduction='mean')``."""
+    values = ", ".join(f"{key}={value!r}" for key, value in sorted(filled(part).items()) if key not in leave)
+    return f"{part['type'].__name__}({values})"
+
+
+def settings(part: Mapping[str, Any]) -> str:
+    """As :func:`text`, of torch's or mmengine's own class: what is stated."""
+    values = ", ".join(f"{key}={value!r}" for key, value in part.items() if key != "type")
+    return f"{part['type'].__name__}({values})"
+
+
+def start(pretrained: Any) -> str | None:
+    if not pretrained:
+        return None
+    return f"{pretrained['path']} {pretrained['sha256']}{' strict' if pretrained.get('strict') else ''}"
+
+
+def rates(cfg: Any) -> list[Any]:
+    """(learning rate, epochs) after one another, by mmengine's schedulers; of those by iteration, words."""
+    if any(s.get("convert_to_iter_based") for s in cfg.param_scheduler):
+        return [settings(s) for s in cfg.param_scheduler]
+    optimiser = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)
+    schedulers = [PARAM_SCHEDULERS.build({**s, "optimizer": optimiser}) for s in cfg.param_scheduler]
+    found = []
+    for _ in range(cfg.train_cfg["max_epochs"]):
+        found.append(float(np.format_float_scientific(optimiser.param_groups[0]["lr"], precision=6)))
+        optimiser.step()
+        for scheduler in schedulers:
+            scheduler.step()
+    return [(rate, len(list(epochs))) for rate, epochs in groupby(found)]
+
+
+def protocol(cfg: Any) -> str:
+    """How it is scored, in the evaluators' own words; validated and tested alike."""
+    val, test = (
+        " | ".join(METRICS.build(dict(metric)).describe() for metric in cfg[f"{stage}_evaluator"])
+        for stage in ("val", "test")
+    )
+    assert val == test
+    return test
+
+
+# --- tests -----------------------------------------------------------------------------------------------
+
+
+def test_every_config_is_in_the_tables():
+    assert sorted(RECIPES) == CONFIGS
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_states_what_its_recipe_does(name):
+    assert facts(load_config(ROOT / name)) == RECIPES[name]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_tables_hang_together(name):
+    """What holds of any recipe, whatever its numbers."""
+    row = RECIPES[name]
+    people, of_rate = row["batch"]
+    assert of_rate % people == 0
+    epochs, interval = row["epochs"]
+    assert epochs % interval == 0  # the last epoch is validated
+    if isinstance(row["rates"][0], tuple):
+        assert sum(length for _, length in row["rates"]) == epochs
+    assert row["prediction"]["flip_test"] or name.startswith("checks/")
+    height, width = row["input"]
+    aspect = row["crop"][0]
+    assert aspect == width / height or name.startswith("paper/")
+    # UDP's unbiased pair: a codec of aligned grids reads crops between pixel centres.
+    assert row["codec"].startswith("UDP") == (row["crop"][2] == "udp")
