@@ -136,15 +136,16 @@ def test_more_processes_than_batches(people, tmp_path):
 
 
 def test_the_validation_loss_is_the_same_to_the_last_bit(tmp_path):
-    totals = np.exp(np.random.default_rng(0).normal(0, 3, 61))
+    means = np.exp(np.random.default_rng(0).normal(0, 3, 61))
+    sizes = np.random.default_rng(1).integers(1, 9, 61)
 
     def work(rank):
         start_group("pytorch")
         hook, metrics, count = ValidationLossHook(), {}, world_size()
         runner = SimpleNamespace(model=torch.nn.Linear(1, 1))
         hook.before_val_epoch(runner)
-        hook.totals = [torch.tensor(total) for total in totals[rank::count]]
-        hook.people = 8 * len(hook.totals)
+        hook.means = [torch.tensor(mean) for mean in means[rank::count]]
+        hook.sizes = sizes[rank::count].tolist()
         hook.after_val_epoch(runner, metrics)
         (tmp_path / f"{count}_{rank}").write_text(repr(metrics["loss"]))
         finish(0)
@@ -152,7 +153,9 @@ def test_the_validation_loss_is_the_same_to_the_last_bit(tmp_path):
     for count in (1, 2, 3, 5):
         processes = Processes(count, work, tmp_path / f"logs{count}")
         assert processes.wait() == [0] * count, processes.printed()
-    assert {path.read_text() for path in tmp_path.glob("?_?")} == {repr(math.fsum(totals) / (8 * 61))}
+    assert {path.read_text() for path in tmp_path.glob("?_?")} == {
+        repr(math.fsum(means * sizes) / float(sizes.sum()))
+    }
 
 
 def batches(people, folder, world, rank, size, workers, monkeypatch):
