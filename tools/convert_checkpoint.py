@@ -92,9 +92,11 @@ def fitted(
 
 def network_of_config(config: str) -> Any:
     from posekit.engine.configs.config import load_config
+    from posekit.models.weights import starting_later
     from posekit.registry import MODELS
 
-    return MODELS.build(load_config(config).model)
+    with starting_later():
+        return MODELS.build(load_config(config).model)
 
 
 def network_of_zoo(name: str) -> Any:

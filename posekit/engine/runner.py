@@ -246,6 +246,13 @@ class PoseRunner(Runner):
         """What is known of the validation's scores before there is one."""
         return announced_scores(self)
 
+    def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
+        """As mmengine's; what the network starts from is loaded when a training begins anew."""
+        from posekit.models.weights import starting_later  # networks, which few importers need
+
+        with starting_later():
+            return super().build_model(model)
+
     def _init_model_weights(self) -> None:
         """As mmengine's; but a pose estimator waits for :meth:`load_or_resume`, which may need no start."""
         if self._estimator is None:

@@ -23,6 +23,7 @@ from posekit.errors import CheckpointError, ConfigError, shown
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
+from posekit.models.weights import starting_later
 from posekit.registry import MODELS
 from posekit.structures import Skeleton
 from posekit.transforms import Crop
@@ -191,7 +192,8 @@ def build_estimator(model: Mapping[str, Any]) -> PoseEstimator:
     spec = dict(model)
     if isinstance(spec.get("backbone"), Mapping):
         spec["backbone"] = {key: value for key, value in spec["backbone"].items() if key != "pretrained"}
-    built = MODELS.build({"type": PoseEstimator, **spec})
+    with starting_later():
+        built = MODELS.build({"type": PoseEstimator, **spec})
     if not isinstance(built, PoseEstimator):
         raise ConfigError(f"model: expected a PoseEstimator, found {type(built).__name__}")
     return built

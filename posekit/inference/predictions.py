@@ -28,6 +28,7 @@ def build_network(cfg: Any, config_path: str, device: str = "cpu") -> Any:
     import torch
 
     from posekit.engine.startup import faults_of
+    from posekit.models.weights import starting_later
     from posekit.registry import MODELS
 
     spec = dict(cfg.model)
@@ -35,7 +36,7 @@ def build_network(cfg: Any, config_path: str, device: str = "cpu") -> Any:
         raise ConfigError(
             f"config {config_path}: its model is no heatmap network, there are no targets to show"
         )
-    with faults_of("model", config_path), torch.device(device):
+    with faults_of("model", config_path), torch.device(device), starting_later():
         return MODELS.build(spec).eval()
 
 

@@ -7,6 +7,7 @@ flip test and the multi-scale test.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from posekit.models.building import Part, build_network
 from posekit.models.heads import Prediction, all_averaged, halves_averaged, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.models.transfer import SampleTransfer
-from posekit.models.weights import Start, start_backbone, without_pretrained
+from posekit.models.weights import Start, start_backbone, starts_later, without_pretrained
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Pose, Sample, Skeleton
@@ -42,7 +43,7 @@ class PoseEstimator(BaseModel):
             or a list of them, one per supervised stage. Its ``out_channels`` is C; ``emits_heatmaps``,
             False if not there, says that the maps are the heatmaps already (a stacked hourglass feeds them
             to its next stack); ``input_divisor``, 32 if not there, what the input's sides must be multiples
-            of. A config's ``pretrained`` is loaded when a training begins (:meth:`init_weights`), not before.
+            of. A config's ``pretrained`` is loaded by :meth:`init_weights`.
         head: Config of a head, or one already built: a :class:`~posekit.models.heads.Head`, or several by
             name (:class:`~posekit.models.multihead.MultiHead`).
         skeleton: What the keypoints are: a name, a config's dict or a ``Skeleton``. The engine passes the
@@ -100,11 +101,17 @@ class PoseEstimator(BaseModel):
         self.register_buffer("std", _per_colour(std, "std"), persistent=False)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
+        if not starts_later():
+            self.init_weights()
+            if self.start is not None and self.start.lacking:
+                warnings.warn(f"PoseEstimator: the backbone starts from {self.start.words}", stacklevel=2)
 
     def init_weights(self) -> None:
         """Loads what the backbone's config names as ``pretrained``; ``start`` then says what it was.
 
-        A runner calls it when a training begins anew. A test and a run that is resumed need no such file.
+        The constructor does; but the engine builds networks within
+        :func:`~posekit.models.weights.starting_later` and calls it when a training begins anew, since a test
+        and a run that is resumed need no such file.
 
         Raises:
             CheckpointError: See :func:`~posekit.models.weights.start_backbone`.

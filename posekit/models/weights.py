@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,6 +86,24 @@ def start_backbone(backbone: Any, pretrained: Any) -> Start:
         return _start_without(file)
     backbone.load_pretrained(_checked(file))
     return Start(f"{file.path} (sha256 {sha256(file.path)})")
+
+
+_later: ContextVar[bool] = ContextVar("posekit_start_later", default=False)
+
+
+@contextmanager
+def starting_later() -> Iterator[None]:
+    """Within the block networks are built without what their configs start from: a checkpoint follows."""
+    token = _later.set(True)
+    try:
+        yield
+    finally:
+        _later.reset(token)
+
+
+def starts_later() -> bool:
+    """Whether a network is being built that need not start from anything yet."""
+    return _later.get()
 
 
 def start_built(backbone: Any, pretrained: Any) -> None:

@@ -13,7 +13,7 @@ from posekit.models.estimator import PoseEstimator
 from posekit.models.hrnet import HRNet
 from posekit.models.simple_baseline import SimpleBaseline
 from posekit.models.timm_backbone import TimmBackbone
-from posekit.models.weights import PretrainedFile, start_backbone
+from posekit.models.weights import PretrainedFile, start_backbone, starting_later
 from posekit.registry import MODELS
 
 SMALL = {
@@ -49,6 +49,12 @@ def same(first, second):
 
 
 def estimator(small, **pretrained):
+    """As the engine builds it."""
+    with starting_later():
+        return at_once(small, **pretrained)
+
+
+def at_once(small, **pretrained):
     torch.manual_seed(0)
     backbone = {**small, "pretrained": {"type": PretrainedFile, **pretrained}} if pretrained else small
     return PoseEstimator(backbone, HEAD, "lsp14")
@@ -69,6 +75,18 @@ def test_the_file_is_loaded_when_the_training_begins(small, tmp_path):
     others = [key for key in random if "head." in key or "decoder" in key]
     assert others
     assert same(model.state_dict(), {key: random[key] for key in others})
+
+
+def test_a_network_of_ones_own_program_starts_when_it_is_built(small, tmp_path):
+    weights, _ = write_file(tmp_path / "net.pth", small)
+    model = at_once(small, path=str(tmp_path / "net.pth"))
+    assert same(own_weights(model.backbone), weights)
+    with pytest.warns(
+        UserWarning, match=r"the backbone starts from RANDOM weights: .* gone\.pth"
+    ):
+        at_once(small, path=str(tmp_path / "gone.pth"))
+    with pytest.raises(CheckpointError, match=r"gone\.pth: file not found"):
+        at_once(small, path=str(tmp_path / "gone.pth"), strict=True)
 
 
 def test_a_missing_file_is_told_and_the_start_stays_random(small, tmp_path):
