@@ -30,6 +30,7 @@ from numpy.typing import ArrayLike
 from posekit.errors import ConfigError
 
 CONVENTIONS = ("hrnet", "udp", "dark")
+HEAD_SIZE_OF_DIAGONAL = 0.6
 
 
 def check_convention(convention: str) -> None:
@@ -48,6 +49,13 @@ def xyxy_to_xywh(boxes: ArrayLike) -> np.ndarray:
     """(..., 4) boxes (x1, y1, x2, y2) as (x1, y1, x2 - x1, y2 - y1), float64."""
     boxes = np.asarray(boxes, dtype=np.float64)
     return np.concatenate([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], axis=-1)
+
+
+def head_sizes(head_boxes: ArrayLike) -> np.ndarray:
+    """MPII's head sizes (...) of head boxes (..., 4) as x1, y1, x2, y2: 0.6 x the diagonal, float64."""
+    corners = np.asarray(head_boxes, dtype=np.float64)
+    sizes: np.ndarray = np.linalg.norm(corners[..., 2:] - corners[..., :2], axis=-1) * HEAD_SIZE_OF_DIAGONAL
+    return sizes
 
 
 def clean_box_xyxy(box_xyxy: ArrayLike, image_size_hw: ArrayLike) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 
 from posekit.geometry import xyxy_to_xywh
 from posekit.io.files import atomic_file
-from posekit.metrics.nms import rescore
+from posekit.metrics.oks import rescore
 from posekit.structures import Pose
 
 PERSON = 1

@@ -18,6 +18,7 @@ from mmengine.evaluator import BaseMetric
 from posekit.errors import ConfigError
 from posekit.io.files import read_json
 from posekit.metrics.errors import PersonErrors, write_errors
+from posekit.metrics.nms import OKS_NMS
 from posekit.metrics.predictions import PoseArrays
 from posekit.parallel import gather_columns, on_main
 from posekit.structures import Pose
@@ -188,6 +189,13 @@ def crop_shape(meta: Mapping[str, Any]) -> tuple[float | None, float]:
         return None, 1.25
     height, width = crop.input_size_hw
     return (crop.aspect or width / height), crop.padding
+
+
+def check_nms(name: str, where: str) -> str:
+    """Returns ``name`` if it is one of :data:`~posekit.metrics.nms.OKS_NMS`; raises ConfigError otherwise."""
+    if name not in OKS_NMS:
+        raise ConfigError(f"{where}: expected 'nms' to be one of {sorted(OKS_NMS)}, found {name!r}")
+    return name
 
 
 def is_json(path: str | Path | None) -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import ConfigError, DataError
+from posekit.geometry import head_sizes
 from posekit.io.files import read_json
 from posekit.metrics import records as rec
 from posekit.metrics.oks import COCO_SIGMAS, GroundTruth
-from posekit.metrics.pckh import head_sizes
 
 
 @dataclass(frozen=True, eq=False)

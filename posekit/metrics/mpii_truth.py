@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
+from posekit.geometry import head_sizes
 from posekit.io.files import read_json
 from posekit.io.mat import read_mat
 from posekit.metrics import records as rec
-from posekit.metrics.pckh import head_sizes
 
 MPII_JOINTS = (
     "rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor",

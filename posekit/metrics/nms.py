@@ -1,4 +1,4 @@
-"""Non-maximum suppression of poses and boxes, and the rescoring that precedes it, array-wide.
+"""Non-maximum suppression of poses and boxes, array-wide.
 
 The definitions are those of the HRNet release (``lib/nms/nms.py`` and ``lib/dataset/coco.py``); its loops
 over pairs in Python cost 14 s for COCO val2017. Keypoints are (x, y, score), image pixels; areas in
@@ -13,29 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from posekit.errors import ConfigError
+from posekit.metrics.oks import rescore as rescore
 
 _PAIRS_PER_CHUNK = 16384
 SOFT_MAX_KEPT = 20
-
-
-def rescore(box_scores: np.ndarray, keypoint_scores: np.ndarray, threshold: float = 0.2) -> np.ndarray:
-    """Box score x mean of the keypoint scores strictly above ``threshold`` (0 if none is; K = 0: box score).
-
-    Args:
-        box_scores: (N,).
-        keypoint_scores: (N, K).
-        threshold: Keypoints scored at or below it do not count.
-
-    Returns:
-        float64 (N,).
-    """
-    scores = np.asarray(keypoint_scores, np.float64)
-    if not scores.shape[1]:
-        return np.asarray(box_scores, np.float64)
-    counted = scores > threshold
-    total = np.where(counted, scores, 0.0).sum(axis=1)
-    return np.asarray(box_scores, np.float64) * total / np.maximum(counted.sum(axis=1), 1)
 
 
 def crop_areas(boxes_xyxy: np.ndarray, aspect: float | None = None, padding: float = 1.25) -> np.ndarray:
@@ -221,13 +202,6 @@ def soft_oks_nms(
 # The two suppressions by the names that configs give, and those that descriptions show.
 OKS_NMS: dict[str, Callable[..., np.ndarray]] = {"oks_nms": oks_nms, "soft_oks_nms": soft_oks_nms}
 NMS_NAMES = {"oks_nms": "OKS-NMS", "soft_oks_nms": "soft OKS-NMS"}
-
-
-def check_nms(name: str, where: str) -> str:
-    """Returns ``name`` if it is one of :data:`OKS_NMS`; raises ConfigError otherwise."""
-    if name not in OKS_NMS:
-        raise ConfigError(f"{where}: expected 'nms' to be one of {sorted(OKS_NMS)}, found {name!r}")
-    return name
 
 
 def box_nms(boxes_xyxy: np.ndarray, scores: np.ndarray, threshold: float, pixel: float = 1.0) -> np.ndarray:

@@ -236,6 +236,25 @@ def _ranked(group: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return order, rank
 
 
+def rescore(box_scores: np.ndarray, keypoint_scores: np.ndarray, threshold: float = 0.2) -> np.ndarray:
+    """Box score x mean of the keypoint scores strictly above ``threshold`` (0 if none is; K = 0: box score).
+
+    Args:
+        box_scores: (N,).
+        keypoint_scores: (N, K).
+        threshold: Keypoints scored at or below it do not count.
+
+    Returns:
+        float64 (N,).
+    """
+    scores = np.asarray(keypoint_scores, np.float64)
+    if not scores.shape[1]:
+        return np.asarray(box_scores, np.float64)
+    counted = scores > threshold
+    total = np.where(counted, scores, 0.0).sum(axis=1)
+    return np.asarray(box_scores, np.float64) * total / np.maximum(counted.sum(axis=1), 1)
+
+
 def best_of_each_image(image_ids: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
     """The rows of each image's ``count`` best, ascending; equal scores as :func:`evaluate_oks` ranks them.
 

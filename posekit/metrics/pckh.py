@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-HEAD_SIZE_OF_DIAGONAL = 0.6
+from posekit.geometry import head_sizes as head_sizes
+
 # Joint rows of each group of the published tables; the score of a group is the plain mean of its joints.
 MPII_GROUPS: dict[str, tuple[int, ...]] = {
     "head": (9,),
@@ -30,12 +31,6 @@ MPII_LEFT_OUT_OF_MEAN = (6, 7)  # pelvis and thorax
 # 0.1 is the true 0.10; the HRNet release prints the value at 0.11 under the name "@0.1".
 DEFAULT_THRESHOLDS = (0.5, 0.1, 0.11)
 CURVE = "PCKh_curve"
-
-
-def head_sizes(head_boxes: np.ndarray) -> np.ndarray:
-    """Head sizes (N,) of head boxes (N, 4) as x1, y1, x2, y2: 0.6 x the diagonal."""
-    corners = np.asarray(head_boxes, np.float64)
-    return np.linalg.norm(corners[:, 2:] - corners[:, :2], axis=1) * HEAD_SIZE_OF_DIAGONAL
 
 
 def normalised_distances(predicted: np.ndarray, truth: np.ndarray, sizes: np.ndarray) -> np.ndarray:

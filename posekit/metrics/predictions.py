@@ -20,8 +20,8 @@ from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
 from posekit.io.files import atomic_file, read_json
 from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople
-from posekit.metrics.nms import OKS_NMS, crop_areas, rescore
-from posekit.metrics.oks import Detections, best_of_each_image, keypoint_areas
+from posekit.metrics.nms import OKS_NMS, crop_areas
+from posekit.metrics.oks import Detections, best_of_each_image, keypoint_areas, rescore
 from posekit.structures import Pose
 
 # Where nobody was predicted: far from every image, so that it counts as wrong, and finite, as evaluators

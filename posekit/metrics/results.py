@@ -18,8 +18,8 @@ from posekit.io.mat import read_mat
 from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.mpii_truth import MPIIPeople, mat_array
-from posekit.metrics.nms import OKS_NMS, crop_areas, rescore
-from posekit.metrics.oks import Detections, keypoint_areas
+from posekit.metrics.nms import OKS_NMS, crop_areas
+from posekit.metrics.oks import Detections, keypoint_areas, rescore
 from posekit.metrics.pck import assign_by_distance
 from posekit.metrics.predictions import NOWHERE
 

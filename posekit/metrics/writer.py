@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 
 from posekit.io.files import read_json, write_json
-from posekit.metrics.base import GROUND_TRUTH_BOXES, PoseMetric, crop_shape, is_json, lacks_annotations
-from posekit.metrics.nms import check_nms
+from posekit.metrics.base import (
+    GROUND_TRUTH_BOXES,
+    PoseMetric,
+    check_nms,
+    crop_shape,
+    is_json,
+    lacks_annotations,
+)
 from posekit.metrics.predictions import (
     PoseArrays,
     first_of_each_person,

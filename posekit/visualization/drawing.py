@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from posekit.io.files import atomic_file
-from posekit.metrics.nms import rescore
+from posekit.metrics.oks import rescore
 from posekit.structures import Pose, Skeleton
 from posekit.visualization.strokes import Layer, stroke
 from posekit.visualization.text import WHITE, Colour, ink_on, plate_size_hw, write_text

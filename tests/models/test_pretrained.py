@@ -81,9 +81,7 @@ def test_a_network_of_ones_own_program_starts_when_it_is_built(small, tmp_path):
     weights, _ = write_file(tmp_path / "net.pth", small)
     model = at_once(small, path=str(tmp_path / "net.pth"))
     assert same(own_weights(model.backbone), weights)
-    with pytest.warns(
-        UserWarning, match=r"the backbone starts from RANDOM weights: .* gone\.pth"
-    ):
+    with pytest.warns(UserWarning, match=r"the backbone starts from RANDOM weights: .* gone\.pth"):
         at_once(small, path=str(tmp_path / "gone.pth"))
     with pytest.raises(CheckpointError, match=r"gone\.pth: file not found"):
         at_once(small, path=str(tmp_path / "gone.pth"), strict=True)

@@ -1,0 +1,153 @@
+"""COCO's AP and AR as an mmengine evaluator: hands arrays to :mod:`posekit.metrics.oks`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import ConfigError
+from posekit.metrics.base import (
+    GROUND_TRUTH_BOXES,
+    PoseMetric,
+    check_nms,
+    crop_shape,
+    is_json,
+    lacks_annotations,
+)
+from posekit.metrics.errors import PersonErrors
+from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
+from posekit.metrics.nms import NMS_NAMES
+from posekit.metrics.oks import Detections, evaluate_oks
+from posekit.metrics.person_errors import errors_of_oks, pair_with_people
+from posekit.metrics.predictions import PoseArrays, first_of_each_person, select_poses, to_detections
+from posekit.registry import METRICS
+
+
+@METRICS.register_module()
+class OKSMetric(PoseMetric):
+    """COCO's keypoint AP and AR (:mod:`posekit.metrics.oks`), by default with the HRNet release's protocol.
+
+    People without annotations (COCO's test-dev) are predicted, not scored: there are no scores then, and
+    ``describe()`` says so.
+
+    Args:
+        rescore_threshold: Score = box score x mean of the keypoint scores above it; None: the box score
+            alone.
+        nms_threshold: Threshold of the NMS; None: no NMS.
+        nms: ``"oks_nms"`` drops the lesser of two similar poses; ``"soft_oks_nms"`` keeps the 20 of an
+            image whose score has decayed least (:func:`~posekit.metrics.nms.soft_oks_nms`).
+        nms_on_ground_truth_boxes: Suppress also where every box is an annotated person's (the release does;
+            there is nothing to suppress then, and every person keeps its prediction).
+        max_per_image: At most so many poses of an image count, the best.
+        sigmas: K numbers; None: the skeleton's.
+        ann_file: The COCO json to score against; None: the data set's.
+        **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
+    """
+
+    higher_is_better = ("AP*", "AR*")
+
+    def __init__(
+        self,
+        rescore_threshold: float | None = 0.2,
+        nms_threshold: float | None = 0.9,
+        nms: str = "oks_nms",
+        nms_on_ground_truth_boxes: bool = False,
+        max_per_image: int = 20,
+        sigmas: Sequence[float] | None = None,
+        ann_file: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rescore_threshold, self.nms_threshold = rescore_threshold, nms_threshold
+        self.nms = check_nms(nms, type(self).__name__)
+        self.nms_on_ground_truth_boxes = nms_on_ground_truth_boxes
+        self.max_per_image, self.sigmas, self.ann_file = max_per_image, sigmas, ann_file
+        self._people: CocoPeople | None = None
+        self._sigmas = np.zeros(0)
+
+    def prepare(self, meta: Mapping[str, Any]) -> None:
+        name, skeleton = type(self).__name__, meta["skeleton"]
+        path = self.ann_file or meta["ann_file"] or ""
+        if not is_json(path):
+            raise ConfigError(
+                f"{name}: needs a COCO keypoint json to score against, found '{path}'; "
+                "set 'ann_file', or use PCKhMetric or PCKMetric"
+            )
+        if lacks_annotations(path):
+            self._people = None
+            return
+        self._people = people = self._read(path, _scored_images(meta))
+        if people.num_keypoints != skeleton.num_keypoints:
+            raise ConfigError(
+                f"{name}: {path} has {people.num_keypoints} keypoints, skeleton '{skeleton.name}' "
+                f"{skeleton.num_keypoints}"
+            )
+        if len(people.truth.category_ids) > 1:
+            raise ConfigError(
+                f"{name}: {path} has keypoints in categories {people.truth.category_ids.tolist()}; a data "
+                "set here has one: write the results and score them by tools/evaluate.py coco"
+            )
+        self._sigmas = choose_sigmas(people, self.sigmas if self.sigmas else skeleton.sigmas or None)
+
+    def _read(self, path: str, image_ids: np.ndarray) -> CocoPeople:
+        return read_coco(path, image_ids)
+
+    def _nms_threshold(self, meta: Mapping[str, Any]) -> float | None:
+        suppress = self.nms_on_ground_truth_boxes or meta["box_source"] != GROUND_TRUTH_BOXES
+        return self.nms_threshold if suppress else None
+
+    def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
+        if self._people is None:
+            return {}
+        return self._stats(self._people, self._detections(self._people, poses, meta))
+
+    def _detections(self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]) -> Detections:
+        threshold = self._nms_threshold(meta)
+        kept, scores = select_poses(
+            poses, self._sigmas, self.rescore_threshold, threshold, *crop_shape(meta), nms=self.nms
+        )
+        return to_detections(kept, scores, people)
+
+    def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
+        if self._people is None:
+            return None
+        if meta["box_source"] == GROUND_TRUTH_BOXES:
+            predicted = first_of_each_person(poses, self._people.annotation_ids)
+        else:
+            detections = self._detections(self._people, poses, meta)
+            predicted = pair_with_people(self._people, detections, self._sigmas, self.max_per_image)
+        return errors_of_oks(predicted, self._people, self._sigmas, meta["skeleton"])
+
+    def _stats(self, people: CocoPeople, detections: Detections) -> dict[str, float]:
+        return evaluate_oks(people.truth, detections, self._sigmas, self.max_per_image).stats()
+
+    def describe(self) -> str:
+        score = "box score"
+        if self.rescore_threshold is not None:
+            score += f" x mean keypoint score above {self.rescore_threshold:g}"
+        threshold = (
+            self.nms_threshold if self.dataset_meta is None else self._nms_threshold(self.dataset_meta)
+        )
+        suppression = "no OKS-NMS" if threshold is None else f"{NMS_NAMES[self.nms]} {threshold:g}"
+        protocol = f"score = {score}; {suppression}; top {self.max_per_image} per image"
+        if self.dataset_meta is not None and self._people is None:
+            return f"none: {self.dataset_meta['ann_file']} has no annotations; results: {protocol}"
+        return f"{self._definition()}; {protocol}"
+
+    def _definition(self) -> str:
+        return "OKS AP/AR as pycocotools"
+
+
+def _scored_images(meta: Mapping[str, Any]) -> np.ndarray:
+    """The images that are scored: those that the data set states, else those it has people of.
+
+    With detected boxes all images count: a detector may find nobody where people are.
+    """
+    table = meta["table"]
+    if meta.get("image_ids") is not None:
+        return np.asarray(meta["image_ids"])
+    if meta["box_source"] != GROUND_TRUTH_BOXES:
+        return np.unique(table.image_ids)
+    return np.unique(table.image_ids[table.image_index])
