@@ -30,6 +30,7 @@ from posekit.datasets.fields import image_side, require
 from posekit.datasets.mpii_mat import NUM_JOINTS, MPIIPerson, read_official
 from posekit.datasets.table import PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError, shown
+from posekit.geometry import head_sizes
 from posekit.io.files import read_json, under
 from posekit.io.images import fill_image_sizes
 from posekit.io.mat import read_mat
@@ -38,8 +39,6 @@ from posekit.skeletons import MPII16, get_skeleton
 from posekit.structures import Skeleton
 
 SPLITS = ("train", "val", "trainval", "test")
-# MPII's head size is 0.6 of the head box's diagonal.
-HEAD_FACTOR = 0.6
 
 
 @DATASETS.register_module()
@@ -126,12 +125,6 @@ def mpii_box_xyxy(position: Any, scale: Any, aspect: float = 1.0) -> np.ndarray:
     center = position + np.stack([np.zeros_like(scale), 15 * scale], axis=-1) - 1
     half = np.where((position[..., 0] == -1) | (scale <= 0), np.nan, 100 * scale)[..., None] * (aspect, 1.0)
     return np.concatenate([center - half, center + half], axis=-1)
-
-
-def head_size(head_xyxy: Any) -> np.ndarray:
-    """MPII's head size of head boxes (..., 4): 0.6 x the diagonal."""
-    box = np.asarray(head_xyxy, dtype=np.float64)
-    return HEAD_FACTOR * np.linalg.norm(box[..., 2:] - box[..., :2], axis=-1)
 
 
 def _json_people(
@@ -322,7 +315,7 @@ def _to_table(
         "boxes_xyxy": boxes_xyxy,
         "keypoints": np.stack([person.joints for person in people]) - 1,
         "visible": np.stack([person.visible for person in people]),
-        "head_sizes": head_size(np.stack([person.head_xyxy for person in people])),
+        "head_sizes": head_sizes(np.stack([person.head_xyxy for person in people])),
     }
     return build_table(
         skeleton,

@@ -20,8 +20,9 @@ from mpii_cases import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from posekit.datasets import MPII16, load_mpii
-from posekit.datasets.mpii import head_size, mpii_box_xyxy
+from posekit.datasets.mpii import mpii_box_xyxy
 from posekit.errors import ConfigError, DataError
+from posekit.geometry import head_sizes
 
 
 def hrnet(person, image, **changes):
@@ -75,7 +76,7 @@ def test_tighter_boxes_keep_centre_and_height(pose_json):
 
 
 def test_head_size_by_hand():
-    assert head_size([10, 20, 40, 60]) == pytest.approx(30.0)  # 0.6 x 50
+    assert head_sizes([10, 20, 40, 60]) == pytest.approx(30.0)  # 0.6 x 50
 
 
 def check_person(table, row, person, hidden):
