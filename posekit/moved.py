@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOVED = {
+    "posekit.datasets.fields": "posekit.io.records",
     "posekit.datasets.image_size": "posekit.io.image_size",
     "posekit.datasets.images": "posekit.io.images",
     "posekit.datasets.skeletons": "posekit.skeletons",
@@ -49,6 +50,7 @@ MOVED = {
     "posekit.inference.images": "posekit.io.pictures",
     "posekit.inference.sources": "posekit.io.sources",
     "posekit.mat_check": "posekit.io.mat",
+    "posekit.metrics.records": "posekit.io.records",
     "posekit.npz": "posekit.io.npz",
     "posekit.study.errors": "posekit.metrics.errors",
     "posekit.tracking": "posekit.inference.tracking",

@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posekit.datasets.coco_records import AnnotationReader, DetectionReader, PersonRow
-from posekit.datasets.fields import image_side, require, require_id
 from posekit.datasets.matching import MATCH_IOU, match_by_image
 from posekit.datasets.table import EXTRA, GROUND_TRUTH, PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import clean_box_xyxy, xywh_to_xyxy
 from posekit.io.files import read_json, under
+from posekit.io.records import image_side, require, require_id
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from posekit.datasets.fields import require, require_id
 from posekit.errors import DataError, shown
+from posekit.io.records import require, require_id
 
 Number = (int, float)
 

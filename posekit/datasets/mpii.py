@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.fields import image_side, require
 from posekit.datasets.mpii_mat import NUM_JOINTS, MPIIPerson, read_official
 from posekit.datasets.table import PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError, shown
@@ -34,6 +33,7 @@ from posekit.geometry import head_sizes
 from posekit.io.files import read_json, under
 from posekit.io.images import fill_image_sizes
 from posekit.io.mat import read_mat
+from posekit.io.records import image_side, require
 from posekit.registry import DATASETS
 from posekit.skeletons import MPII16, get_skeleton
 from posekit.structures import Skeleton

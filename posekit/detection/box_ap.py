@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from posekit.datasets.fields import require, require_id
 from posekit.errors import DataError, shown
 from posekit.io.files import read_json
+from posekit.io.records import require, require_id
 
 # pycocotools' twelve numbers in its order: at most 100 boxes an image unless the name says 1 or 10; S, M, L:
 # people of an area below 32^2, from 32^2 to 96^2, and above, square pixels.

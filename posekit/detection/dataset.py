@@ -18,12 +18,12 @@ from torch.utils.data import Dataset
 
 from posekit.datasets.coco import read_images
 from posekit.datasets.draws import Draw, Draws
-from posekit.datasets.fields import require
 from posekit.detection.box_ap import person_category
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import xywh_to_xyxy
 from posekit.io.files import read_json, under
 from posekit.io.images import check_image_name, missing_images, read_image
+from posekit.io.records import require
 from posekit.registry import DATASETS
 
 _LEAST_SIDE = 1.0  # pixels that must be left of a box inside the image

@@ -18,13 +18,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from posekit.datasets.fields import require, require_id
 from posekit.detection.box_ap import person_category
 from posekit.detection.networks import PERSON
 from posekit.errors import DataError
 from posekit.io.files import read_json
 from posekit.io.images import check_image_name, missing_images, read_image
 from posekit.io.pictures import PICTURES, is_picture, picture_files
+from posekit.io.records import require, require_id
 from posekit.io.video import FILMS, VideoReader
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from posekit.errors import ConfigError
 from posekit.io.files import read_json
 from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.nms import OKS_NMS
-from posekit.metrics.predictions import PoseArrays
+from posekit.metrics.poses import PoseArrays
 from posekit.parallel import gather_columns, on_main
 from posekit.structures import Pose
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 
 from posekit.errors import ConfigError, DataError
+from posekit.io import records as rec
 from posekit.io.files import read_json
-from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople, read_coco
 from posekit.metrics.oks import Detections, GroundTruth, evaluate_oks
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import head_sizes
+from posekit.io import records as rec
 from posekit.io.files import read_json
-from posekit.metrics import records as rec
 from posekit.metrics.oks import COCO_SIGMAS, GroundTruth
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from posekit.errors import DataError
 from posekit.geometry import head_sizes
+from posekit.io import records as rec
 from posekit.io.files import read_json
 from posekit.io.mat import read_mat
-from posekit.metrics import records as rec
 
 MPII_JOINTS = (
     "rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor",

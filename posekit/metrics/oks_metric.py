@@ -21,7 +21,7 @@ from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.person_errors import errors_of_oks, pair_with_people
-from posekit.metrics.predictions import PoseArrays, first_of_each_person, select_poses, to_detections
+from posekit.metrics.poses import PoseArrays, first_of_each_person, select_poses, to_detections
 from posekit.registry import METRICS
 
 

@@ -13,7 +13,7 @@ from posekit.metrics.base import PoseMetric
 from posekit.metrics.errors import PersonErrors
 from posekit.metrics.pck import NORMS, pck, person_sizes
 from posekit.metrics.person_errors import errors_of_pck
-from posekit.metrics.predictions import PoseArrays, first_of_each_person
+from posekit.metrics.poses import PoseArrays, first_of_each_person
 from posekit.registry import METRICS
 
 

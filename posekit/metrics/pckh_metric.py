@@ -12,7 +12,7 @@ from posekit.metrics.base import PoseMetric
 from posekit.metrics.errors import PersonErrors
 from posekit.metrics.pckh import DEFAULT_THRESHOLDS, pckh, pckh_curve_scores
 from posekit.metrics.person_errors import errors_of_pckh
-from posekit.metrics.predictions import PoseArrays, first_of_each_person
+from posekit.metrics.poses import PoseArrays, first_of_each_person
 from posekit.registry import METRICS
 
 

@@ -12,7 +12,7 @@ from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.oks import Detections, match, pair_groups, pair_oks, rank_detections
 from posekit.metrics.pck import weights_of_mean
 from posekit.metrics.pckh import MPII_LEFT_OUT_OF_MEAN
-from posekit.metrics.predictions import PoseArrays, first_of_each_person
+from posekit.metrics.poses import PoseArrays, first_of_each_person
 from posekit.structures import Skeleton
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError, shown
+from posekit.io import records as rec
 from posekit.io.files import read_json
 from posekit.io.mat import read_mat
-from posekit.metrics import records as rec
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.mpii_truth import MPIIPeople, mat_array
 from posekit.metrics.nms import OKS_NMS, crop_areas

@@ -29,7 +29,8 @@ import numpy as np
 
 from posekit.errors import DataError
 from posekit.io.files import atomic_file
-from posekit.metrics.predictions import NOWHERE, PoseArrays
+from posekit.metrics.poses import PoseArrays
+from posekit.metrics.predictions import NOWHERE
 
 METHOD = "posekit"
 

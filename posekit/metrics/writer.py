@@ -17,13 +17,8 @@ from posekit.metrics.base import (
     is_json,
     lacks_annotations,
 )
-from posekit.metrics.predictions import (
-    PoseArrays,
-    first_of_each_person,
-    select_poses,
-    write_mpii_predictions,
-    write_results,
-)
+from posekit.metrics.poses import PoseArrays, first_of_each_person, select_poses
+from posekit.metrics.predictions import write_mpii_predictions, write_results
 from posekit.metrics.submissions import write_coco_submission, write_mpii_submission
 from posekit.registry import METRICS
 

@@ -130,7 +130,7 @@ def errors_of(cfg: Any, split: str, dataset: Any, poses: list[Pose], source: str
         ConfigError: If there is none, the boxes are detections or nobody is annotated.
     """
     from posekit.metrics.base import GROUND_TRUTH_BOXES, PoseMetric
-    from posekit.metrics.predictions import PoseArrays
+    from posekit.metrics.poses import PoseArrays
     from posekit.registry import METRICS
 
     meta = dataset.metainfo

@@ -13,7 +13,7 @@ import numpy as np
 from posekit.datasets import COCO17, MPII16, load_coco
 from posekit.metrics.evaluators import OKSMetric, PCKhMetric
 from posekit.metrics.pckh import pckh
-from posekit.metrics.predictions import PoseArrays, select_poses
+from posekit.metrics.poses import PoseArrays, select_poses
 from posekit.structures import Pose
 
 from .common import Row, Settings, milliseconds, synthetic_table

@@ -1,8 +1,9 @@
-"""Reads lists of JSON records into checked arrays.
+"""Fields of JSON records, checked: one by one, or a whole column of a list of records as an array.
 
 Every fault is a :class:`~posekit.errors.DataError` that names the file, the record, the field, what was
-expected and what was found. The check runs on whole columns; records are looked at one by one only once a
-fault is known.
+expected and what was found. A column is checked as a whole; its records are looked at one by one only once a
+fault is known. Loaders, which may skip faulty records, read field by field (:func:`require`); metrics, which
+may not, read columns (:func:`numbers`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,49 @@ import numpy as np
 from posekit.errors import DataError, shown
 
 Records = Sequence[Mapping[str, Any]]
+
+
+def require(container: Any, key: str, where: str, kind: type | tuple[type, ...] = object) -> Any:
+    """``container[key]``, or a DataError naming the field, the kind expected and what was found."""
+    if not isinstance(container, Mapping):
+        raise DataError(f"{where}: expected an object with '{key}', found {type(container).__name__}")
+    if key not in container:
+        raise DataError(
+            f"{where}, field '{key}': expected it to be there; found only {shown(sorted(container))}"
+        )
+    value = container[key]
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not object):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        names = " or ".join(k.__name__ for k in kinds)
+        raise DataError(
+            f"{where}, field '{key}': expected {names}, found {type(value).__name__} {shown(value)}"
+        )
+    return value
+
+
+def require_id(container: Any, key: str, where: str) -> int:
+    """An integer field that fits int64, which tables keep ids in.
+
+    Raises:
+        DataError: As :func:`require`; also on an integer beyond it.
+    """
+    value: int = require(container, key, where, int)
+    if not -(2**63) <= value < 2**63:
+        raise DataError(f"{where}, field '{key}': expected an integer of 64 bits, found {shown(value)}")
+    return value
+
+
+def image_side(image: Mapping[str, Any], key: str, where: str) -> int:
+    """A side of an image in pixels; 0 where the file is silent.
+
+    Raises:
+        DataError: If it is not a number from 0 on.
+    """
+    side = image.get(key, 0)
+    # A comparison with NaN is False, so NaN is refused here as well.
+    if isinstance(side, bool) or not isinstance(side, (int, float)) or not 0 <= side < 2**31:
+        raise DataError(f"{where}, field '{key}': expected a positive number, found {shown(side)}")
+    return int(side)
 
 
 def record_list(parent: Any, key: str | None, file: str | Path) -> Records:
