@@ -207,11 +207,11 @@ def _image_list(listed: PictureList, records: Sequence[dict[str, Any]]) -> dict[
 def report_ap(out: Path, ann_file: str, people: Sequence[dict[str, Any]], settings: dict[str, Any]) -> None:
     """Prints and writes box AP, if the json has annotations; images that failed count as not found."""
     from posekit.detection.box_ap import PersonTruth
-    from posekit.io.files import write_json
+    from posekit.io.files import read_json, write_json
     from posekit.metrics.base import lacks_annotations
     from posekit.metrics.tables import score_table
 
-    if lacks_annotations(ann_file):
+    if lacks_annotations(read_json(ann_file)):
         print(f"{ann_file} has no annotations, so there is no AP")
         return
     scores = PersonTruth(ann_file).score(people)

@@ -16,7 +16,6 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 
 from posekit.errors import ConfigError
-from posekit.io.files import read_json
 from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.nms import OKS_NMS
 from posekit.metrics.poses import PoseArrays
@@ -203,7 +202,6 @@ def is_json(path: str | Path | None) -> bool:
     return bool(path) and ".json" in Path(str(path)).suffixes
 
 
-def lacks_annotations(ann_file: str | Path) -> bool:
-    """Whether a COCO json lists images without annotations, as those of a test server do."""
-    content = read_json(ann_file)
+def lacks_annotations(content: Any) -> bool:
+    """Whether a COCO json's content lists images without annotations, as those of a test server do."""
     return isinstance(content, Mapping) and "images" in content and "annotations" not in content

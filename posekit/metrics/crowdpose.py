@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +37,7 @@ def read_crowdpose(
     path: str | Path,
     image_ids: Sequence[int] | np.ndarray | None = None,
     ids_from: str = "the images to score",
+    content: Any = None,
 ) -> CocoPeople:
     """Reads a CrowdPose annotation; the people's areas are 0.53 x those of their boxes.
 
@@ -43,22 +45,25 @@ def read_crowdpose(
         path: A COCO-form json; ``area`` may be missing.
         image_ids: Only these images are scored; None: all of the file.
         ids_from: Where ``image_ids`` come from, such as a file, for messages.
+        content: The file's, where it has been read already.
 
     Raises:
         DataError: As :func:`~posekit.metrics.ground_truth.read_coco`.
     """
-    people = read_coco(path, image_ids, needs_area=False, ids_from=ids_from)
+    people = read_coco(path, image_ids, needs_area=False, ids_from=ids_from, content=content)
     width, height = people.truth.boxes_xywh[:, 2], people.truth.boxes_xywh[:, 3]
     return replace(people, truth=replace(people.truth, areas=height * width * AREA_OF_BOX))
 
 
-def read_crowd_index(path: str | Path, image_ids: np.ndarray) -> np.ndarray:
+def read_crowd_index(path: str | Path, image_ids: np.ndarray, content: Any = None) -> np.ndarray:
     """How crowded images are: ``crowdIndex`` of the images ``image_ids`` (I,), float64 (I,) in [0, 1].
+
+    ``content`` is the file's, where it has been read already.
 
     Raises:
         DataError: If an image has none.
     """
-    images = rec.record_list(read_json(path), "images", path)
+    images = rec.record_list(read_json(path) if content is None else content, "images", path)
     where = f"{path}: images"
     wanted = set(np.asarray(image_ids).tolist())
     images = [image for image in images if image.get("id") in wanted]

@@ -56,6 +56,7 @@ def read_coco(
     image_ids: Sequence[int] | np.ndarray | None = None,
     needs_area: bool = True,
     ids_from: str = "the images to score",
+    content: Any = None,
 ) -> CocoPeople:
     """Reads a COCO keypoint annotation file (``.json`` or ``.json.gz``).
 
@@ -64,12 +65,13 @@ def read_coco(
         image_ids: Only these images are scored; None: all of the file.
         needs_area: OKS does, PCK does not; without it a missing ``area`` counts as 0.
         ids_from: Where ``image_ids`` come from, such as a file, for messages.
+        content: The file's, where it has been read already.
 
     Raises:
         DataError: On anything that is missing, malformed, not finite, repeated or unknown, and if nobody is
             annotated.
     """
-    content = read_json(path)
+    content = read_json(path) if content is None else content
     known_images = _ids(rec.record_list(content, "images", path), f"{path}: images")
     all_categories = rec.record_list(content, "categories", path)
     known_categories = _ids(all_categories, f"{path}: categories")

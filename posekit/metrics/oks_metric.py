@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import ConfigError
+from posekit.io.files import read_json
 from posekit.metrics.base import (
     GROUND_TRUTH_BOXES,
     PoseMetric,
@@ -75,10 +76,11 @@ class OKSMetric(PoseMetric):
                 f"{name}: needs a COCO keypoint json to score against, found '{path}'; "
                 "set 'ann_file', or use PCKhMetric or PCKMetric"
             )
-        if lacks_annotations(path):
+        content = read_json(path)
+        if lacks_annotations(content):
             self._people = None
             return
-        self._people = people = self._read(path, _scored_images(meta))
+        self._people = people = self._read(content, path, _scored_images(meta))
         if people.num_keypoints != skeleton.num_keypoints:
             raise ConfigError(
                 f"{name}: {path} has {people.num_keypoints} keypoints, skeleton '{skeleton.name}' "
@@ -91,8 +93,8 @@ class OKSMetric(PoseMetric):
             )
         self._sigmas = choose_sigmas(people, self.sigmas if self.sigmas else skeleton.sigmas or None)
 
-    def _read(self, path: str, image_ids: np.ndarray) -> CocoPeople:
-        return read_coco(path, image_ids)
+    def _read(self, content: Any, path: str, image_ids: np.ndarray) -> CocoPeople:
+        return read_coco(path, image_ids, content=content)
 
     def _nms_threshold(self, meta: Mapping[str, Any]) -> float | None:
         suppress = self.nms_on_ground_truth_boxes or meta["box_source"] != GROUND_TRUTH_BOXES

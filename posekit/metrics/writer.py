@@ -64,11 +64,10 @@ class PredictionWriter(PoseMetric):
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
         path = meta["ann_file"]
-        self._category_id = _category_id(path, meta["skeleton"])
-        if is_json(path):
-            self._for_server = lacks_annotations(path)
-        else:
-            self._for_server = str(path).endswith(".mat") and not meta["table"].visible.any()
+        content = read_json(path) if is_json(path) else None
+        self._category_id = _category_id(content, path, meta["skeleton"])
+        of_mpii_server = str(path).endswith(".mat") and not meta["table"].visible.any()
+        self._for_server = lacks_annotations(content) or of_mpii_server
 
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         skeleton, from_truth = meta["skeleton"], meta["box_source"] == GROUND_TRUTH_BOXES
@@ -113,11 +112,10 @@ def _is_mpii(keypoints: Sequence[str]) -> bool:
     return tuple(keypoints) == MPII16.keypoints
 
 
-def _category_id(ann_file: str | None, skeleton: Any) -> int:
+def _category_id(content: Any, ann_file: str | None, skeleton: Any) -> int:
     """The category of a COCO json whose keypoints these are; 1, COCO's person, for the other forms."""
     from posekit.datasets.coco import person_categories
 
-    content = read_json(ann_file) if ann_file and is_json(ann_file) else None
     if not isinstance(content, Mapping) or "categories" not in content:
         return 1
     return min(person_categories(content, str(ann_file), skeleton, annotated="annotations" in content))

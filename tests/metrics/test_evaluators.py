@@ -281,6 +281,16 @@ def test_crowdpose_metric_scores_as_its_written_results_do(tmp_path: Path) -> No
     assert run(CrowdPoseMetric(crowd_bounds=(0.5, 0.6)), dataset_meta, poses)["AP_easy"] != scores["AP_easy"]
 
 
+def test_an_evaluator_reads_its_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground_truth, path = crowdpose_files(tmp_path)
+    dataset_meta = detection_meta(ground_truth, path)
+    read, loads = [], json.loads
+    monkeypatch.setattr(json, "loads", lambda *args, **kwargs: read.append(1) or loads(*args, **kwargs))
+    CrowdPoseMetric().dataset_meta = dataset_meta
+    PredictionWriter(str(tmp_path)).dataset_meta = dataset_meta
+    assert len(read) == 2
+
+
 def test_only_images_of_the_data_set_count(tmp_path: Path) -> None:
     ground_truth, path = coco_files(tmp_path)
     rows = [i for i, a in enumerate(ground_truth["annotations"]) if a["num_keypoints"] and not a["iscrowd"]]
