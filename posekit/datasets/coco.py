@@ -8,7 +8,6 @@ by image in the order of the file's images, so that one decoded image serves its
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,11 +16,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from posekit.datasets.coco_records import AnnotationReader, DetectionReader, PersonRow
-from posekit.datasets.matching import MATCH_IOU, match_by_image
-from posekit.datasets.table import EXTRA, GROUND_TRUTH, PersonTable, build_table, check_policy
+from posekit.datasets.coco_detections import DetectionReader, check_detections, find_matches, take_matched
+from posekit.datasets.coco_records import AnnotationReader, columns
+from posekit.datasets.matching import MATCH_IOU
+from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError, shown
-from posekit.geometry import clean_box_xyxy, xywh_to_xyxy
+from posekit.geometry import clean_box_xyxy
 from posekit.io.files import read_json, under
 from posekit.io.records import image_side, require, require_id
 from posekit.registry import DATASETS
@@ -84,7 +84,7 @@ def load_coco(
     path, images_in = under(data_root, ann_file), under(data_root, image_dir)
     results = under(data_root, str(detections))
     if boxes != ANNOTATED:  # the annotation takes long to read
-        _check_detections(results, path, images_in)
+        check_detections(results, path, images_in)
     content = read_json(path)
     images = read_images(content, path)
     counts: Counter[str] = Counter()
@@ -101,11 +101,11 @@ def load_coco(
                 )
             people = detected
         else:
-            people["match"] = _matches(people, detected, match_iou)
+            people["match"] = find_matches(people, detected, match_iou)
     if boxes != DETECTED and clean_boxes:
         people = _clean(people, np.asarray(images[2]).reshape(-1, 2), images[1], path, counts)
     if boxes == MATCHED:
-        number = _take_matched(people, detected)
+        number = take_matched(people, detected)
         source += f", matched to {number} of {len(people['person_ids'])} people at IoU {match_iou:g}"
     order = np.argsort(people["image_index"], kind="stable")
     return build_table(
@@ -145,7 +145,7 @@ class _File(NamedTuple):
         reader = AnnotationReader(
             self.path, k, categories, self._row_of_image(), self.counts, self.images[2], self.extra
         )
-        return _columns(reader.read_all(annotations, self.on_bad_record), k, self.extra)
+        return columns(reader.read_all(annotations, self.on_bad_record), k, self.extra)
 
     def detected(self, results: str, score_threshold: float, annotated: bool) -> dict[str, np.ndarray]:
         """A detector's people on the file's images."""
@@ -153,7 +153,7 @@ class _File(NamedTuple):
             results, self._categories(annotated), self._row_of_image(), self.counts, score_threshold
         )
         rows = reader.read_all(read_json(results), self.on_bad_record)
-        return _columns(rows, self.skeleton.num_keypoints, self.extra)
+        return columns(rows, self.skeleton.num_keypoints, self.extra)
 
     def _categories(self, annotated: bool) -> frozenset[int]:
         return person_categories(self.content, self.path, self.skeleton, annotated)
@@ -187,32 +187,6 @@ def _check_extra(extra: Mapping[str, Any] | Sequence[str], boxes: str) -> dict[s
             f"load_coco: detections have no {needed}; state what stands for it: extra=dict({needed[0]}=-1)"
         )
     return columns
-
-
-def _check_detections(results: str, ann_file: str, image_dir: str) -> None:
-    if not os.path.exists(results):  # noqa: PTH110 (False, too, for a name that no file can have)
-        raise DataError(
-            f"{results}: file not found. It holds a detector's boxes on the images of {ann_file}: put a "
-            "published file there, or make it by\n"
-            f"  python tools/detect.py {ann_file} --image-dir {image_dir} --out {results}\n"
-            "or take the annotated boxes: detections=None in 'source', without 'boxes'"
-        )
-
-
-def _matches(people: dict[str, np.ndarray], detected: dict[str, np.ndarray], iou: float) -> np.ndarray:
-    """The detection of each annotated person, -1 for none; by the boxes as annotated, before any cleaning."""
-    boxes, images = "boxes_xyxy", "image_index"
-    return match_by_image(people[boxes], people[images], detected[boxes], detected[images], iou)
-
-
-def _take_matched(people: dict[str, np.ndarray], detected: dict[str, np.ndarray]) -> int:
-    """Gives people the boxes and scores of their detections; returns how many have one."""
-    match = people.pop("match")
-    found = match >= 0
-    for name in ("boxes_xyxy", "box_scores"):
-        people[name] = people[name].copy()
-        people[name][found] = detected[name][match[found]]
-    return int(found.sum())
 
 
 def read_images(content: Any, path: str) -> tuple[list[str], list[int], list[tuple[int, int]]]:
@@ -290,26 +264,6 @@ def _category_message(path: str, skeleton: Skeleton, others: list[tuple[int, lis
         k for k, (a, b) in enumerate(zip(names, skeleton.keypoints, strict=True)) if _plain(a) != _plain(b)
     )
     return f"{where}, number {k} being '{skeleton.keypoints[k]}', found {shown(names[k])}"
-
-
-def _columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Rows to arrays."""
-    points = np.zeros((len(rows), num_keypoints, 3), dtype=np.float32)
-    for row, target in zip(rows, points, strict=True):
-        if row.keypoints is not None:
-            target[:] = np.asarray(row.keypoints, dtype=np.float32).reshape(num_keypoints, 3)
-    return {
-        "image_index": np.array([row.image_index for row in rows], dtype=np.int32),
-        "person_ids": np.array([row.person_id for row in rows], dtype=np.int64),
-        "boxes_xyxy": xywh_to_xyxy(np.array([row.box_xywh for row in rows]).reshape(-1, 4)),
-        "box_scores": np.array([row.score for row in rows], dtype=np.float32),
-        "keypoints": points[..., :2],
-        "visible": points[..., 2].astype(np.uint8),
-        **{
-            f"{EXTRA}{name}": np.array([missing if row.extra is None else row.extra[name] for row in rows])
-            for name, missing in extra.items()
-        },
-    }
 
 
 def _clean(

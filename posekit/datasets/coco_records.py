@@ -1,4 +1,4 @@
-"""The records of COCO's annotations and detection results, one by one, each checked.
+"""The records of COCO's annotations, one by one, each checked.
 
 A record is kept, left out for a reason that is counted, or faulty: then its message names the file, the
 record, the field, what was expected and what was found.
@@ -11,7 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from posekit.datasets.table import EXTRA
 from posekit.errors import DataError, shown
+from posekit.geometry import xywh_to_xyxy
 from posekit.io.records import require, require_id
 
 Number = (int, float)
@@ -33,6 +37,26 @@ class PersonRow:
     ) -> None:
         self.image_index, self.person_id, self.box_xywh = image_index, person_id, box_xywh
         self.keypoints, self.score, self.extra = keypoints, score, extra
+
+
+def columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The columns that rows make in a table."""
+    points = np.zeros((len(rows), num_keypoints, 3), dtype=np.float32)
+    for row, target in zip(rows, points, strict=True):
+        if row.keypoints is not None:
+            target[:] = np.asarray(row.keypoints, dtype=np.float32).reshape(num_keypoints, 3)
+    return {
+        "image_index": np.array([row.image_index for row in rows], dtype=np.int32),
+        "person_ids": np.array([row.person_id for row in rows], dtype=np.int64),
+        "boxes_xyxy": xywh_to_xyxy(np.array([row.box_xywh for row in rows]).reshape(-1, 4)),
+        "box_scores": np.array([row.score for row in rows], dtype=np.float32),
+        "keypoints": points[..., :2],
+        "visible": points[..., 2].astype(np.uint8),
+        **{
+            f"{EXTRA}{name}": np.array([missing if row.extra is None else row.extra[name] for row in rows])
+            for name, missing in extra.items()
+        },
+    }
 
 
 class RecordReader(ABC):
@@ -178,32 +202,3 @@ class AnnotationReader(RecordReader):
         if wrong:
             raise DataError(f"{where}, field 'keypoints': expected v = 0, 1 or 2, found {shown(wrong[0])}")
         return keypoints
-
-
-class DetectionReader(RecordReader):
-    """A detector's boxes, in the COCO results form."""
-
-    def __init__(
-        self,
-        path: str,
-        categories: frozenset[int],
-        row_of_image: Mapping[int, int],
-        counts: Counter[str],
-        score_threshold: float,
-    ) -> None:
-        super().__init__(path, categories, row_of_image, counts)
-        self.score_threshold = score_threshold
-
-    def read(self, number: int, record: Any) -> PersonRow | None:
-        where = f"{self.path}: detection {number}"
-        if require(record, "category_id", where, int) not in self.categories:
-            self.counts["other_category"] += 1
-            return None
-        image_row = self.image_row(record, where)
-        score = require(record, "score", where, Number)
-        if not abs(score) < 1e30:
-            raise DataError(f"{where}, field 'score': expected a finite number, found {shown(score)}")
-        if score < self.score_threshold:
-            self.counts["low_score"] += 1
-            return None
-        return PersonRow(image_row, number, self.box(record, where), score=float(score))

@@ -1,0 +1,75 @@
+"""A detector's boxes in COCO's results form: in the place of annotated people, or matched to them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from posekit.datasets.coco_records import Number, PersonRow, RecordReader
+from posekit.datasets.matching import match_by_image
+from posekit.errors import DataError, shown
+from posekit.io.records import require
+
+
+class DetectionReader(RecordReader):
+    """A detector's boxes, in the COCO results form."""
+
+    def __init__(
+        self,
+        path: str,
+        categories: frozenset[int],
+        row_of_image: Mapping[int, int],
+        counts: Counter[str],
+        score_threshold: float,
+    ) -> None:
+        super().__init__(path, categories, row_of_image, counts)
+        self.score_threshold = score_threshold
+
+    def read(self, number: int, record: Any) -> PersonRow | None:
+        where = f"{self.path}: detection {number}"
+        if require(record, "category_id", where, int) not in self.categories:
+            self.counts["other_category"] += 1
+            return None
+        image_row = self.image_row(record, where)
+        score = require(record, "score", where, Number)
+        if not abs(score) < 1e30:
+            raise DataError(f"{where}, field 'score': expected a finite number, found {shown(score)}")
+        if score < self.score_threshold:
+            self.counts["low_score"] += 1
+            return None
+        return PersonRow(image_row, number, self.box(record, where), score=float(score))
+
+
+def check_detections(results: str, ann_file: str, image_dir: str) -> None:
+    """Looks for a file of detections, and says how to make it.
+
+    Raises:
+        DataError: If it is not there.
+    """
+    if not os.path.exists(results):  # noqa: PTH110 (False, too, for a name that no file can have)
+        raise DataError(
+            f"{results}: file not found. It holds a detector's boxes on the images of {ann_file}: put a "
+            "published file there, or make it by\n"
+            f"  python tools/detect.py {ann_file} --image-dir {image_dir} --out {results}\n"
+            "or take the annotated boxes: detections=None in 'source', without 'boxes'"
+        )
+
+
+def find_matches(people: dict[str, np.ndarray], detected: dict[str, np.ndarray], iou: float) -> np.ndarray:
+    """The detection of each annotated person, -1 for none; by the boxes as annotated, before any cleaning."""
+    boxes, images = "boxes_xyxy", "image_index"
+    return match_by_image(people[boxes], people[images], detected[boxes], detected[images], iou)
+
+
+def take_matched(people: dict[str, np.ndarray], detected: dict[str, np.ndarray]) -> int:
+    """Gives people the boxes and scores of their detections; returns how many have one."""
+    match = people.pop("match")
+    found = match >= 0
+    for name in ("boxes_xyxy", "box_scores"):
+        people[name] = people[name].copy()
+        people[name][found] = detected[name][match[found]]
+    return int(found.sum())
