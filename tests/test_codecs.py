@@ -83,6 +83,36 @@ def test_unlabelled_keypoints_leave_empty_finite_maps(name):
 # --- decoding ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("border", "cell", "expected"),
+    [
+        # The higher neighbours are the right one and the upper one. Maps of 10 x 12 cells.
+        ("both", (5, 4), (5.25, 3.75)),
+        ("both", (2, 10), (2.25, 9.75)),
+        ("both", (8, 2), (8.25, 1.75)),
+        ("both", (1, 4), (1, 4)),
+        ("both", (9, 4), (9, 4)),
+        ("both", (5, 1), (5, 1)),
+        ("both", (5, 11), (5, 11)),
+        ("each", (1, 4), (1, 3.75)),
+        ("each", (9, 4), (9, 3.75)),
+        ("each", (5, 1), (5.25, 1)),
+        ("each", (0, 4), (0, 4)),
+    ],
+)
+def test_a_quarter_of_a_cell_toward_the_higher_neighbour(border, cell, expected):
+    padded = torch.zeros(14, 12)  # a cell more on all sides
+    x, y = cell[0] + 1, cell[1] + 1
+    padded[y, x], padded[y, x - 1], padded[y, x + 1] = 1.0, 0.4, 0.5
+    padded[y - 1, x], padded[y + 1, x] = 0.3, 0.2
+    codec = MSRACodec(quarter_border=border)
+    points, scores = codec.decode(padded[1:-1, 1:-1][None, None], (48, 40))
+    assert points[0, 0].tolist() == [4 * expected[0], 4 * expected[1]]
+    assert scores.item() == 1
+    plain = MSRACodec(refine="none").decode(padded[1:-1, 1:-1][None, None], (48, 40))[0]
+    assert plain[0, 0].tolist() == [4 * cell[0], 4 * cell[1]]
+
+
 def test_megvii_gives_the_origin_where_only_the_blurred_map_has_no_peak():
     heatmaps = torch.full((1, 2, 32, 24), -255.0)
     heatmaps[0, :, 15, 10] = 25.5  # above 0 here, below it everywhere once blurred
@@ -149,6 +179,32 @@ def _dark_by_the_book(heatmap, kernel_size):
     return np.array([x, y]) - np.linalg.solve(hessian, gradient)
 
 
+def test_udps_fast_decoder_equals_whole_map_blurring():
+    """The same for UDP, whose floor of 0.001 faint peaks and the rim of every peak meet."""
+    generator = torch.Generator().manual_seed(4)
+    maps, _ = UDPCodec().encode(
+        torch.rand(4, 17, 2, generator=generator) * 190, torch.ones(4, 17), INPUT_HW, MAP_HW
+    )
+    maps = maps * torch.rand(4, 17, 1, 1, generator=generator) ** 8
+    maps = maps + 1e-4 * torch.randn(4, 17, 64, 48, generator=generator)
+    points, _ = UDPCodec(max_step=None).decode(maps, MAP_HW)
+    for b, k in np.ndindex(4, 17):
+        np.testing.assert_allclose(points[b, k], _udp_by_the_book(maps[b, k].double(), 11), atol=2e-3)
+
+
+def _udp_by_the_book(heatmap, kernel_size):
+    y, x = divmod(int(heatmap.argmax()), heatmap.shape[1])
+    blurred = blur(heatmap, kernel_size, "zero")
+    scaled = (blurred * heatmap.max() / blurred.max()).clamp(0.001, 50).log()
+    a = np.pad(scaled.numpy(), 1, mode="edge")[y : y + 3, x : x + 3]  # rows y - 1, y, y + 1
+    gradient = np.array([a[1, 2] - a[1, 0], a[2, 1] - a[0, 1]]) / 2
+    epsilon = np.finfo(np.float32).eps
+    dxx, dyy = a[1, 2] - 2 * a[1, 1] + a[1, 0] + epsilon, a[2, 1] - 2 * a[1, 1] + a[0, 1] + epsilon
+    cross = a[1, 2] + a[2, 1] + a[1, 0] + a[0, 1]
+    dxy = (a[2, 2] + a[0, 0] + 2 * a[1, 1] - cross) / 2
+    return np.array([x, y]) - np.linalg.solve(np.array([[dxx, dxy], [dxy, dyy]]), gradient)
+
+
 @pytest.mark.parametrize("border", ["zero", "reflect"])
 @pytest.mark.parametrize("size", [1, 3, 5, 7, 9, 11, 15, 17])
 def test_blur_is_opencvs(border, size):
@@ -193,6 +249,9 @@ def test_flip_by_hand():
     maps = torch.tensor([[[[1.0, 2, 3]], [[4.0, 5, 6]]]])
     assert MSRACodec(shift_flip=False).flip_back(maps, [1, 0]).flatten().tolist() == [6, 5, 4, 3, 2, 1]
     assert MSRACodec().flip_back(maps, [1, 0]).flatten().tolist() == [6, 6, 5, 3, 3, 2], "column 0 is kept"
+    assert torch.equal(MegviiCodec().flip_back(maps, [1, 0]), MSRACodec().flip_back(maps, [1, 0]))
+    aligned = MegviiCodec(alignment="aligned").flip_back(maps, [1, 0])
+    assert aligned.flatten().tolist() == [6, 5, 4, 3, 2, 1]
     offsets = torch.tensor([[[[1.0, 2]], [[3.0, 4]], [[5.0, 6]]]])
     assert UDPOffsetCodec().flip_back(offsets, [0]).flatten().tolist() == [2, 1, -4, -3, 6, 5]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import reference
@@ -94,7 +96,7 @@ def test_the_releases_sampling():
     scale = np.array([d.size_wh[0] for d in drawn]) / CROP.place(person().box_xyxy).size_wh[0]
     turn = np.array([d.rotation_deg for d in drawn])
     assert abs(np.mean(turn == 0) - 0.4) < 0.03
-    assert np.abs(turn).max() == 60
+    assert (turn.min(), turn.max()) == (-60, 60)
     # clip(1 + 0.25 N, 0.75, 1.25): 2 x 15.9 % of the draws lie on the limits.
     assert scale.min() == pytest.approx(0.75)
     assert scale.max() == pytest.approx(1.25)
@@ -110,6 +112,26 @@ def test_half_body_only_with_enough_keypoints():
     assert abs(moved(person(17)) - 0.3) < 0.05
     assert moved(person(8)) == 0  # more than 8 are needed
     assert abs(moved(person(9)) - 0.3) < 0.05
+
+
+def test_the_upper_half_is_preferred_as_by_the_release():
+    """In its words randn() < 0.5: two of three half bodies and a little more are the upper one."""
+    record, mask = person(17), COCO17.upper_body_mask
+    drawn = draws(Augment.hrnet_coco(half_body_prob=1.0), 3000, record)
+    upper = [np.allclose(d.center, record.keypoints[mask].mean(axis=0)) for d in drawn]
+    lower = [np.allclose(d.center, record.keypoints[~mask].mean(axis=0)) for d in drawn]
+    assert np.logical_xor(upper, lower).all()
+    assert np.mean(upper) == pytest.approx((1 + math.erf(0.5 / math.sqrt(2))) / 2, abs=0.03)
+
+
+def test_presets_are_the_releases_settings():
+    """ROT_FACTOR, SCALE_FACTOR, PROB_HALF_BODY and NUM_JOINTS_HALF_BODY of its configs."""
+    coco, mpii = Augment.hrnet_coco(), Augment.hrnet_mpii()
+    assert (coco.rotation, coco.scale, coco.rotation_prob, coco.flip_prob) == (45, (0.65, 1.35), 0.6, 0.5)
+    assert (coco.half_body_prob, coco.half_body_min_keypoints) == (0.3, 8)
+    assert (mpii.rotation, mpii.scale, mpii.rotation_prob, mpii.flip_prob) == (30, (0.75, 1.25), 0.6, 0.5)
+    assert mpii.half_body_prob == 0
+    assert coco.sampling == mpii.sampling == "clipped_normal"
 
 
 def test_presets_can_be_changed_and_unpacked():

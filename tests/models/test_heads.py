@@ -94,6 +94,22 @@ def test_loss_sums_the_stacks_and_keeps_their_names_from_mmengine():
     assert set(head.loss(stacks[:1], batch(points, weight))) == {"loss", "acc_pose"}
 
 
+def test_accuracy_is_the_last_stacks():
+    head, points = _head(), torch.tensor([[[8.0, 8], [20, 40], [40, 20]]])
+    right, _ = head.codec.encode(points, torch.ones(1, 3), INPUT_HW, MAP_HW)
+    wrong = right.roll(3, dims=-1)
+    for stacks, expected in (([wrong, right], 1), ([right, wrong], 0)):
+        assert head.loss(stacks, batch(points, torch.ones(1, 3)))["acc_pose"].item() == expected
+
+
+def test_a_keypoint_whose_target_leaves_the_map_is_not_learnt():
+    head, prediction = _head(), torch.rand(1, 3, 16, 12)
+    points = torch.tensor([[[8.0, 8], [-300, 40], [40, 20]]])
+    alone = torch.tensor([[1.0, 0, 1]])
+    expected = head.loss([prediction], batch(points, alone))["loss"]
+    assert torch.equal(head.loss([prediction], batch(points, torch.ones(1, 3)))["loss"], expected)
+
+
 def test_keypoint_weights_multiply_the_samples_weights():
     head = _head(num_keypoints=17, in_channels=17, keypoint_weights=COCO17_KEYPOINT_WEIGHTS)
     points, weight = torch.rand(2, 17, 2) * 40, torch.ones(2, 17)
