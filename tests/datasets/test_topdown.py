@@ -76,6 +76,26 @@ def test_values_by_hand(tmp_path):
     assert_array_equal(sample.box_xyxy, [12, 4, 36, 36])
 
 
+def test_keypoints_on_the_border_count_and_those_beyond_do_not(tmp_path):
+    """The picture has 60 columns and 40 rows: their centres are 0 to 59 and 0 to 39."""
+    for points, expected in (
+        ([0, 0, 2, 59, 39, 2, 30, 0, 1], [1, 1, 1]),
+        ([-0.5, 10, 2, 59.5, 10, 2, 30, 39.5, 2], [0, 0, 0]),
+        ([60, 10, 2, 10, 40, 2, 10, -1, 2], [0, 0, 0]),
+    ):
+        content = toy_people.coco()
+        content["annotations"][1]["keypoints"] = points
+        assert_array_equal(make(tmp_path, content)[0].weight, expected)
+
+
+def test_a_crop_is_bilinear():
+    image = np.zeros((1, 2, 3), np.uint8)
+    image[0, 1] = 200
+    # Input pixel x lies at image pixel x / 4: a quarter of the way, so a quarter of the grey level.
+    row = cut(image, np.array([[4.0, 0, 0], [0, 1, 0]]), (1, 5))[0, 0]
+    assert_allclose(row, [0, 50, 100, 150, 200], atol=2)
+
+
 def test_mirrored_by_hand(tmp_path):
     plain = make(tmp_path, crop=Crop((32, 24), convention="udp"))
     mirrored = make(tmp_path, crop=Crop((32, 24), convention="udp"), augment=Augment(**FLIP))
@@ -166,8 +186,8 @@ def test_workers_change_nothing(tmp_path):
     for workers in (1, 2):
         for one, two in zip(expected, every_sample(dataset, workers), strict=True):
             assert all(torch.equal(a, b) for a, b in zip(one[:-1], two[:-1], strict=True))
-    other = every_sample(dataset, 0, epoch=2)
-    assert not all(torch.equal(a.warp, b.warp) for a in expected for b in other)
+    other = {int(sample.person_id): sample for sample in every_sample(dataset, 0, epoch=2)}
+    assert not any(torch.equal(sample.warp, other[int(sample.person_id)].warp) for sample in expected)
 
 
 def test_a_draw_depends_on_seed_epoch_and_row_alone(tmp_path):
