@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import reference
@@ -112,16 +110,6 @@ def test_half_body_only_with_enough_keypoints():
     assert abs(moved(person(17)) - 0.3) < 0.05
     assert moved(person(8)) == 0  # more than 8 are needed
     assert abs(moved(person(9)) - 0.3) < 0.05
-
-
-def test_the_upper_half_is_preferred_as_by_the_release():
-    """In its words randn() < 0.5: two of three half bodies and a little more are the upper one."""
-    record, mask = person(17), COCO17.upper_body_mask
-    drawn = draws(Augment.hrnet_coco(half_body_prob=1.0), 3000, record)
-    upper = [np.allclose(d.center, record.keypoints[mask].mean(axis=0)) for d in drawn]
-    lower = [np.allclose(d.center, record.keypoints[~mask].mean(axis=0)) for d in drawn]
-    assert np.logical_xor(upper, lower).all()
-    assert np.mean(upper) == pytest.approx((1 + math.erf(0.5 / math.sqrt(2))) / 2, abs=0.03)
 
 
 def test_presets_are_the_releases_settings():

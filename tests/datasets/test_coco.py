@@ -44,6 +44,12 @@ def test_people_are_kept_as_in_the_release(tmp_path):
     assert (record.image_id, record.person_id, record.box_score) == (5, 101, 1.0)
 
 
+def test_people_with_hidden_keypoints_alone_are_kept(tmp_path):
+    content = toy_people.coco()
+    content["annotations"][0]["keypoints"] = [10, 5, 1, 20, 25, 1, 0, 0, 0]
+    assert_array_equal(load(tmp_path, content).visible, [[2, 2, 2], [1, 1, 0]])
+
+
 def test_boxes_as_annotated(tmp_path):
     content = toy_people.coco()
     del content["annotations"][6]
@@ -94,6 +100,7 @@ def test_detections_replace_the_boxes(tmp_path):
 
 
 def test_weak_detections_are_counted(tmp_path):
+    assert len(load_detections(tmp_path, DETECTIONS, score_threshold=0.7)) == 2  # at it is not below it
     table = load_detections(tmp_path, DETECTIONS, score_threshold=0.5)
     assert_allclose(table.box_scores, [0.7, 0.9], rtol=1e-6)
     assert table.counts["low_score"] == 1

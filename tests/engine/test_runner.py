@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 import toy_training
+from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 from toy_training import build, runner_log, scalars, weights, write_config
 
@@ -130,6 +131,36 @@ def test_the_sampler_is_told_the_epoch(tmp_path):
     assert {k.seed for k in keys} == {7}
     assert sorted(k.index for k in keys[:24]) == list(range(24))
     assert [k.index for k in keys[:24]] != [k.index for k in keys[24:48]]
+
+
+class Watch(Hook):
+    """Notes torch's seed and whether the network learns, at the beginning of every iteration."""
+
+    priority = "VERY_LOW"
+
+    def __init__(self):
+        self.seeds, self.training, self.validating = [], [], []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.seeds.append(torch.initial_seed())
+        self.training.append(all(module.training for module in runner.model.modules()))
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        self.validating.append(any(module.training for module in runner.model.modules()))
+
+
+def test_every_epoch_has_random_numbers_of_its_own_and_learns(tmp_path):
+    """Dropout draws by seed and epoch; a validation, which switches it off, leaves no trace."""
+    seeds = []
+    for seed in (0, 1):
+        runner, watch = build(tmp_path, {"randomness.seed": seed}, work_dir=f"w{seed}"), Watch()
+        runner.register_hook(watch)
+        runner.train()
+        assert [len(set(watch.seeds[i : i + 3])) for i in (0, 3, 6)] == [1, 1, 1]
+        seeds += watch.seeds[::3]
+        assert watch.training == [True] * 9
+        assert watch.validating == [False] * 9
+    assert len(set(seeds)) == 6
 
 
 def test_from_plain_dicts(tmp_path):

@@ -76,6 +76,18 @@ def test_a_person_smaller_than_the_frame_is_looked_at_again():
     assert min(sure[1:]) > 2 * sure[0]
 
 
+@pytest.mark.parametrize("refine", [0, 1, 3])
+def test_it_looks_closer_as_often_as_it_says(refine):
+    model, sizes = toy_predictor.estimator(), []
+    model.backbone.register_forward_hook(lambda _, images, maps: sizes.append(len(images[0])))
+    Predictor(model, crop=CROP, device="cpu", refine=refine)(picture(90, 70, ANN))
+    assert sizes == [1] * (1 + refine)
+    # Boxes that were given are looked at once.
+    sizes.clear()
+    Predictor(model, crop=CROP, device="cpu", refine=refine)(photo(), BOTH)
+    assert sizes == [2]
+
+
 def test_the_box_of_a_closer_look_by_hand():
     """Joints over 20 by 40 pixels: 0.35 of 20 and of 40 are added on every side, within the image."""
     scene = Scene(np.zeros((70, 50, 3), np.uint8), np.array([[0, 0, 50, 70.0]]), np.ones(1), "whole frame")

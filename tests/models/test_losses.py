@@ -130,14 +130,6 @@ def test_focal_gradient_by_hand():
     assert target.grad is None, "the target carries no gradient"
 
 
-def test_a_negative_target_counts_as_0_in_the_focal_factor():
-    # Factors 0.25^0.5 = 0.5 and (0.75 + 0.25)^0.5 = 1; without the floor the first were no number.
-    target, prediction = torch.tensor([[[[-0.5, 0.75]]]]), torch.tensor([[[[0.5, 1.75]]]])
-    for gamma, factors in ((0.5, (0.5, 1.0)), (1.0, (0.25, 1.0)), (2.0, (0.0625, 1.0))):
-        loss = focal_mse_loss(prediction, target, gamma=gamma, delta=0.25)
-        assert loss.item() == pytest.approx(sum(factors) / 2)
-
-
 def test_the_default_is_the_papers_gamma_and_delta():
     # An error of 1 in the background, where delta alone is left.
     background = torch.zeros(1, 1, 1, 2)
