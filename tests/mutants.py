@@ -2,7 +2,7 @@
 
     python tests/mutants.py [--only SUBSTRING] [--jobs N] [--list] [--json]
 
-The mutants are those of ``mutant_list.py``. Each is put into a copy of the project, never into the checkout,
+The mutants are those of ``mutant_lists``. Each is put into a copy of the project, never into the checkout,
 and taken out again. It is killed if its tests fail, and survives if they pass: then a test is missing. What
 the tests need from beside the checkout is not beside the copy, so that a mutant which only such data would
 kill survives. All tests that are named are first run without any mutant, and must pass.
@@ -32,7 +32,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
-from mutant_list import MUTANTS, Mutant
+from mutant_lists import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("posekit", "configs", "tools", "tests", "pyproject.toml", "README.md")
@@ -122,8 +122,6 @@ def _pytest(node_ids: Sequence[str], log: Path) -> None:
     os.chdir(_copy)
     os.environ["PYTHONPATH"] = str(_copy)
     sys.path[:] = [str(_copy), *(path for path in sys.path if not Path(path).resolve().is_relative_to(ROOT))]
-    for name in ("mutants", "mutant_list"):  # the copy's own are asked for by a test
-        sys.modules.pop(name, None)
     found = importlib.util.find_spec("posekit")
     assert found is not None
     assert Path(str(found.origin)).is_relative_to(_copy), f"posekit would be taken from {found.origin}"

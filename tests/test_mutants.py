@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mutant_list import MUTANTS, Mutant
+from mutant_lists import MUTANTS, Mutant
 from mutants import faults
 
 

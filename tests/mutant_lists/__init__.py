@@ -1,0 +1,36 @@
+"""The mutants of ``mutants.py``: lines by which a user's numbers go wrong, and the tests that should say so.
+
+A mutant that changes nothing has no place here.
+"""
+
+from __future__ import annotations
+
+from mutant_lists.augmentation import AUGMENTATION
+from mutant_lists.codecs import CODECS, FLIP_TEST
+from mutant_lists.crops import CROPS, INFERENCE
+from mutant_lists.datasets import DATASETS
+from mutant_lists.engine import ENGINE, PARALLEL
+from mutant_lists.losses import HEADS, LOSSES
+from mutant_lists.metrics import METRICS
+from mutant_lists.mutant import Mutant
+from mutant_lists.recipes import CONFIGS
+from mutant_lists.study import FILES, STUDY
+
+__all__ = ["MUTANTS", "Mutant"]
+
+MUTANTS = (
+    *AUGMENTATION,
+    *CROPS,
+    *INFERENCE,
+    *CODECS,
+    *FLIP_TEST,
+    *LOSSES,
+    *HEADS,
+    *DATASETS,
+    *METRICS,
+    *ENGINE,
+    *PARALLEL,
+    *CONFIGS,
+    *STUDY,
+    *FILES,
+)

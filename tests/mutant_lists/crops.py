@@ -1,0 +1,120 @@
+"""Crops, and what of a person lies in them."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_TRANSFORMS = "posekit/transforms.py"
+_TOPDOWN = "posekit/datasets/topdown.py"
+_GEOMETRY = "posekit/geometry.py"
+_PREDICTOR = "posekit/inference/predictor.py"
+
+CROPS = (
+    Mutant(
+        _TRANSFORMS, "padding: float = 1.25", "padding: float = 1.0", "test_transforms.py::test_crop_by_hand"
+    ),
+    Mutant(
+        _TRANSFORMS,
+        "width / height if self.aspect is None else self.aspect",
+        "height / width if self.aspect is None else self.aspect",
+        "test_transforms.py::test_crop_takes_the_aspect_of_the_input",
+    ),
+    Mutant(
+        _GEOMETRY,
+        "np.maximum(size, size[..., ::-1] * (aspect, 1 / aspect))",
+        "np.minimum(size, size[..., ::-1] * (aspect, 1 / aspect))",
+        "test_geometry.py::test_crop_widens_the_shorter_side",
+    ),
+    Mutant(
+        _GEOMETRY,
+        "= width / 2, height / 2, width / crop_w",
+        "= (width - 1) / 2, (height - 1) / 2, width / crop_w",
+        "test_geometry.py::test_hrnet_matrix_by_hand",
+    ),
+    Mutant(
+        _GEOMETRY,
+        "(width - 1) / crop_w, (height - 1) / crop_h",
+        "width / crop_w, height / crop_h",
+        "test_geometry.py::test_udp_matrix_by_hand",
+    ),
+    Mutant(
+        _GEOMETRY,
+        "mirror * scale_x * sin, -scale_y * sin",
+        "-mirror * scale_x * sin, scale_y * sin",
+        "test_geometry.py::test_rotation_turns_the_content_counter_clockwise",
+    ),
+    Mutant(
+        _GEOMETRY,
+        '(size - 1 if convention == "dark" else size) / 2',
+        "size / 2",
+        "test_geometry.py::test_dark_takes_the_centre_between_pixels",
+    ),
+    Mutant(
+        _GEOMETRY,
+        "box[..., 2:] - box[..., :2] - 1)",
+        "box[..., 2:] - box[..., :2])",
+        "test_geometry.py::test_clean_box_shrinks_by_one",
+    ),
+    Mutant(_TOPDOWN, "flags=cv2.INTER_LINEAR)", "flags=cv2.INTER_NEAREST)", "datasets/test_topdown.py"),
+    Mutant(
+        _TOPDOWN,
+        "weight = (labelled & inside).astype(np.float32)",
+        "weight = labelled.astype(np.float32)",
+        "datasets/test_topdown.py::test_values_by_hand",
+        why="keypoints outside the image are learnt",
+    ),
+    Mutant(
+        _TOPDOWN,
+        "last_xy = (size_hw[1] - 1, size_hw[0] - 1)",
+        "last_xy = (size_hw[1], size_hw[0])",
+        "datasets/test_topdown.py",
+    ),
+    Mutant(_TOPDOWN, "((record.keypoints >= 0) &", "((record.keypoints > 0) &", "datasets/test_topdown.py"),
+)
+
+INFERENCE = (
+    Mutant(
+        "posekit/inference/scenes.py",
+        "_WIDENED = 0.35",
+        "_WIDENED = 0.25",
+        "inference/test_predictor.py::test_the_box_of_a_closer_look_by_hand",
+    ),
+    Mutant(
+        _PREDICTOR,
+        "for _ in range(self._refine):",
+        "for _ in range(min(self._refine, 1)):",
+        "inference/test_predictor.py",
+        why="one closer look in the place of two",
+    ),
+    Mutant(
+        _PREDICTOR,
+        "load_detector(detector, self.device, detector_threshold)",
+        "load_detector(detector, self.device)",
+        "inference/test_predictor.py tools/test_demo.py::test_people_of_a_detector_of_ones_own",
+        why="--box-threshold does nothing",
+    ),
+    Mutant(
+        "posekit/inference/detections.py",
+        "and not box[4] < threshold:",
+        "and not box[4] > threshold:",
+        "tools/test_demo.py::test_a_folder_with_bad_images_and_a_detection_file",
+    ),
+    Mutant(
+        "posekit/inference/crops.py",
+        "interpolation=cv2.INTER_AREA)",
+        "interpolation=cv2.INTER_NEAREST)",
+        "inference/test_predictor_images.py::test_shrinking_averages_instead_of_picking",
+    ),
+    Mutant(
+        "posekit/inference/crops.py",
+        "crop_from_box(boxes_xyxy, crop.crop_aspect, crop.padding, crop.convention)",
+        "crop_from_box(boxes_xyxy, crop.crop_aspect, crop.padding)",
+        "inference/test_predictor_images.py::test_crops_are_those_of_the_data_set",
+    ),
+    Mutant(
+        "posekit/inference/tracking.py",
+        "oldest = self._frame - self.max_missing - 1",
+        "oldest = self._frame - self.max_missing",
+        "inference/test_tracking.py",
+    ),
+)

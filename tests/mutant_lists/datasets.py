@@ -1,0 +1,110 @@
+"""Who is read from the annotations, and how."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_RECORDS = "posekit/datasets/coco_records.py"
+_MPII = "posekit/datasets/mpii.py"
+
+DATASETS = (
+    Mutant(
+        "posekit/datasets/split.py",
+        '"val": (num_test, num_test + num_val),',
+        '"val": (0, num_val),',
+        "datasets/test_split.py::test_by_hand",
+        why="validation on the people of the test",
+    ),
+    Mutant(
+        "posekit/datasets/lsp.py",
+        "np.where(flag, 2, 0) if extended else np.where(flag, 1, 2)",
+        "np.where(flag, 2, 0) if extended else np.where(flag, 0, 2)",
+        "datasets/test_lsp.py::test_lsp",
+        why="LSP's hidden joints are left out",
+    ),
+    Mutant(
+        "posekit/datasets/lsp.py",
+        "return array[..., :2] - 1, visible",
+        "return array[..., :2], visible",
+        "datasets/test_lsp.py::test_lsp",
+    ),
+    Mutant(
+        "posekit/datasets/lsp.py", "MARGIN = 0.15", "MARGIN = 0.25", "datasets/test_lsp.py::test_box_by_hand"
+    ),
+    Mutant(
+        "posekit/datasets/lsp.py",
+        "np.arange(len(joints)) + first + 1",
+        "np.arange(len(joints)) + 1",
+        "datasets/test_lsp.py::test_rows",
+        why="the test half has the training half's pictures",
+    ),
+    Mutant(
+        _RECORDS,
+        'return "no_area" if area <= 0 else None',
+        'return "no_area" if area < 0 else None',
+        "datasets/test_coco.py",
+    ),
+    Mutant(_RECORDS, "        if crowd:", "        if crowd and False:", "datasets/test_coco.py"),
+    Mutant(
+        _RECORDS,
+        "any(v > 0 for v in keypoints[2::3])",
+        "any(v > 1 for v in keypoints[2::3])",
+        "datasets/test_coco.py",
+        why="people with hidden joints alone are left out",
+    ),
+    Mutant(
+        _RECORDS,
+        "score=float(score))",
+        "score=1.0)",
+        "datasets/test_coco.py",
+        why="detections lose their score, and AP its order",
+    ),
+    Mutant(
+        _RECORDS,
+        "if score < self.score_threshold:",
+        "if score <= self.score_threshold:",
+        "datasets/test_coco.py",
+    ),
+    Mutant(
+        "posekit/datasets/coco.py",
+        "if [_plain(name) for name in names] == wanted:",
+        "if len(names) == len(wanted):",
+        "datasets/test_coco.py",
+        why="keypoints in another order are taken for the skeleton's",
+    ),
+    Mutant(
+        "posekit/datasets/coco.py",
+        "if boxes != DETECTED and clean_boxes:",
+        "if clean_boxes:",
+        "datasets/test_coco.py datasets/test_matching.py",
+    ),
+    Mutant(
+        "posekit/datasets/matching.py",
+        "np.argsort(-overlap, axis=None",
+        "np.argsort(overlap, axis=None",
+        "datasets/test_matching.py",
+    ),
+    Mutant(
+        _MPII,
+        "np.stack([person.joints for person in people]) - 1,",
+        "np.stack([person.joints for person in people]),",
+        "datasets/test_mpii.py::test_hrnet_form",
+        why="MPII is 1-based",
+    ),
+    Mutant(_MPII, "15 * scale", "0 * scale", "datasets/test_mpii.py::test_box_by_hand"),
+    Mutant(_MPII, "HEAD_FACTOR = 0.6", "HEAD_FACTOR = 0.5", "datasets/test_mpii.py::test_head_size_by_hand"),
+    Mutant(
+        _MPII,
+        'where) != (split == "val"):',
+        'where) != (split == "train"):',
+        "datasets/test_mpii.py::test_pytorch_pose_form",
+        why="training on the validation people",
+    ),
+    Mutant(
+        _MPII,
+        "np.where(joints[:, 2] > 0, 2, 1), 0)",
+        "np.where(joints[:, 2] > 0, 2, 0), 0)",
+        "datasets/test_mpii.py::test_pytorch_pose_form",
+        why="MPII's hidden joints are left out",
+    ),
+)

@@ -1,0 +1,147 @@
+"""Training, resuming, several processes."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_HOOK = "posekit/engine/hooks/checkpoint.py"
+
+ENGINE = (
+    Mutant(
+        _HOOK,
+        "self.sign = -1.0 if less else 1.0",
+        "self.sign = 1.0",
+        "engine/test_checkpoint_hook.py::test_the_best_by_other_scores",
+        why="the worst weights by a loss are kept as the best",
+    ),
+    Mutant(
+        _HOOK,
+        "        self.best = score",
+        "        self.best = None",
+        "engine/test_checkpoint_hook.py::test_the_best_by_other_scores",
+        why="the last weights are kept as the best",
+    ),
+    Mutant(
+        _HOOK,
+        "mark_last(runner.work_dir, name)",
+        "mark_last(runner.work_dir, (self.kept or [name])[-1])",
+        "engine/test_checkpoint_hook.py::test_checkpoints_are_pruned_after_the_marker_has_moved",
+        why="the marker names a checkpoint that is then removed",
+    ),
+    Mutant(
+        _HOOK,
+        "while 0 < self.max_keep_ckpts < len(self.kept):",
+        "while 0 < self.max_keep_ckpts <= len(self.kept):",
+        "engine/test_checkpoint_hook.py::test_checkpoints_are_pruned_after_the_marker_has_moved",
+    ),
+    Mutant(
+        "posekit/engine/checkpoints/restore.py",
+        "loop._epoch, loop._iter = place.epoch, place.iteration",
+        "loop._epoch, loop._iter = place.epoch + 1, place.iteration",
+        "engine/test_resume.py::test_resuming_gives_the_same_weights",
+    ),
+    Mutant(
+        "posekit/engine/checkpoints/restore.py",
+        "    wrapper.load_state_dict(state)",
+        "    wrapper.load_state_dict({**state, 'state': {}})",
+        "engine/test_resume.py::test_resuming_gives_the_same_weights",
+        why="the optimiser's moments are lost on resuming",
+    ),
+    Mutant(
+        "posekit/engine/checkpoints/state.py",
+        '    torch.set_rng_state(state["torch"])',
+        "    pass",
+        "engine/test_resume.py::test_dropout_resumes_exactly engine/test_resume_within.py",
+    ),
+    Mutant(
+        "posekit/engine/hooks/ema.py",
+        "self.momentum + (1 - self.momentum) * fade",
+        "self.momentum",
+        "engine/test_ema.py::test_the_average_is_the_stated_one",
+    ),
+    Mutant(
+        "posekit/engine/hooks/ema.py",
+        'checkpoint["state_dict"] = dict(average)',
+        'checkpoint["state_dict"] = dict(own)',
+        "engine/test_ema.py::test_every_file_holds_what_was_validated",
+    ),
+    Mutant(
+        "posekit/engine/hooks/ema.py",
+        'and not getattr(wrapper, "left_out", False):',
+        "or True:",
+        "engine/test_ema.py engine/test_divergence.py::test_a_skipped_batch_does_not_move_the_average",
+    ),
+    Mutant(
+        "posekit/engine/batches.py",
+        'group["lr"] *= batch / base',
+        'group["lr"] /= batch / base',
+        "engine/test_launched.py::test_the_learning_rate_is_scaled_if_asked",
+    ),
+    Mutant(
+        "posekit/engine/batches.py",
+        "per_process * runner.world_size * accumulated}",
+        "per_process * runner.world_size}",
+        "engine/test_launched.py::test_the_learning_rate_is_scaled_if_asked",
+    ),
+    Mutant(
+        "posekit/engine/hooks/defaults.py",
+        "seed = (runner.seed * 1_000_003 + runner.epoch) * 65_537 + runner.rank",
+        "seed = runner.seed * 65_537 + runner.rank",
+        "engine/test_runner.py engine/test_resume.py::test_dropout_resumes_exactly",
+        why="dropout is the same in every epoch",
+    ),
+    Mutant(
+        "posekit/engine/loops.py",
+        "self.runner.model.train()",
+        "self.runner.model.train(not self._epoch)",
+        "engine/test_runner.py",
+        why="after the first validation neither dropout nor batch norm learn",
+    ),
+    Mutant(
+        "posekit/engine/hooks/loss.py",
+        "totals = means * np.array(self.sizes, np.float64)",
+        "totals = means * np.mean(self.sizes)",
+        "engine/test_loss_hooks.py::test_the_validation_loss_is_the_mean_over_people",
+    ),
+    Mutant(
+        "posekit/engine/hooks/divergence.py",
+        "if loss > start and loss > explosion * usual:",
+        "if loss > explosion * usual:",
+        "engine/test_divergence.py::test_what_counts_as_an_explosion",
+    ),
+    Mutant(
+        "posekit/engine/loader.py",
+        '"shuffle": training}',
+        '"shuffle": True}',
+        "engine/test_startup.py engine/test_any_sampler.py::test_every_epoch_draws_anew",
+    ),
+    Mutant(
+        "posekit/engine/loader.py",
+        '{"round_up": training,',
+        '{"round_up": True,',
+        "engine/test_distributed_scores.py::test_any_number_of_processes_scores_alike",
+    ),
+    Mutant(
+        "posekit/engine/loader.py",
+        'loader.setdefault("pin_memory", torch.cuda.is_available())',
+        'loader.setdefault("pin_memory", False)',
+        "engine/test_startup.py",
+        serious=False,
+    ),
+    Mutant(
+        "posekit/engine/loader.py",
+        'loader.setdefault("persistent_workers", True)',
+        'loader.setdefault("persistent_workers", False)',
+        "engine/test_startup.py",
+        serious=False,
+    ),
+)
+
+PARALLEL = (
+    Mutant(
+        "posekit/parallel.py",
+        "for part, size in zip(parts, sizes, strict=True)]",
+        "for part, size in zip(parts[::-1], sizes[::-1], strict=True)]",
+        "engine/test_distributed.py::test_rows_are_gathered_in_order_of_the_processes",
+    ),
+)

@@ -1,0 +1,104 @@
+"""What configs state."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_COCO_BASE = "configs/_base_/datasets/coco_256x192.py"
+
+CONFIGS = (
+    Mutant(
+        "configs/_base_/models/hourglass.py",
+        "    type=PoseEstimator,",
+        "    type=PoseEstimator, flip_test=False,",
+        "test_configs.py::test_paper_recipe test_configs.py::test_parts_agree_with_each_other",
+        why="the paper's scores without the flip test",
+    ),
+    Mutant(
+        "configs/_base_/models/hrnet.py",
+        "    type=PoseEstimator,",
+        "    type=PoseEstimator, flip_test=False,",
+        "test_configs.py::test_hrnet_release_recipe test_configs.py::test_parts_agree_with_each_other",
+    ),
+    Mutant(
+        "configs/_base_/datasets/coco_paper.py",
+        "train_dataloader.update(batch_size=16)",
+        'train_dataloader.update(batch_size=16); train_dataloader["dataset"]["crop"]["convention"] = "udp"',
+        "test_configs.py::test_parts_agree_with_each_other test_configs.py::test_paper_recipe",
+        why="trained on crops of another convention than the test's",
+    ),
+    Mutant(
+        "configs/_base_/datasets/mpii_paper.py",
+        "train_dataloader.update(batch_size=16)",
+        'train_dataloader.update(batch_size=16); train_dataloader["dataset"]["crop"].update(padding=1.0)',
+        "test_configs.py::test_parts_agree_with_each_other test_configs.py::test_paper_recipe",
+        why="trained on tighter crops than the test's",
+    ),
+    Mutant(
+        "configs/_base_/datasets/mpii_paper.py",
+        "train_dataloader.update(batch_size=16)",
+        "train_dataloader.update(batch_size=64)",
+        "test_configs.py::test_parts_agree_with_each_other test_configs.py::test_paper_recipe",
+    ),
+    Mutant(
+        _COCO_BASE,
+        "test_evaluator = [dict(type=OKSMetric)]",
+        "test_evaluator = [dict(type=OKSMetric, rescore_threshold=None)]",
+        "test_configs.py::test_hrnet_release_recipe test_configs.py::test_parts_agree_with_each_other",
+        why="COCO's test without rescoring",
+    ),
+    Mutant(
+        _COCO_BASE,
+        'ann_file="annotations/person_keypoints_val2017.json", image_dir="val2017"',
+        'ann_file="annotations/person_keypoints_train2017.json", image_dir="train2017"',
+        "test_configs.py::test_hrnet_release_recipe test_configs.py::test_parts_agree_with_each_other",
+        why="COCO is validated on what it is trained on",
+    ),
+    Mutant(
+        _COCO_BASE,
+        'COCO_val2017_detections_AP_H_56_person.json",',
+        'COCO_val2017_detections_AP_H_70_person.json",',
+        "test_configs.py::test_hrnet_release_recipe",
+        why="other boxes than the published scores'",
+    ),
+    Mutant(
+        "configs/_base_/datasets/lsp_extended_256x256.py",
+        'subset=dict(type=hashed_split, part="val"),',
+        'subset=dict(type=hashed_split, part="test"),',
+        "test_configs.py::test_parts_agree_with_each_other",
+        why="the checkpoint is chosen on the test people",
+    ),
+    Mutant(
+        "configs/_base_/datasets/lsp_extended_256x256.py",
+        'test_evaluator = [dict(type=PCKMetric, threshold=0.2, norm="torso")]',
+        'test_evaluator = [dict(type=PCKMetric, threshold=0.2, norm="bbox")]',
+        "test_configs.py::test_parts_agree_with_each_other",
+    ),
+    Mutant(
+        "configs/_base_/datasets/mpii_256x256.py",
+        'ann_file="annot/valid.json",',
+        'ann_file="annot/train.json",',
+        "test_configs.py::test_parts_agree_with_each_other test_configs.py::test_hrnet_release_recipe",
+        why="MPII is validated on what it is trained on",
+    ),
+    Mutant(
+        "configs/_base_/schedules/paper.py",
+        "milestones=[100]",
+        "milestones=[120]",
+        "test_configs.py::test_paper_recipe",
+    ),
+    Mutant("configs/_base_/schedules/paper.py", "end=11", "end=10", "test_configs.py::test_paper_recipe"),
+    Mutant(
+        "configs/_base_/schedules/hrnet_release.py",
+        "milestones=[170, 200]",
+        "milestones=[180, 200]",
+        "test_configs.py::test_hrnet_release_recipe",
+    ),
+    Mutant(
+        "configs/_base_/runtime.py",
+        'rule="greater"',
+        'rule="less"',
+        "test_configs.py::test_checkpoint_is_chosen_by_the_headline_score_of_the_data_set",
+        why="the worst checkpoint is kept as the best",
+    ),
+)

@@ -1,0 +1,78 @@
+"""Statistics of the study, and files written whole."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_STATISTICS = "posekit/study/statistics.py"
+
+STUDY = (
+    Mutant(
+        _STATISTICS,
+        "drawn = resampled[:, sides[0]].mean(1) - resampled[:, sides[1]].mean(1)",
+        "drawn = resampled[:, sides[0]].mean(1) - resampled[::-1, sides[1]].mean(1)",
+        "study/test_statistics.py::test_what_is_lent_is_the_mean_over_losses_by_their_freedom",
+        why="the two losses are compared as if tested on other people",
+    ),
+    Mutant(
+        _STATISTICS,
+        "(len(p_values) - rank) *",
+        "len(p_values) *",
+        "study/test_statistics.py::test_student_and_holm",
+    ),
+    Mutant(
+        _STATISTICS,
+        "max(largest, min(1.0,",
+        "max(0.0, min(1.0,",
+        "study/test_statistics.py::test_student_and_holm",
+    ),
+    Mutant(
+        _STATISTICS,
+        "tails = (1 - confidence) / 2",
+        "tails = 1 - confidence",
+        "study/test_statistics.py::test_what_is_lent_is_the_mean_over_losses_by_their_freedom",
+        why="intervals of 90 % that say 95 %",
+    ),
+    Mutant(
+        _STATISTICS,
+        "np.add.at(sums, group, columns)",
+        "sums[group] = columns",
+        "study/test_statistics.py::test_resampled_scores_are_those_of_the_drawn_people",
+    ),
+    Mutant(
+        "posekit/study/analysis.py",
+        "distinct = p_holm < ALPHA and not",
+        "distinct = not",
+        "study/test_report.py::test_verdicts",
+        why="a verdict that leaves the number of comparisons out",
+    ),
+)
+
+FILES = (
+    Mutant(
+        "posekit/io/checksum.py",
+        "if found != stated.group(1).decode():",
+        "if not found:",
+        "engine/test_checkpoint.py::test_every_damaged_byte_is_found",
+    ),
+    Mutant(
+        "posekit/io/files.py",
+        "    with atomic_file(path) as file:",
+        '    with Path(path).open("wb") as file:',
+        "engine/test_full_disk.py::test_a_marker_that_finds_no_room_stays_where_it_is io/test_files.py",
+        why="a full disk spoils the file that was there",
+    ),
+    Mutant(
+        "posekit/engine/checkpoints/files.py",
+        "        with atomic_file(path) as file:",
+        '        with Path(path).open("wb") as file:',
+        "engine/test_checkpoint.py::test_a_failed_write_leaves_the_old_file_and_no_other",
+    ),
+    Mutant(
+        "posekit/io/images.py",
+        "flags |= cv2.IMREAD_IGNORE_ORIENTATION",
+        "flags |= 0",
+        "io/test_images.py::test_orientation_is_ignored_or_applied",
+        why="annotated photos are turned by their EXIF",
+    ),
+)
