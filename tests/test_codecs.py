@@ -179,6 +179,19 @@ def _dark_by_the_book(heatmap, kernel_size):
     return np.array([x, y]) - np.linalg.solve(hessian, gradient)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("place", "steps"), [(1, False), (2, True), (-3, True), (-2, False)])
+def test_dark_takes_no_step_within_two_cells_of_the_border(axis, place, steps):
+    """Where the release's derivatives over two cells would look beyond the map."""
+    rows, columns = 16, 12
+    cell = [6, 8]
+    cell[axis] = place % (columns, rows)[axis]
+    x, y = torch.arange(columns) - cell[0] - 0.3, torch.arange(rows) - cell[1] - 0.3
+    maps = torch.exp(-(x[None] ** 2 + y[:, None] ** 2) / 8)[None, None]
+    points, _ = DarkCodec().decode(maps, (rows, columns))
+    assert (points[0, 0] != torch.tensor(cell)).tolist() == [steps, steps]
+
+
 def test_udps_fast_decoder_equals_whole_map_blurring():
     """The same for UDP, whose floor of 0.001 faint peaks and the rim of every peak meet."""
     generator = torch.Generator().manual_seed(4)
