@@ -104,13 +104,15 @@ def run_tests(node_ids: Sequence[str], timeout: float = TIMEOUT) -> tuple[int | 
     log = _copy / "pytest.log"
     process = multiprocessing.get_context("fork").Process(target=_pytest, args=(node_ids, log))
     process.start()
-    process.join(timeout)
-    if process.is_alive():
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # it leads a session of its own
-        process.join()
-        return None, ""
-    return process.exitcode, log.read_text("utf-8", errors="replace")
+    try:
+        process.join(timeout)
+        late = process.is_alive()
+    finally:  # an interrupt does not reach it: it leads a session of its own
+        if process.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.join()
+    return (None, "") if late else (process.exitcode, log.read_text("utf-8", errors="replace"))
 
 
 def _pytest(node_ids: Sequence[str], log: Path) -> None:
@@ -125,7 +127,8 @@ def _pytest(node_ids: Sequence[str], log: Path) -> None:
     found = importlib.util.find_spec("posekit")
     assert found is not None
     assert Path(str(found.origin)).is_relative_to(_copy), f"posekit would be taken from {found.origin}"
-    sys.exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *node_ids])))
+    quiet = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what was imported before the fork
+    sys.exit(int(pytest.main(["-q", "-x", "-p", "no:cacheprovider", *quiet, *node_ids])))
 
 
 def _make_copy(folder: str) -> None:
