@@ -7,6 +7,7 @@ import re
 import numpy as np
 import reference
 
+WALK = reference.ROOT / "posekit" / "docs" / "walk.md"
 PAGE = reference.ROOT / "posekit" / "docs" / "releases.md"
 
 
@@ -32,3 +33,22 @@ def test_every_name_of_the_releases_page_is_imported_for_use():
     imported = set(re.findall(r"\w+", " ".join(re.findall(r"^from \S+ import (.*)$", text, re.MULTILINE))))
     body = re.sub(r"^from .*$", "", text, flags=re.MULTILINE)
     assert [name for name in imported if not re.search(rf"\b{name}\b", body)] == []
+
+
+def test_the_walk_enters_the_files_of_its_page(tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(reference.ROOT / "tools"))
+    from benchmarks.walk import PACKAGE, walk
+
+    entered = walk(tmp_path)
+    assert re.fullmatch(r"AP [01]\.\d{3}\n", capsys.readouterr().out)
+    page = WALK.read_text("utf-8")
+    rows = re.findall(r"^\| \[`(.+?)`\]\(\.\./(.+?)\) \| (\d+) \|", page, re.MULTILINE)
+    assert [file for file, _, _ in rows] == [link for _, link, _ in rows] == list(entered)
+    lines = {file: len((PACKAGE / file).read_text("utf-8").splitlines()) for file in entered}
+    stale = {file: lines[file] for file, _, stated in rows if abs(lines[file] - int(stated)) > 25}
+    assert stale == {}  # bring the page's lengths up to date
+    most_files, most_lines = re.search(r"At most (\d+) files and ([\d,]+) lines", page).groups()
+    assert len(entered) <= int(most_files) <= 26
+    assert sum(lines.values()) <= int(most_lines.replace(",", "")) <= 5600
+    readme = " ".join((reference.ROOT / "README.md").read_text("utf-8").split())
+    assert f"through {most_files} files of at most {most_lines} lines" in readme

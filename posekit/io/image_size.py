@@ -2,6 +2,9 @@
 
 A header of a few bytes may claim a picture of 100,000 x 100,000; decoding it would fill the memory. Formats:
 JPEG, PNG, GIF, BMP and WebP. What OpenCV reads beside these is held to the same limit by OpenCV itself.
+
+PIL reads such headers too, but takes 15 times as long (29 us of the 2.5 ms that a 640x480 JPEG takes), has a
+pixel limit of its own for the whole process, and notices a truncated file only by decoding it once more.
 """
 
 from __future__ import annotations

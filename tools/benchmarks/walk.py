@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,47 +12,29 @@ from typing import Any
 
 import cv2
 import numpy as np
-from torch.utils.data import DataLoader
 
 import posekit
-from posekit.codecs import MSRACodec
-from posekit.datasets import COCO17, TopDownDataset, load_coco
-from posekit.metrics.evaluators import OKSMetric
-from posekit.models import HeatmapHead, HRNet, MSELoss, PoseEstimator
-from posekit.transforms import Crop
+from posekit.datasets import COCO17
 
 PACKAGE = Path(posekit.__file__).parent
+PAGE = PACKAGE / "docs" / "walk.md"
 
 
-def walk(folder: Path, detections: bool = False) -> dict[str, list[str]]:
-    """The functions entered, by file of the package, while one photo goes from its COCO file to AP.
-
-    The network (HRNet-W32 with MSRA's codec, flip test on) is there before the photo comes.
+def walk(folder: Path) -> dict[str, list[str]]:
+    """The functions entered, by file of the package, while the walk of ``posekit/docs/walk.md`` is run.
 
     Args:
-        folder: For the photo and its files.
-        detections: Whether its boxes come from a detections file instead of the annotation.
+        folder: For one photo and its annotation.
     """
     write_photo(folder)
-    head = {"type": HeatmapHead, "codec": {"type": MSRACodec}, "loss": {"type": MSELoss}}
-    model = PoseEstimator({"type": HRNet, "variant": "w32"}, head, "coco17").eval()
-    return entered(lambda: one_photo(folder, model, detections))
-
-
-def one_photo(folder: Path, model: PoseEstimator, detections: bool) -> float:
-    """File to AP, as README and ``posekit/docs/walk.md`` tell it."""
-    boxes = {"detections": str(folder / "boxes.json")} if detections else {}
-    table = load_coco(str(folder / "people.json"), str(folder), **boxes)
-    dataset = TopDownDataset(table, crop=Crop((256, 192)))
-    metric = OKSMetric()
-    metric.dataset_meta = dataset.metainfo
-    for batch in DataLoader(dataset, batch_size=32):
-        metric.process(batch, model(*batch, mode="predict"))
-    return metric.evaluate(len(dataset))["AP"]
+    network, steps = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"folder": str(folder)}
+    exec(network, names)
+    return entered(lambda: exec(steps, names))
 
 
 def write_photo(folder: Path) -> None:
-    """A picture with one annotated person, and a detection of the same."""
+    """A picture with one annotated person."""
     rng = np.random.default_rng(0)
     cv2.imwrite(str(folder / "photo.jpg"), rng.integers(0, 255, (240, 320, 3), dtype=np.uint8))
     points = np.column_stack([rng.integers(60, 180, (17, 2)), np.full(17, 2)])
@@ -64,8 +47,6 @@ def write_photo(folder: Path) -> None:
         "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17.keypoints)}],
     }
     (folder / "people.json").write_text(json.dumps(content))
-    box = {"image_id": 1, "category_id": 1, "bbox": [50, 50, 150, 150], "score": 0.9}
-    (folder / "boxes.json").write_text(json.dumps([box]))
 
 
 def entered(work: Callable[[], Any]) -> dict[str, list[str]]:
