@@ -30,7 +30,7 @@ COCO = {
     "val": _COCO_FILE.format("val"),
     "test": f"{_COCO_FILE.format('val')} {_RELEASED}",
     "protocol": f"OKS AP/AR as pycocotools; {_OKS}",
-    "best": ("AP", "greater"),
+    "best": "AP",
 }
 # X: Faster R-CNN boxes throughout.
 COCO_DETECTED = COCO | {
@@ -49,7 +49,7 @@ MPII = {
     "val": "load_mpii annot/valid.json images head_boxes=annot/gt_valid.mat split=val",
     "test": "load_mpii annot/valid.json images head_boxes=annot/gt_valid.mat split=val",
     "protocol": "PCKh at 0.5, 0.1, 0.11 x head size (0.6 x head-box diagonal), percent",
-    "best": ("PCKh@0.5/mean_weighted", "greater"),
+    "best": "PCKh@0.5/mean_weighted",
 }
 # X: tight boxes.
 MPII_TIGHT = MPII | {
@@ -65,7 +65,7 @@ LSP = {
     "val": "load_coco train.json images part=val",
     "test": "load_coco train.json images part=test",
     "protocol": "PCK at 0.2 x torso size, percent",
-    "best": ("PCK@0.2/mean12", "greater"),
+    "best": "PCK@0.2/mean12",
 }
 # M: trained on its train and val images, validated and tested on its test images.
 CROWDPOSE = {
@@ -77,7 +77,7 @@ CROWDPOSE = {
     "detections=annotations/det_for_crowd_test_0.1_0.5.json",
     "protocol": "OKS AP/AR as crowdposetools, area 0.53 x box; easy: crowd index below 0.2, medium: below "
     f"0.8; {_OKS}",
-    "best": ("AP", "greater"),
+    "best": "AP",
 }
 
 # --- crops and augmentation ------------------------------------------------------------------------------
@@ -422,7 +422,7 @@ RECIPES["custom/custom_keypoints.py"] = {
     "val": "load_coco val.json images",
     "test": "load_coco val.json images",
     "protocol": "PCK at 0.2 x bbox size, percent",
-    "best": ("PCK@0.2/mean", "greater"),
+    "best": "PCK@0.2/mean",
     **COCO_256,
     "augment": HRNET_COCO | {"half_body_prob": 0.0},
     **_PAPER_TARGETS,

@@ -47,7 +47,7 @@ def facts(cfg: Any) -> dict[str, Any]:
         "epochs": (cfg.train_cfg["max_epochs"], cfg.train_cfg["val_interval"]),
         "batch": (cfg.train_dataloader["batch_size"], cfg.auto_scale_lr["base_batch_size"]),
         "protocol": protocol(cfg),
-        "best": (cfg.default_hooks["checkpoint"]["save_best"], cfg.default_hooks["checkpoint"]["rule"]),
+        "best": cfg.default_hooks["checkpoint"]["save_best"],
     }
 
 

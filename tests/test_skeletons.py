@@ -37,7 +37,7 @@ def test_all(skeleton):
     assert_array_equal(skeleton.flip_index[skeleton.flip_index], np.arange(skeleton.num_keypoints))
     assert len(skeleton.sigmas) == skeleton.num_keypoints
     assert set(skeleton.limb_index.reshape(-1)) == set(range(skeleton.num_keypoints))
-    assert skeleton.upper_body
+    assert bool(skeleton.upper_body) == (skeleton.num_keypoints > 0)
 
 
 def test_crowdpose_sigmas_are_the_tools():

@@ -8,17 +8,18 @@ import os
 import runpy
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import toy_people
+from torch.utils.data import default_collate
 
 from posekit.codecs import MSRACodec
 from posekit.engine.checkpoints.files import write_checkpoint
 from posekit.engine.configs.config import load_config
 from posekit.metrics.errors import PersonErrors
+from posekit.models import HeatmapHead, MSELoss
 from posekit.registry import MODELS
 from posekit.structures import Sample
 from posekit.study.diagnosis import diagnose_checkpoint, examine, map_facts
@@ -135,6 +136,13 @@ def test_allowed_distances_of_oks():
 POINTS = [(16.0, 12.0), (20.0, 40.0), (48.0, 40.0), (32.0, 56.0)]  # cells (4, 3), (5, 10), (12, 10), (8, 14)
 
 
+class FixedHead(HeatmapHead):
+    """A head that has been handed heatmaps."""
+
+    def __init__(self, count):
+        super().__init__(count, count, MSRACodec(sigma=1), MSELoss(), emits_heatmaps=True)
+
+
 class FixedMaps(torch.nn.Module):
     """A network that says the same of every crop of 64 x 64: maps of 16 x 16, four pixels a cell."""
 
@@ -142,13 +150,12 @@ class FixedMaps(torch.nn.Module):
         super().__init__()
         self.unused = torch.nn.Parameter(torch.zeros(1))
         self.maps = maps
-        codec = MSRACodec(sigma=1)
-        self.head = SimpleNamespace(codec=codec, decode=codec.decode)
+        self.head = FixedHead(1 if maps is None else maps.shape[1])
 
     def normalise(self, image):
         return image.float()
 
-    def heatmaps(self, image):
+    def outputs(self, image):
         return self.maps.expand(len(image), -1, -1, -1)
 
 
@@ -176,7 +183,7 @@ def _maps():
 
 
 def test_facts_of_hand_made_maps():
-    sample = Sample(*(torch.as_tensor(np.stack(f)) for f in zip(*_people([1, 1, 1, 0])[:1], strict=True)))
+    sample = default_collate(_people([1, 1, 1, 0])[:1])
     facts = map_facts(FixedMaps(None), _maps(), sample)
     assert facts["response_at_truth"].tolist() == [pytest.approx([1, 0.75, 0.6, 0])]
     assert facts["peak_at_truth"].tolist() == [pytest.approx([1, 0.75, 0, 0])]

@@ -16,6 +16,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from posekit.datasets.overlap import UNKNOWN, compare_sets
 from posekit.datasets.table import GROUND_TRUTH, OUTSIDE
+from posekit.engine.best import BestWeights
 from posekit.io.files import write_text
 from posekit.metrics.tables import score_table
 from posekit.registry import HOOKS
@@ -138,9 +139,11 @@ class PeopleHook(Hook):
     @master_only
     def tell_choice(self, runner: Any) -> None:
         """Warns of a ``save_best`` that goes by people whom tools/test.py scores with this config."""
-        score = next((hook.save_best for hook in runner.hooks if getattr(hook, "save_best", None)), None)
+        kept = [hook.best for hook in runner.hooks if isinstance(getattr(hook, "best", None), BestWeights)]
+        chosen = [name for best in kept for name in best.wanted]
+        score = "', '".join(chosen)
         loaders = [runner.cfg.get(f"{stage}_dataloader") for stage in ("val", "test")]
-        if score is None or not all(isinstance(loader, Mapping) for loader in loaders):
+        if not chosen or not all(isinstance(loader, Mapping) for loader in loaders):
             return
         validation, test = (loader["dataset"] for loader in loaders)
         found = compare_sets(validation, test, getattr(runner.val_dataloader.dataset, "table", None))
