@@ -333,7 +333,7 @@ for _loss, _words in (("mse", MSE), ("focal", FOCAL)):
     }
 _SCRATCH = _SMALL | {
     "input": (128, 128),
-    "backbone": "TimmBackbone(decoder='pyramid', name='mobilenetv2_100', options=None, width=None)",
+    "backbone": "TimmBackbone(decoder='pyramid', name='mobilenetv2_100', options=None, stride=4, width=None)",
     "loss": MSE,
     **one_cycle(8, 32),
 }
