@@ -31,12 +31,13 @@ def keep_norms(wrapper: OptimWrapper) -> None:
     mmengine's wrapper copies each to the host for the log, and so waits for the device at every step.
     """
     clip = getattr(wrapper, "clip_func", None)
-    if clip is None:
+    if clip is None or getattr(clip, "keeps_norms", False):  # a runner that resumes hands its wrapper in again
         return
 
     def clip_and_keep(parameters: list[Tensor], **settings: Any) -> None:
         wrapper.norm = clip(parameters, **settings)  # returned, it would be copied
 
+    clip_and_keep.keeps_norms = True  # type: ignore[attr-defined]
     wrapper.clip_func = clip_and_keep
 
 
