@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from posekit.errors import ConfigError
-from posekit.structures import Pose
+from posekit.structures import Pose, Sample
 from posekit.visualization.cases import pose_error
 
 
@@ -68,23 +68,41 @@ def predict_people(
         rows: Which people; by default all.
     """
     import torch
-    from torch.utils.data import DataLoader, Subset
+    from torch.utils.data import Subset
+
+    if rows is not None:
+        dataset, loader = Subset(dataset, list(rows)), {**loader, "num_workers": 0}
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        return [
+            pose
+            for sample in batches(dataset, loader, device, with_truth=False)
+            for pose in model(*sample, mode="predict")
+        ]
+
+
+def batches(people: Any, loader: Mapping[str, Any], device: Any, with_truth: bool) -> Iterator[Sample]:
+    """A data set's people in batches, on a device, with the time left on stderr.
+
+    Args:
+        people: A ``TopDownDataset``, or a part of one.
+        loader: The config's data loader: its ``batch_size`` and ``num_workers`` are used.
+        device: Of the network.
+        with_truth: Whether keypoints and weights are needed there too, beside the images.
+    """
+    from torch.utils.data import DataLoader
 
     from posekit.models.transfer import on_device
 
-    people = dataset if rows is None else Subset(dataset, list(rows))
-    device = next(model.parameters()).device
-    poses: list[Pose] = []
+    size, workers = loader.get("batch_size", 32), loader.get("num_workers", 0)
     started = told = time.monotonic()
-    workers = loader.get("num_workers", 0) if rows is None else 0
-    with torch.no_grad():
-        for batch in DataLoader(people, batch_size=loader.get("batch_size", 32), num_workers=workers):
-            poses += model(*on_device(batch, device, training=False), mode="predict")
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                left = (told - started) * (len(people) / len(poses) - 1)
-                print(f"{len(poses)} of {len(people)} people, {left:.0f} s left", file=sys.stderr)
-    return poses
+    for number, batch in enumerate(DataLoader(people, batch_size=size, num_workers=workers)):
+        yield on_device(batch, device, training=with_truth)
+        done, now = min((number + 1) * size, len(people)), time.monotonic()
+        if now - told > 10:
+            told = now
+            left = (now - started) * (len(people) / done - 1)
+            print(f"{done} of {len(people)} people, {left:.0f} s left", file=sys.stderr)
 
 
 def evaluator_norm(cfg: Any, dataset: Any, split: str) -> tuple[str, dict[int, float] | None]:

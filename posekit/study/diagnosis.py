@@ -24,9 +24,7 @@ the headline score does, e.g. twelve for mean12. Needs ground-truth boxes, and P
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,13 +87,15 @@ def examine(model: Any, dataset: Any, loader: Mapping[str, Any]) -> tuple[list[P
     """
     import torch
 
+    from posekit.inference.predictions import batches
     from posekit.models.estimator import poses_of
     from posekit.models.heads import heatmaps_of
 
     poses: dict[int, Pose] = {}
     facts: dict[int, MapFacts] = {}
     with torch.no_grad():
-        for sample in _batches(dataset, loader, next(model.parameters()).device):
+        # With the truth, whose targets are compared.
+        for sample in batches(dataset, loader, next(model.parameters()).device, with_truth=True):
             outputs = model.outputs(model.normalise(sample.image))
             of_batch = map_facts(model, heatmaps_of(model, outputs).float(), sample)
             for i, pose in enumerate(poses_of(model.head.predict(outputs, sample), sample)):
@@ -104,23 +104,6 @@ def examine(model: Any, dataset: Any, loader: Mapping[str, Any]) -> tuple[list[P
                     poses[pose.person_id] = pose
                     facts[pose.person_id] = {name: value[i] for name, value in of_batch.items()}
     return list(poses.values()), facts
-
-
-def _batches(dataset: Any, loader: Mapping[str, Any], device: Any) -> Iterator[Sample]:
-    """The data set in batches, with the time left on stderr."""
-    from torch.utils.data import DataLoader
-
-    from posekit.models.transfer import on_device
-
-    size, workers = loader.get("batch_size", 32), loader.get("num_workers", 0)
-    started = told = time.monotonic()
-    for number, batch in enumerate(DataLoader(dataset, batch_size=size, num_workers=workers)):
-        yield on_device(batch, device, training=True)  # with the truth, whose targets are compared
-        done, now = min((number + 1) * size, len(dataset)), time.monotonic()
-        if now - told > 10:
-            told = now
-            left = (now - started) * (len(dataset) / done - 1)
-            print(f"{done} of {len(dataset)} people, {left:.0f} s left", file=sys.stderr)
 
 
 def errors_of(cfg: Any, split: str, dataset: Any, poses: list[Pose], source: str) -> PersonErrors:
