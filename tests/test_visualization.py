@@ -14,8 +14,7 @@ from posekit.structures import PersonRecord, Pose, Skeleton
 from posekit.visualization import (
     contact_sheet,
     crop_photo,
-    draw_box,
-    draw_line,
+    draw_people,
     draw_pose,
     draw_text,
     overlay_heatmaps,
@@ -24,7 +23,7 @@ from posekit.visualization import (
     scores_from_visible,
 )
 from posekit.visualization.cases import pose_error
-from posekit.visualization.drawing import CENTRE, LEFT, RIGHT, side_colour, side_of
+from posekit.visualization.drawing import BOX, CENTRE, LEFT, RIGHT, side_colour, side_of
 from posekit.visualization.sheets import FRAME, PAPER
 
 SKELETON = Skeleton(
@@ -125,15 +124,14 @@ def test_lines_grow_with_the_resolution_and_shrink_with_the_person():
     assert width(1000, 60) < width(1000, 600)
 
 
-def test_draw_box_and_line_and_text_mark_what_they_should():
-    boxed = draw_box(GRAY, np.array([20, 30, 80, 90]), (1, 2, 3), thickness=3)
-    assert tuple(boxed[30, 50]) == tuple(boxed[60, 20]) == tuple(boxed[90, 50]) == (1, 2, 3)
-    assert tuple(boxed[60, 50]) == (128, 128, 128)
-    assert differs(draw_box(GRAY, np.array([20, 30, 80, 90]), label="Ä"), boxed).any()
-    assert (draw_box(GRAY, np.array([np.nan, 0, 1, 1])) == GRAY).all()
-    line = draw_line(GRAY, np.array([10.0, 20.0]), np.array([100.0, 20.0]), (9, 9, 9), thickness=3)
-    assert tuple(line[20, 60]) == (9, 9, 9)
-    assert tuple(line[30, 60]) == (128, 128, 128)
+def test_boxes_and_text_mark_what_they_should():
+    large, box = np.repeat(np.repeat(GRAY, 4, axis=0), 4, axis=1), np.array([20, 30, 80, 90]) * 4
+    boxed = draw_people(large, np.zeros((1, 0, 2)), boxes_xyxy=[box])
+    assert tuple(boxed[120, 200]) == tuple(boxed[240, 80]) == tuple(boxed[360, 200]) == BOX
+    assert tuple(boxed[240, 200]) == (128, 128, 128)
+    labelled = draw_people(large, np.zeros((1, 0, 2)), boxes_xyxy=[box], box_scores=[0.5])
+    assert differs(labelled, boxed).any()
+    assert (draw_people(GRAY, np.zeros((1, 0, 2)), boxes_xyxy=[[np.nan, 0, 1, 1]]) == GRAY).all()
     text = differs(draw_text(GRAY, "posé 姿", (10, 10), height=20), GRAY)
     rows, columns = np.nonzero(text)
     assert rows.min() >= 8

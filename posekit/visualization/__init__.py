@@ -10,8 +10,6 @@ input as it was. Line widths and letters follow the image's size.
 from posekit.visualization.cases import draw_errors, pose_error, prediction_sheet
 from posekit.visualization.curves import plot_curves, read_scalars
 from posekit.visualization.drawing import (
-    draw_box,
-    draw_line,
     draw_people,
     draw_pose,
     draw_poses,
@@ -32,9 +30,7 @@ from posekit.visualization.text import draw_text
 __all__ = [
     "contact_sheet",
     "crop_photo",
-    "draw_box",
     "draw_errors",
-    "draw_line",
     "draw_people",
     "draw_pose",
     "draw_poses",

@@ -1,4 +1,4 @@
-"""Draws poses, lines and boxes on one image.
+"""Draws poses and boxes on one image.
 
 Images are uint8 (H, W, 3) RGB; points are (x, y) image pixels, an integer being a pixel's centre. The
 colours are of the palette of Okabe and Ito, which people with any common colour blindness tell apart:
@@ -288,46 +288,6 @@ def _draw_marker(
     stroke(canvas, point, point, layers)
 
 
-def draw_line(
-    image: np.ndarray,
-    start: np.ndarray,
-    end: np.ndarray,
-    colour: Colour = WHITE,
-    *,
-    thickness: float = 1.0,
-) -> np.ndarray:
-    """Draws a line between two points (2,) of image pixels with a dark rim.
-
-    Returns:
-        uint8 (H, W, 3): a new image.
-    """
-    canvas = canvas_of(image)
-    if np.isfinite(start).all() and np.isfinite(end).all():
-        draw_limb(canvas, np.asarray(start, np.float64), np.asarray(end, np.float64), colour, thickness)
-    return canvas
-
-
-def draw_box(
-    image: np.ndarray,
-    box_xyxy: np.ndarray,
-    colour: Colour = BOX,
-    *,
-    label: str = "",
-    thickness: float | None = None,
-) -> np.ndarray:
-    """Draws a box (4,) of image pixels, with a label on its upper left corner (inside, where the image ends).
-
-    Returns:
-        uint8 (H, W, 3): a new image.
-    """
-    canvas = canvas_of(image)
-    corners = _corners(box_xyxy)
-    _draw_box(canvas, corners, colour, thickness)
-    if label and corners is not None:
-        _write_label(canvas, [label], corners, colour, always=True)
-    return canvas
-
-
 def _corners(box_xyxy: np.ndarray) -> np.ndarray | None:
     """The four corners (4, 2) clockwise from the upper left; None if the box is not finite."""
     x1, y1, x2, y2 = (float(value) for value in box_xyxy)
@@ -342,31 +302,25 @@ def _extent(keypoints: np.ndarray, scores: np.ndarray | None, min_score: float) 
     return np.concatenate([points.min(axis=0), points.max(axis=0)]) if len(points) else np.full(4, np.nan)
 
 
-def _draw_box(
-    canvas: np.ndarray, corners: np.ndarray | None, colour: Colour, thickness: float | None = None
-) -> None:
+def _draw_box(canvas: np.ndarray, corners: np.ndarray | None, colour: Colour) -> None:
     if corners is None:
         return
-    width = limb_width(canvas.shape, corners) * 0.7 if thickness is None else thickness
+    width = limb_width(canvas.shape, corners) * 0.7
     for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         stroke(canvas, start, end, [Layer(width, colour, 1.0)])
 
 
-def _write_label(
-    canvas: np.ndarray, words: Sequence[str], corners: np.ndarray, colour: Colour, always: bool = False
-) -> None:
+def _write_label(canvas: np.ndarray, words: Sequence[str], corners: np.ndarray, colour: Colour) -> None:
     """Writes on the box's upper edge, within the image, no larger than suits the person's size.
 
-    Unless ``always``, as many of the words as take at most a third of the image's width or the box's, and a
-    quarter of the image's height.
+    As many of the words as take at most a third of the image's width or the box's, and a quarter of the
+    image's height.
     """
     side, (box_width, box_height) = min(canvas.shape[:2]), np.ptp(corners, axis=0)
     height = max(9 if side < 160 else 11, round(min(side / 28, max(box_width, box_height) / 6)))
     room = max(canvas.shape[1] / 3, min(box_width, canvas.shape[1]))
     texts = [" ".join(words[:number]) for number in range(len(words), 0, -1)]
-    fits = [
-        text for text in texts if always or (plate_size_hw(text, height) <= np.array([side / 4, room])).all()
-    ]
+    fits = [text for text in texts if (plate_size_hw(text, height) <= np.array([side / 4, room])).all()]
     if not fits or not fits[0]:
         return
     text = fits[0]

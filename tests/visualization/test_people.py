@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from posekit.skeletons import COCO17
 from posekit.structures import Pose, Skeleton
-from posekit.visualization import draw_box, draw_people, draw_pose, draw_poses, draw_text
+from posekit.visualization import draw_people, draw_pose, draw_poses, draw_text
 from posekit.visualization.drawing import BOX, CENTRE, IDS, LEFT, RIGHT
 from posekit.visualization.strokes import Layer, stroke
 from posekit.visualization.text import BLACK, WHITE, ink_on, plate_size_hw
@@ -238,7 +238,8 @@ def test_a_drawing_has_the_same_look_at_any_resolution(side):
     assert limb == pytest.approx(max(1.0, side / 110), abs=1)
     marker = drawn[round(0.2 * side)].any(axis=1).sum() / max(1.0, side / 110)
     assert 3 < marker < 6.5
-    box = draw_box(black(side, side), np.array([0.1, 0.1, 0.9, 0.9]) * side)
+    nobody = np.zeros((1, 0, 2))
+    box = draw_people(black(side, side), nobody, boxes_xyxy=np.array([[0.1, 0.1, 0.9, 0.9]]) * side)
     assert (box[side // 2, : side // 2] == BOX).all(axis=1).sum() == pytest.approx(
         max(1, side / 157), abs=1.5
     )
