@@ -69,7 +69,7 @@ def start_backbone(backbone: Any, pretrained: Any) -> Start:
     Args:
         backbone: With ``load_pretrained(path)``; with ``download_pretrained()`` if it knows weights by name.
         pretrained: A :class:`PretrainedFile` or its settings. A path: the same, but strict. True: what the
-            backbone downloads by its own name. None or False: random weights are wanted.
+            backbone downloads by its own name. None or False: it stays as it was built.
 
     Raises:
         ConfigError: If it is anything else, or the backbone knows no weights by name.
@@ -77,7 +77,7 @@ def start_backbone(backbone: Any, pretrained: Any) -> Start:
             missing and strict.
     """
     if pretrained is None or pretrained is False:
-        return Start("random weights, as its config says")
+        return _start_as_built(backbone)
     if pretrained is True and hasattr(backbone, "download_pretrained"):
         backbone.download_pretrained()
         return Start(f"the weights that are published under the name of this {type(backbone).__name__}")
@@ -108,9 +108,9 @@ def starts_later() -> bool:
 
 def start_built(backbone: Any, pretrained: Any) -> None:
     """As :func:`start_backbone`, for a constructor: a file that is missing and not strict is a warning."""
-    start = start_backbone(backbone, pretrained)
-    if start.lacking:
-        warnings.warn(f"{type(backbone).__name__} starts from {start.words}", stacklevel=3)
+    backbone.start = start_backbone(backbone, pretrained)
+    if backbone.start.lacking:
+        warnings.warn(f"{type(backbone).__name__} starts from {backbone.start.words}", stacklevel=3)
 
 
 def without_pretrained(backbone: Any) -> tuple[Any, Any]:
@@ -124,6 +124,13 @@ def without_pretrained(backbone: Any) -> tuple[Any, Any]:
         return backbone, None
     rest = dict(backbone)
     return rest, rest.pop("pretrained", None)
+
+
+def _start_as_built(backbone: Any) -> Start:
+    """What a backbone started from when it was built, as far as it says."""
+    if hasattr(backbone, "load_pretrained"):
+        return getattr(backbone, "start", Start("random weights: no file is stated"))
+    return Start(f"the weights that {type(backbone).__name__} is built with")
 
 
 def _stated_file(pretrained: Any, owner: str) -> PretrainedFile:

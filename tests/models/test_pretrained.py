@@ -119,7 +119,10 @@ def test_another_file_than_the_published_one_is_refused(small, tmp_path):
 def test_random_weights_may_be_what_is_meant(small):
     model = estimator(small)
     model.init_weights()
-    assert model.start == ("random weights, as its config says", False)
+    assert model.start == ("random weights: no file is stated", False)
+    model = PoseEstimator({"type": "Hourglass", "stacks": 1, "features": 8, "depth": 1}, HEAD, "lsp14")
+    model.init_weights()
+    assert model.start == ("the weights that Hourglass is built with", False)
 
 
 def test_a_backbone_by_itself_starts_at_once(small, tmp_path):
@@ -127,6 +130,11 @@ def test_a_backbone_by_itself_starts_at_once(small, tmp_path):
     kind, settings = small["type"], {key: value for key, value in small.items() if key != "type"}
     for pretrained in (tmp_path / "net.pth", {"path": str(tmp_path / "net.pth")}):
         assert same(own_weights(kind(**settings, pretrained=pretrained)), weights)
+    built = kind(**settings, pretrained=tmp_path / "net.pth")
+    head = MODELS.build({**HEAD, "in_channels": built.out_channels, "num_keypoints": 14})
+    model = PoseEstimator(built, head, "lsp14")
+    model.init_weights()
+    assert model.start.words.startswith(f"{tmp_path / 'net.pth'} (sha256 ")
     with pytest.warns(UserWarning, match=r"starts from RANDOM weights: the recipe's gone\.pth is not there"):
         kind(**settings, pretrained=PretrainedFile("gone.pth"))
     with pytest.raises(CheckpointError, match=r"gone\.pth"):
