@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 
 from posekit.engine.configs.config import load_config
 from posekit.models.losses import FocalMSELoss, MSELoss
-from posekit.models.weights import starting_later
+from posekit.models.pretrained import starting_later
 from posekit.registry import DATASETS, MODELS
 from posekit.structures import Sample
 

@@ -92,7 +92,7 @@ def fitted(
 
 def network_of_config(config: str) -> Any:
     from posekit.engine.configs.config import load_config
-    from posekit.models.weights import starting_later
+    from posekit.models.pretrained import starting_later
     from posekit.registry import MODELS
 
     with starting_later():

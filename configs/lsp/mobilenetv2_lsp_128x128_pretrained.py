@@ -11,7 +11,7 @@ Cost: as from scratch.
 
 from mmengine.config import read_base
 
-from posekit.models.weights import PretrainedFile
+from posekit.models.pretrained import PretrainedFile
 
 with read_base():
     from .mobilenetv2_lsp_128x128_scratch import *

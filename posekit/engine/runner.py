@@ -248,7 +248,7 @@ class PoseRunner(Runner):
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         """As mmengine's; what the network starts from is loaded when a training begins anew."""
-        from posekit.models.weights import starting_later  # networks, which few importers need
+        from posekit.models.pretrained import starting_later  # networks, which few importers need
 
         with starting_later():
             return super().build_model(model)

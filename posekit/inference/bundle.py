@@ -23,7 +23,7 @@ from posekit.errors import CheckpointError, ConfigError, shown
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
-from posekit.models.weights import starting_later
+from posekit.models.pretrained import starting_later
 from posekit.registry import MODELS
 from posekit.structures import Skeleton
 from posekit.transforms import Crop

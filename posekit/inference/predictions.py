@@ -28,7 +28,7 @@ def build_network(cfg: Any, config_path: str, device: str = "cpu") -> Any:
     import torch
 
     from posekit.engine.startup import faults_of
-    from posekit.models.weights import starting_later
+    from posekit.models.pretrained import starting_later
     from posekit.registry import MODELS
 
     spec = dict(cfg.model)

@@ -21,8 +21,8 @@ from posekit.geometry import apply_warp, invert_warp
 from posekit.models.building import Part, build_network
 from posekit.models.heads import Prediction, all_averaged, halves_averaged, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
+from posekit.models.pretrained import Start, start_backbone, starts_later, without_pretrained
 from posekit.models.transfer import SampleTransfer
-from posekit.models.weights import Start, start_backbone, starts_later, without_pretrained
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Pose, Sample, Skeleton
@@ -114,7 +114,7 @@ class PoseEstimator(BaseModel):
         and a run that is resumed need no such file.
 
         Raises:
-            CheckpointError: See :func:`~posekit.models.weights.start_backbone`.
+            CheckpointError: See :func:`~posekit.models.pretrained.start_backbone`.
         """
         self.start = start_backbone(self.backbone, self.pretrained)
 

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from posekit.errors import ConfigError
 from posekit.models.layers import BasicBlock, Bottleneck, conv_bn_relu, init_release, residual_layer
+from posekit.models.pretrained import start_built
 from posekit.models.variants import VARIANTS, Variant
-from posekit.models.weights import load_backbone_weights, start_built
+from posekit.models.weights import load_backbone_weights
 from posekit.registry import MODELS
 
 
@@ -94,9 +95,9 @@ class HRNet(nn.Module):
 
     Args:
         variant: A name of ``VARIANTS``: "w32" and "w48" are the paper's, the others are smaller.
-        pretrained: What to start from, see :func:`~posekit.models.weights.start_backbone`: a local file, the
-            release's ImageNet or pose files or timm's of the same trunk (.pth or .safetensors). Weights that
-            only a classifier or a finished pose net has are left out; any other difference is an error.
+        pretrained: What to start from, see :func:`~posekit.models.pretrained.start_backbone`: a local file,
+            the release's ImageNet or pose files or timm's of the same trunk (.pth or .safetensors). Weights
+            that only a classifier or a finished pose net has are left out; any other difference is an error.
 
     Raises:
         ConfigError: On an unknown variant.

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from posekit.errors import ConfigError
 from posekit.models.decoders import deconv_layers
 from posekit.models.layers import init_release, residual_layer
+from posekit.models.pretrained import start_built
 from posekit.models.variants import DEPTHS
-from posekit.models.weights import load_backbone_weights, start_built
+from posekit.models.weights import load_backbone_weights
 from posekit.registry import MODELS
 
 
@@ -30,7 +31,7 @@ class SimpleBaseline(nn.Module):
         depth: Of the ResNet: 18, 34, 50, 101, 152; the paper's are the last three.
         width: Channels of the first ResNet stage; 64 in the paper, less for a small net.
         deconv_width: Channels of each of the three transposed convolutions.
-        pretrained: What to start from, see :func:`~posekit.models.weights.start_backbone`: a local file,
+        pretrained: What to start from, see :func:`~posekit.models.pretrained.start_backbone`: a local file,
             torchvision's or timm's ResNet or the release's pose net.
 
     Raises:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.models.decoders import STRIDE, DeconvDecoder, FeaturePyramid, FinestMap, SimpleDecoder
+from posekit.models.pretrained import start_built
 from posekit.models.summary import unused_parameters
 from posekit.models.weights import (
     Weights,
@@ -27,7 +28,6 @@ from posekit.models.weights import (
     is_torchvision_mobilenet_v2,
     mobilenet_v2_to_timm,
     read_state_dict,
-    start_built,
 )
 from posekit.registry import MODELS
 
@@ -56,8 +56,8 @@ class TimmBackbone(nn.Module):
             "deconv": SimpleBaseline's transposed convolutions on the coarsest map; "simple": ViTPose's
             bilinear upsampling (give the head ``kernel_size=3``); "none": the map of the stride itself.
         width: Channels of the decoder; None: 64 for "pyramid", 256 for "deconv". The other two have none.
-        pretrained: What to start from, see :func:`~posekit.models.weights.start_backbone`: a local file with
-            timm's names for this network, torchvision's being known for ResNet and MobileNetV2; or True:
+        pretrained: What to start from, see :func:`~posekit.models.pretrained.start_backbone`: a local file
+            with timm's names for this network, torchvision's being known for ResNet and MobileNetV2; or True:
             timm's weights of this name (downloaded, or from its cache).
         options: Further arguments of ``timm.create_model``, e.g. ``dict(drop_path_rate=0.1)``, or
             ``dict(img_size=(256, 192))`` for a network of one input size, such as Swin.

@@ -11,7 +11,7 @@ from toy_training import runner_log
 
 from posekit.errors import CheckpointError
 from posekit.models.hrnet import HRNet
-from posekit.models.weights import PretrainedFile
+from posekit.models.pretrained import PretrainedFile
 
 SHORT = {"train_cfg.max_epochs": 1, "train_cfg.val_interval": 9, "default_hooks.checkpoint.save_best": None}
 

@@ -11,9 +11,9 @@ from posekit.engine.configs.config import load_config
 from posekit.errors import CheckpointError, ConfigError
 from posekit.models.estimator import PoseEstimator
 from posekit.models.hrnet import HRNet
+from posekit.models.pretrained import PretrainedFile, start_backbone, starting_later
 from posekit.models.simple_baseline import SimpleBaseline
 from posekit.models.timm_backbone import TimmBackbone
-from posekit.models.weights import PretrainedFile, start_backbone, starting_later
 from posekit.registry import MODELS
 
 SMALL = {
@@ -159,7 +159,7 @@ def test_a_misspelt_setting_is_found_before_anything_is_built(tmp_path):
     config = tmp_path / "a.py"
     config.write_text(
         "from posekit.models.hrnet import HRNet\n"
-        "from posekit.models.weights import PretrainedFile\n"
+        "from posekit.models.pretrained import PretrainedFile\n"
         "from posekit.models.estimator import PoseEstimator\n"
         "skeleton = 'lsp14'\n"
         "start = dict(type=PretrainedFile, path='a.pth')\n"

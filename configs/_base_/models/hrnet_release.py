@@ -9,7 +9,7 @@ from mmengine.config import read_base
 
 from posekit.codecs import MSRACodec
 from posekit.models.losses import JointsMSELoss
-from posekit.models.weights import PretrainedFile
+from posekit.models.pretrained import PretrainedFile
 
 with read_base():
     from .hrnet import *

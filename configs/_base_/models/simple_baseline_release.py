@@ -10,8 +10,8 @@ from posekit.codecs import MSRACodec
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import JointsMSELoss
+from posekit.models.pretrained import PretrainedFile
 from posekit.models.simple_baseline import SimpleBaseline
-from posekit.models.weights import PretrainedFile
 
 model = dict(
     type=PoseEstimator,
