@@ -148,6 +148,14 @@ def test_adaptive_wing_by_hand():
     assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
+def test_adaptive_wing_pulls_the_farthest_prediction_along_its_line():
+    # d = 1e36: the slope of the curve that it lies beyond would be infinite in float32.
+    prediction = torch.tensor([[[[1e36, -1e36]]]], requires_grad=True)
+    adaptive_wing_loss(prediction, torch.zeros(1, 1, 1, 2)).backward()
+    slope = 14 * 2.1 * 0.5**1.1 / (1 + 0.5**2.1)
+    assert prediction.grad.flatten().tolist() == pytest.approx([slope / 2, -slope / 2], rel=1e-6)
+
+
 def test_adaptive_wing_with_weights_above_1_keeps_finite_gradients():
     # Weight 1.5 and y = 1: a = 2.1 - 1.5 = 0.6, whose slope at d = 0 is infinite; d = 0.2 beside it.
     prediction = torch.tensor([[[[1.0, 1.0 - 0.2 / 1.5]]]], requires_grad=True)
