@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mutant_lists.mutant import Mutant
 
-_TRANSFORMS = "posekit/transforms.py"
 _TOPDOWN = "posekit/datasets/topdown.py"
 
 AUGMENTATION = (
@@ -37,84 +36,93 @@ AUGMENTATION = (
         why="all processes read the same samples",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "lower.sum() <= 2 else lower",
         "lower.sum() < 2 else lower",
         "test_transforms.py",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "prefer_upper and upper.sum() > 2",
         "prefer_upper and upper.sum() >= 2",
         "test_transforms.py",
     ),
-    Mutant(_TRANSFORMS, "if chosen.sum() < 2:", "if chosen.sum() < 3:", "test_transforms.py"),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py", "if chosen.sum() < 2:", "if chosen.sum() < 3:", "test_transforms.py"
+    ),
+    Mutant(
+        "posekit/transforms/augment.py",
         "_PREFER_UPPER = 0.6914624612740131",
         "_PREFER_UPPER = 0.5",
         "test_transforms.py",
         why="the release prefers the upper half with Phi(0.5)",
     ),
     Mutant(
-        _TRANSFORMS, "rng.random() < _PREFER_UPPER", "rng.random() >= _PREFER_UPPER", "test_transforms.py"
+        "posekit/transforms/augment.py",
+        "rng.random() < _PREFER_UPPER",
+        "rng.random() >= _PREFER_UPPER",
+        "test_transforms.py",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "np.count_nonzero(record.visible) <= self.half_body_min_keypoints",
         "np.count_nonzero(record.visible) < self.half_body_min_keypoints",
         "test_transforms.py::test_half_body_only_with_enough_keypoints",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "rng.random() >= self.half_body_prob",
         "rng.random() < self.half_body_prob",
         "test_transforms.py::test_half_body_only_with_enough_keypoints",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "padding: float = 1.5,",
         "padding: float = 1.25,",
         "test_transforms.py::test_half_body_by_hand",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "HalfBody(points.mean(axis=0), size_wh)",
         "HalfBody((box[:2] + box[2:]) / 2, size_wh)",
         "test_transforms.py::test_half_body_by_hand",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "placed.size_wh * self._draw_scale(rng)",
         "placed.size_wh / self._draw_scale(rng)",
         "test_transforms.py::test_the_default_is_the_papers",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "(high - low) / 2 * rng.standard_normal()",
         "(high - low) * rng.standard_normal()",
         "test_transforms.py::test_the_releases_sampling",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "max(drawn, -2 * self.rotation)",
         "max(drawn, -1 * self.rotation)",
         "test_transforms.py",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "rng.uniform(-self.rotation, self.rotation)",
         "rng.uniform(0, self.rotation)",
         "test_transforms.py::test_the_default_is_the_papers",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/augment.py",
         "rng.random() < self.rotation_prob",
         "rng.random() >= self.rotation_prob",
         "test_transforms.py::test_the_releases_sampling",
     ),
     Mutant(
-        _TRANSFORMS, '"rotation": 45.0,', '"rotation": 40.0,', "test_transforms.py", why="HRNet's on COCO"
+        "posekit/transforms/augment.py",
+        '"rotation": 45.0,',
+        '"rotation": 40.0,',
+        "test_transforms.py",
+        why="HRNet's on COCO",
     ),
     Mutant(
         _TOPDOWN,

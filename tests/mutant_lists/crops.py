@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from mutant_lists.mutant import Mutant
 
-_TRANSFORMS = "posekit/transforms.py"
 _TOPDOWN = "posekit/datasets/topdown.py"
 _GEOMETRY = "posekit/geometry.py"
 _PREDICTOR = "posekit/inference/predictor.py"
 
 CROPS = (
     Mutant(
-        _TRANSFORMS, "padding: float = 1.25", "padding: float = 1.0", "test_transforms.py::test_crop_by_hand"
+        "posekit/transforms/crop.py",
+        "padding: float = 1.25",
+        "padding: float = 1.0",
+        "test_transforms.py::test_crop_by_hand",
     ),
     Mutant(
-        _TRANSFORMS,
+        "posekit/transforms/crop.py",
         "width / height if self.aspect is None else self.aspect",
         "height / width if self.aspect is None else self.aspect",
         "test_transforms.py::test_crop_takes_the_aspect_of_the_input",

@@ -8,17 +8,17 @@ _HOOK = "posekit/engine/hooks/checkpoint.py"
 
 ENGINE = (
     Mutant(
-        _HOOK,
-        "self.sign = -1.0 if less else 1.0",
-        "self.sign = 1.0",
-        "engine/test_checkpoint_hook.py::test_the_best_by_other_scores",
+        "posekit/engine/best.py",
+        "return score < self.score if self.rule == LESS else score > self.score",
+        "return score > self.score",
+        "engine/test_scores.py engine/test_checkpoint_hook.py",
         why="the worst weights by a loss are kept as the best",
     ),
     Mutant(
-        _HOOK,
-        "        self.best = score",
-        "        self.best = None",
-        "engine/test_checkpoint_hook.py::test_the_best_by_other_scores",
+        "posekit/engine/best.py",
+        "best.score, best.file = score, path",
+        "best.score, best.file = None, path",
+        "engine/test_checkpoint_hook.py",
         why="the last weights are kept as the best",
     ),
     Mutant(

@@ -64,7 +64,7 @@ METRICS = (
     ),
     Mutant(_PCKH, 'levels, side="right")', 'levels, side="left")', "metrics/test_pckh.py"),
     Mutant(
-        _PCKH,
+        "posekit/geometry.py",
         "HEAD_SIZE_OF_DIAGONAL = 0.6",
         "HEAD_SIZE_OF_DIAGONAL = 1.0",
         "metrics/test_pckh.py::test_head_size_by_hand",
@@ -96,13 +96,13 @@ METRICS = (
     ),
     Mutant(_PCK, "counts, left_out=head)", "counts, left_out=())", "metrics/test_pck.py::test_by_hand"),
     Mutant(
-        _NMS,
+        "posekit/metrics/oks.py",
         "counted = scores > threshold",
         "counted = scores >= threshold",
         "metrics/test_nms.py::test_rescore_by_hand",
     ),
     Mutant(
-        _NMS,
+        "posekit/metrics/oks.py",
         "* total / np.maximum(counted.sum(axis=1), 1)",
         "* total / scores.shape[1]",
         "metrics/test_nms.py::test_rescore_by_hand",
@@ -121,22 +121,25 @@ METRICS = (
         "metrics/test_nms.py::test_crop_areas_by_hand",
     ),
     Mutant(
-        _EVALUATORS,
+        "posekit/metrics/oks_metric.py",
         "nms_threshold: float | None = 0.9,",
         "nms_threshold: float | None = 0.5,",
         "metrics/test_evaluators.py",
     ),
     Mutant(
-        _EVALUATORS,
+        "posekit/metrics/oks_metric.py",
         "rescore_threshold: float | None = 0.2,",
         "rescore_threshold: float | None = None,",
         "metrics/test_evaluators.py",
     ),
     Mutant(
-        _EVALUATORS, "max_per_image: int = 20,", "max_per_image: int = 100,", "metrics/test_evaluators.py"
+        "posekit/metrics/oks_metric.py",
+        "max_per_image: int = 20,",
+        "max_per_image: int = 100,",
+        "metrics/test_evaluators.py",
     ),
     Mutant(
-        _EVALUATORS,
+        "posekit/metrics/oks_metric.py",
         "suppress = self.nms_on_ground_truth_boxes or",
         "suppress = True or",
         "metrics/test_evaluators.py",

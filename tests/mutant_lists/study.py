@@ -28,8 +28,8 @@ STUDY = (
     ),
     Mutant(
         _STATISTICS,
-        "tails = (1 - confidence) / 2",
-        "tails = 1 - confidence",
+        "level, runs = (1 + confidence) / 2,",
+        "level, runs = confidence,",
         "study/test_statistics.py::test_what_is_lent_is_the_mean_over_losses_by_their_freedom",
         why="intervals of 90 % that say 95 %",
     ),
@@ -41,8 +41,8 @@ STUDY = (
     ),
     Mutant(
         "posekit/study/analysis.py",
-        "distinct = p_holm < ALPHA and not",
-        "distinct = not",
+        "overruled = p_holm is not None and p_holm >= ALPHA",
+        "overruled = False",
         "study/test_report.py::test_verdicts",
         why="a verdict that leaves the number of comparisons out",
     ),
