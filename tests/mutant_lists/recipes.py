@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from mutant_lists.mutant import Mutant
 
+_TABLES = (
+    "test_recipes.py::test_a_config_states_what_its_recipe_does "
+    "test_configs.py::test_parts_agree_with_each_other"
+)
+
 _COCO_BASE = "configs/_base_/datasets/coco_256x192.py"
 
 CONFIGS = (
@@ -11,47 +16,47 @@ CONFIGS = (
         "configs/_base_/models/hourglass.py",
         "    type=PoseEstimator,",
         "    type=PoseEstimator, flip_test=False,",
-        "test_recipes.py::test_a_config_states_what_its_recipe_does test_configs.py::test_parts_agree_with_each_other",
+        _TABLES,
         why="the paper's scores without the flip test",
     ),
     Mutant(
         "configs/_base_/models/hrnet.py",
         "    type=PoseEstimator,",
         "    type=PoseEstimator, flip_test=False,",
-        "test_recipes.py::test_a_config_states_what_its_recipe_does test_configs.py::test_parts_agree_with_each_other",
+        _TABLES,
     ),
     Mutant(
         "configs/_base_/datasets/coco_paper.py",
         "train_dataloader.update(batch_size=16)",
         'train_dataloader.update(batch_size=16); train_dataloader["dataset"]["crop"]["convention"] = "udp"',
-        "test_configs.py::test_parts_agree_with_each_other test_recipes.py::test_a_config_states_what_its_recipe_does",
+        _TABLES,
         why="trained on crops of another convention than the test's",
     ),
     Mutant(
         "configs/_base_/datasets/mpii_paper.py",
         "train_dataloader.update(batch_size=16)",
         'train_dataloader.update(batch_size=16); train_dataloader["dataset"]["crop"].update(padding=1.0)',
-        "test_configs.py::test_parts_agree_with_each_other test_recipes.py::test_a_config_states_what_its_recipe_does",
+        _TABLES,
         why="trained on tighter crops than the test's",
     ),
     Mutant(
         "configs/_base_/datasets/mpii_paper.py",
         "train_dataloader.update(batch_size=16)",
         "train_dataloader.update(batch_size=64)",
-        "test_configs.py::test_parts_agree_with_each_other test_recipes.py::test_a_config_states_what_its_recipe_does",
+        _TABLES,
     ),
     Mutant(
         _COCO_BASE,
         "test_evaluator = [dict(type=OKSMetric)]",
         "test_evaluator = [dict(type=OKSMetric, rescore_threshold=None)]",
-        "test_recipes.py::test_a_config_states_what_its_recipe_does test_configs.py::test_parts_agree_with_each_other",
+        _TABLES,
         why="COCO's test without rescoring",
     ),
     Mutant(
         _COCO_BASE,
         'ann_file="annotations/person_keypoints_val2017.json", image_dir="val2017"',
         'ann_file="annotations/person_keypoints_train2017.json", image_dir="train2017"',
-        "test_recipes.py::test_a_config_states_what_its_recipe_does test_configs.py::test_parts_agree_with_each_other",
+        _TABLES,
         why="COCO is validated on what it is trained on",
     ),
     Mutant(
@@ -78,7 +83,7 @@ CONFIGS = (
         "configs/_base_/datasets/mpii_256x256.py",
         'ann_file="annot/valid.json",',
         'ann_file="annot/train.json",',
-        "test_configs.py::test_parts_agree_with_each_other test_recipes.py::test_a_config_states_what_its_recipe_does",
+        _TABLES,
         why="MPII is validated on what it is trained on",
     ),
     Mutant(
