@@ -61,8 +61,8 @@ val_dataloader = dict(
 val_evaluator = [dict(type=PCKMetric, threshold=0.5, norm="bbox")]
 optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=SGD, lr=0.05, momentum=0.9, nesterov=True))
 param_scheduler = [
-    dict(type=LinearLR, start_factor=0.1, end=6, by_epoch=False),
-    dict(type=MultiStepLR, milestones=[2], gamma=0.1),
+    dict(type=LinearLR, start_factor=0.1, end=4, by_epoch=False),
+    dict(type=MultiStepLR, milestones=[2 / 3], gamma=0.1),
 ]
 train_cfg = dict(max_epochs=3)
 default_hooks = dict(

@@ -12,6 +12,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 
 from posekit.engine.configs.config import load_config
+from posekit.engine.schedules import Length, fit_schedules
 from posekit.models.losses import FocalMSELoss, MSELoss
 from posekit.models.pretrained import starting_later
 from posekit.registry import DATASETS, MODELS
@@ -87,6 +88,9 @@ def test_parts_agree_with_each_other(name):
     assert all(dataset["skeleton"] == cfg.skeleton for dataset in datasets)
     assert all(dataset["source"]["data_root"] == cfg.data_root for dataset in datasets)
     assert cfg.randomness == {"seed": 0, "deterministic": False}
+    # The schedule fits the training, and a shorter or longer one without another change.
+    for epochs in (cfg.train_cfg["max_epochs"], 20, 300):
+        fit_schedules(cfg.param_scheduler, Length(epochs))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -16,6 +16,7 @@ from test_configs import CONFIGS, ROOT
 from torch import nn
 
 from posekit.engine.configs.config import load_config
+from posekit.engine.schedules import Length, fit_schedules
 from posekit.registry import METRICS
 from posekit.transforms import Augment, Crop
 
@@ -92,10 +93,11 @@ def start(pretrained: Any) -> str | None:
 
 def rates(cfg: Any) -> list[Any]:
     """(learning rate, epochs) after one another, by mmengine's schedulers; of those by iteration, words."""
-    if any(s.get("convert_to_iter_based") for s in cfg.param_scheduler):
-        return [settings(s) for s in cfg.param_scheduler]
+    stated = fit_schedules(cfg.param_scheduler, Length(cfg.train_cfg["max_epochs"]))
+    if any(s.get("convert_to_iter_based") for s in stated):
+        return [settings(s) for s in stated]
     optimiser = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)
-    schedulers = [PARAM_SCHEDULERS.build({**s, "optimizer": optimiser}) for s in cfg.param_scheduler]
+    schedulers = [PARAM_SCHEDULERS.build({**s, "optimizer": optimiser}) for s in stated]
     found = []
     for _ in range(cfg.train_cfg["max_epochs"]):
         found.append(float(np.format_float_scientific(optimiser.param_groups[0]["lr"], precision=6)))

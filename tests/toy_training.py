@@ -133,7 +133,7 @@ def toy_skeleton():
 CONFIG = """
 from torch.optim import Adam
 from mmengine.dataset import DefaultSampler
-from mmengine.optim import LinearLR
+from mmengine.optim import ExponentialLR
 from toy_training import ToyDataset, ToyMetric, ToyModel
 
 _size = 24
@@ -147,7 +147,7 @@ val_evaluator = [dict(type=ToyMetric)]
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 optim_wrapper = dict(optimizer=dict(type=Adam, lr=0.01))
-param_scheduler = [dict(type=LinearLR, start_factor=0.5, end=4)]
+param_scheduler = [dict(type=ExponentialLR, gamma=0.9)]
 train_cfg = dict(max_epochs=3)
 default_hooks = dict(logger=dict(interval=2), curves=None, checkpoint=dict(save_best="toy/accuracy"))
 """

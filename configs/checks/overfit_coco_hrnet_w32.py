@@ -37,7 +37,6 @@ param_scheduler = [
     dict(
         type=OneCycleLR,
         eta_max=1e-3,
-        total_steps=60,
         by_epoch=True,
         convert_to_iter_based=True,
         pct_start=0.15,

@@ -66,5 +66,5 @@ optim_wrapper["optimizer"].update(lr=1e-3)
 auto_scale_lr.update(base_batch_size=8)
 # Proposals of an untrained network give now and then a gradient that would throw it far off.
 optim_wrapper["clip_grad"] = dict(max_norm=10)
-param_scheduler[0].update(eta_max=1e-3, total_steps=12)
+param_scheduler[0].update(eta_max=1e-3)
 default_hooks["checkpoint"].update(save_best="AP")

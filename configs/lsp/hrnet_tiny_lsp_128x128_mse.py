@@ -16,5 +16,4 @@ with read_base():
 model.update(channels_last=True)
 model["backbone"].update(variant="w16-tiny")
 train_cfg.update(max_epochs=30)
-param_scheduler[1].update(milestones=[22, 27])
 model["head"]["codec"].update(sigma=1.5, radius=4)

@@ -17,7 +17,6 @@ with read_base():
 
 model["backbone"] = dict(type=TimmBackbone, name="mobilenetv2_100", decoder="pyramid", pretrained=False)
 train_cfg.update(max_epochs=8)
-param_scheduler[0].update(total_steps=8)
 train_dataloader["batch_size"] = auto_scale_lr["base_batch_size"] = 32
 for _loader in (train_dataloader, val_dataloader, test_dataloader):
     _loader["dataset"]["crop"].update(input_size_hw=(128, 128))

@@ -18,6 +18,6 @@ load_from = "work_dirs/mobilenetv2_lsp_128x128_pretrained_focal01/best_PCK@0.2_m
 # The weights come with load_from; ImageNet's are not needed again.
 model["backbone"].update(pretrained=False)
 train_cfg.update(max_epochs=10)
-param_scheduler[0].update(eta_max=1e-3, total_steps=10)
+param_scheduler[0].update(eta_max=1e-3)
 for _loader in (train_dataloader, val_dataloader, test_dataloader):
     _loader["dataset"]["crop"].update(input_size_hw=(160, 160))

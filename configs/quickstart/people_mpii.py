@@ -74,5 +74,5 @@ test_evaluator = [dict(type=PCKhMetric)]
 train_cfg.update(max_epochs=12, val_interval=4)
 optim_wrapper["optimizer"].update(lr=3e-3, fused=True)
 auto_scale_lr.update(base_batch_size=8)
-param_scheduler[0].update(eta_max=3e-3, total_steps=12)
+param_scheduler[0].update(eta_max=3e-3)
 default_hooks["checkpoint"].update(save_best="PCKh@0.5/mean_weighted")

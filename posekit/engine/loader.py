@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from mmengine.dataset import InfiniteSampler
 from torch.utils.data import default_collate
 
 from posekit.datasets.mixture import KeyedDataset
@@ -26,6 +27,9 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
         training: Whether it is for training: then by default shuffled, all processes having equally many.
         rank: This process's.
         seed: The run's.
+
+    Raises:
+        ValueError: On a sampler that has no end.
     """
     loader = copy.deepcopy(dict(stated))
     loader.setdefault("collate_fn", {"type": default_collate})
@@ -43,6 +47,11 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
     if "sampler" not in loader and "batch_sampler" not in loader:
         loader["sampler"] = {"type": EpochSampler, "shuffle": training}
     sampler = loader.get("sampler")
+    kind = sampler.get("type") if isinstance(sampler, dict) else type(sampler)
+    if isinstance(kind, type) and issubclass(kind, InfiniteSampler):
+        raise ValueError(
+            f"sampler: {kind.__name__} has no end, nor would an epoch; expected EpochSampler, or none"
+        )
     if isinstance(sampler, dict) and sampler.get("type") is EpochSampler:
         shape = {"batch_size": loader.get("batch_size", 1), "drop_last": loader.get("drop_last", False)}
         loader["sampler"] = {"round_up": training, **shape, **sampler}

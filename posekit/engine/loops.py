@@ -6,13 +6,34 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
 from posekit.engine.checkpoints.state import restore_random_state
 from posekit.engine.processes.signals import Asked, noting_signals
 from posekit.errors import ConfigError
+
+
+def check_loop(stated: Mapping[str, Any], source: str | None) -> None:
+    """Refuses a training that counts no epochs: nothing here would be validated, saved or resumed by them.
+
+    Args:
+        stated: The config's ``train_cfg``.
+        source: The config's file, for messages.
+
+    Raises:
+        ConfigError: If it asks for mmengine's loop over iterations.
+    """
+    kind = stated.get("type")
+    by_iteration = isinstance(kind, type) and issubclass(kind, IterBasedTrainLoop)
+    if by_iteration or (kind is None and not stated.get("by_epoch", True)):
+        found = "IterBasedTrainLoop" if by_iteration else "by_epoch=False"
+        raise ConfigError(
+            f"config {source or '(Python)'}: train_cfg: trainings are counted in epochs: expected max_epochs "
+            f"(iterations x batch / people), found {found}; checkpoints within an epoch: "
+            "default_hooks.checkpoint.interval_iters"
+        )
 
 
 class SkippingBatches:
@@ -66,7 +87,7 @@ class EpochLoop(EpochBasedTrainLoop):
         if getattr(getattr(self.batches, "sampler", None), "endless", False):
             raise ConfigError(
                 f"config {runner.cfg.filename}: train_dataloader.sampler: expected one whose epochs end, "
-                "found an InfiniteSampler; take an EpochSampler, or train by mmengine's IterBasedTrainLoop"
+                "found an InfiniteSampler; take an EpochSampler"
             )
         # The loader refuses to have it set; but it has handed it to nobody yet.
         object.__setattr__(self.dataloader, "batch_sampler", self.batches)

@@ -31,9 +31,7 @@ def keep_norms(wrapper: OptimWrapper) -> None:
     mmengine's wrapper copies each to the host for the log, and so waits for the device at every step.
     """
     clip = getattr(wrapper, "clip_func", None)
-    if clip is None or getattr(
-        clip, "keeps_norms", False
-    ):  # it comes again on resuming
+    if clip is None or getattr(clip, "keeps_norms", False):  # it comes again on resuming
         return
 
     def clip_and_keep(parameters: list[Tensor], **settings: Any) -> None:

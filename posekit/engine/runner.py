@@ -38,12 +38,13 @@ from posekit.engine.configs.values import check_values
 from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.hooks.scores import Scores, announced_scores, check_monitors, settle_monitors
 from posekit.engine.loader import complete_loader
-from posekit.engine.loops import EpochLoop, end_workers
+from posekit.engine.loops import EpochLoop, check_loop, end_workers
 from posekit.engine.network import compile_training, lay_channels_last
 from posekit.engine.optim import keep_norms
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
 from posekit.engine.report import environment
+from posekit.engine.schedules import Length, fit_schedules
 from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
 from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
@@ -170,10 +171,10 @@ class PoseRunner(Runner):
         if isinstance(dataloader, DataLoader):
             return dataloader
         training = dataloader is self._train_dataloader
-        loader = complete_loader(dataloader, training, self.rank, seed)
         named = {f"{stage}_dataloader": getattr(self, f"_{stage}_dataloader") for stage in STAGES}
         name = next((name for name, own in named.items() if own is dataloader), "dataloader")
         with faults_of(name, self.cfg.filename), warnings_to(self.logger):
+            loader = complete_loader(dataloader, training, self.rank, seed)
             return Runner.build_dataloader(loader, seed, diff_rank_seed)
 
     def build_evaluator(self, evaluator: Any) -> Any:
@@ -237,9 +238,11 @@ class PoseRunner(Runner):
             self.logger.info("the network is compiled, which makes the first iterations slow")
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
-        """As mmengine's, with the errors of a config; one that goes by a score knows which way that goes."""
+        """As mmengine's, of schedulers that fit the training and the scores that they go by."""
         with faults_of("param_scheduler", self.cfg.filename):
-            return super().build_param_scheduler(settle_monitors(lambda: self.scores, scheduler))
+            length = Length(self.max_epochs, self.max_iters)
+            fitting = fit_schedules(scheduler, length, self.cfg.filename)
+            return super().build_param_scheduler(settle_monitors(lambda: self.scores, fitting))
 
     @cached_property
     def scores(self) -> Scores:
@@ -271,13 +274,23 @@ class PoseRunner(Runner):
         """Trains; ``run.json`` and the config are left in the work directory.
 
         Raises:
-            ConfigError: If another process is training in the work directory.
+            ConfigError: If another process is training in the work directory; if a schedule does not fit the
+                training, before any data is read.
             Stopped: After SIGTERM or SIGUSR1, once the training is saved.
         """
         with guarded(self), ExitStack() as held:
+            self._check_plan()
             on_main(lambda: held.enter_context(sole_owner(self.work_dir)))
             held.callback(self._end_workers)
             return super().train()
+
+    def _check_plan(self) -> None:
+        if isinstance(self._train_loop, Mapping):
+            check_loop(self._train_loop, self.cfg.filename)
+            with faults_of("param_scheduler", self.cfg.filename):
+                fit_schedules(
+                    self.param_schedulers, Length(self._train_loop["max_epochs"]), self.cfg.filename
+                )
 
     def val(self) -> dict[str, Any]:
         with guarded(self), ExitStack() as held:

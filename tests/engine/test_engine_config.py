@@ -74,7 +74,7 @@ def test_relative_bases(tmp_path):
         ('train_dataloader["batchsize"] = 3', ["'train_dataloader'", "'batchsize'", "'batch_size'"]),
         ("train_cfg.update(max_epoch=3)", ["'train_cfg'", "'max_epoch'", "'max_epochs'"]),
         ('optim_wrapper["optimizer"]["weight_deacy"] = 1', ["optim_wrapper.optimizer", "'weight_decay'"]),
-        ("param_scheduler[0]['start_facto'] = 1", ["param_scheduler.0", "'start_factor'"]),
+        ("param_scheduler[0]['gama'] = 1", ["param_scheduler.0", "'gamma'"]),
         ("default_hooks['checkpont'] = dict()", ["default_hooks", "'checkpoint'"]),
         ("default_hooks['checkpoint']['save_bst'] = 'x'", ["default_hooks.checkpoint", "'save_best'"]),
         ("randomness = dict(sed=1)", ["'randomness'", "'seed'"]),

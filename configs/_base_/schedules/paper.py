@@ -11,7 +11,7 @@ optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=Adam, lr=1e-3))
 param_scheduler = [
     # mmengine lifts the factor one epoch before `end`.
     dict(type=ConstantLR, factor=1e-3, begin=0, end=11, by_epoch=True),
-    dict(type=MultiStepLR, milestones=[100], gamma=1e-2, by_epoch=True),
-    dict(type=MultiStepLR, milestones=[150], gamma=1e-1, by_epoch=True),
+    dict(type=MultiStepLR, milestones=[1 / 2], gamma=1e-2, by_epoch=True),
+    dict(type=MultiStepLR, milestones=[3 / 4], gamma=1e-1, by_epoch=True),
 ]
 auto_scale_lr = dict(base_batch_size=16)  # Our choice, see _base_/datasets/*_paper.py.

@@ -5,5 +5,5 @@ from torch.optim import RMSprop
 
 train_cfg = dict(max_epochs=100, val_interval=1)
 optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=RMSprop, lr=2.5e-4))
-param_scheduler = [dict(type=MultiStepLR, milestones=[60, 90], gamma=0.1, by_epoch=True)]
+param_scheduler = [dict(type=MultiStepLR, milestones=[0.6, 0.9], gamma=0.1, by_epoch=True)]
 auto_scale_lr = dict(base_batch_size=6)

@@ -17,6 +17,7 @@ from posekit.engine.checkpoints.state import (
     skeleton_dict,
 )
 from posekit.engine.hooks.ema import resume_average, training_form
+from posekit.engine.schedules import anneals, learning_rate, new_schedule
 from posekit.errors import CheckpointError, PosekitError
 
 _MOST = 2**62  # of whatever is counted
@@ -134,8 +135,11 @@ def _tell_kept(runner: Any, what: str, ours: Mapping[str, Any], theirs: Mapping[
         )
 
 
-def restore_schedulers(runner: Any, states: Sequence[Any], source: str | Path) -> None:
+def restore_schedulers(runner: Any, states: Sequence[Any], source: str | Path) -> list[str]:
     """Restores the schedulers, one by one, and says where the config's settings are others.
+
+    Returns:
+        The kinds that bring the learning rate down until another place than this config's would.
 
     Raises:
         CheckpointError: If their number is another.
@@ -145,10 +149,45 @@ def restore_schedulers(runner: Any, states: Sequence[Any], source: str | Path) -
         raise CheckpointError(
             f"checkpoint {source}: expected {len(schedulers)} schedulers, found {len(states)}"
         )
+    planned = []
     for scheduler, state in zip(schedulers, states, strict=True):
         before = _plan(scheduler)
         scheduler.load_state_dict(state)
+        if before["end"] != scheduler.end and anneals(type(scheduler), vars(scheduler)):
+            planned.append(type(scheduler).__name__)
         _tell_kept(runner, type(scheduler).__name__, before, _plan(scheduler))
+    return planned
+
+
+def check_end(runner: Any, before: Any, planned: Sequence[str], source: str | Path) -> None:
+    """Says how a run goes on that is to have another number of epochs than it began with.
+
+    Args:
+        runner: Restored.
+        before: The epochs that it was to have.
+        planned: As from :func:`restore_schedulers`.
+        source: The checkpoint.
+
+    Raises:
+        CheckpointError: If its learning rate would stay at its lowest, or not come down.
+    """
+    now, rate = runner.max_epochs, f"{learning_rate(runner):.3g}"
+    if not isinstance(before, int) or before == now or runner.epoch >= now:
+        return
+    if not planned:
+        runner.logger.warning(
+            f"the run was to have {before} epochs and goes on to {now}, by the schedule that it began with, "
+            f"at learning rate {rate} now"
+        )
+        return
+    kept = f"resuming keeps the schedule ({', '.join(planned)}), which was made for {before} epochs"
+    if now > before:
+        last = f"at {rate}, to which it has come down" if runner.epoch >= before else "where it ends then"
+        fault = f"the learning rate would stay {last}, from epoch {before + 1} to {now}"
+    else:
+        fault = f"after {now} the learning rate would not have come down"
+    way = "" if runner.epoch >= before else f"Resume with train_cfg.max_epochs={before}. "
+    raise CheckpointError(f"checkpoint {source}: {kept}: {fault}. {way}{new_schedule(source)}")
 
 
 def _plan(scheduler: Any) -> dict[str, Any]:
@@ -218,9 +257,12 @@ def restore_run(
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
             restore_optimizer(runner, checkpoint["optimizer"])
             restore_gradients(runner.bare_model, checkpoint.get("gradients", {}))
+        planned: list[str] = []
         if schedulers and runner.param_schedulers is not None:
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-            restore_schedulers(runner, checkpoint.get("param_schedulers", []), source)
+            planned = restore_schedulers(runner, checkpoint.get("param_schedulers", []), source)
+        if optimizer:
+            check_end(runner, checkpoint["message_hub"]["info"].get("max_epochs"), planned, source)
         batches = batches_done(runner, place, source)
         _count_iterations(runner, place, batches)
         _enter_epoch(runner, batches, random_state_of(runner, checkpoint))

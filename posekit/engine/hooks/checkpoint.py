@@ -17,6 +17,7 @@ from posekit.engine.checkpoints.within_epoch import Appointments, agreed, name_o
 from posekit.engine.hooks.loss import LossLogHook, check_weights
 from posekit.engine.hooks.progress import logged_scores, training_epoch
 from posekit.engine.processes.signals import Stopped
+from posekit.engine.schedules import words_to_go_on
 from posekit.errors import CheckpointError, ConfigError
 from posekit.registry import HOOKS
 
@@ -192,10 +193,8 @@ class CheckpointHook(Hook):
     def after_train(self, runner: Any) -> None:
         """Says in the log's last line what there is."""
         if self.began == runner.epoch >= runner.max_epochs:
-            runner.logger.info(
-                f"nothing to train: {runner.epoch} of {runner.max_epochs} epochs are done. To go on, raise "
-                f"their number: --resume --cfg-options train_cfg.max_epochs={runner.epoch + 10}, for instance"
-            )
+            done = f"nothing to train: {runner.epoch} of {runner.max_epochs} epochs are done"
+            runner.logger.info(f"{done}. {words_to_go_on(runner)}")
             return
         runner.logger.info(f"trained {runner.epoch} epochs{self.best.words()}")
 
