@@ -8,12 +8,15 @@ known of other seeds, that is where every loss has a single run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from posekit.study.cells import MSE
+from posekit.study.folder import label_of
+from posekit.study.record import FINISHED, object_of
 from posekit.study.statistics import (
     CONFIDENCE,
     RESAMPLES,
@@ -26,10 +29,11 @@ from posekit.study.statistics import (
     seed_variance,
     spread,
 )
-from posekit.study.table import FINISHED, Row, Table, form_words, label_of, rows_as_dicts, score_text
+from posekit.study.table import Row, Table, form_words, rows_as_dicts, score_text
 
 BETTER, WORSE, EVEN, UNDECIDED = "better", "worse", "not distinguishable", "undecided"
 ALPHA = 1 - CONFIDENCE
+_MACHINE = ("device", "torch_threads", "platform", "launcher", "ranks")  # of a run.json
 ONE_RUN_EACH = "One run each; add --seeds"
 
 
@@ -43,45 +47,36 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
     """
     comparisons, people = _comparisons(table, resamples, seed)
     settings = [_setting(rows, table.score) for rows in table.settings().values()]
-    counted = {state: sum(row.state == state for row in table.rows) for state in _states(table.rows)}
+    said = {"standing": standing(table.rows), "selection": selection(table.plan)}
+    losses = table.plan.get("losses")
     return {
         "score": table.score,
-        "statistic": people["statistic"] if people else None,
-        "cells": counted,
+        "statistic": people.get("statistic"),
+        "cells": Counter(row.state for row in table.rows),
         "people": people,
-        "verdict": {
-            **verdict(table, settings, comparisons),
-            "standing": standing(table.rows),
-            "selection": selection(table.plan),
-        },
+        "verdict": {**verdict(table, settings, comparisons), **said},
         "comparisons": comparisons,
         "settings": settings,
         "rows": rows_as_dicts(table),
-        "forms": {
-            form: form_words(form, table.plan.get("losses"))
-            for form in dict.fromkeys(row.cell.form for row in table.rows)
-        },
+        "forms": {row.cell.form: form_words(row.cell.form, losses) for row in table.rows},
         "plan": {key: value for key, value in table.plan.items() if key != "shared"},
         "environment": environment(table.rows),
-        "diagnosis": {row.cell.name: row.part("diagnosis") for row in table.rows if row.part("diagnosis")},
-        "foreground": {row.cell.name: row.part("foreground") for row in table.rows if row.part("foreground")},
+        **{
+            part: {row.cell.name: row.part(part) for row in table.rows if row.part(part)}
+            for part in ("diagnosis", "foreground")
+        },
         "method": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE, "adjustment": "Holm"},
         "notes": [*map(str, table.plan.get("notes") or []), *table.notes, *unlike(table.rows)],
     }
 
 
-def _states(rows: Sequence[Row]) -> list[str]:
-    return list(dict.fromkeys(row.state for row in rows))
-
-
 def _setting(rows: Sequence[Row], score: str) -> dict[str, Any]:
     cell, done = rows[0].cell, [row for row in rows if row.state == FINISHED]
-    values = {
+    numbers = {
         "test": [row.test(score) for row in done],
         "val": [row.val(score) for row in done],
         "train_seconds": [row.number("train_seconds") for row in done],
     }
-    known = {name: [v for v in numbers if v is not None] for name, numbers in values.items()}
     return {
         "setting": cell.setting,
         "label": label_of(cell),
@@ -90,7 +85,7 @@ def _setting(rows: Sequence[Row], score: str) -> dict[str, Any]:
         "delta": cell.delta,
         "seeds": [row.cell.seed for row in done],
         "planned_seeds": [row.cell.seed for row in rows],
-        **{name: spread(numbers) if numbers else None for name, numbers in known.items()},
+        **{name: spread([v for v in values if v is not None]) for name, values in numbers.items()},
     }
 
 
@@ -99,69 +94,68 @@ def _setting(rows: Sequence[Row], score: str) -> dict[str, Any]:
 
 def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Each setting against plain MSE, and who was compared; both empty without errors.npz."""
+    settings: dict[str, list[int]] = {}
     rows = [row for row in table.rows if row.errors is not None]
-    if not rows or rows[0].errors is None:
+    for place, row in enumerate(rows):
+        settings.setdefault(row.cell.setting, []).append(place)
+    every = [row.errors for row in rows if row.errors is not None]
+    if not every:
         return [], {}
-    errors = rows[0].errors
-    groups = len(np.unique(errors.image_id))
+    errors, groups = every[0], len(np.unique(every[0].image_id))
     people: dict[str, Any] = {
         "people": len(errors.person_id),
         "images": groups,
         "joints": int(errors.valid.sum()),
         "statistic": errors.statistic,
     }
-    places: dict[str, list[int]] = {}
-    for place, row in enumerate(rows):
-        places.setdefault(row.cell.setting, []).append(place)
-    if MSE not in places or len(places) == 1 or groups < 2:
-        return [], people
-    form = ScoreForm(errors.weights, errors.pooled)
-    right = np.stack([row.errors.right() for row in rows if row.errors is not None])
+    form, right = ScoreForm(errors.weights, errors.pooled), np.stack([one.right() for one in every])
     observed = observed_scores(right, errors.valid, form)
-    if not np.isfinite(observed[:, -1]).all():
+    base = settings.pop(MSE, None)
+    if base is None or not settings or groups < 2 or not np.isfinite(observed[:, -1]).all():
         return [], people
     resampled = resampled_scores(right, errors.valid, errors.image_id, form, resamples, seed)
-    pooled = seed_variance(observed, resampled, list(places.values()))
-    found = {
-        setting: compare(observed, resampled, own, places[MSE], groups, pooled=pooled)
-        for setting, own in places.items()
-        if setting != MSE
-    }
-    adjusted = holm([comparison.p_value[-1] for comparison in found.values()])
-    base = observed[places[MSE]].mean(axis=0)
-    names = [*errors.joints, people["statistic"]]
+    pooled = seed_variance(observed, resampled, [base, *settings.values()])
+    found = [compare(observed, resampled, own, base, groups, pooled=pooled) for own in settings.values()]
     listed = []
-    for (setting, comparison), p_value in zip(found.items(), adjusted, strict=True):
-        own = [rows[place] for place in places[setting]]
-        joints = _differences(names, base, observed[places[setting]].mean(axis=0), comparison)
-        seeds = comparison.seeds is not None
-        stated = _stated(own, [rows[place] for place in places[MSE]], joints, p_value if seeds else None)
-        listed.append({**stated, "includes_seeds": seeds, "borrowed": comparison.borrowed})
-    for stated in listed:
-        stated["sentence"] = sentence(stated, people, len(listed))
+    for comparison, own, p_holm in zip(
+        found, settings.values(), holm([one.p_value[-1] for one in found]), strict=True
+    ):
+        joints = _differences([*errors.joints, errors.statistic], observed[base], observed[own], comparison)
+        overruled = comparison.seeds is not None and p_holm >= ALPHA
+        cell = rows[own[0]].cell
+        stated = {
+            "setting": cell.setting,
+            "label": label_of(cell),
+            "against": MSE,
+            "seeds": [rows[place].cell.seed for place in own],
+            "mse_seeds": [rows[place].cell.seed for place in base],
+            "headline": joints[-1],
+            "p_holm": None if comparison.seeds is None else p_holm,
+            "outcome": EVEN if overruled else joints[-1]["outcome"],
+            "joints": joints[:-1],
+            "includes_seeds": comparison.seeds is not None,
+            "borrowed": comparison.borrowed,
+        }
+        listed.append({**stated, "sentence": sentence(stated, people, len(found))})
     return listed, people
 
 
 def _differences(
     names: Sequence[str], base: np.ndarray, arm: np.ndarray, comparison: Comparison
 ) -> list[dict[str, Any]]:
-    """The joints and, last, the headline, with their intervals."""
-    seeds = comparison.seeds if comparison.seeds is not None else np.full_like(comparison.people, np.nan)
-    low, high = comparison.interval
+    """The joints and, last, the headline, with their intervals; base and arm are runs' scores."""
+    people, interval = comparison.people, comparison.interval
+    seeds = np.full_like(people, np.nan) if comparison.seeds is None else comparison.seeds
+    columns = {
+        **{"mse": base.mean(axis=0), "value": arm.mean(axis=0), "difference": comparison.difference},
+        **{"low": interval[0], "high": interval[1], "people_low": people[0], "people_high": people[1]},
+        **{"seeds_low": seeds[0], "seeds_high": seeds[1], "p_value": comparison.p_value},
+    }
     return [
         {
             "joint": name,
-            "mse": _number(base[k]),
-            "value": _number(arm[k]),
-            "difference": _number(comparison.difference[k]),
-            "low": _number(low[k]),
-            "high": _number(high[k]),
-            "outcome": outcome(low[k], high[k], comparison.seeds is not None),
-            "people_low": _number(comparison.people[0, k]),
-            "people_high": _number(comparison.people[1, k]),
-            "seeds_low": _number(seeds[0, k]),
-            "seeds_high": _number(seeds[1, k]),
-            "p_value": _number(comparison.p_value[k]),
+            **{key: float(column[k]) if np.isfinite(column[k]) else None for key, column in columns.items()},
+            "outcome": outcome(interval[0, k], interval[1, k], comparison.seeds is not None),
         }
         for k, name in enumerate(names)
     ]
@@ -172,28 +166,6 @@ def outcome(low: float, high: float, includes_seeds: bool) -> str:
     if not includes_seeds:
         return UNDECIDED
     return BETTER if low > 0 else WORSE if high < 0 else EVEN
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _stated(
-    own: Sequence[Row], base: Sequence[Row], differences: list[dict[str, Any]], p_holm: float | None
-) -> dict[str, Any]:
-    headline = differences[-1]
-    overruled = p_holm is not None and p_holm >= ALPHA
-    return {
-        "setting": own[0].cell.setting,
-        "label": label_of(own[0].cell),
-        "against": MSE,
-        "seeds": [row.cell.seed for row in own],
-        "mse_seeds": [row.cell.seed for row in base],
-        "headline": headline,
-        "p_holm": p_holm,
-        "outcome": EVEN if overruled else headline["outcome"],
-        "joints": differences[:-1],
-    }
 
 
 # --- sentences -------------------------------------------------------------------------------------------
@@ -312,11 +284,10 @@ def _chosen(
 
 def selection(plan: Mapping[str, Any]) -> str:
     """Whether the test people are those that checkpoints are chosen by, as the plan states it."""
-    people = plan.get("people")
-    stated = people.get("sentence") if isinstance(people, Mapping) else None
+    stated = str(object_of(plan, "people").get("sentence") or "")
     if not stated:
         return "Whether the test people are those by whom checkpoints are chosen is not known."
-    return f"{str(stated)[:1].upper()}{str(stated)[1:]}."
+    return f"{stated[0].upper()}{stated[1:]}."
 
 
 def standing(rows: Sequence[Row]) -> str:
@@ -358,19 +329,12 @@ def environment(rows: Sequence[Row]) -> dict[str, list[str]]:
     """What the trainings ran on and with: name -> its values, several where cells differ."""
     found: dict[str, dict[str, None]] = {}
     for row in rows:
-        git = row.run.get("git")
-        git = git if isinstance(git, Mapping) else {}
-        versions = row.run.get("versions")
-        commit = (
-            f"{git.get('commit')}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else None
-        )
-        facts = {
-            **{
-                name: row.run.get(name)
-                for name in ("device", "torch_threads", "platform", "launcher", "ranks")
-            },
-            **(versions if isinstance(versions, Mapping) else {}),
-            "commit": commit,
+        git = object_of(row.run, "git")
+        changed = " with changes" if git.get("dirty") else ""
+        facts = {name: row.run.get(name) for name in _MACHINE}
+        facts |= {
+            **object_of(row.run, "versions"),
+            "commit": git.get("commit") and f"{git['commit']}{changed}",
         }
         for name, value in facts.items():
             if value is not None:

@@ -20,6 +20,7 @@ MSE = "mse"
 # What cells differ in beside the seed: dotted keys of the config.
 LOSS, SCHEDULE = "model.head.loss", "default_hooks.focal_schedule"
 LARGEST_SEED = 2**32 - 1  # numpy's
+_CELL = re.compile(r"([^:]*)(?::g([^:]*):d([^:]*))?:s([^:]*)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9.-]{0,59}")  # of a stated loss: a part of file names and of cells'
 
 
@@ -174,32 +175,19 @@ def parse_cell(text: str) -> Cell:
     Raises:
         ConfigError: If it says anything else.
     """
-    form, *parts = text.replace("_", ":").split(":")
-    found: dict[str, str] = {}
-    for part in parts:
-        key, value = part[:1], part[1:]
-        if key not in ("g", "d", "s") or key in found:
-            raise _bad_cell(text, f"'{part}'")
-        found[key] = value
-    needed = {"g", "d", "s"} if form in FORMS else {"s"}
-    if missing := needed - set(found):
-        raise _bad_cell(text, f"no {', '.join(sorted(missing))}")
+    found = _CELL.fullmatch(text.replace("_", ":"))
+    form, gamma, delta, seed = found.groups() if found else (MSE, None, None, "")
     try:
-        if set(found) == {"s"} and form != MSE:
-            return stated_cell(form, int(found["s"]))
-        gamma, delta = float(found.get("g", "0")), float(found.get("d", "0"))
-        return make_cell(form, gamma, delta, int(found["s"]))
+        if gamma is not None and delta is not None:
+            return make_cell(form, float(gamma), float(delta), int(seed))
+        return make_cell(MSE, 0, 0, int(seed)) if form == MSE else stated_cell(form, int(seed))
     except ConfigError as error:
         raise ConfigError(f"cell '{text}': {error}") from error
     except ValueError as error:
-        raise _bad_cell(text, str(error)) from error
-
-
-def _bad_cell(text: str, found: str) -> ConfigError:
-    return ConfigError(
-        f"cell '{text}': expected form:gGAMMA:dDELTA:sSEED, e.g. focal:g1:d0.001:s0, mse:s0, or NAME:s0 for "
-        f"a loss of --losses; found {found}"
-    )
+        raise ConfigError(
+            f"cell '{text}': expected form:gGAMMA:dDELTA:sSEED, e.g. focal:g1:d0.001:s0, mse:s0, or NAME:s0 "
+            "for a loss of --losses"
+        ) from error
 
 
 def plan_cells(

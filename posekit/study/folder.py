@@ -14,13 +14,12 @@ from typing import Any
 
 from posekit.errors import ConfigError, DataError
 from posekit.study.cells import FORMS, MSE, Cell, number_text, parse_cell
-from posekit.study.record import FAILED, FINISHED, read_cell
+from posekit.study.record import read_cell
 
 STOPPED, NOT_RUN, DAMAGED = "not finished", "not run", "damaged"
-__all__ = ["DAMAGED", "FAILED", "FINISHED", "NOT_RUN", "STOPPED", "CellFiles", "label_of", "read_cells"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class CellFiles:
     """A cell as its folder has it.
 

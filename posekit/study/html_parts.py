@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import Any
 
 STYLE = """
 :root { color-scheme: light; --ink: #222; --soft: #666; --line: #ddd; --blue: #0072B2; --orange: #B34700; }
@@ -46,25 +47,41 @@ def section(title: str, body: str) -> str:
     return f"<h2>{escape(title)}</h2>\n{body}" if body else ""
 
 
+def paragraphs(texts: Iterable[str]) -> str:
+    """Texts, each a paragraph; empty ones are left out."""
+    return "".join(f"<p>{escape(text)}</p>" for text in texts if text)
+
+
 def bullets(texts: Iterable[str]) -> str:
     """A list of texts; nothing without any."""
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return f"<ul>{items}</ul>" if items else ""
 
 
-def rows_table(header: Sequence[str], rows: Iterable[str]) -> str:
-    """A table of ready rows; a header that begins with a space is one of texts."""
-    head = "".join(
-        f"<th{_class('text' if name[:1] == ' ' else '')}>{escape(name.strip())}</th>" for name in header
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>\n' + "\n".join(rows) + "</table></div>"
+def rows_table(header: Sequence[str], rows: Iterable[tuple[str, Sequence[Any]]], note: str = "") -> str:
+    """A table and a note below it; nothing without rows.
+
+    Args:
+        header: Names of the columns; one that begins with a space has texts, the others have numbers.
+        rows: Of each its kind ("odd", "total" or "") and its values: texts, numbers, None for what there is
+            none of, or pairs of a text and its class.
+        note: About the table.
+    """
+    columns = [f"text {name.strip()}" if name[:1] == " " else "" for name in header]
+    lines = [_row("td", kind, values, columns) for kind, values in rows]
+    if not lines:
+        return ""
+    head = _row("th", "", [name.strip() for name in header], columns)
+    soft = f'<p class="soft">{escape(note)}</p>' if note else ""
+    return f'<div class="wide"><table>{head}\n' + "\n".join(lines) + f"</table></div>{soft}"
 
 
-def table_row(values: Sequence[str], kind: str = "", classes: Mapping[int, str] | None = None) -> str:
-    """A row of texts; ``classes`` are by column."""
-    names = classes or {}
-    cells = [f"<td{_class(names.get(n, ''))}>{escape(value)}</td>" for n, value in enumerate(values)]
-    return f"<tr{_class(kind)}>{''.join(cells)}</tr>"
+def _row(tag: str, kind: str, values: Sequence[Any], columns: Sequence[str]) -> str:
+    parts = []
+    for value, column in zip(values, columns, strict=True):
+        text, name = value if isinstance(value, tuple) else (value, column)
+        parts.append(f"<{tag}{_class(name)}>{escape('-' if text is None else str(text))}</{tag}>")
+    return f"<tr{_class(kind)}>{''.join(parts)}</tr>"
 
 
 def _class(name: str) -> str:
@@ -89,12 +106,3 @@ def figures(pictures: Mapping[str, str], *kinds: str) -> str:
 def folded(summary: str, body: str) -> str:
     """What is shown on a click; nothing without a body."""
     return f"<details><summary>{escape(summary)}</summary>{body}</details>" if body else ""
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in words."""
-    if seconds is None:
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from posekit.study.cells import Cell
 from posekit.study.jobs import Job, Standing
 from posekit.study.plan import Plan
-from posekit.study.record import FAILED, as_number, cell_folder, epochs_done, validations
+from posekit.study.record import FAILED, as_number, cell_folder, duration, epochs_done, validations
 
 _REDRAW, _LINE = 2.0, 10.0  # seconds between two looks at the logs: on a terminal, elsewhere
 _STATES = {"train": "training", "test": "testing", "diagnosis": "diagnosing"}
@@ -154,13 +154,10 @@ def rows(
     running: Sequence[Row] = (),
 ) -> list[Row]:
     """A row for every cell, in order."""
-    going = {row.name: row for row in running}
-    found = []
-    for cell in cells:
-        record = records.get(cell.name)
-        waiting = Row(cell.name, epochs=plan.max_epochs)
-        found.append(_recorded(plan, cell, record) if record else going.get(cell.name, waiting))
-    return found
+    known = {cell.name: Row(cell.name, epochs=plan.max_epochs) for cell in cells}
+    known |= {row.name: row for row in running}
+    done = {cell.name: _recorded(plan, cell, stated) for cell in cells if (stated := records.get(cell.name))}
+    return [{**known, **done}[cell.name] for cell in cells]
 
 
 def _recorded(plan: Plan, cell: Cell, record: Mapping[str, Any]) -> Row:
@@ -190,12 +187,9 @@ def table(shown: Sequence[Row], height: int = 1 << 30) -> list[str]:
 def summary(sweep: Standing, running: Sequence[Row]) -> str:
     """How many cells are done, and the time left of the whole."""
     finished, failed = sweep.count("finished"), sweep.count("failed")
-    parts = [f"{finished} of {len(sweep.cells)} cells finished"]
-    if failed:
-        parts.append(f"{failed} failed")
-    left = time_left(sweep, running)
-    parts.append(f"{duration(left)} left of the whole")
-    return ", ".join(parts)
+    some = f", {failed} failed" if failed else ""
+    left = duration(time_left(sweep, running))
+    return f"{finished} of {len(sweep.cells)} cells finished{some}, {left} left of the whole"
 
 
 def time_left(sweep: Standing, running: Sequence[Row]) -> float | None:
@@ -218,16 +212,6 @@ def time_left(sweep: Standing, running: Sequence[Row]) -> float | None:
     going = sum(test if row.left is None else row.left + test for row in running)
     slots = len(sweep.free) + len(sweep.jobs)
     return (going + each * len(sweep.waiting)) / max(1, min(slots, len(sweep.waiting) + len(sweep.jobs)))
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3 h 05."""
-    if seconds is None:
-        return "?"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d}"
 
 
 def _number(value: float | None) -> str:

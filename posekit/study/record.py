@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import re
 import sys
 import time
@@ -39,6 +38,22 @@ def as_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if abs(value) <= sys.float_info.max else None  # NaN is not
+
+
+def object_of(stated: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object within another; empty where there is none."""
+    found = stated.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def duration(seconds: float | None, unknown: str = "?") -> str:
+    """Seconds as people say them: 45 s, 12 min, 3 h 05."""
+    if seconds is None:
+        return unknown
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d}"
 
 
 def read_cell(out: Path, name: str) -> dict[str, Any] | None:
@@ -171,49 +186,44 @@ def chosen_checkpoint(folder: Path) -> Path:
     return files[-1][1]
 
 
-def results(folder: Path, progress: Progress) -> dict[str, Any]:
-    """What a finished cell scored and cost."""
+def results(folder: Path) -> dict[str, Any]:
+    """What a finished cell scored."""
     from posekit.io.checkpoint import read_checkpoint  # torch, which the sweep itself can do without
 
     checkpoint = chosen_checkpoint(folder)
-    meta = _object_of(read_checkpoint(checkpoint), "meta")
+    meta = object_of(read_checkpoint(checkpoint), "meta")
     val = validations(folder)
     epoch = int(as_number(meta.get("epoch")) or 0)
     scores = read_object(folder / "test" / "metrics.json")
     run = read_object(folder / "run.json")  # of the training's own process
     diagnosis = folder / "diagnosis.json"
     return {
-        "train_seconds": round(progress.seconds.get("train", 0.0), 1),
-        "test_seconds": round(progress.seconds.get("test", 0.0), 1),
         "checkpoint": checkpoint.name,
-        "val": {"epoch": epoch, **_object_of(meta, "best"), "scores": val.get(epoch, {})},
+        "val": {"epoch": epoch, **object_of(meta, "best"), "scores": val.get(epoch, {})},
         "test": {key: value for key, value in scores.items() if isinstance(value, (int, float))},
         "foreground": foreground(folder),
         "diagnosis": read_json(diagnosis) if diagnosis.is_file() else None,
-        "posekit": {"version": _object_of(run, "versions").get("posekit"), "git": run.get("git")},
+        "posekit": {"version": object_of(run, "versions").get("posekit"), "git": run.get("git")},
         "device": run.get("device"),
     }
 
 
-def _object_of(stated: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """An object within another; empty where there is none."""
-    found = stated.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
 def write_finished(out: Path, cell: Cell, progress: Progress) -> dict[str, Any]:
     """Writes a finished cell's ``cell.json``; returns what it says."""
-    folder = cell_folder(out, cell.name)
-    stated = {**cell.describe(), "state": FINISHED, "message": "", **results(folder, progress)}
-    write_json(folder / "cell.json", stated)
-    return stated
+    return _write(out, cell, progress, FINISHED, "", results(cell_folder(out, cell.name)))
 
 
 def write_failed(out: Path, cell: Cell, progress: Progress, message: str) -> dict[str, Any]:
     """Writes a failed cell's ``cell.json``; returns what it says."""
-    seconds = {f"{name}_seconds": round(progress.seconds.get(name, 0.0), 1) for name in ("train", "test")}
     nothing: dict[str, Any] = {"val": {}, "test": {}, "foreground": None, "diagnosis": None}
-    stated = {**cell.describe(), "state": FAILED, "message": message, **seconds, **nothing}
+    return _write(out, cell, progress, FAILED, message, nothing)
+
+
+def _write(
+    out: Path, cell: Cell, progress: Progress, state: str, message: str, found: Mapping[str, Any]
+) -> dict[str, Any]:
+    seconds = {f"{name}_seconds": round(progress.seconds.get(name, 0.0), 1) for name in ("train", "test")}
+    stated = {**cell.describe(), "state": state, "message": message, **seconds, **found}
     write_json(cell_folder(out, cell.name) / "cell.json", stated)
     return stated
 
@@ -222,20 +232,18 @@ def validations(folder: Path) -> dict[int, dict[str, float]]:
     """Epoch -> validation scores, from the training's logs."""
     scores: dict[int, dict[str, float]] = {}
     for record in scalars(folder):
-        if "iter" not in record:
-            own = {key: value for key, value in record.items() if key not in _NOT_SCORES}
-            scores[int(record["step"])] = {k: v for k, v in own.items() if not k.startswith(FOREGROUND)}
-    return {epoch: found for epoch, found in scores.items() if found}
+        own = {k: v for k, v in record.items() if k not in _NOT_SCORES and not k.startswith(FOREGROUND)}
+        if "iter" not in record and own:
+            scores[int(record["step"])] = own
+    return scores
 
 
 def foreground(folder: Path) -> dict[str, float] | None:
     """The last logged number of each ``foreground/`` scalar, its prefix dropped; None if there is none."""
-    last: dict[str, tuple[float, float]] = {}
-    for record in scalars(folder):
-        for key, value in record.items():
-            if key.startswith(FOREGROUND) and record["step"] >= last.get(key, (-math.inf, 0.0))[0]:
-                last[key] = record["step"], value
-    return {key.removeprefix(FOREGROUND): value for key, (_, value) in last.items()} or None
+    last: dict[str, float] = {}
+    for record in sorted(scalars(folder), key=lambda record: record["step"]):
+        last |= {k.removeprefix(FOREGROUND): v for k, v in record.items() if k.startswith(FOREGROUND)}
+    return last or None
 
 
 def scalars(folder: Path) -> list[dict[str, float]]:

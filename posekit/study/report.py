@@ -17,10 +17,12 @@ from posekit.errors import ConfigError, PosekitError
 from posekit.io.files import write_json, write_text
 from posekit.study.analysis import ONE_RUN_EACH, analyse, interval_of
 from posekit.study.cells import MSE
+from posekit.study.folder import label_of
 from posekit.study.html_parts import CAPTIONS
+from posekit.study.record import FINISHED
 from posekit.study.report_html import page
 from posekit.study.statistics import CONFIDENCE, RESAMPLES
-from posekit.study.table import FINISHED, Table, label_of, read_table, write_csv
+from posekit.study.table import Table, read_table, write_csv
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,11 +86,11 @@ def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
     from posekit.study.study_figures import train_val_pair
     from posekit.visualization.records import score_label, train_and_val
 
-    others = [records for records in cells if records.cell.form != MSE]
-    if len(others) == len(cells) or not others:
+    gammas = {records.cell.setting: records.cell.gamma for records in cells}
+    others = {setting: gamma for setting, gamma in gammas.items() if setting != MSE}
+    if others.keys() == gammas.keys() or not others:
         return {}
-    gammas = {records.cell.setting: records.cell.gamma for records in others}
-    chosen = min(gammas, key=lambda setting: math.inf if (g := gammas[setting]) is None else abs(g - 1))
+    chosen = min(others, key=lambda setting: math.inf if (g := others[setting]) is None else abs(g - 1))
     pair: dict[str, dict[str, Any]] = {}
     for setting in (MSE, chosen):
         own = [records for records in cells if records.cell.setting == setting]
@@ -106,10 +108,7 @@ def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure
     figures = {}
     for compared in comparisons:
         rows = [*compared["joints"], compared["headline"]]
-        numbers = (
-            [float("nan") if row[key] is None else row[key] for row in rows]
-            for key in ("difference", "low", "high")
-        )
+        numbers = ([row[key] for row in rows] for key in ("difference", "low", "high"))
         decided = compared["includes_seeds"]
         marks = "full marks: blue better, orange worse; rings: 0 lies within" if decided else ONE_RUN_EACH
         figures[f"per_joint_{compared['setting']}"] = per_joint_difference(

@@ -14,9 +14,10 @@ from typing import Any
 
 from posekit.study.analysis import BETTER, WORSE, interval_of, signed
 from posekit.study.cells import FORMS, number_text
-from posekit.study.html_parts import STYLE, bullets, duration, figures, folded, rows_table, section, table_row
+from posekit.study.html_parts import STYLE, bullets, figures, folded, paragraphs, rows_table, section
+from posekit.study.record import FINISHED, as_number, duration
 from posekit.study.report_text import HOW_INTERVALS, SPEED_AND_FORM
-from posekit.study.table import FINISHED, Table, as_number, score_text
+from posekit.study.table import Table, score_text
 
 MARKS = {BETTER: "\u25b2", WORSE: "\u25bc"}
 
@@ -30,22 +31,25 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
         pictures: Name -> svg text.
     """
     title = f"Gamma study of {found['plan'].get('config') or table.out.resolve().name}"
+    foreground = _numbers(found["foreground"], "At the end of training; shares are fractions.")
+    facts = [("", (name, " | ".join(values))) for name, values in found["environment"].items()]
+    environment = rows_table(("what", " value"), facts)
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="soft">{escape(_counts(found, table))}</p>',
+        f'<p class="soft">{escape(_counts(found))}</p>',
         _verdict(found),
         section("What was compared", _compared(found)),
-        section("Every cell", _cells(found, table)),
+        section("Every cell", _cells(found)),
         section("Score against gamma", _settings(found) + figures(pictures, "score_vs_gamma")),
         section(
             "Joint by joint", _joints(found) + folded("The same as figures", figures(pictures, "per_joint"))
         ),
         section("Over the epochs", figures(pictures, "accuracy_vs_epoch", "training_and_validation")),
-        section("Foreground and background", _foreground(found) + figures(pictures, "foreground")),
+        section("Foreground and background", foreground + figures(pictures, "foreground")),
         section("Why it errs", _diagnosis(found)),
         section("What to know of these numbers", bullets(found["notes"])),
-        section("How the intervals were computed", "".join(f"<p>{escape(t)}</p>" for t in _how(found))),
-        section("Environment", _environment(found)),
+        section("How the intervals were computed", paragraphs(_how(found))),
+        section("Environment", environment or "<p>No cell has left a run.json.</p>"),
         section("To repeat it", _commands(found, table)),
     ]
     return (
@@ -60,32 +64,29 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
 # --- sections --------------------------------------------------------------------------------------------
 
 
-def _counts(found: Mapping[str, Any], table: Table) -> str:
+def _counts(found: Mapping[str, Any]) -> str:
     states = ", ".join(f"{number} {state}" for state, number in found["cells"].items())
     begun = f"; begun {found['plan']['started']}" if found["plan"].get("started") else ""
-    return f"{len(table.rows)} cells: {states}{begun}"
+    return f"{len(found['rows'])} cells: {states}{begun}"
 
 
 def _verdict(found: Mapping[str, Any]) -> str:
-    outcomes = {compared["outcome"] for compared in found["comparisons"]}
-    kind = outcomes.pop().replace(" ", "-") if len(outcomes) == 1 else "mixed"
     said, compared = found["verdict"], found["comparisons"]
-    texts = [said["sentence"], *(c["sentence"] for c in compared if len(compared) > 1)]
-    texts += [said["chosen_sentence"], said["selection"], compared and said["standing"]]
-    return (
-        f'<div class="verdict {kind}">'
-        + "".join(f"<p>{escape(text)}</p>" for text in texts if text)
-        + "</div>"
-    )
+    outcomes = {one["outcome"] for one in compared}
+    kind = outcomes.pop().replace(" ", "-") if len(outcomes) == 1 else "mixed"
+    texts = [said["sentence"], *(one["sentence"] for one in compared if len(compared) > 1)]
+    texts += [said["chosen_sentence"], said["selection"], said["standing"] if compared else ""]
+    return f'<div class="verdict {kind}">{paragraphs(texts)}</div>'
 
 
 def _compared(found: Mapping[str, Any]) -> str:
     plan, people = found["plan"], found["people"]
-    facts = []
-    if plan.get("max_epochs"):
-        facts.append(f"Budget: {plan['max_epochs']} epochs for every cell, {_cost(found)}.")
-    elif _cost(found):
-        facts.append(f"Budget: {_cost(found)}.")
+    seconds = [row["train_seconds"] for row in found["rows"] if row["train_seconds"]]
+    budget = [f"{plan['max_epochs']} epochs for every cell"] if plan.get("max_epochs") else []
+    if seconds:
+        mean = duration(sum(seconds) / len(seconds))
+        budget.append(f"{mean} of training a cell, {duration(sum(seconds))} in all")
+    facts = [f"Budget: {', '.join(budget)}."] if budget else []
     if plan.get("fingerprint"):
         facts.append(
             "Identical between cells, and checked: the whole config but the loss and the seed (SHA-256 of "
@@ -95,7 +96,7 @@ def _compared(found: Mapping[str, Any]) -> str:
     else:
         facts.append("What was identical between cells is not known: there is no plan.json.")
     for form, words in found["forms"].items():
-        facts.append(f"Loss {form}: {words}{_normalised(form)}.")
+        facts.append(f"Loss {form}: {words}{_scale(form)}.")
     facts.append(SPEED_AND_FORM)
     if found["score"]:
         facts.append(f"Score: {found['score']}, on the test people.")
@@ -107,24 +108,15 @@ def _compared(found: Mapping[str, Any]) -> str:
     return bullets(facts)
 
 
-def _normalised(form: str) -> str:
+def _scale(form: str) -> str:
     if form not in FORMS:
         return ""
     return (
-        " (normalised)"
-        if form.endswith("-norm")
-        else " (not normalised: gamma also changes the loss's scale)"
+        " (normalised)" if FORMS[form].normalise else " (not normalised: gamma also changes the loss's scale)"
     )
 
 
-def _cost(found: Mapping[str, Any]) -> str:
-    seconds = [row["train_seconds"] for row in found["rows"] if row["train_seconds"]]
-    if not seconds:
-        return ""
-    return f"{duration(sum(seconds) / len(seconds))} of training a cell, {duration(sum(seconds))} in all"
-
-
-def _cells(found: Mapping[str, Any], table: Table) -> str:
+def _cells(found: Mapping[str, Any]) -> str:
     score = found["score"]
     header = (
         "cell", " form", "γ", "δ", "seed", " state", "epoch", "validation", f"test {score}", "training",
@@ -132,73 +124,56 @@ def _cells(found: Mapping[str, Any], table: Table) -> str:
     )  # fmt: skip
     rows = []
     for row in found["rows"]:
-        values = [
-            row["name"], row["loss"],
-            *("-" if row[key] is None else number_text(row[key]) for key in ("gamma", "delta")),
-            str(row["seed"]), row["state"],
-            "-" if row["epoch"] is None else str(row["epoch"]), score_text(score, row["val"]),
-            score_text(score, row["test"]), duration(row["train_seconds"]), duration(row["test_seconds"]),
-            row["message"],
-        ]  # fmt: skip
-        odd = "" if row["state"] == FINISHED else "odd"
-        rows.append(table_row(values, odd, {1: "text", 5: "text state", 11: "text"}))
+        weight = [None if row[key] is None else number_text(row[key]) for key in ("gamma", "delta")]
+        scores = [score_text(score, row[key]) for key in ("val", "test")]
+        seconds = [duration(row[key], "-") for key in ("train_seconds", "test_seconds")]
+        what, where = (row["name"], row["loss"], *weight, row["seed"]), (row["state"], row["epoch"])
+        rows.append(
+            ("" if row["state"] == FINISHED else "odd", [*what, *where, *scores, *seconds, row["message"]])
+        )
     return rows_table(header, rows)
 
 
 def _settings(found: Mapping[str, Any]) -> str:
-    score = found["score"]
-    header = (
-        "setting",
-        "seeds",
-        "validation",
-        f"test {score}, mean",
-        "sd",
-        "smallest",
-        "largest",
-        "training",
-    )
-    rows = []
+    score, rows = found["score"], []
     for setting in found["settings"]:
-        test, val, cost = setting["test"] or {}, setting["val"] or {}, setting["train_seconds"] or {}
+        test, val, cost = (setting[key] or {} for key in ("test", "val", "train_seconds"))
         seeds = f"{len(setting['seeds'])} of {len(setting['planned_seeds'])}"
-        numbers = [score_text(score, as_number(test.get(key))) for key in ("mean", "sd", "min", "max")]
-        values = [setting["label"], seeds, score_text(score, as_number(val.get("mean"))), *numbers]
-        rows.append(table_row([*values, duration(as_number(cost.get("mean")))], "" if test else "odd"))
-    note = "sd: over seeds, on the same test people; of a single seed there is none."
-    return rows_table(header, rows) + f'<p class="soft">{note}</p>'
+        numbers = [val.get("mean"), *(test.get(key) for key in ("mean", "sd", "min", "max"))]
+        scores = [score_text(score, number) for number in numbers]
+        values = [setting["label"], seeds, *scores, duration(cost.get("mean"), "-")]
+        rows.append(("" if test else "odd", values))
+    mean = f"test {score}, mean"
+    header = ("setting", "seeds", "validation", mean, "sd", "smallest", "largest", "training")
+    return rows_table(
+        header, rows, "sd: over seeds, on the same test people; of a single seed there is none."
+    )
 
 
 def _joints(found: Mapping[str, Any]) -> str:
     compared = found["comparisons"]
     if not compared:
         return ""
-    header = ["joint", "MSE, %", *(c["label"] for c in compared)]
-    columns = [[*c["joints"], c["headline"]] for c in compared]
     rows = []
-    for line in zip(*columns, strict=True):
-        values, classes = [str(line[0]["joint"]).replace("_", " "), _percent(line[0]["mse"])], {}
-        for number, cell in enumerate(line, 2):
-            mark = MARKS.get(cell["outcome"], "")
-            span = f"[{signed(cell['low'])}, {signed(cell['high'])}]"
-            values.append(f"{signed(cell['difference'])} {span} {mark}".strip())
-            if mark:
-                classes[number] = cell["outcome"]
-        rows.append(table_row(values, "total" if line[0] is columns[0][-1] else "", classes))
+    for line in zip(*([*one["joints"], one["headline"]] for one in compared), strict=True):
+        first = line[0]
+        kind = "total" if first is compared[0]["headline"] else ""
+        mse = None if first["mse"] is None else f"{first['mse']:.2f}"
+        rows.append((kind, [first["joint"].replace("_", " "), mse, *map(_difference, line)]))
     note = (
         f"Percentage points to plain MSE and {100 * found['method']['confidence']:g} % interval over "
         f"{interval_of(compared[0])}; {MARKS[BETTER]} better, {MARKS[WORSE]} worse where an interval that "
         "includes seeds leaves 0 out. With this many joints some will by chance alone: the intervals are not "
         "adjusted for their number; the verdict is."
     )
-    return rows_table(header, rows) + f'<p class="soft">{escape(note)}</p>'
+    return rows_table(["joint", "MSE, %", *(one["label"] for one in compared)], rows, note)
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _foreground(found: Mapping[str, Any]) -> str:
-    return _numbers_table(found["foreground"], "At the end of training; shares are fractions.")
+def _difference(cell: Mapping[str, Any]) -> tuple[str, str]:
+    """A joint's difference with interval and mark, and the mark's class."""
+    text = f"{signed(cell['difference'])} [{signed(cell['low'])}, {signed(cell['high'])}]"
+    mark = MARKS.get(cell["outcome"])
+    return (f"{text} {mark}", cell["outcome"]) if mark else (text, "")
 
 
 def _diagnosis(found: Mapping[str, Any]) -> str:
@@ -213,22 +188,19 @@ def _diagnosis(found: Mapping[str, Any]) -> str:
         f"Of the {splits} people; right and wrong in percent of their labelled joints, as the score takes "
         "them. Joint by joint: sweep.json, cells/*/diagnosis.json."
     )
-    return _numbers_table(overall, note)
+    return _numbers(overall, note)
 
 
-def _numbers_table(cells: Mapping[str, Mapping[str, Any]], note: str) -> str:
+def _numbers(cells: Mapping[str, Mapping[str, Any]], note: str) -> str:
     """One row a cell, one column a number that any cell has."""
-    names = list(
-        dict.fromkeys(key for own in cells.values() for key in own if as_number(own[key]) is not None)
-    )
-    if not names:
-        return ""
-    rows = []
-    for cell, own in cells.items():
-        numbers = [as_number(own.get(name)) for name in names]
-        rows.append(table_row([cell, *("-" if n is None else f"{n:.4g}" for n in numbers)]))
-    header = ["cell", *(name.replace("_", " ") for name in names)]
-    return rows_table(header, rows) + f'<p class="soft">{escape(note)}</p>'
+    numbers = {cell: {key: as_number(value) for key, value in own.items()} for cell, own in cells.items()}
+    names = list(dict.fromkeys(key for own in numbers.values() for key in own if own[key] is not None))
+    rows = [
+        ("", [cell, *(None if (n := own.get(name)) is None else f"{n:.4g}" for name in names)])
+        for cell, own in numbers.items()
+        if names
+    ]
+    return rows_table(["cell", *(name.replace("_", " ") for name in names)], rows, note)
 
 
 def _how(found: Mapping[str, Any]) -> list[str]:
@@ -236,23 +208,14 @@ def _how(found: Mapping[str, Any]) -> list[str]:
     return [text.format(percent=f"{100 * method['confidence']:g} %", **method) for text in HOW_INTERVALS]
 
 
-def _environment(found: Mapping[str, Any]) -> str:
-    facts = found["environment"]
-    rows = [table_row([name, " | ".join(values)], "", {1: "text"}) for name, values in facts.items()]
-    note = "" if rows else "No cell has left a run.json."
-    return (rows_table(("what", " value"), rows) if rows else "") + (f"<p>{note}</p>" if note else "")
-
-
 def _commands(found: Mapping[str, Any], table: Table) -> str:
     plan = found["plan"]
+    losses = [f"{name}={json.dumps(loss)}" for name, loss in (plan.get("losses") or {}).items()]
+    options = [str(option) for option in plan.get("options") or []]
     words = ["python", "tools/gamma_sweep.py", str(plan.get("config") or "CONFIG"), "--out", table.out.name]
     words += ["--cells", *(row["name"] for row in found["rows"])]
-    losses = plan.get("losses") or {}
-    words += ["--losses", *(f"{name}={json.dumps(loss)}" for name, loss in losses.items())] if losses else []
-    options = [str(option) for option in plan.get("options") or []]
-    words += ["--cfg-options", *options] if options else []
-    sweep = f"<pre>{escape(shlex.join(words))}</pre>"
-    runs = [str(row.run["command"]) for row in table.rows if row.run.get("command")]
-    if not runs:
-        return sweep
-    return sweep + folded("The command of each training", f"<pre>{escape(chr(10).join(runs))}</pre>")
+    for name, values in (("--losses", losses), ("--cfg-options", options)):
+        words += [name, *values] if values else []
+    runs = "\n".join(str(row.run["command"]) for row in table.rows if row.run.get("command"))
+    each = folded("The command of each training", f"<pre>{escape(runs)}</pre>" if runs else "")
+    return f"<pre>{escape(shlex.join(words))}</pre>{each}"

@@ -18,7 +18,6 @@ from posekit.errors import ConfigError
 from posekit.study.cells import Cell
 from posekit.study.plan import Plan
 
-LAUNCHERS = ("none", "pytorch", "slurm")
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
@@ -43,7 +42,7 @@ def make_slots(
     Args:
         devices: ``cuda:0`` ..., or ``cpu``; None: all GPUs, or the CPU if there is none.
         jobs: Cells at a time; None: one on each GPU or core, or as many of them as it has processes.
-        launcher: One of :data:`LAUNCHERS`; slurm places the cells itself, and ``jobs`` says how many wait
+        launcher: "none", "pytorch" or "slurm", which places the cells itself, and ``jobs`` says how many wait
             with it at a time.
         processes: Of one cell.
         gpus: How many GPUs there are; None: asks torch.

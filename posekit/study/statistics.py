@@ -26,18 +26,22 @@ The reported interval is the wider of the two. Where no loss has several runs no
 the interval over people then says how much these very runs differ, and is no ground for a verdict (of two
 equal losses, whose scores vary by 0.6 points over seeds, it calls one in four different).
 
-Scores in percent, differences in percentage points. The arrays functions need numpy, Student's t scipy.
+Scores in percent, differences in percentage points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
+_LEVEL = (1 + CONFIDENCE) / 2
 _COUNTS_AT_ONCE = 2_000_000  # of resampled people, for the memory's sake
 
 
@@ -141,7 +145,6 @@ class Comparison:
         seeds: float64 (2, K + 1): of the interval that holds for new trainings too, or None where nothing is
             known of a loss's other seeds.
         p_value: float64 (K + 1,), two-sided, of the interval that :attr:`interval` gives.
-        runs: The numbers of runs of arm and base.
         borrowed: A loss has a single run, and the variance over seeds is that of all losses with several.
     """
 
@@ -149,7 +152,6 @@ class Comparison:
     people: np.ndarray
     seeds: np.ndarray | None
     p_value: np.ndarray
-    runs: tuple[int, int]
     borrowed: bool = False
 
     @property
@@ -190,11 +192,9 @@ def seed_variance(
     for runs in map(list, settings):
         if len(runs) < 2:
             continue
-        apart = resampled[:, runs] - resampled[:, runs].mean(
-            axis=1, keepdims=True
-        )  # each against its fellows
+        apart = resampled[:, runs] - resampled[:, runs].mean(axis=1, keepdims=True)
         own = own + observed[runs].var(axis=0, ddof=1) * (len(runs) - 1)
-        shared = shared + _nanvar(apart).sum(axis=0)
+        shared = shared + _of_known(np.nanvar, apart, ddof=1).sum(axis=0)
         freedom += len(runs) - 1
     if not freedom:
         return None
@@ -207,7 +207,6 @@ def compare(
     arm: Sequence[int],
     base: Sequence[int],
     groups: int,
-    confidence: float = CONFIDENCE,
     pooled: SeedVariance | None = None,
 ) -> Comparison:
     """Compares two losses.
@@ -218,97 +217,49 @@ def compare(
         arm: The runs of the one loss.
         base: The runs of the other.
         groups: How many groups were resampled.
-        confidence: Of the intervals.
         pooled: What a single run borrows; None: nothing is said of its other seeds.
     """
     sides = [list(arm), list(base)]
     difference = observed[sides[0]].mean(0) - observed[sides[1]].mean(0)
     drawn = resampled[:, sides[0]].mean(1) - resampled[:, sides[1]].mean(1)
-    level, runs = (1 + confidence) / 2, (len(sides[0]), len(sides[1]))
-    people = _percentiles(drawn, (1 - level, level))
-    variance, freedom = _nanvar(drawn), np.full(len(difference), max(groups - 1.0, 1.0))
-    parts, borrowed = _parts(observed, resampled, sides, pooled), min(runs) < 2
-    if parts is None:
-        return Comparison(difference, people, None, _p_value(difference, variance, freedom), runs)
-    over_runs = [(own, f) for own, _, f in parts]
-    total = variance + sum(np.maximum(own - shared, 0) for own, shared, _ in parts)
-    sums = [(total, _satterthwaite(total, [(variance, freedom), *over_runs]))]
-    if borrowed:
-        sums.append((over_runs[0][0], np.full(len(difference), over_runs[0][1])))
-    half = np.max([student_quantile(level, f) * np.sqrt(v) for v, f in sums], axis=0)
+    people = _of_known(np.nanquantile, drawn, q=(1 - _LEVEL, _LEVEL))
+    variance, freedom = _of_known(np.nanvar, drawn, ddof=1), max(groups - 1.0, 1.0)
+    lent: list[SeedVariance | None] = [seed_variance(observed, resampled, [side]) for side in sides]
+    shares, borrowed = [1 / len(side) for side in sides], None in lent
+    if borrowed:  # both sides go by what is lent: one part, since it is one estimate
+        lent, shares = [pooled], [sum(shares)]
+    known = [(v, share) for v, share in zip(lent, shares, strict=True) if v is not None]
+    if not known:
+        return Comparison(difference, people, None, _p_value(difference, variance, freedom))
+    total = variance + sum(share * np.maximum(v.own - v.shared, 0) for v, share in known)
+    over_runs = [(share * v.own, v.freedom) for v, share in known]
+    sums: list[tuple[np.ndarray, Any]] = [(total, _satterthwaite(total, [(variance, freedom), *over_runs]))]
+    sums += over_runs if borrowed else []
+    half = np.max([stdtrit(f, _LEVEL) * np.sqrt(v) for v, f in sums], axis=0)
     p_value = np.max([_p_value(difference, v, f) for v, f in sums], axis=0)
-    seeds = np.stack([difference - half, difference + half])
-    return Comparison(difference, people, seeds, p_value, runs, borrowed)
+    return Comparison(difference, people, difference + half * [[-1], [1]], p_value, borrowed)
 
 
-def _parts(
-    observed: np.ndarray,
-    resampled: np.ndarray,
-    sides: Sequence[Sequence[int]],
-    pooled: SeedVariance | None,
-) -> list[tuple[np.ndarray, np.ndarray, float]] | None:
-    """The variance that seeds add to a difference: s^2 / n, e^2 / n and degrees of freedom, part by part.
-
-    Where a side is a single run, both sides go by what is lent: one part, since it is one estimate. None if
-    nothing is lent.
-    """
-    if min(map(len, sides)) > 1:
-        own = [(seed_variance(observed, resampled, [side]), len(side)) for side in sides]
-        return [(found.own / n, found.shared / n, found.freedom) for found, n in own if found]
-    if pooled is None:
-        return None
-    share = sum(1 / len(side) for side in sides)
-    return [(share * pooled.own, share * pooled.shared, pooled.freedom)]
-
-
-def _satterthwaite(total: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray | float]]) -> np.ndarray:
+def _satterthwaite(total: np.ndarray, parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
     """Degrees of freedom of a sum of variances, each known with its own; the first part's where all are 0."""
     known = np.sum([variance**2 / freedom for variance, freedom in parts], axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        freedom = np.where(known > 0, total**2 / known, parts[0][1])
-    return np.maximum(freedom, 1.0)
+        return np.maximum(np.where(known > 0, total**2 / known, parts[0][1]), 1.0)
 
 
-def _percentiles(values: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """Percentiles along the first axis without the NaN: (levels, ...)."""
-    found = np.full((len(levels), values.shape[1]), np.nan)
-    for column in range(values.shape[1]):
-        known = values[np.isfinite(values[:, column]), column]
-        if known.size:
-            found[:, column] = np.quantile(known, levels)
-    return found
+def _of_known(statistic: Callable[..., np.ndarray], values: np.ndarray, **settings: Any) -> np.ndarray:
+    """A statistic along the first axis, of what is no NaN; NaN where nothing is."""
+    with warnings.catch_warnings():  # numpy tells of every column without a number
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return statistic(values, axis=0, **settings)
 
 
-def _nanvar(values: np.ndarray) -> np.ndarray:
-    """Variance along the first axis, of what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    number = known.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(known, values, 0.0).sum(axis=0) / np.where(number > 0, number, np.nan)
-        return (np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / np.where(
-            number > 1, number - 1, np.nan
-        )
-
-
-def _p_value(difference: np.ndarray, variance: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    from scipy.special import stdtr
-
+def _p_value(difference: np.ndarray, variance: np.ndarray, freedom: np.ndarray | float) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.abs(difference) / np.sqrt(variance)
     # No variance at all: equal runs, or too few people to have one, of whom nothing is known.
     ratio = np.where(variance > 0, ratio, np.where(np.isnan(difference), np.nan, 0.0))
     return 2 * stdtr(freedom, -ratio)
-
-
-def student_quantile(probability: float, freedom: np.ndarray) -> np.ndarray:
-    """Quantiles of Student's t.
-
-    >>> student_quantile(0.975, np.array([4.0])).round(3).tolist()
-    [2.776]
-    """
-    from scipy.special import stdtrit
-
-    return stdtrit(freedom, probability)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -325,13 +276,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def spread(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean, standard deviation (n - 1; None for a single value), smallest, largest and number of values."""
+def spread(values: Sequence[float]) -> dict[str, float | int | None] | None:
+    """Mean, standard deviation (n - 1), smallest, largest and number of values; None for what has none."""
+    if not values:
+        return None
     numbers = np.asarray(values, np.float64)
-    return {
-        "n": len(numbers),
-        "mean": float(numbers.mean()),
-        "sd": float(numbers.std(ddof=1)) if len(numbers) > 1 else None,
-        "min": float(numbers.min()),
-        "max": float(numbers.max()),
-    }
+    sd = float(numbers.std(ddof=1)) if len(numbers) > 1 else None
+    found = {name: float(getattr(numbers, name)()) for name in ("mean", "min", "max")}
+    return {"n": len(numbers), "sd": sd, **found}

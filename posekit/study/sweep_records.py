@@ -13,8 +13,8 @@ import numpy as np
 
 from posekit.errors import DataError, PosekitError
 from posekit.study.cells import MSE, Cell
-from posekit.study.folder import DAMAGED, FINISHED, NOT_RUN, CellFiles, label_of, read_cells
-from posekit.study.record import as_number
+from posekit.study.folder import DAMAGED, NOT_RUN, CellFiles, label_of, read_cells
+from posekit.study.record import FINISHED, as_number
 from posekit.study.study_figures import FOREGROUND, Curve
 from posekit.visualization.figure_style import Label
 from posekit.visualization.records import (

@@ -18,39 +18,29 @@ import numpy as np
 from posekit.errors import DataError
 from posekit.io.files import read_object, write_text
 from posekit.metrics.errors import FILE_NAME, PersonErrors, read_errors
-from posekit.study.cells import FORMS, MSE, Cell
-from posekit.study.folder import DAMAGED, FAILED, FINISHED, NOT_RUN, STOPPED, CellFiles, label_of, read_cells
-from posekit.study.record import as_number
+from posekit.study.cells import FORMS, MSE
+from posekit.study.folder import CellFiles, read_cells
+from posekit.study.record import FINISHED, as_number, object_of
 from posekit.study.statistics import ScoreForm, observed_scores
 
-__all__ = ["DAMAGED", "FAILED", "FINISHED", "NOT_RUN", "STOPPED", "Row", "Table", "label_of", "read_table"]
 _SAME_SCORE = 1e-6  # percent: errors.npz and metrics.json hold the same joints
 
 
 @dataclass
-class Row:
+class Row(CellFiles):
     """One cell of the sweep.
 
     Attributes:
-        cell: What it is.
-        state: One of the five above.
-        message: Why it failed or cannot be read.
-        stated: Its ``cell.json``; empty where there is none.
         run: Its ``run.json``, the environment of its training; empty where there is none.
         errors: What became of each test person's joints, or None.
     """
 
-    cell: Cell
-    state: str
-    message: str = ""
-    stated: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     errors: PersonErrors | None = None
 
     def part(self, name: str) -> Mapping[str, Any]:
         """An object of ``cell.json``; empty where it is null or missing."""
-        found = self.stated.get(name)
-        return found if isinstance(found, Mapping) else {}
+        return object_of(self.stated, name)
 
     def number(self, name: str) -> float | None:
         """A number of ``cell.json``."""
@@ -63,10 +53,8 @@ class Row:
     def val(self, score: str) -> float | None:
         """The validation score of the weights that were tested."""
         val = self.part("val")
-        scores = val.get("scores")
-        if isinstance(scores, Mapping) and as_number(scores.get(score)) is not None:
-            return as_number(scores[score])
-        return as_number(val.get("score")) if val.get("metric", score) == score else None
+        found = as_number(object_of(val, "scores").get(score))
+        return as_number(val.get("score")) if found is None and val.get("metric", score) == score else found
 
 
 @dataclass
@@ -152,8 +140,7 @@ def _object_or_note(path: Path, notes: list[str]) -> Mapping[str, Any]:
 
 def _row(files: CellFiles, notes: list[str]) -> Row:
     run_file = files.folder / "run.json"
-    run = _object_or_note(run_file, notes) if run_file.is_file() else {}
-    row = Row(files.cell, files.state, files.message, files.stated, run)
+    row = Row(**vars(files), run=_object_or_note(run_file, notes) if run_file.is_file() else {})
     if row.state == FINISHED:
         row.errors = _errors_of(files.folder / "test" / FILE_NAME, notes)
     return row
@@ -183,38 +170,38 @@ def _check_errors(table: Table) -> None:
     for row in table.rows:
         if row.errors is None:
             continue
-        fault = _unlike(row.errors, first.errors) if first and first.errors else ""
-        fault = (fault and f"{fault} than {first.cell.name if first else ''}") or _unlike_metrics(row)
-        if fault:
+        fault = _unlike(row.errors, first) if first else ""
+        if fault := fault or _unlike_metrics(row, row.errors):
             table.notes.append(f"{row.cell.name} is left out of all comparisons: {FILE_NAME} {fault}")
             row.errors = None
         first = first or (row if row.errors is not None else None)
 
 
-def _unlike(errors: PersonErrors, first: PersonErrors) -> str:
+def _unlike(errors: PersonErrors, first: Row) -> str:
+    other = first.errors
+    assert other is not None
     same = {
-        "other people": np.array_equal(errors.person_id, first.person_id),
-        "other joints": errors.joints == first.joints,
-        "other labels": np.array_equal(errors.valid, first.valid),
-        "another score": (errors.score, errors.pooled) == (first.score, first.pooled),
-        "other weights": np.array_equal(errors.weights, first.weights),
-        "another threshold": errors.threshold == first.threshold,
+        "other people": np.array_equal(errors.person_id, other.person_id),
+        "other joints": errors.joints == other.joints,
+        "other labels": np.array_equal(errors.valid, other.valid),
+        "another score": (errors.score, errors.pooled) == (other.score, other.pooled),
+        "other weights": np.array_equal(errors.weights, other.weights),
+        "another threshold": errors.threshold == other.threshold,
     }
     wrong = next((words for words, fine in same.items() if not fine), "")
-    return f"has {wrong}" if wrong else ""
+    return wrong and f"has {wrong} than {first.cell.name}"
 
 
-def _unlike_metrics(row: Row) -> str:
+def _unlike_metrics(row: Row, errors: PersonErrors) -> str:
     """Whether the score made of the joints is another than the stated one; that of OKS always is."""
-    assert row.errors is not None
-    stated = row.test(row.errors.score)
-    if stated is None or len(row.errors.sigmas):
+    stated = row.test(errors.score)
+    if stated is None or len(errors.sigmas):
         return ""
-    form = ScoreForm(row.errors.weights, row.errors.pooled)
-    found = observed_scores(row.errors.right()[None], row.errors.valid, form)[0, -1]
+    form = ScoreForm(errors.weights, errors.pooled)
+    found = observed_scores(errors.right()[None], errors.valid, form)[0, -1]
     if abs(found - stated) <= _SAME_SCORE:
         return ""
-    return f"gives {row.errors.score} {found:.4f}, metrics.json states {stated:.4f}"
+    return f"gives {errors.score} {found:.4f}, metrics.json states {stated:.4f}"
 
 
 # --- sweep.csv -------------------------------------------------------------------------------------------
@@ -227,14 +214,8 @@ def rows_as_dicts(table: Table) -> list[dict[str, Any]]:
 
 
 def _row_as_dict(row: Row, score: str, names: Sequence[str]) -> dict[str, Any]:
-    cell, git = row.cell, row.run.get("git")
     return {
-        "name": cell.name,
-        "loss": cell.form,
-        "gamma": cell.gamma,
-        "delta": cell.delta,
-        "normalise": cell.form in FORMS and FORMS[cell.form].normalise,
-        "seed": cell.seed,
+        **row.cell.describe(),
         "state": row.state,
         "message": row.message,
         "epoch": row.part("val").get("epoch"),
@@ -243,7 +224,7 @@ def _row_as_dict(row: Row, score: str, names: Sequence[str]) -> dict[str, Any]:
         "train_seconds": row.number("train_seconds"),
         "test_seconds": row.number("test_seconds"),
         "device": row.run.get("device"),
-        "commit": git.get("commit") if isinstance(git, Mapping) else None,
+        "commit": object_of(row.run, "git").get("commit"),
         "compared": row.errors is not None,
         **{f"test/{name}": row.test(name) for name in names},
     }

@@ -14,7 +14,8 @@ import pytest
 from posekit.metrics.errors import PersonErrors
 from posekit.study.analysis import analyse
 from posekit.study.cells import make_cell
-from posekit.study.table import FINISHED, Row, Table
+from posekit.study.record import FINISHED
+from posekit.study.table import Row, Table
 
 PEOPLE, JOINTS, SCORE = 401, 12, "PCK@0.2/mean12"
 # Of person, joint of the person, luck of the run and luck of the seed; a joint is right below the level.
@@ -32,7 +33,7 @@ def sweep(rng: np.random.Generator, seeds: list[int], gain: float = 0.0) -> Tabl
     for cell, own in zip(cells, right, strict=True):
         errors = errors_of(own)
         stated = {"test": {SCORE: 100 * own.mean()}, "val": {"metric": SCORE, "score": 100 * own.mean()}}
-        rows.append(Row(cell, FINISHED, stated=stated, errors=errors))
+        rows.append(Row(cell, Path(cell.name), FINISHED, stated=stated, errors=errors))
     return Table(Path("sweep"), {}, rows, SCORE)
 
 
