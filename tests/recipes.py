@@ -217,7 +217,7 @@ def short(epochs: int, milestones: list[int]) -> dict[str, Any]:
 
 def one_cycle(epochs: int, batch: int, rate: float = 2e-3) -> dict[str, Any]:
     """O: AdamW, up and down once within its epochs."""
-    cycle = f"eta_max={rate}, total_steps={epochs}, by_epoch=True, convert_to_iter_based=True"
+    cycle = f"eta_max={rate}, by_epoch=True, convert_to_iter_based=True"
     return {
         "optimiser": "AdamW(lr=0.002, weight_decay=0.0001)",
         "rates": [f"OneCycleLR({cycle})"],
@@ -398,9 +398,7 @@ _BY_HEART = {
     "codec": _UDP.format(sigma=2),
     "loss": focal(0.1),
     "optimiser": "Adam(lr=0.001)",
-    "rates": [
-        "OneCycleLR(eta_max=0.001, total_steps=60, by_epoch=True, convert_to_iter_based=True, pct_start=0.15)"
-    ],
+    "rates": ["OneCycleLR(eta_max=0.001, by_epoch=True, convert_to_iter_based=True, pct_start=0.15)"],
     "epochs": (60, 10),
     "batch": (4, 4),
 }

@@ -88,8 +88,8 @@ CONFIGS = (
     ),
     Mutant(
         "configs/_base_/schedules/paper.py",
-        "milestones=[100]",
-        "milestones=[120]",
+        "milestones=[1 / 2]",
+        "milestones=[3 / 5]",
         "test_recipes.py::test_a_config_states_what_its_recipe_does",
     ),
     Mutant(
@@ -100,8 +100,8 @@ CONFIGS = (
     ),
     Mutant(
         "configs/_base_/schedules/hrnet_release.py",
-        "milestones=[170, 200]",
-        "milestones=[180, 200]",
+        "milestones=[170 / 210, 200 / 210]",
+        "milestones=[180 / 210, 200 / 210]",
         "test_recipes.py::test_a_config_states_what_its_recipe_does",
     ),
 )

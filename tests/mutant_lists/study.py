@@ -18,19 +18,20 @@ STUDY = (
         _STATISTICS,
         "(len(p_values) - rank) *",
         "len(p_values) *",
-        "study/test_statistics.py::test_student_and_holm",
+        "study/test_statistics.py::test_holm_by_hand",
     ),
     Mutant(
         _STATISTICS,
         "max(largest, min(1.0,",
         "max(0.0, min(1.0,",
-        "study/test_statistics.py::test_student_and_holm",
+        "study/test_statistics.py::test_holm_by_hand",
     ),
     Mutant(
         _STATISTICS,
-        "level, runs = (1 + confidence) / 2,",
-        "level, runs = confidence,",
-        "study/test_statistics.py::test_what_is_lent_is_the_mean_over_losses_by_their_freedom",
+        "_LEVEL = (1 + CONFIDENCE) / 2",
+        "_LEVEL = CONFIDENCE",
+        "study/test_statistics.py::test_what_is_lent_is_the_mean_over_losses_by_their_freedom "
+        "study/test_statistics.py::test_the_interval_over_people_covers_as_it_says",
         why="intervals of 90 % that say 95 %",
     ),
     Mutant(
@@ -41,7 +42,7 @@ STUDY = (
     ),
     Mutant(
         "posekit/study/analysis.py",
-        "overruled = p_holm is not None and p_holm >= ALPHA",
+        "overruled = comparison.seeds is not None and p_holm >= ALPHA",
         "overruled = False",
         "study/test_report.py::test_verdicts",
         why="a verdict that leaves the number of comparisons out",
