@@ -1,4 +1,4 @@
-"""Modules that moved in 0.2 are found under their old names too, with a warning.
+"""Modules that have moved are found under their old names too, with a warning.
 
 So configs that were dumped by an earlier version, and programs that import from it, go on. Importing an old
 name gives the very module that has the new one.
