@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from mmengine.optim import build_optim_wrapper
+from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.registry import PARAM_SCHEDULERS
 from recipes import RECIPES
 from test_configs import CONFIGS, ROOT
@@ -95,7 +96,8 @@ def rates(cfg: Any) -> list[Any]:
     """(learning rate, epochs) after one another, by mmengine's schedulers; of those by iteration, words."""
     stated = fit_schedules(cfg.param_scheduler, Length(cfg.train_cfg["max_epochs"]))
     if any(s.get("convert_to_iter_based") for s in stated):
-        return [settings(s) for s in stated]
+        # Without an end it goes on as long as the training.
+        return [settings({k: v for k, v in s.items() if (k, v) != ("end", INF)}) for s in stated]
     optimiser = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)
     schedulers = [PARAM_SCHEDULERS.build({**s, "optimizer": optimiser}) for s in stated]
     found = []

@@ -29,7 +29,7 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
         seed: The run's.
 
     Raises:
-        ValueError: On a sampler that has no end.
+        ValueError: On a sampler that has no end, where everybody is to be seen once.
     """
     loader = copy.deepcopy(dict(stated))
     loader.setdefault("collate_fn", {"type": default_collate})
@@ -48,7 +48,8 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
         loader["sampler"] = {"type": EpochSampler, "shuffle": training}
     sampler = loader.get("sampler")
     kind = sampler.get("type") if isinstance(sampler, dict) else type(sampler)
-    if isinstance(kind, type) and issubclass(kind, InfiniteSampler):
+    # A training with one is refused by its loop, which knows whether it counts epochs.
+    if not training and isinstance(kind, type) and issubclass(kind, InfiniteSampler):
         raise ValueError(
             f"sampler: {kind.__name__} has no end, nor would an epoch; expected EpochSampler, or none"
         )

@@ -13,7 +13,6 @@ import toy_pose_config
 from datasets.augmented_people import crops, warp_of, write
 from mmengine.dataset import ConcatDataset, DefaultSampler, InfiniteSampler
 from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop
 from torch.utils.data import ConcatDataset as TorchConcatDataset
 from torch.utils.data import Sampler
 from toy_processes import Processes
@@ -151,21 +150,6 @@ def test_a_mixture_resumes_to_the_bit(tmp_path, kind, workers):
     assert len(losses[0]) == 9
     log = next((tmp_path / "work").glob("*/*.log")).read_text()
     assert f"train: 5 people of {tmp_path}/some.json + {tmp_path}/more.json" in log
-
-
-@pytest.mark.parametrize("sampler", ["EpochSampler", "DefaultSampler", "InfiniteSampler"])
-def test_a_loop_over_iterations_counts_passes(tmp_path, sampler, monkeypatch):
-    monkeypatch.setattr("mmengine.runner.loops.time.sleep", lambda seconds: None)  # before it begins anew
-    options = {
-        "train_dataloader.sampler": {"type": sampler, "shuffle": True},
-        "train_cfg": {"type": IterBasedTrainLoop, "max_iters": 9, "val_interval": 100},
-        "param_scheduler": None,
-    }
-    runner = build(tmp_path, options)
-    runner.train()
-    keys = runner.train_dataloader.dataset.keys
-    assert [key.epoch for key in keys] == [place // 24 for place in range(72)]
-    assert [sorted(keys[start : start + 24]) for start in (0, 24, 48)] == [list(range(24))] * 3
 
 
 def test_an_endless_sampler_has_no_epochs(tmp_path):

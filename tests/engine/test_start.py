@@ -13,7 +13,12 @@ from posekit.errors import CheckpointError
 from posekit.models.hrnet import HRNet
 from posekit.models.pretrained import PretrainedFile
 
-SHORT = {"train_cfg.max_epochs": 1, "train_cfg.val_interval": 9, "default_hooks.checkpoint.save_best": None}
+SHORT = {
+    "train_cfg.max_epochs": 1,
+    "train_cfg.val_interval": 9,
+    "default_hooks.checkpoint.save_best": None,
+    "param_scheduler": None,
+}
 
 
 @pytest.fixture(scope="module")
