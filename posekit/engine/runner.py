@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
@@ -239,7 +240,7 @@ class PoseRunner(Runner):
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
         """As mmengine's, of schedulers that fit the training and the scores that they go by."""
-        with faults_of("param_scheduler", self.cfg.filename):
+        with faults_of("param_scheduler", self.cfg.filename), warnings_to(self.logger):
             length = Length(self.max_epochs, self.max_iters)
             fitting = fit_schedules(scheduler, length, self.cfg.filename)
             return super().build_param_scheduler(settle_monitors(lambda: self.scores, fitting))
@@ -287,7 +288,8 @@ class PoseRunner(Runner):
     def _check_plan(self) -> None:
         if isinstance(self._train_loop, Mapping):
             check_loop(self._train_loop, self.cfg.filename)
-            with faults_of("param_scheduler", self.cfg.filename):
+            with faults_of("param_scheduler", self.cfg.filename), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they come when the schedulers are built
                 fit_schedules(
                     self.param_schedulers, Length(self._train_loop["max_epochs"]), self.cfg.filename
                 )

@@ -7,6 +7,7 @@ the length of the training, and milestones may be fractions of it: ``milestones=
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ def fit_schedules(schedulers: Any, length: Length, source: str | None = None) ->
 
     Raises:
         ConfigError: If a stated length does not fit: the schedule would break off, stay at its end, or never
-            come there.
+            come there. Milestones beyond the end of the training are a warning.
     """
     every: list[Mapping[str, Any]] = []
     map_schedulers(schedulers, lambda one, where: every.append(one))
@@ -167,18 +168,21 @@ class _Fit:
             place = int(stated * self.total + _TO_THE_END) - self.begin if fraction else stated
             if fraction and place + self.begin == 0:  # of a training too short to have a part before it
                 continue
-            if place != int(place) or not 0 < place < self.steps:
-                whole = f"whole numbers from 1 to {self.steps - 1} or " if self.steps > 1 else ""
-                fractions = "fractions of the training, such as 0.8"
-                self._refuse("milestones", f"{stated:g} would do nothing", f"{whole}{fractions}")
+            whole = f"whole numbers from 1 to {self.steps - 1} or " if self.steps > 1 else ""
+            fault = f"{stated:g} would do nothing", f"{whole}fractions of the training, such as 0.8"
+            if place != int(place) or place <= 0:
+                self._refuse("milestones", *fault)
+            if place >= self.steps:  # of a training cut short for a try: it goes on at the rate it has
+                warnings.warn(self._words("milestones", *fault), stacklevel=2)
             yield int(place)
 
     def _refuse(self, name: str, why: str, expected: str) -> None:
+        raise ConfigError(self._words(name, why, expected))
+
+    def _words(self, name: str, why: str, expected: str) -> str:
         length = f"{self.total} {self.unit}" + (" (train_cfg.max_epochs)" if self.unit == "epochs" else "")
-        raise ConfigError(
-            f"{self.where}.{name}: {self.kind.__name__} has {self.stated[name]!r}, the training {length}: "
-            f"{why}; expected {expected}"
-        )
+        found = f"{self.kind.__name__} has {self.stated[name]!r}, the training {length}"
+        return f"{self.where}.{name}: {found}: {why}; expected {expected}"
 
 
 def anneals(kind: type, settings: Mapping[str, Any]) -> bool:

@@ -143,8 +143,6 @@ def test_what_is_stated_and_fits_is_taken(stated):
         ({"type": LinearLR, "start_factor": 1.0, "end_factor": 0.1, "end": 6}, "end: LinearLR has 6"),
         ({"type": LinearLR, "end": 10}, "end: .*not come to its end"),
         ({"type": ConstantLR, "end": 10}, "end: .*not come to its end"),
-        ({"type": MultiStepLR, "milestones": [6, 9]}, "9 would do nothing; expected whole numbers from 1 to"),
-        ({"type": MultiStepLR, "milestones": [6], "end": 6}, "6 would do nothing"),
         ({"type": MultiStepLR, "milestones": [0]}, "0 would do nothing"),
         ({"type": MultiStepLR, "milestones": [2.5]}, "2.5 would do nothing"),
         ({"type": MultiStepLR, "milestones": ["a"]}, "param_scheduler: "),
@@ -158,6 +156,23 @@ def test_a_length_that_does_not_fit_is_refused_before_data_are_read(tmp_path, mo
         trained(tmp_path, 9, {"type": ExponentialLR, "gamma": 0.9}, scheduler)
     assert "toy.py: param_scheduler" in str(caught.value)
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"), [({"milestones": [6, 9]}, 9), ({"milestones": [6], "end": 6}, 6)]
+)
+def test_milestones_beyond_the_end_are_a_warning(settings, place):
+    plan = {"type": MultiStepLR, **settings}
+    with pytest.warns(
+        UserWarning, match=f"MultiStepLR has .*the training 9 epochs .*: {place} would do nothing"
+    ):
+        assert fit_schedules(plan, Length(9))["milestones"] == settings["milestones"]
+
+
+def test_the_log_names_milestones_beyond_the_end_once(tmp_path):
+    trained(tmp_path, 1, {"type": MultiStepLR, "milestones": [5]})
+    log = next((tmp_path / "work").glob("*/*.log")).read_text()
+    assert log.count("WARNING - config") == log.count("5 would do nothing; expected fractions") == 1
 
 
 def test_a_length_in_iterations_is_looked_at_as_soon_as_they_are_known(tmp_path):
