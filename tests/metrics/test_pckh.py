@@ -99,6 +99,15 @@ def test_properties(seed: int) -> None:
     assert set(pckh(truth, truth, annotated, sizes).values()) == {100.0}
 
 
+def test_a_distance_at_the_threshold_is_right_for_few_and_for_many() -> None:
+    """Halves and quarters, which are exact: a distance of 0.25 is within 0.25."""
+    distances, counted = np.array([[0.25], [0.5]]), np.ones((2, 1), bool)
+    levels = [0.125, 0.25, 0.375, 0.5, 0.625]
+    expected = [0, 50, 50, 100, 100]
+    assert fraction_within(distances, counted, levels)[:, 0].tolist() == expected
+    assert fraction_within(distances, counted, levels[:4])[:, 0].tolist() == expected[:4]
+
+
 def test_few_and_many_thresholds_agree() -> None:
     predicted, truth, annotated, sizes = people(5, 200)
     distances = normalised_distances(predicted, truth, sizes)
