@@ -70,14 +70,14 @@ CONFIGS = (
         "configs/_base_/datasets/lsp_extended_256x256.py",
         'subset=dict(type=hashed_split, part="val"),',
         'subset=dict(type=hashed_split, part="test"),',
-        "test_configs.py::test_parts_agree_with_each_other",
+        _TABLES,
         why="the checkpoint is chosen on the test people",
     ),
     Mutant(
         "configs/_base_/datasets/lsp_extended_256x256.py",
         'test_evaluator = [dict(type=PCKMetric, threshold=0.2, norm="torso")]',
         'test_evaluator = [dict(type=PCKMetric, threshold=0.2, norm="bbox")]',
-        "test_configs.py::test_parts_agree_with_each_other",
+        _TABLES,
     ),
     Mutant(
         "configs/_base_/datasets/mpii_256x256.py",
