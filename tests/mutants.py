@@ -123,7 +123,8 @@ def _pytest(node_ids: Sequence[str], log: Path) -> None:
     os.dup2(output, 2)
     os.chdir(_copy)
     os.environ["PYTHONPATH"] = str(_copy)
-    sys.path[:] = [str(_copy), *(path for path in sys.path if not Path(path).resolve().is_relative_to(ROOT))]
+    ours = (ROOT, ROOT / "tests")  # not all below: the environment may be there
+    sys.path[:] = [str(_copy), *(path for path in sys.path if Path(path).resolve() not in ours)]
     found = importlib.util.find_spec("posekit")
     assert found is not None
     assert Path(str(found.origin)).is_relative_to(_copy), f"posekit would be taken from {found.origin}"
