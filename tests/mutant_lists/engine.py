@@ -113,7 +113,7 @@ ENGINE = (
         "posekit/engine/loader.py",
         '"shuffle": training}',
         '"shuffle": True}',
-        "engine/test_startup.py engine/test_any_sampler.py::test_every_epoch_draws_anew",
+        "engine/test_loader.py engine/test_any_sampler.py::test_every_epoch_draws_anew",
     ),
     Mutant(
         "posekit/engine/loader.py",
@@ -125,14 +125,14 @@ ENGINE = (
         "posekit/engine/loader.py",
         'loader.setdefault("pin_memory", torch.cuda.is_available())',
         'loader.setdefault("pin_memory", False)',
-        "engine/test_startup.py",
+        "engine/test_loader.py",
         serious=False,
     ),
     Mutant(
         "posekit/engine/loader.py",
         'loader.setdefault("persistent_workers", True)',
         'loader.setdefault("persistent_workers", False)',
-        "engine/test_startup.py",
+        "engine/test_loader.py",
         serious=False,
     ),
 )

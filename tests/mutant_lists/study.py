@@ -44,7 +44,7 @@ STUDY = (
         "posekit/study/analysis.py",
         "overruled = comparison.seeds is not None and p_holm >= ALPHA",
         "overruled = False",
-        "study/test_report.py::test_verdicts",
+        "study/test_report.py::test_verdicts study/test_verdicts.py",
         why="a verdict that leaves the number of comparisons out",
     ),
 )
