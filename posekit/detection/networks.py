@@ -6,6 +6,7 @@ person). Either way the network gives people alone: see :class:`PersonOnly`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import detection as tv
 from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops.poolers import initLevelMapper
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.io.checkpoint import read_checkpoint, weights_of
@@ -127,7 +129,25 @@ def build_network(
         # them, or from weights fine-tuned from them.
         eps = 0.0 if network == "fasterrcnn_resnet50_fpn" else 1e-5
         _freeze_norms(model.backbone.body, eps)  # type: ignore[arg-type]
+    _set_strides(model)
     return model
+
+
+@torch.no_grad()
+def _set_strides(model: tv.FasterRCNN) -> None:
+    """Lets the network know how much smaller its feature maps are than a picture.
+
+    torchvision infers it from the first picture that a network meets, and keeps it: wrongly where that is
+    padded to a square. What is found would depend on what came first, and a resumed training on having
+    validated.
+    """
+    training, side = model.training, 128  # a multiple of all strides
+    maps = model.eval().backbone(torch.zeros(1, 3, side, side))
+    model.train(training)
+    pool = model.roi_heads.box_roi_pool
+    pool.scales = [one.shape[-1] / side for name, one in maps.items() if name in pool.featmap_names]
+    first, last = (round(-math.log2(pool.scales[end])) for end in (0, -1))
+    pool.map_levels = initLevelMapper(first, last, pool.canonical_scale, pool.canonical_level)
 
 
 def _freeze_norms(module: nn.Module, eps: float) -> None:

@@ -91,6 +91,24 @@ def test_what_the_network_sees_of_a_picture():
     assert tuple(seen.shape[2:]) == plain.padded_hw((260, 400))
 
 
+@pytest.mark.parametrize("height", [72, 128])
+def test_what_is_found_does_not_depend_on_what_came_first(height):
+    """Of pictures padded to squares torchvision infers another stride from a wide one than from a square."""
+    torch.manual_seed(0)
+    square = networks.InputSize(64, 128, 128)
+    model = networks.build_network(TINY, 2, square, box_score_thresh=0.0).eval()
+    picture = torch.randint(256, (3, 128, 128), dtype=torch.uint8)
+    weights = model.state_dict()
+    (expected,) = networks.run_network(model, [picture])
+    again = networks.build_network(TINY, 2, square, box_score_thresh=0.0).eval()
+    again.load_state_dict(weights)
+    networks.run_network(again, [picture[:, :height]])
+    (found,) = networks.run_network(again, [picture])
+    assert len(found["boxes"]) > 0
+    torch.testing.assert_close(found, expected)
+    assert again.roi_heads.box_roi_pool.scales == [1 / 32, 1 / 32]
+
+
 def test_a_state_dict_of_torchvision_is_read_as_it_is(tmp_path):
     path = write_weights(tmp_path / "coco.pth", classes=91)
     file = networks.read_detector(path, TINY)

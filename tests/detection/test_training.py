@@ -161,3 +161,6 @@ def test_it_resumes(trained, tmp_path):
     again.close()
     assert again.epoch == 2
     assert (tmp_path / "resumed" / "epoch_2.pth").is_file()
+    # To the bit, though it has validated before it trained.
+    for name, weight in runner.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], weight), name
