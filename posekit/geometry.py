@@ -31,6 +31,7 @@ from posekit.errors import ConfigError
 
 CONVENTIONS = ("hrnet", "udp", "dark")
 HEAD_SIZE_OF_DIAGONAL = 0.6
+JOINT_BOX_MARGIN = 0.15
 
 
 def check_convention(convention: str) -> None:
@@ -79,6 +80,30 @@ def clean_box_xyxy(box_xyxy: ArrayLike, image_size_hw: ArrayLike) -> np.ndarray:
     sides = cleaned[..., 2:] - cleaned[..., :2]
     kept = (sides >= 0).all(axis=-1, keepdims=True) & (sides > 0).any(axis=-1, keepdims=True)
     return np.where(kept, cleaned, np.nan)
+
+
+def joint_box_xyxy(
+    joints: np.ndarray, visible: np.ndarray, sizes_hw: np.ndarray, margin: float = JOINT_BOX_MARGIN
+) -> np.ndarray:
+    """The box of the labelled joints with a margin.
+
+    Args:
+        joints: (N, K, 2), image pixels.
+        visible: (N, K), above 0 where labelled.
+        sizes_hw: (N, 2), the images' sizes, for clipping.
+        margin: Share of the longer side, added on all four sides.
+
+    Returns:
+        float64 (N, 4); NaN for a person without labelled joints, or of whose box nothing lies in the image.
+    """
+    labelled = (visible > 0)[..., None]
+    low = np.where(labelled, joints, np.inf).min(axis=1)
+    high = np.where(labelled, joints, -np.inf).max(axis=1)
+    grown = margin * (high - low).max(axis=1, keepdims=True)
+    last_xy = sizes_hw[:, ::-1] - 1
+    box = np.concatenate([np.maximum(low - grown, 0), np.minimum(high + grown, last_xy)], axis=1)
+    inside = (box[:, 2:] >= box[:, :2]).all(axis=1, keepdims=True)
+    return np.where(labelled.any(axis=1) & inside, box, np.nan)
 
 
 def crop_from_box(

@@ -8,7 +8,6 @@ by image in the order of the file's images, so that one decoded image serves its
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,18 +15,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from posekit.datasets.categories import Category, person_categories
 from posekit.datasets.coco_detections import DetectionReader, check_detections, find_matches, take_matched
 from posekit.datasets.coco_records import AnnotationReader, columns
 from posekit.datasets.matching import MATCH_IOU
+from posekit.datasets.pictures import OTHER_SIZE, compare_pictures
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
-from posekit.errors import ConfigError, DataError, shown
+from posekit.errors import ConfigError, DataError
 from posekit.geometry import clean_box_xyxy
 from posekit.io.files import read_json, under
+from posekit.io.images import leaves_folder, within_folder
 from posekit.io.records import image_side, require, require_id
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
+FILE, BOX = "file", "box"
 ANNOTATED, DETECTED, MATCHED = "annotated", "detected", "detected_matched"
 
 
@@ -44,6 +47,8 @@ def load_coco(
     boxes: str | None = None,
     match_iou: float = MATCH_IOU,
     extra: Mapping[str, Any] | Sequence[str] = (),
+    category: Category = None,
+    area: str = FILE,
 ) -> PersonTable:
     """Reads a COCO-format keypoint annotation.
 
@@ -56,7 +61,8 @@ def load_coco(
         skeleton: The keypoints that the file must hold, in its order.
         data_root: Put in front of the three paths.
         clean_boxes: Clip annotated boxes to the image and shrink them by one, as the HRNet release does.
-        on_bad_record: "error" stops at the first faulty person; "skip" leaves them out and counts them.
+        on_bad_record: "error" stops at the first faulty person, or picture of another size than stated;
+            "skip" leaves them out and counts them. Metrics that read the file do likewise.
         detections: A COCO detection-results json whose boxes replace the annotated ones. They are not
             cleaned (as in the release) and keep their score.
         score_threshold: Detections scoring below are left out and counted.
@@ -68,16 +74,23 @@ def load_coco(
         match_iou: Least IoU of an annotated box and the detection matched to it.
         extra: Further fields of the annotations that become columns of the table: names, each of a number or
             a list of numbers in every record; or name -> what stands for it where a record has none (-1).
+        category: Names or ids of the categories that are taken; None or "all": all that have the skeleton's
+            keypoints.
+        area: "box": people whose ``area`` is 0 are taken as well, and metrics that read the file take
+            0.53 x the box as everybody's area. "file": by the file.
 
     Returns:
         The table. ``counts`` may hold: crowd, other_category, no_area, no_labelled_keypoint,
-        box_outside_image, bad_record, low_score, keypoints_outside_image.
+        box_outside_image, bad_record, low_score, picture_of_other_size, keypoints_outside_image.
 
     Raises:
-        ConfigError: If ``boxes`` does not go with ``detections``, or detections cannot have an ``extra``.
+        ConfigError: If ``boxes`` does not go with ``detections``, detections cannot have an ``extra``, or
+            there is no such category.
         DataError: On a wrong file or record, naming it; of missing detections also how to make them.
     """
     check_policy(on_bad_record)
+    if area not in (FILE, BOX):
+        raise ConfigError(f"load_coco: 'area' must be 'file' or 'box', found {area!r}")
     boxes = _check_boxes(boxes, detections, match_iou)
     extra = _check_extra(extra, boxes)
     skeleton = get_skeleton(skeleton)
@@ -86,13 +99,14 @@ def load_coco(
     if boxes != ANNOTATED:  # the annotation takes long to read
         check_detections(results, path, images_in)
     content = read_json(path)
-    images = read_images(content, path)
+    images = read_images(content, path, images_in, on_bad_record)
     counts: Counter[str] = Counter()
-    file = _File(content, path, skeleton, images, on_bad_record, counts, extra)
+    categories = person_categories(content, path, skeleton, boxes != DETECTED, category)
+    file = _File(content, path, skeleton, images, on_bad_record, counts, extra, categories, area)
     people = file.annotated() if boxes != DETECTED else {}
     source = GROUND_TRUTH
     if boxes != ANNOTATED:
-        detected = file.detected(results, score_threshold, annotated=boxes == MATCHED)
+        detected = file.detected(results, score_threshold)
         source = Path(results).name
         if boxes == DETECTED:
             if not len(detected["person_ids"]):
@@ -102,8 +116,9 @@ def load_coco(
             people = detected
         else:
             people["match"] = find_matches(people, detected, match_iou)
+    people, sizes, turn = _as_pictured(people, images, images_in, path, on_bad_record, counts)
     if boxes != DETECTED and clean_boxes:
-        people = _clean(people, np.asarray(images[2]).reshape(-1, 2), images[1], path, counts)
+        people = _clean(people, sizes, images[1], path, counts)
     if boxes == MATCHED:
         number = take_matched(people, detected)
         source += f", matched to {number} of {len(people['person_ids'])} people at IoU {match_iou:g}"
@@ -111,13 +126,15 @@ def load_coco(
     return build_table(
         skeleton,
         images_in,
-        images,
+        (images[0], images[1], sizes),
         {name: column[order] for name, column in people.items()},
         path,
         source,
         {reason: number for reason, number in counts.items() if number},
         on_bad_record,
         annotated=boxes != DETECTED,
+        turn_by_exif=turn,
+        reading={"area": area, "category": category},
     )
 
 
@@ -136,27 +153,30 @@ class _File(NamedTuple):
     on_bad_record: str
     counts: Counter[str]
     extra: Mapping[str, Any]
+    categories: frozenset[int]
+    area: str
 
     def annotated(self) -> dict[str, np.ndarray]:
         """The annotated people."""
         k = self.skeleton.num_keypoints
-        categories = self._categories(True)  # read first: a file of other things is better known by them
         annotations = require(self.content, "annotations", self.path, list)
         reader = AnnotationReader(
-            self.path, k, categories, self._row_of_image(), self.counts, self.images[2], self.extra
+            self.path,
+            k,
+            self.categories,
+            self._row_of_image(),
+            self.counts,
+            self.images[2],
+            self.extra,
+            any_area=self.area == BOX,
         )
         return columns(reader.read_all(annotations, self.on_bad_record), k, self.extra)
 
-    def detected(self, results: str, score_threshold: float, annotated: bool) -> dict[str, np.ndarray]:
+    def detected(self, results: str, score_threshold: float) -> dict[str, np.ndarray]:
         """A detector's people on the file's images."""
-        reader = DetectionReader(
-            results, self._categories(annotated), self._row_of_image(), self.counts, score_threshold
-        )
+        reader = DetectionReader(results, self.categories, self._row_of_image(), self.counts, score_threshold)
         rows = reader.read_all(read_json(results), self.on_bad_record)
         return columns(rows, self.skeleton.num_keypoints, self.extra)
-
-    def _categories(self, annotated: bool) -> frozenset[int]:
-        return person_categories(self.content, self.path, self.skeleton, annotated)
 
     def _row_of_image(self) -> dict[int, int]:
         return {image_id: row for row, image_id in enumerate(self.images[1])}
@@ -189,8 +209,19 @@ def _check_extra(extra: Mapping[str, Any] | Sequence[str], boxes: str) -> dict[s
     return columns
 
 
-def read_images(content: Any, path: str) -> tuple[list[str], list[int], list[tuple[int, int]]]:
+def read_images(
+    content: Any, path: str, image_dir: str = "", on_bad_record: str = "error"
+) -> tuple[list[str], list[int], list[tuple[int, int]]]:
     """Names, ids and sizes (height, width; 0 where not stated) of a COCO file's images.
+
+    Backslashes in names, as Windows writes them, become slashes; an absolute name within the image folder
+    is made relative to it.
+
+    Args:
+        content: The file's.
+        path: The file, for messages.
+        image_dir: The folder of the images.
+        on_bad_record: "skip" leaves an image of an unusable name out; its people then lack their image.
 
     Raises:
         DataError: On a field that is missing or of another kind, or a repeated id.
@@ -203,67 +234,40 @@ def read_images(content: Any, path: str) -> tuple[list[str], list[int], list[tup
         if image_id in seen:
             raise DataError(f"{where}, field 'id': expected unique ids, found it again in images[{number}]")
         seen.add(image_id)
-        names.append(require(image, "file_name", where, str))
+        name = within_folder(require(image, "file_name", where, str), image_dir)
+        if on_bad_record == "skip" and leaves_folder(name):
+            continue
+        names.append(name)
         ids.append(image_id)
         sizes.append((image_side(image, "height", where), image_side(image, "width", where)))
     return names, ids, sizes
 
 
-def _plain(name: Any) -> str:
-    return re.sub(r"[\s\-]+", "_", str(name).strip().lower())
-
-
-def person_categories(content: Any, path: str, skeleton: Skeleton, annotated: bool = True) -> frozenset[int]:
-    """Ids of the categories with this skeleton's keypoints: 'person', in COCO.
-
-    Args:
-        content: The json file's.
-        path: The file, for messages.
-        skeleton: What the keypoints must be.
-        annotated: False: where no category states keypoints, as in the image lists of COCO's test sets,
-            the one named 'person' will do.
-
-    Raises:
-        DataError: If there is none.
-    """
-    wanted = [_plain(name) for name in skeleton.keypoints]
-    others = []
-    matching = set()
-    people = set()
-    everybody = set()
-    for number, category in enumerate(require(content, "categories", path, list)):
-        category_id = require(category, "id", f"{path}: categories[{number}]", int)
-        everybody.add(category_id)
-        if category.get("name") == "person":
-            people.add(category_id)
-        if "keypoints" not in category:
-            continue
-        names = require(category, "keypoints", f"{path}: category id {category_id}", list)
-        if [_plain(name) for name in names] == wanted:
-            matching.add(category_id)
-        else:
-            others.append((category_id, names))
-    if not wanted:
-        return frozenset(people or everybody)
-    if not matching and not annotated and not others:
-        matching = people
-    if not matching:
-        raise DataError(_category_message(path, skeleton, others))
-    return frozenset(matching)
-
-
-def _category_message(path: str, skeleton: Skeleton, others: list[tuple[int, list[Any]]]) -> str:
-    wanted = f"the {skeleton.num_keypoints} keypoints of skeleton '{skeleton.name}'"
-    if not others:
-        return f"{path}, field 'categories': expected one with {wanted}, found none with 'keypoints'"
-    category_id, names = others[0]
-    where = f"{path}: category id {category_id}, field 'keypoints': expected {wanted}"
-    if len(names) != skeleton.num_keypoints:
-        return f"{where} {list(skeleton.keypoints)}, found {len(names)}: {shown(names)}"
-    k = next(
-        k for k, (a, b) in enumerate(zip(names, skeleton.keypoints, strict=True)) if _plain(a) != _plain(b)
+def _as_pictured(
+    people: dict[str, np.ndarray],
+    images: tuple[list[str], list[int], list[tuple[int, int]]],
+    images_in: str,
+    path: str,
+    on_bad_record: str,
+    counts: Counter[str],
+) -> tuple[dict[str, np.ndarray], np.ndarray, bool]:
+    """The people whose pictures agree with the file, the pictures' sizes, and whether EXIF turns them."""
+    stated = np.asarray(images[2], dtype=np.int64).reshape(-1, 2)
+    image = people["image_index"]
+    last_xy = stated[image, ::-1]
+    # Labels beyond the stated size, by more than a pixel's rounding.
+    points = (people["keypoints"] > last_xy[:, None] + 1).any(-1) & (people["visible"] > 0)
+    beyond = points.any(axis=1) | (people["boxes_xyxy"][:, 2:] > last_xy + 1).any(axis=1)
+    agreement = compare_pictures(
+        images_in, images[0], stated, np.unique(image), np.unique(image[beyond]), path, on_bad_record
     )
-    return f"{where}, number {k} being '{skeleton.keypoints[k]}', found {shown(names[k])}"
+    # A box that is the whole stated picture is the whole picture.
+    whole = np.column_stack([np.zeros_like(last_xy), last_xy])
+    of_whole = (people["boxes_xyxy"] == whole).all(axis=1)
+    people["boxes_xyxy"][of_whole, 2:] = agreement.sizes_hw[image[of_whole], ::-1]
+    kept = ~np.isin(image, agreement.other_size)
+    counts[OTHER_SIZE] += int((~kept).sum())
+    return {name: column[kept] for name, column in people.items()}, agreement.sizes_hw, agreement.turn_by_exif
 
 
 def _clean(

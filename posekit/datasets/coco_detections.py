@@ -31,7 +31,8 @@ class DetectionReader(RecordReader):
 
     def read(self, number: int, record: Any) -> PersonRow | None:
         where = f"{self.path}: detection {number}"
-        if require(record, "category_id", where, int) not in self.categories:
+        category_id = require(record, "category_id", where, int)
+        if category_id not in self.categories:
             self.counts["other_category"] += 1
             return None
         image_row = self.image_row(record, where)
@@ -41,7 +42,7 @@ class DetectionReader(RecordReader):
         if score < self.score_threshold:
             self.counts["low_score"] += 1
             return None
-        return PersonRow(image_row, number, self.box(record, where), score=float(score))
+        return PersonRow(image_row, number, self.box(record, where), category_id, score=float(score))
 
 
 def check_detections(results: str, ann_file: str, image_dir: str) -> None:

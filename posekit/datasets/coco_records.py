@@ -15,27 +15,30 @@ import numpy as np
 
 from posekit.datasets.table import EXTRA
 from posekit.errors import DataError, shown
-from posekit.geometry import xywh_to_xyxy
+from posekit.geometry import joint_box_xyxy, xywh_to_xyxy, xyxy_to_xywh
 from posekit.io.records import require, require_id
 
 Number = (int, float)
+SKIP_REMEDY = "; mend it, or leave such records out and count them: on_bad_record='skip'"
 
 
 class PersonRow:
     """One person on the way into the table."""
 
-    __slots__ = ("box_xywh", "extra", "image_index", "keypoints", "person_id", "score")
+    __slots__ = ("box_xywh", "category_id", "extra", "image_index", "keypoints", "person_id", "score")
 
     def __init__(
         self,
         image_index: int,
         person_id: int,
         box_xywh: Any,
+        category_id: int,
         keypoints: Any = None,
         score: float = 1.0,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.image_index, self.person_id, self.box_xywh = image_index, person_id, box_xywh
+        self.category_id = category_id
         self.keypoints, self.score, self.extra = keypoints, score, extra
 
 
@@ -49,6 +52,7 @@ def columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any])
         "image_index": np.array([row.image_index for row in rows], dtype=np.int32),
         "person_ids": np.array([row.person_id for row in rows], dtype=np.int64),
         "boxes_xyxy": xywh_to_xyxy(np.array([row.box_xywh for row in rows]).reshape(-1, 4)),
+        "category_ids": np.array([row.category_id for row in rows], dtype=np.int64),
         "box_scores": np.array([row.score for row in rows], dtype=np.float32),
         "keypoints": points[..., :2],
         "visible": points[..., 2].astype(np.uint8),
@@ -57,6 +61,14 @@ def columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any])
             for name, missing in extra.items()
         },
     }
+
+
+def keypoint_box_xywh(keypoints: Sequence[float], size_hw: tuple[int, int]) -> list[float] | None:
+    """The box of labelled keypoints (x, y, v, ...), as LSP's; None if they lie in one place or outside."""
+    triples = np.asarray(keypoints, np.float64).reshape(1, -1, 3)
+    size = np.array([[side or np.inf for side in size_hw]])
+    box = xyxy_to_xywh(joint_box_xyxy(triples[..., :2], triples[..., 2], size))[0]
+    return box.tolist() if (box[2:] > 0).all() else None
 
 
 class RecordReader(ABC):
@@ -97,7 +109,7 @@ class RecordReader(ABC):
         if image_id not in self.row_of_image:
             raise DataError(
                 f"{where}, field 'image_id': expected the id of one of the {len(self.row_of_image)} images, "
-                f"found {shown(image_id)}"
+                f"found {shown(image_id)}{SKIP_REMEDY}"
             )
         return self.row_of_image[image_id]
 
@@ -107,7 +119,8 @@ class RecordReader(ABC):
         numbers = len(box) == 4 and all(isinstance(v, Number) and abs(v) < 1e9 for v in box)
         if not numbers or not (box[2] > 0 and box[3] > 0):
             raise DataError(
-                f"{where}, field 'bbox': expected x, y and a positive width and height, found {shown(box)}"
+                f"{where}, field 'bbox': expected x, y and a positive width and height, found "
+                f"{shown(box)}{SKIP_REMEDY}"
             )
         return box
 
@@ -124,9 +137,10 @@ class AnnotationReader(RecordReader):
         counts: Counter[str],
         sizes_hw: Sequence[tuple[int, int]],
         extra: Mapping[str, Any],
+        any_area: bool = False,
     ) -> None:
         super().__init__(path, categories, row_of_image, counts)
-        self.num_keypoints = num_keypoints
+        self.num_keypoints, self.any_area = num_keypoints, any_area
         self.sizes_hw, self.extra = sizes_hw, extra
         self.seen: set[int] = set()
         self._lengths: dict[str, int | None] = {}
@@ -148,15 +162,23 @@ class AnnotationReader(RecordReader):
             return None
         image = self.image_row(record, where)
         return PersonRow(
-            image, person_id, self._box(record, image, where), keypoints, extra=self._extra(record, where)
+            image,
+            person_id,
+            self._box(record, image, keypoints, where),
+            record["category_id"],
+            keypoints,
+            extra=self._extra(record, where),
         )
 
-    def _box(self, record: Mapping[str, Any], image: int, where: str) -> list[float]:
-        """The stated box; where no keypoints are asked for, the whole image may stand for it."""
+    def _box(self, record: Mapping[str, Any], image: int, keypoints: Any, where: str) -> list[float]:
+        """The stated box, or that of the keypoints; where none are asked for, the whole image's."""
+        if record.get("bbox") is not None:
+            return self.box(record, where)
         height, width = self.sizes_hw[image]
-        if not self.num_keypoints and "bbox" not in record and height and width:
+        if not self.num_keypoints and height and width:
             return [0, 0, width, height]
-        return self.box(record, where)
+        box = keypoint_box_xywh(keypoints, (height, width)) if keypoints else None
+        return self.box({"bbox": box} if box else record, where)
 
     def _extra(self, record: Mapping[str, Any], where: str) -> dict[str, Any]:
         """The further columns' values."""
@@ -180,13 +202,14 @@ class AnnotationReader(RecordReader):
             raise DataError(f"{where}, field 'iscrowd': expected 0 or 1, found {shown(crowd)}")
         if crowd:
             return "crowd"
-        area = record.get("area", 1)
+        area = record.get("area")
+        area = 1 if area is None or self.any_area else area
         if not isinstance(area, Number) or area != area:
             raise DataError(f"{where}, field 'area': expected a number, found {shown(area)}")
         return "no_area" if area <= 0 else None
 
     def _keypoints(self, record: Mapping[str, Any], where: str) -> list[float]:
-        keypoints = require(record, "keypoints", where, list)
+        keypoints = require(record, "keypoints", where, list, SKIP_REMEDY)
         if len(keypoints) != 3 * self.num_keypoints:
             raise DataError(
                 f"{where}, field 'keypoints': expected {3 * self.num_keypoints} numbers "

@@ -23,6 +23,7 @@ import numpy as np
 
 from posekit.datasets.table import PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError
+from posekit.geometry import joint_box_xyxy
 from posekit.io.files import under
 from posekit.io.images import image_size_hw, missing_images
 from posekit.io.mat import read_mat
@@ -32,7 +33,6 @@ from posekit.skeletons import LSP14, get_skeleton
 from posekit.structures import Skeleton
 
 NUM_JOINTS = 14
-MARGIN = 0.15
 
 
 @DATASETS.register_module()
@@ -143,27 +143,3 @@ def _read_joints(path: str) -> tuple[np.ndarray, np.ndarray, int]:
     flag = array[..., 2] > 0.5
     visible = np.where(flag, 2, 0) if extended else np.where(flag, 1, 2)
     return array[..., :2] - 1, visible, 5 if extended else 4
-
-
-def joint_box_xyxy(
-    joints: np.ndarray, visible: np.ndarray, sizes_hw: np.ndarray, margin: float = MARGIN
-) -> np.ndarray:
-    """The box of the labelled joints with a margin.
-
-    Args:
-        joints: (N, K, 2), image pixels.
-        visible: (N, K), above 0 where labelled.
-        sizes_hw: (N, 2), the images' sizes, for clipping.
-        margin: Share of the longer side, added on all four sides.
-
-    Returns:
-        float64 (N, 4); NaN for a person without labelled joints, or of whose box nothing lies in the image.
-    """
-    labelled = (visible > 0)[..., None]
-    low = np.where(labelled, joints, np.inf).min(axis=1)
-    high = np.where(labelled, joints, -np.inf).max(axis=1)
-    grown = margin * (high - low).max(axis=1, keepdims=True)
-    last_xy = sizes_hw[:, ::-1] - 1
-    box = np.concatenate([np.maximum(low - grown, 0), np.minimum(high + grown, last_xy)], axis=1)
-    inside = (box[:, 2:] >= box[:, :2]).all(axis=1, keepdims=True)
-    return np.where(labelled.any(axis=1) & inside, box, np.nan)

@@ -56,6 +56,10 @@ class PersonTable:
         counts: What was left out of the file, and why: name -> number; and of these people the
             ``keypoints_outside_image``, where image sizes are known.
         extra: Further columns of the people, by name, each (N, ...): labels, identities; numbers only.
+        category_ids: int64 (N,), the annotations' categories; 1 where there are none.
+        turn_by_exif: Whether pictures whose stated size does not tell are to be turned as their EXIF entry
+            says (:mod:`posekit.datasets.pictures`).
+        reading: How the file was read; a metric that reads it again does likewise.
         file_people: MPII: how many people the file (or its split) has, faulty ones that were skipped
             included; a person's id is its row among them. None: the ids are no rows.
     """
@@ -77,6 +81,9 @@ class PersonTable:
     counts: Mapping[str, int] = field(default_factory=dict)
     file_people: int | None = None
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
+    category_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    turn_by_exif: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.image_index)
@@ -237,6 +244,7 @@ _PER_PERSON = (
     "keypoints",
     "visible",
     "head_sizes",
+    "category_ids",
 )
 _ARRAYS = ("image_names", "image_ids", "image_sizes_hw", *_PER_PERSON)
 # How a loader marks a column of its own.
@@ -259,6 +267,8 @@ def build_table(
     counts: Mapping[str, int] | None = None,
     on_bad_record: str = "error",
     annotated: bool = True,
+    turn_by_exif: bool = False,
+    reading: Mapping[str, Any] | None = None,
 ) -> PersonTable:
     """Turns a loader's lists into a checked table.
 
@@ -267,12 +277,15 @@ def build_table(
         image_dir: Folder of the images.
         images: Names, ids and sizes (height, width; 0 unknown) of the M images.
         people: Lists or arrays ``image_index``, ``person_ids``, ``boxes_xyxy``, ``keypoints``, ``visible``,
-            and, where known, ``box_scores`` and ``head_sizes``; further ones, of numbers, as ``extra.NAME``.
+            and, where known, ``box_scores``, ``head_sizes`` and ``category_ids``; further ones, of numbers,
+            as ``extra.NAME``.
         ann_file: The file, for messages.
         box_source: Where the boxes are from.
         counts: What the loader left out.
         on_bad_record: "error" raises on the first faulty person; "skip" leaves them out and counts them.
         annotated: Whether at least one labelled keypoint is expected.
+        turn_by_exif: As of the table.
+        reading: The loader's settings that a metric must know.
 
     Returns:
         The table, with ``keypoints_outside_image`` counted unless all image sizes are unknown.
@@ -289,7 +302,11 @@ def build_table(
             f"build_table: unknown column(s) {unknown}; expected some of {list(_PER_PERSON)}, or your own as "
             f"'{EXTRA}NAME'"
         )
-    table = _assemble(skeleton, image_dir, images, people, ann_file, box_source, dict(counts or {}))
+    table = replace(
+        _assemble(skeleton, image_dir, images, people, ann_file, box_source, dict(counts or {})),
+        turn_by_exif=turn_by_exif,
+        reading={**(reading or {}), "on_bad_record": on_bad_record},
+    )
     if on_bad_record == "skip":
         table = _without_faults(table)
     table.check(annotated)
@@ -323,6 +340,7 @@ def _assemble(
         keypoints=keypoints,
         visible=visible,
         head_sizes=np.asarray(people.get("head_sizes", np.full(n, np.nan)), dtype=np.float32),
+        category_ids=np.asarray(people.get("category_ids", np.ones(n)), dtype=np.int64),
         ann_file=os.fspath(ann_file),
         box_source=box_source,
         counts=counts,

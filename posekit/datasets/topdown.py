@@ -3,7 +3,7 @@
 The crop is cut by a single ``cv2.warpAffine``, the mirror image folded into its matrix. A sample's random
 draws depend on (seed, epoch, row) alone, so neither the sampler nor the number of workers or processes
 changes it (:mod:`posekit.datasets.draws`).
-Images are read without applying their EXIF orientation, as all releases read annotated data.
+Images are read as their labels mean them (:mod:`posekit.datasets.pictures`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from posekit.datasets.draws import Draw, Draws
+from posekit.datasets.pictures import read_picture
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
@@ -143,7 +144,7 @@ class TopDownDataset(Dataset[Sample]):
 
     def _sample(self, draw: Draw, row: int) -> Sample:
         record = self.table[row]
-        image = self._image(row, record)
+        image = self._image(row)
         if self.augment is None:
             placement = self.crop.place(record.box_xyxy)
         else:
@@ -162,12 +163,12 @@ class TopDownDataset(Dataset[Sample]):
             extra={name: np.asarray(value) for name, value in record.extra.items()},
         )
 
-    def _image(self, row: int, record: PersonRecord) -> np.ndarray:
+    def _image(self, row: int) -> np.ndarray:
         """The decoded image; the last one is kept, since a detector finds some 20 people on each."""
         index = int(self.table.image_index[row])
         if self._last is None or self._last[0] != index:
             self._last = None  # its memory is about to be overwritten
-            self._last = index, self._buffer.read(record.image_path)
+            self._last = index, read_picture(self.table, index, self._buffer.read)
         return self._last[1]
 
     def _keypoints(

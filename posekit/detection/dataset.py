@@ -18,11 +18,12 @@ from torch.utils.data import Dataset
 
 from posekit.datasets.coco import read_images
 from posekit.datasets.draws import Draw, Draws
+from posekit.datasets.pictures import compare_pictures, read_annotated
 from posekit.detection.box_ap import person_category
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import xywh_to_xyxy
 from posekit.io.files import read_json, under
-from posekit.io.images import check_image_name, missing_images, read_image
+from posekit.io.images import check_image_name, missing_images
 from posekit.io.records import require
 from posekit.registry import DATASETS
 
@@ -86,19 +87,34 @@ class PeopleImages(Dataset[ImageSample]):
         self.flip_prob, self.on_bad_image = flip_prob, on_bad_image
         content = read_json(self.ann_file)
         self.category_id = person_category(content, self.ann_file)
-        names, ids, sizes = read_images(content, self.ann_file)
+        names, ids, stated = read_images(content, self.ann_file, self.image_dir)
         self.counts: Counter[str] = Counter()
         boxes = _boxes(content, self.ann_file, self.category_id, ids, self.counts)
+        sizes = self._as_pictured(names, stated, [boxes[image_id] for image_id in ids])
         self._drop_outside(boxes, ids, sizes)
         kept = [row for row, image_id in enumerate(ids) if keep_empty or len(boxes[image_id])]
         self.counts["image_without_people"] += len(ids) - len(kept)
         self.names, self.image_ids = [names[row] for row in kept], [ids[row] for row in kept]
         self.boxes = [boxes[image_id] for image_id in self.image_ids]
+        self.sizes_hw = [sizes[row] for row in kept]
         if not any(len(found) for found in self.boxes):
             raise DataError(f"{self.ann_file}: expected at least one box of a person, found none")
         self._faulty = torch.zeros(len(self.names), dtype=torch.uint8).share_memory_()
         self._draws = Draws(len(self.names), seed)
         self._check_images()
+
+    def _as_pictured(
+        self, names: list[str], stated_hw: list[tuple[int, int]], boxes: list[np.ndarray]
+    ) -> list[tuple[int, int]]:
+        """The pictures' sizes; of those that agree with the annotation only after a turn, that one."""
+        stated = np.array(stated_hw).reshape(-1, 2)
+        used = np.array([row for row, found in enumerate(boxes) if len(found)], int)
+        beyond = [row for row in used if (boxes[row].max(axis=0)[2:] > stated[row, ::-1] + 1).any()]
+        agreement = compare_pictures(
+            self.image_dir, names, stated, used, np.array(beyond, int), self.ann_file, self.on_bad_image
+        )
+        self.turn_by_exif = agreement.turn_by_exif
+        return [(height, width) for height, width in agreement.sizes_hw.tolist()]
 
     def _drop_outside(
         self, boxes: dict[int, np.ndarray], ids: Sequence[int], sizes: Sequence[tuple[int, int]]
@@ -166,7 +182,8 @@ class PeopleImages(Dataset[ImageSample]):
         raise DataError(f"{self.image_dir}: not one image of {self.ann_file} can be read")
 
     def _sample(self, draw: Draw, row: int) -> ImageSample:
-        image = read_image(Path(self.image_dir) / self.names[row])
+        path = str(Path(self.image_dir) / self.names[row])
+        image = read_annotated(path, self.sizes_hw[row], self.turn_by_exif, self.ann_file)
         boxes = self.boxes[row]
         if draw.rng(row).random() < self.flip_prob:
             image, boxes = image[:, ::-1], mirrored(boxes, image.shape[1])

@@ -18,13 +18,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from posekit.datasets.coco import read_images
+from posekit.datasets.pictures import compare_pictures, read_annotated
 from posekit.detection.box_ap import person_category
 from posekit.detection.networks import PERSON
 from posekit.errors import DataError
 from posekit.io.files import read_json
 from posekit.io.images import check_image_name, missing_images, read_image
 from posekit.io.pictures import PICTURES, is_picture, picture_files
-from posekit.io.records import require, require_id
 from posekit.io.video import FILMS, VideoReader
 
 T = TypeVar("T")
@@ -123,24 +124,29 @@ def _of_file(path: Path, image_id: int, folder: Path) -> Picture:
 
 def _of_coco(path: str, image_dir: str | None) -> PictureList:
     content = read_json(path)
-    images = require(content, "images", path, list)
-    if not images:
-        raise DataError(f"{path}, field 'images': expected at least one, found none")
     folder = str(Path(path).parent) if image_dir is None else image_dir
+    names, ids, stated = read_images(content, path, folder)
+    if not names:
+        raise DataError(f"{path}, field 'images': expected at least one, found none")
     if not Path(folder).is_dir():
         raise DataError(f"{folder}: image folder not found")
-    pictures = []
-    for number, image in enumerate(images):
-        image_id = require_id(image, "id", f"{path}: images[{number}]")
-        name = require(image, "file_name", f"{path}: image id {image_id}", str)
+    for name, image_id in zip(names, ids, strict=True):
         check_image_name(name, f"{path}: image id {image_id}")
-        pictures.append(_annotated(str(Path(folder) / name), image_id, name))
-    missing_images(folder, [picture.name for picture in pictures])  # refuses links that lead out of it
+    missing_images(folder, names)  # refuses links that lead out of it
+    # A picture of another size fails when it is read, by itself.
+    every, none = np.arange(len(names)), np.zeros(0, int)
+    agreement = compare_pictures(folder, names, np.array(stated), every, none, path, "skip")
+    pictures = [
+        _annotated(str(Path(folder) / name), image_id, name, (height, width), agreement.turn_by_exif, path)
+        for name, image_id, (height, width) in zip(names, ids, agreement.sizes_hw.tolist(), strict=True)
+    ]
     return PictureList(pictures, len(pictures), folder, path, person_category(content, path))
 
 
-def _annotated(path: str, image_id: int, name: str) -> Picture:
-    return Picture(str(image_id), image_id, name, lambda: read_image(path))
+def _annotated(
+    path: str, image_id: int, name: str, stated_hw: tuple[int, int], turn: bool, ann_file: str
+) -> Picture:
+    return Picture(str(image_id), image_id, name, lambda: read_annotated(path, stated_hw, turn, ann_file))
 
 
 def _of_film(path: Path, every: int) -> PictureList:

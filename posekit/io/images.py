@@ -11,10 +11,14 @@ does a link that lies in it, unless ``POSEKIT_OUTSIDE_LINKS=allow``; the folder 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
+import struct
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,6 +36,7 @@ except ImportError as error:  # most often libGL.so.1 on a server without a disp
     ) from error
 
 _LONGEST_NAME = 1000
+_ORIENTATION = 0x0112  # EXIF's tag
 # OpenCV >= 4.11 decodes straight to RGB.
 _COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
@@ -169,19 +174,69 @@ class ImageBuffer:
     def __init__(self) -> None:
         self._memory = np.empty(0, dtype=np.uint8)
 
-    def read(self, path: str) -> np.ndarray:
+    def read(self, path: str, orientation: str = "ignore") -> np.ndarray:
         """The image, uint8 (H, W, 4): RGB and a channel that means nothing. Valid until the next call.
 
         Raises:
             DataError: As :func:`read_image`.
         """
-        image = read_image(path)
+        image = read_image(path, orientation)
         height, width = image.shape[:2]
         size = height * width * 4
         if self._memory.size < size:
             self._memory = np.empty(size, dtype=np.uint8)
         target = self._memory[:size].reshape(height, width, 4)
         return cv2.cvtColor(image, cv2.COLOR_RGB2RGBA, dst=target)
+
+
+class Header(NamedTuple):
+    """What an image file's header states.
+
+    Attributes:
+        size_hw: Height and width of the stored rows.
+        orientation: The EXIF entry, 1 (as stored) to 8.
+    """
+
+    size_hw: tuple[int, int]
+    orientation: int
+
+    @property
+    def turned_hw(self) -> tuple[int, int]:
+        """The size after the turn that EXIF asks for."""
+        return self.size_hw[::-1] if self.orientation >= 5 else self.size_hw
+
+
+def read_header(image_dir: str | os.PathLike[str], name: str) -> Header | None:
+    """Size and orientation by the header of a file in a folder.
+
+    None where it is missing, tells none, or leads out of the folder: whoever decodes it says what is wrong.
+    """
+    root = Path(image_dir)
+    if leaves_folder(name):
+        return None
+    with contextlib.suppress(DataError):
+        _check_link(root, name)
+        # What comes before the picture's data may be long: a preview, a colour profile.
+        return _header(_read_bytes(root / name, 1 << 16)) or _header(_read_bytes(root / name))
+    return None
+
+
+def _header(content: bytes) -> Header | None:
+    from PIL import Image, UnidentifiedImageError  # torchvision brings it
+
+    exif = Image.Exif()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL's, of a damaged EXIF entry
+            image = Image.open(io.BytesIO(content))
+            width, height = image.size
+            exif.load(image.info.get("exif", b""))
+            orientation = exif.get(_ORIENTATION, 1)
+    except (
+        UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, struct.error
+    ):  # fmt: skip
+        return None
+    return Header((height, width), orientation if orientation in range(1, 9) else 1)
 
 
 def image_size_hw(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -225,11 +280,22 @@ def leaves_folder(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts or name[1:2] == ":" or "\0" in name
 
 
+def within_folder(name: str, image_dir: str | os.PathLike[str]) -> str:
+    """An image name as a path inside the image folder, where it is one.
+
+    Windows writes backslashes; some tools write absolute paths.
+    """
+    name = name.replace("\\", "/")
+    root = os.path.abspath(image_dir).replace("\\", "/").rstrip("/")  # noqa: PTH100 (links stay as they are)
+    return name.removeprefix(f"{root}/") if image_dir else name
+
+
 def check_image_name(name: str, where: str) -> None:
     """Raises DataError unless a name of an annotation is one of a file inside the image folder."""
     if not name or leaves_folder(name):
         raise DataError(
-            f"{where}, field 'file_name': expected a name inside the image folder, found {shown(name)}"
+            f"{where}, field 'file_name': expected a name inside the image folder, found {shown(name)}; "
+            "write names relative to it, or give the folder that all of them lie in"
         )
     if len(name) > _LONGEST_NAME:  # tables keep all names at the longest one's length
         raise DataError(

@@ -19,13 +19,15 @@ from posekit.errors import DataError, shown
 Records = Sequence[Mapping[str, Any]]
 
 
-def require(container: Any, key: str, where: str, kind: type | tuple[type, ...] = object) -> Any:
-    """``container[key]``, or a DataError naming the field, the kind expected and what was found."""
+def require(
+    container: Any, key: str, where: str, kind: type | tuple[type, ...] = object, remedy: str = ""
+) -> Any:
+    """``container[key]``, or a DataError naming the field, the kind expected, what was found and a remedy."""
     if not isinstance(container, Mapping):
         raise DataError(f"{where}: expected an object with '{key}', found {type(container).__name__}")
     if key not in container:
         raise DataError(
-            f"{where}, field '{key}': expected it to be there; found only {shown(sorted(container))}"
+            f"{where}, field '{key}': expected it to be there; found only {shown(sorted(container))}{remedy}"
         )
     value = container[key]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not object):

@@ -166,7 +166,7 @@ def prediction_sheet(
         ValueError: If no pose belongs to a person of the table, ``errors`` or ``areas`` has another length,
             or on another ``which`` or ``norm``.
     """
-    from posekit.io.images import read_image
+    from posekit.datasets.pictures import read_picture
 
     table = getattr(table, "table", table)
     skeleton = skeleton or getattr(table, "skeleton", None)
@@ -180,7 +180,9 @@ def prediction_sheet(
     for rank in _chosen(len(cases), count, which):
         case = cases[rank]
         record = table[case.row]
-        photo, warp = crop_photo(read_image(record.image_path), record.box_xyxy, cell_size_hw)
+        photo, warp = crop_photo(
+            read_picture(table, int(table.image_index[case.row])), record.box_xyxy, cell_size_hw
+        )
         predicted, truth = (
             apply_warp(points.astype(np.float64), warp) for points in (case.pose.keypoints, record.keypoints)
         )

@@ -1,0 +1,96 @@
+"""The categories of a COCO file: which hold the keypoints that are asked for, and which of these are meant.
+
+A file may have several with the same keypoints (AP-10K: one for each species) or with different ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from posekit.errors import ConfigError, DataError, shown
+from posekit.io.records import require
+from posekit.structures import Skeleton
+
+ALL = "all"
+Category = str | int | Sequence[str | int] | None
+
+
+def same_names(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Whether keypoint names agree, but for case, blanks and hyphens."""
+    return [_plain(name) for name in first] == [_plain(name) for name in second]
+
+
+def _plain(name: Any) -> str:
+    return re.sub(r"[\s\-]+", "_", str(name).strip().lower())
+
+
+def named_categories(categories: Sequence[Mapping[str, Any]], wanted: Category, where: str) -> frozenset[int]:
+    """The ids of the categories with these names or ids; None and "all": of every one.
+
+    Raises:
+        ConfigError: If there is none such, listing those that there are.
+    """
+    if wanted is None or wanted == ALL:
+        return frozenset(category["id"] for category in categories)
+    chosen = set()
+    for one in [wanted] if isinstance(wanted, (str, int)) else wanted:
+        found = [c["id"] for c in categories if one in (c["id"], str(c["id"]), c.get("name"))]
+        if not found:
+            known = ", ".join(f"{c['id']} {c.get('name', '')!s:.40}" for c in categories[:20])
+            raise ConfigError(f"{where}: no category {one!r} with keypoints; expected one of: {known}")
+        chosen.update(found)
+    return frozenset(chosen)
+
+
+def person_categories(
+    content: Any, path: str, skeleton: Skeleton, annotated: bool = True, wanted: Category = None
+) -> frozenset[int]:
+    """Ids of the categories with this skeleton's keypoints: 'person', in COCO.
+
+    Args:
+        content: The json file's.
+        path: The file, for messages.
+        skeleton: What the keypoints must be.
+        annotated: False: where no category states keypoints, as in the image lists of COCO's test sets,
+            the one named 'person' will do.
+        wanted: Names or ids of those that are meant; None or "all": all.
+
+    Raises:
+        ConfigError: If there is none of that name or id.
+        DataError: If none has these keypoints, or a wanted one has others.
+    """
+    categories = list(require(content, "categories", path, list))
+    for number, category in enumerate(categories):
+        require(category, "id", f"{path}: categories[{number}]", int)
+    named = named_categories(categories, wanted, path)
+    people = frozenset(c["id"] for c in categories if c.get("name") == "person") & named
+    if not skeleton.keypoints:
+        return people if people and wanted is None else named
+    with_keypoints = [
+        (c["id"], require(c, "keypoints", f"{path}: category id {c['id']}", list))
+        for c in categories
+        if c["id"] in named and "keypoints" in c
+    ]
+    matching = frozenset(i for i, names in with_keypoints if same_names(names, skeleton.keypoints))
+    if not matching and not annotated and not with_keypoints:
+        matching = people
+    others = [(i, names) for i, names in with_keypoints if i not in matching]
+    if not matching or (others and wanted not in (None, ALL)):
+        raise DataError(_message(path, skeleton, others))
+    return matching
+
+
+def _message(path: str, skeleton: Skeleton, others: list[tuple[int, list[Any]]]) -> str:
+    wanted = f"the {skeleton.num_keypoints} keypoints of skeleton '{skeleton.name}'"
+    if not others:
+        return f"{path}, field 'categories': expected one with {wanted}, found none with 'keypoints'"
+    category_id, names = others[0]
+    where = f"{path}: category id {category_id}, field 'keypoints': expected {wanted}"
+    if len(names) != skeleton.num_keypoints:
+        return f"{where} {list(skeleton.keypoints)}, found {len(names)}: {shown(names)}"
+    k = next(
+        k for k, (a, b) in enumerate(zip(names, skeleton.keypoints, strict=True)) if _plain(a) != _plain(b)
+    )
+    return f"{where}, number {k} being '{skeleton.keypoints[k]}', found {shown(names[k])}"
