@@ -106,6 +106,17 @@ def joint_box_xyxy(
     return np.where(labelled.any(axis=1) & inside, box, np.nan)
 
 
+def keypoint_box_xywh(keypoints: ArrayLike, size_hw: tuple[int, int]) -> list[float] | None:
+    """The box of COCO's flat keypoints (x, y, v, ...), by :func:`joint_box_xyxy`.
+
+    None if they lie in one place or outside the image, whose size may be unknown (0).
+    """
+    triples = np.asarray(keypoints, np.float64).reshape(1, -1, 3)
+    size = np.array([[side or np.inf for side in size_hw]])
+    box = xyxy_to_xywh(joint_box_xyxy(triples[..., :2], triples[..., 2], size))[0]
+    return box.tolist() if (box[2:] > 0).all() else None
+
+
 def crop_from_box(
     box_xyxy: ArrayLike, aspect: float, padding: float = 1.25, convention: str = "hrnet"
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,14 @@
 """Scores predictions against annotations; no model is needed.
 
-    python tools/evaluate.py coco --gt GT.json --results R.json [--sigmas ...] [--out M.json]
+    python tools/evaluate.py coco --gt GT.json --results R.json [--sigmas ...] [--category NAME] [--area box]
+        [--max-per-image N] [--out M.json]
     python tools/evaluate.py crowdpose --gt GT.json --results R.json [--crowd-bounds 0.2 0.8] [--out M.json]
     python tools/evaluate.py mpii --gt gt_valid.mat --pred P.mat|.npy|.json [--pred-base 0|1] [--curve]
         [--out M.json]
     python tools/evaluate.py pck --gt GT.json --results R.json [--threshold 0.2] [--norm torso|bbox|head]
         [--out M.json]
 
+``--on-bad-record skip`` leaves faulty annotations, and results of unknown images, out and counts them.
 Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR and PCKh_AUC are
 fractions, PCKh and PCK percentages; ``null`` is a score of nothing (no such joint annotated). Exit status 2:
 the input is at fault.
@@ -19,12 +21,14 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a checkout, installed or not
 
 import numpy as np
 
 from posekit.errors import ConfigError, DataError, PosekitError
+from posekit.io.categories import ALL
 from posekit.io.files import read_json, write_json
 from posekit.metrics.crowdpose import (
     CROWD_BOUNDS,
@@ -33,7 +37,16 @@ from posekit.metrics.crowdpose import (
     read_crowd_index,
     read_crowdpose,
 )
-from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
+from posekit.metrics.ground_truth import (
+    AREA_OF_BOX,
+    BOX,
+    FILE,
+    NO_AREA,
+    CocoPeople,
+    choose_sigmas,
+    crowding_notes,
+    read_coco,
+)
 from posekit.metrics.mpii_truth import read_mpii
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
@@ -66,6 +79,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     crowdpose.set_defaults(evaluate=evaluate_crowd)
     for command in (coco, crowdpose):
         add_protocol_options(command)
+    coco.add_argument(
+        "--area",
+        choices=(FILE, BOX),
+        default=FILE,
+        help="the area in OKS: the annotations' own, or 0.53 x their box (file)",
+    )
     mpii = commands.add_parser("mpii", help="PCKh of MPII predictions")
     mpii.add_argument("--pred", required=True, help="predictions: .mat (key preds), .npy or .json")
     mpii.add_argument(
@@ -90,6 +109,17 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             metavar="IDS.json",
             help="score these image ids only, a json list; tools/test.py writes image_ids.json for a subset",
         )
+        command.add_argument(
+            "--category",
+            nargs="+",
+            help="names or ids of the categories to score; all: all that have keypoints (all)",
+        )
+        command.add_argument(
+            "--on-bad-record",
+            choices=("error", "skip"),
+            default="error",
+            help="what a faulty annotation, or a result of an unknown image, does (error)",
+        )
     return parser.parse_args(argv)
 
 
@@ -110,6 +140,13 @@ def add_protocol_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--nms", choices=sorted(NMS_NAMES), default="oks_nms", help="what --oks-nms does (oks_nms)"
+    )
+    parser.add_argument(
+        "--max-per-image",
+        type=int,
+        default=20,
+        metavar="N",
+        help="the best N poses of an image (and category) count (20, as COCO has it)",
     )
 
 
@@ -140,19 +177,38 @@ def read_image_ids(path: str | None) -> list[int] | None:
 
 
 def evaluate_coco(args: argparse.Namespace) -> tuple[Scores, str]:
-    people = read_coco(args.gt, read_image_ids(args.images), ids_from=str(args.images))
+    people = read_coco(args.gt, area=args.area, **reading(args))
     sigmas = choose_sigmas(people, parse_sigmas(args.sigmas))
     detections, how = protocol(args, people, sigmas)
-    return evaluate_oks(people.truth, detections, sigmas).stats(), f"OKS, {how}"
+    result = evaluate_oks(people.truth, detections, sigmas, args.max_per_image)
+    scores = result.stats()
+    if args.category:
+        scores |= result.category_stats(people.category_names)
+    if args.area == BOX:
+        how += f"\nThe area is {AREA_OF_BOX} x box: no score to compare with COCO's"
+    return scores, f"OKS, {how}"
+
+
+def reading(args: argparse.Namespace) -> dict[str, Any]:
+    """How the annotations are to be read."""
+    category = [name for word in args.category for name in word.split(",")] if args.category else None
+    return {
+        "image_ids": read_image_ids(args.images),
+        "ids_from": str(args.images),
+        "on_bad_record": args.on_bad_record,
+        "category": None if category == [ALL] else category,
+    }
 
 
 def evaluate_crowd(args: argparse.Namespace) -> tuple[Scores, str]:
     easy, medium = check_crowd_bounds(args.crowd_bounds)
-    people = read_crowdpose(args.gt, read_image_ids(args.images), ids_from=str(args.images))
+    people = read_crowdpose(args.gt, **reading(args))
     crowd_index = read_crowd_index(args.gt, people.truth.image_ids)
     sigmas = choose_sigmas(people, parse_sigmas(args.sigmas or ["crowdpose14"]))
     detections, how = protocol(args, people, sigmas)
-    scores = evaluate_crowdpose(people.truth, detections, crowd_index, sigmas, (easy, medium))
+    scores = evaluate_crowdpose(
+        people.truth, detections, crowd_index, sigmas, (easy, medium), args.max_per_image
+    )
     rule = f"area 0.53 x box; crowd index below {easy:g} easy, below {medium:g} medium, else hard"
     return scores, f"CrowdPose OKS, {how}; {rule}"
 
@@ -163,15 +219,19 @@ def protocol(args: argparse.Namespace, people: CocoPeople, sigmas: np.ndarray) -
         raise ConfigError(f"--oks-nms: expected a number above 0 and at most 1, found {args.oks_nms}")
     if args.rescore is not None and not math.isfinite(args.rescore):
         raise ConfigError(f"--rescore: expected a finite number, found {args.rescore}")
+    if args.max_per_image < 1:
+        raise ConfigError(f"--max-per-image: expected at least 1, found {args.max_per_image}")
     results = read_results(args.results, people)
     detections = apply_protocol(results, sigmas, args.rescore, args.oks_nms, args.nms)
     used = "scores as they are" if args.rescore is None else f"rescored by keypoints above {args.rescore:g}"
     nms = "no OKS-NMS" if args.oks_nms is None else f"{NMS_NAMES[args.nms]} {args.oks_nms:g}"
     named = results.annotation_ids is not None
     boxes = "ground truth (the results name their annotations)" if named else "not stated by the results"
+    notes = [*people.notes, *results.notes, *crowding_notes(people, args.max_per_image)]
     return detections, (
         f"{len(people.truth)} people and {len(results.detections)} results in "
-        f"{len(people.truth.image_ids)} images; boxes: {boxes}; {used}, {nms}, top 20 per image"
+        f"{len(people.truth.image_ids)} images; boxes: {boxes}; {used}, {nms}, "
+        f"top {args.max_per_image} per image" + "".join(f"\nnote: {note}" for note in notes)
     )
 
 
@@ -193,8 +253,9 @@ def evaluate_mpii(args: argparse.Namespace) -> tuple[Scores, str]:
 def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
     if not (math.isfinite(args.threshold) and args.threshold > 0):
         raise ConfigError(f"--threshold: expected a positive number, found {args.threshold}")
-    people = read_coco(args.gt, read_image_ids(args.images), needs_area=False, ids_from=str(args.images))
-    assignment = assign_results(read_results(args.results, people), people, args.results)
+    people = read_coco(args.gt, area=NO_AREA, **reading(args))
+    results = read_results(args.results, people)
+    assignment = assign_results(results, people, args.results)
     truth, labelled = people.truth, people.labelled
     sizes = person_sizes(
         args.norm, truth.keypoints, labelled, people.names, truth.boxes_xywh, people.head_sizes
@@ -218,6 +279,7 @@ def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
         **assignment.counts,
     }
     title = f"PCK (percent) at {args.threshold:g} x {args.norm} size; {assignment.rule}"
+    title += "".join(f"\nnote: {note}" for note in (*people.notes, *results.notes))
     if assignment.counts["missing_predictions"] > annotated.sum() / 2:
         title += (
             f"\nMost people ({assignment.counts['missing_predictions']} of {annotated.sum()}) have no "

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from posekit.datasets.categories import Category, person_categories
 from posekit.datasets.coco_detections import DetectionReader, check_detections, find_matches, take_matched
 from posekit.datasets.coco_records import AnnotationReader, columns
 from posekit.datasets.matching import MATCH_IOU
@@ -23,6 +22,7 @@ from posekit.datasets.pictures import OTHER_SIZE, compare_pictures
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import clean_box_xyxy
+from posekit.io.categories import Category, person_categories
 from posekit.io.files import read_json, under
 from posekit.io.images import leaves_folder, within_folder
 from posekit.io.records import image_side, require, require_id
@@ -101,7 +101,9 @@ def load_coco(
     content = read_json(path)
     images = read_images(content, path, images_in, on_bad_record)
     counts: Counter[str] = Counter()
-    categories = person_categories(content, path, skeleton, boxes != DETECTED, category)
+    categories = person_categories(
+        content, path, skeleton.keypoints, skeleton.name, boxes != DETECTED, category
+    )
     file = _File(content, path, skeleton, images, on_bad_record, counts, extra, categories, area)
     people = file.annotated() if boxes != DETECTED else {}
     source = GROUND_TRUTH

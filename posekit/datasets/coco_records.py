@@ -15,7 +15,7 @@ import numpy as np
 
 from posekit.datasets.table import EXTRA
 from posekit.errors import DataError, shown
-from posekit.geometry import joint_box_xyxy, xywh_to_xyxy, xyxy_to_xywh
+from posekit.geometry import keypoint_box_xywh, xywh_to_xyxy
 from posekit.io.records import require, require_id
 
 Number = (int, float)
@@ -61,14 +61,6 @@ def columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any])
             for name, missing in extra.items()
         },
     }
-
-
-def keypoint_box_xywh(keypoints: Sequence[float], size_hw: tuple[int, int]) -> list[float] | None:
-    """The box of labelled keypoints (x, y, v, ...), as LSP's; None if they lie in one place or outside."""
-    triples = np.asarray(keypoints, np.float64).reshape(1, -1, 3)
-    size = np.array([[side or np.inf for side in size_hw]])
-    box = xyxy_to_xywh(joint_box_xyxy(triples[..., :2], triples[..., 2], size))[0]
-    return box.tolist() if (box[2:] > 0).all() else None
 
 
 class RecordReader(ABC):
@@ -172,7 +164,7 @@ class AnnotationReader(RecordReader):
 
     def _box(self, record: Mapping[str, Any], image: int, keypoints: Any, where: str) -> list[float]:
         """The stated box, or that of the keypoints; where none are asked for, the whole image's."""
-        if record.get("bbox") is not None:
+        if "bbox" in record:
             return self.box(record, where)
         height, width = self.sizes_hw[image]
         if not self.num_keypoints and height and width:
@@ -202,8 +194,7 @@ class AnnotationReader(RecordReader):
             raise DataError(f"{where}, field 'iscrowd': expected 0 or 1, found {shown(crowd)}")
         if crowd:
             return "crowd"
-        area = record.get("area")
-        area = 1 if area is None or self.any_area else area
+        area = 1 if self.any_area else record.get("area", 1)
         if not isinstance(area, Number) or area != area:
             raise DataError(f"{where}, field 'area': expected a number, found {shown(area)}")
         return "no_area" if area <= 0 else None

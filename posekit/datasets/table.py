@@ -85,6 +85,10 @@ class PersonTable:
     turn_by_exif: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not len(self.category_ids):
+            object.__setattr__(self, "category_ids", np.ones(len(self), np.int64))
+
     def __len__(self) -> int:
         return len(self.image_index)
 

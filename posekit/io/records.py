@@ -85,7 +85,9 @@ def record_list(parent: Any, key: str | None, file: str | Path) -> Records:
     return parent
 
 
-def numbers(records: Records, field: str, where: str, width: int | None = None) -> np.ndarray:
+def numbers(
+    records: Records, field: str, where: str, width: int | None = None, remedy: str = ""
+) -> np.ndarray:
     """One numeric field of all records.
 
     Args:
@@ -93,6 +95,7 @@ def numbers(records: Records, field: str, where: str, width: int | None = None) 
         field: The key.
         where: File and list, for messages, e.g. ``"gt.json: annotations"``.
         width: Length of the field's list; None: the field is one number.
+        remedy: Ends the message where the field is missing.
 
     Returns:
         float64 (N,) or (N, width), finite.
@@ -113,7 +116,7 @@ def numbers(records: Records, field: str, where: str, width: int | None = None) 
         array = array.astype(np.float64)
         return array if np.isfinite(array).all() else None
 
-    return _column(records, field, where, convert, expected, np.zeros((0, *shape)))
+    return _column(records, field, where, convert, expected, np.zeros((0, *shape)), remedy)
 
 
 def integers(records: Records, field: str, where: str) -> np.ndarray:
@@ -133,16 +136,20 @@ def integers(records: Records, field: str, where: str) -> np.ndarray:
     return _column(records, field, where, convert, "an integer", np.zeros(0, np.int64))
 
 
-def unique(ids: np.ndarray, field: str, where: str) -> None:
+def unique(ids: np.ndarray, field: str, where: str, remedy: str = "") -> None:
     """Raises DataError naming the first id that occurs twice."""
     values, first, counts = np.unique(ids, return_index=True, return_counts=True)
     if (counts > 1).any():
         repeated = values[counts > 1][np.argmin(first[counts > 1])]
         rows = np.flatnonzero(ids == repeated)[:2].tolist()
-        raise DataError(f"{where}: records {rows[0]} and {rows[1]} have the same '{field}' {repeated}")
+        raise DataError(
+            f"{where}: records {rows[0]} and {rows[1]} have the same '{field}' {repeated}{remedy}"
+        )
 
 
-def indices_of(ids: np.ndarray, known: np.ndarray, field: str, where: str, of: str) -> np.ndarray:
+def indices_of(
+    ids: np.ndarray, known: np.ndarray, field: str, where: str, of: str, remedy: str = ""
+) -> np.ndarray:
     """Places of ``ids`` in the ascending ``known`` ids.
 
     Raises:
@@ -157,6 +164,7 @@ def indices_of(ids: np.ndarray, known: np.ndarray, field: str, where: str, of: s
         raise DataError(
             f"{where}[{unknown[0]}]: '{field}' is {ids[unknown[0]]}, which is not among the {len(known)} {of}"
             + (f" ({unknown.size} records have such an id)" if unknown.size > 1 else "")
+            + remedy
         )
     return place
 
@@ -178,6 +186,7 @@ def _column(
     convert: Callable[[list[Any]], np.ndarray | None],
     expected: str,
     empty: np.ndarray,
+    remedy: str = "",
 ) -> np.ndarray:
     if not records:
         return empty
@@ -188,7 +197,7 @@ def _column(
     for i, record in enumerate(records):
         name = f"{where}: id {record['id']}" if field != "id" and "id" in record else f"{where}[{i}]"
         if field not in record:
-            raise DataError(f"{name}: '{field}' is missing; expected {expected}")
+            raise DataError(f"{name}: '{field}' is missing; expected {expected}{remedy}")
         if convert([record[field]]) is None:
             raise DataError(f"{name}: expected '{field}' to be {expected}, found {describe(record[field])}")
     raise DataError(f"{where}: expected every '{field}' to be {expected}; they differ in kind")

@@ -168,6 +168,13 @@ class PoseMetric(BaseMetric):
             )
 
 
+def categories_of(poses: PoseArrays, meta: Mapping[str, Any]) -> np.ndarray:
+    """int64 (N,): the category of each pose's person in the data set."""
+    table = meta["table"]
+    rows = _rows_of(poses.person_ids, np.asarray(table.person_ids))
+    return np.append(table.category_ids, 1)[rows]
+
+
 def _rows_of(person_ids: np.ndarray, known: np.ndarray) -> np.ndarray:
     """int64 (N,): where each of the people stands in the data set; people it lacks come last."""
     order = np.argsort(known, kind="stable")

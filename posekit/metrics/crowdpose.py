@@ -16,7 +16,6 @@ AP and AR in [0, 1], -1 where there is nothing to find.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +24,20 @@ import numpy as np
 from posekit.errors import ConfigError, DataError
 from posekit.io import records as rec
 from posekit.io.files import read_json
-from posekit.metrics.ground_truth import CocoPeople, read_coco
+from posekit.metrics.ground_truth import BOX, CocoPeople, read_coco
 from posekit.metrics.oks import Detections, GroundTruth, evaluate_oks
 
-AREA_OF_BOX = 0.53
 CROWD_BOUNDS = (0.2, 0.8)
 CROWD_LEVELS = ("easy", "medium", "hard")
 
 
-def read_crowdpose(
-    path: str | Path,
-    image_ids: Sequence[int] | np.ndarray | None = None,
-    ids_from: str = "the images to score",
-    content: Any = None,
-) -> CocoPeople:
+def read_crowdpose(path: str | Path, *args: Any, **kwargs: Any) -> CocoPeople:
     """Reads a CrowdPose annotation; the people's areas are 0.53 x those of their boxes.
 
-    Args:
-        path: A COCO-form json; ``area`` may be missing.
-        image_ids: Only these images are scored; None: all of the file.
-        ids_from: Where ``image_ids`` come from, such as a file, for messages.
-        content: The file's, where it has been read already.
-
-    Raises:
-        DataError: As :func:`~posekit.metrics.ground_truth.read_coco`.
+    Arguments and errors are those of :func:`~posekit.metrics.ground_truth.read_coco` but for ``area``, which
+    may be missing.
     """
-    people = read_coco(path, image_ids, needs_area=False, ids_from=ids_from, content=content)
-    width, height = people.truth.boxes_xywh[:, 2], people.truth.boxes_xywh[:, 3]
-    return replace(people, truth=replace(people.truth, areas=height * width * AREA_OF_BOX))
+    return read_coco(path, *args, area=BOX, **kwargs)
 
 
 def read_crowd_index(path: str | Path, image_ids: np.ndarray, content: Any = None) -> np.ndarray:

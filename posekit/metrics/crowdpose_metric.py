@@ -35,9 +35,9 @@ class CrowdPoseMetric(OKSMetric):
         self.crowd_bounds = check_crowd_bounds(crowd_bounds)
         self._crowd_index = np.zeros(0)
 
-    def _read(self, content: Any, path: str, image_ids: np.ndarray) -> CocoPeople:
-        people = read_crowdpose(path, image_ids, content=content)
-        self._crowd_index = read_crowd_index(path, people.truth.image_ids, content)
+    def _read(self, path: str, image_ids: np.ndarray, **reading: Any) -> CocoPeople:
+        people = read_crowdpose(path, image_ids, **{k: v for k, v in reading.items() if k != "area"})
+        self._crowd_index = read_crowd_index(path, people.truth.image_ids, reading["content"])
         return people
 
     def _stats(self, people: CocoPeople, detections: Detections) -> dict[str, float]:

@@ -6,6 +6,7 @@ because predictions refer to them. Coordinates are 0-based image pixels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,20 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import ConfigError, DataError
-from posekit.geometry import head_sizes
+from posekit.geometry import head_sizes, keypoint_box_xywh
 from posekit.io import records as rec
+from posekit.io.categories import Category, named_categories, same_names
 from posekit.io.files import read_json
-from posekit.metrics.oks import COCO_SIGMAS, GroundTruth
+from posekit.metrics.oks import COCO_SIGMAS, GroundTruth, crowded_images
+from posekit.skeletons import COCO17
+
+REMEDY = "; mend it, or leave such records out and count them: --on-bad-record skip, on_bad_record='skip'"
+_AREA_REMEDY = "; state it, or take 0.53 x the box: --area box, OKSMetric(area='box')"
+
+
+FILE, BOX, NO_AREA = "file", "box", "none"
+AREA_OF_BOX = 0.53  # CrowdPose's share, of a person's segment in the box
+_NUMBERED = re.compile(r"(k|kp|kpt|keypoint|joint|point|p)?[\s_\-]*\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +43,11 @@ class CocoPeople:
         sigmas: K sigmas if a category states them, else empty.
         head_sizes: float64 (G,), pixels: an annotation's ``head_size``, or 0.6 x the diagonal of its
             ``head_box`` (x1, y1, x2, y2); NaN where it has neither.
+        category_names: Those of ``truth.category_ids``.
+        other_images: Ids of the file's images that are not scored.
+        other_categories: Ids of the file's categories that are not scored.
+        on_bad_record: How it was read.
+        notes: Sentences about what was read otherwise than it is stated, or cannot be matched.
     """
 
     file: str
@@ -40,6 +56,11 @@ class CocoPeople:
     names: tuple[str, ...]
     sigmas: tuple[float, ...]
     head_sizes: np.ndarray
+    category_names: tuple[str, ...] = ()
+    other_images: frozenset[int] = frozenset()
+    other_categories: frozenset[int] = frozenset()
+    on_bad_record: str = "error"
+    notes: tuple[str, ...] = ()
 
     @property
     def num_keypoints(self) -> int:
@@ -54,20 +75,32 @@ class CocoPeople:
 def read_coco(
     path: str | Path,
     image_ids: Sequence[int] | np.ndarray | None = None,
-    needs_area: bool = True,
+    area: str = FILE,
     ids_from: str = "the images to score",
     content: Any = None,
+    on_bad_record: str = "error",
+    category: Category = None,
+    names: Sequence[str] | None = None,
 ) -> CocoPeople:
     """Reads a COCO keypoint annotation file (``.json`` or ``.json.gz``).
+
+    ``num_keypoints`` is recounted; a missing ``bbox`` is that of the labelled keypoints.
 
     Args:
         path: The file.
         image_ids: Only these images are scored; None: all of the file.
-        needs_area: OKS does, PCK does not; without it a missing ``area`` counts as 0.
+        area: "file" takes each person's ``area``, which OKS needs; "box" 0.53 x the box's; "none", as PCK
+            needs none: 0 where it is missing.
         ids_from: Where ``image_ids`` come from, such as a file, for messages.
         content: The file's, where it has been read already.
+        on_bad_record: "error"; or "skip", as of :func:`~posekit.datasets.coco.load_coco`: faulty annotations
+            are left out, and people with a box and no keypoints count as not labelled.
+        category: Names or ids of the categories that are scored; None or "all": all with keypoints, which
+            must have the same.
+        names: The keypoints that are asked for; categories with others are not scored.
 
     Raises:
+        ConfigError: If there is no such category.
         DataError: On anything that is missing, malformed, not finite, repeated or unknown, and if nobody is
             annotated.
     """
@@ -75,36 +108,99 @@ def read_coco(
     known_images = _ids(rec.record_list(content, "images", path), f"{path}: images")
     all_categories = rec.record_list(content, "categories", path)
     known_categories = _ids(all_categories, f"{path}: categories")
-    all_annotations = rec.record_list(content, "annotations", path)
+    categories = _chosen_categories(all_categories, path, category, names)
+    keypoints, sigmas = _keypoint_names(categories, path)
+    category_ids = np.array(sorted(c["id"] for c in categories), np.int64)
+    annotations = list(rec.record_list(content, "annotations", path))
+    left_out = boxes_alone = 0
+    if on_bad_record == "skip":
+        from posekit.metrics.usable import usable_annotations  # brings torch, which scoring does without
+
+        annotations, left_out, boxes_alone = usable_annotations(
+            annotations, str(path), len(keypoints), category_ids, known_images
+        )
+    where = f"{path}: annotations"
+    annotation_ids = rec.integers(annotations, "id", where)
+    rec.unique(annotation_ids, "id", where, REMEDY)
+    category_of = rec.integers(annotations, "category_id", where)
+    rec.indices_of(category_of, known_categories, "category_id", where, "categories of the file", REMEDY)
+    image_of = rec.integers(annotations, "image_id", where)
+    rec.indices_of(image_of, known_images, "image_id", where, "images of the file", REMEDY)
+    scored = known_images if image_ids is None else _wanted_ids(image_ids, ids_from)
+    rec.indices_of(scored, known_images, "image_id", ids_from, f"images of {path}")
+    # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
+    rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
+    annotations = [completed(annotations[row], area) for row in rows.tolist()]
+    truth, recounted = arrays_of(
+        annotations, len(keypoints), where, scored, category_ids, image_of[rows], category_of[rows], area
+    )
+    if not (truth.keypoints[..., 2] > 0).any():
+        raise DataError(
+            f"{path}: annotations: nobody has a labelled keypoint in the {len(scored)} images to score"
+        )
+    name_of = {c["id"]: str(c.get("name", c["id"])) for c in categories}
+    return CocoPeople(
+        str(path),
+        truth,
+        annotation_ids[rows],
+        keypoints,
+        sigmas,
+        _annotated_head_sizes(annotations, where),
+        tuple(name_of[i] for i in category_ids.tolist()),
+        frozenset(np.setdiff1d(known_images, scored).tolist()),
+        frozenset(np.setdiff1d(known_categories, category_ids).tolist()),
+        on_bad_record,
+        _notes(str(path), truth, left_out, boxes_alone, recounted, area),
+    )
+
+
+def _chosen_categories(
+    all_categories: rec.Records, path: str | Path, wanted: Category, names: Sequence[str] | None
+) -> list[Mapping[str, Any]]:
+    """The categories to score: with keypoints, of the wanted names or ids, with the wanted keypoints."""
     categories = [c for c in all_categories if c.get("keypoints")]
     if not categories:
         raise DataError(
             f"{path}: categories: none states 'keypoints' (a list of names); is it a keypoint file?"
         )
-    names, sigmas = _keypoint_names(categories, path)
-    where = f"{path}: annotations"
-    annotation_ids = rec.integers(all_annotations, "id", where)
-    rec.unique(annotation_ids, "id", where)
-    category_of = rec.integers(all_annotations, "category_id", where)
-    rec.indices_of(category_of, known_categories, "category_id", where, "categories of the file")
-    image_of = rec.integers(all_annotations, "image_id", where)
-    rec.indices_of(image_of, known_images, "image_id", where, "images of the file")
-    category_ids = np.array(sorted(c["id"] for c in categories), np.int64)
-    scored = known_images if image_ids is None else _wanted_ids(image_ids, ids_from)
-    rec.indices_of(scored, known_images, "image_id", ids_from, f"images of {path}")
-    # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
-    rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
-    annotations = [all_annotations[row] for row in rows.tolist()]
-    if not needs_area:
-        annotations = [{"area": 0.0, **annotation} for annotation in annotations]
-    truth = _truth(annotations, len(names), where, scored, category_ids, image_of[rows], category_of[rows])
-    if not (truth.keypoints[..., 2] > 0).any():
-        raise DataError(
-            f"{path}: annotations: nobody has a labelled keypoint in the {len(scored)} images to score"
-        )
-    return CocoPeople(
-        str(path), truth, annotation_ids[rows], names, sigmas, _annotated_head_sizes(annotations, where)
-    )
+    ids = named_categories(categories, wanted, str(path))
+    categories = [c for c in categories if c["id"] in ids]
+    if names is None:
+        return categories
+    same = [c for c in categories if isinstance(c["keypoints"], list) and same_names(c["keypoints"], names)]
+    return same or categories  # whoever asks for the names says what is wrong
+
+
+def completed(annotation: Mapping[str, Any], area: str) -> Mapping[str, Any]:
+    """The annotation with a box, which may be its keypoints', and with an area where none is needed."""
+    if "bbox" not in annotation and isinstance(annotation.get("keypoints"), list):
+        annotation = {**annotation, "bbox": _box_of(annotation["keypoints"])}
+    return annotation if area == FILE else {"area": 0.0, **annotation}
+
+
+def _box_of(keypoints: list[Any]) -> list[float]:
+    numbers = all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in keypoints)
+    box = keypoint_box_xywh(keypoints, (0, 0)) if numbers and len(keypoints) % 3 == 0 else None
+    return box or [0.0, 0.0, 0.0, 0.0]
+
+
+def _notes(
+    path: str, truth: GroundTruth, left_out: int, boxes_alone: int, recounted: int, area: str
+) -> tuple[str, ...]:
+    labelled = (truth.keypoints[..., 2] > 0).any(axis=1) & ~truth.crowd
+    flat = int((labelled & (truth.areas <= 0)).sum())
+    notes = [
+        (left_out, f"{left_out} faulty annotations are left out"),
+        (boxes_alone, f"{boxes_alone} people have a box and no 'keypoints': not labelled"),
+        (recounted, f"{recounted} annotations state another 'num_keypoints' than they hold: recounted"),
+        (
+            flat if area != NO_AREA else 0,
+            f"{flat} of {labelled.sum()} people with keypoints have 'area' 0: no pose but one exact to the "
+            "last digit can match them. State their area, or take 0.53 x the box (--area box; "
+            "OKSMetric(area='box'), load_coco(area='box'))",
+        ),
+    ]
+    return tuple(f"{path}: {text}" for number, text in notes if number)
 
 
 def _wanted_ids(image_ids: Sequence[int] | np.ndarray, ids_from: str) -> np.ndarray:
@@ -132,7 +228,7 @@ def _keypoint_names(categories: Sequence[Mapping[str, Any]], path: str | Path) -
         if list(category["keypoints"]) != list(first["keypoints"]):
             raise DataError(
                 f"{path}: categories {first['id']} and {category['id']} have different 'keypoints'; "
-                "score one category at a time"
+                f"choose one (--category, category=): {_listed(categories)}"
             )
     names = tuple(str(name) for name in first["keypoints"])
     if not first.get("sigmas"):
@@ -143,7 +239,11 @@ def _keypoint_names(categories: Sequence[Mapping[str, Any]], path: str | Path) -
     return names, tuple(sigmas.tolist())
 
 
-def _truth(
+def _listed(categories: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{c['id']} {c.get('name', '')!s:.40}".strip() for c in categories[:20])
+
+
+def arrays_of(
     annotations: rec.Records,
     num_keypoints: int,
     where: str,
@@ -151,10 +251,18 @@ def _truth(
     category_ids: np.ndarray,
     image_of: np.ndarray,
     category_of: np.ndarray,
-) -> GroundTruth:
-    keypoints = rec.numbers(annotations, "keypoints", where, num_keypoints * 3).reshape(-1, num_keypoints, 3)
+    area: str,
+) -> tuple[GroundTruth, int]:
+    """The arrays of checked annotations.
+
+    Returns:
+        The arrays, and how many annotations' ``num_keypoints`` tell wrongly whether any is labelled.
+    """
+    keypoints = rec.numbers(annotations, "keypoints", where, num_keypoints * 3, REMEDY).reshape(
+        -1, num_keypoints, 3
+    )
     boxes = rec.numbers(annotations, "bbox", where, 4)
-    areas = rec.numbers(annotations, "area", where)
+    areas = rec.numbers(annotations, "area", where, remedy=_AREA_REMEDY)
     for name, low in (("bbox", boxes[:, 2:].min(axis=1, initial=np.inf)), ("area", areas)):
         if (low < 0).any():
             row = int(np.argmax(low < 0))
@@ -163,10 +271,11 @@ def _truth(
             )
     _check_visibility(keypoints[..., 2], annotations, where)
     crowd = _stated(annotations, "iscrowd", np.zeros(len(annotations), np.int64), where, 1) > 0
-    # As pycocotools: the stated number decides; where it is not stated, it is counted.
     counted = (keypoints[..., 2] > 0).sum(axis=1)
-    empty = _stated(annotations, "num_keypoints", counted, where, num_keypoints) == 0
-    return GroundTruth(
+    stated = _stated(annotations, "num_keypoints", counted, where, num_keypoints)
+    if area == BOX:
+        areas = boxes[:, 3] * boxes[:, 2] * AREA_OF_BOX
+    truth = GroundTruth(
         image_ids,
         category_ids,
         np.searchsorted(image_ids, image_of),
@@ -175,8 +284,9 @@ def _truth(
         boxes,
         areas,
         crowd,
-        crowd | empty,
+        crowd | (counted == 0),
     )
+    return truth, int((~crowd & ((stated == 0) != (counted == 0))).sum())
 
 
 def _check_visibility(visible: np.ndarray, annotations: rec.Records, where: str) -> None:
@@ -224,7 +334,9 @@ def _annotated_head_sizes(annotations: rec.Records, where: str) -> np.ndarray:
 
 
 def choose_sigmas(people: CocoPeople, stated: Sequence[float] | np.ndarray | None = None) -> np.ndarray:
-    """The sigmas to score with: those stated, else the file's own, else COCO's for 17 keypoints.
+    """The sigmas to score with: those stated, else the file's own, else COCO's for COCO's 17 keypoints.
+
+    Seventeen that are merely numbered count as COCO's.
 
     Raises:
         ConfigError: If there are none, or of the wrong number or sign.
@@ -233,11 +345,13 @@ def choose_sigmas(people: CocoPeople, stated: Sequence[float] | np.ndarray | Non
     if stated is None and people.sigmas:
         return np.array(people.sigmas)
     if stated is None:
-        if count == len(COCO_SIGMAS):
+        nameless = all(_NUMBERED.fullmatch(name) for name in people.names)
+        if count == len(COCO_SIGMAS) and (nameless or same_names(people.names, COCO17.keypoints)):
             return COCO_SIGMAS
+        kind = "other keypoints than COCO's 17" if count == len(COCO_SIGMAS) else f"{count} keypoints"
         raise ConfigError(
-            f"{people.file}: has {count} keypoints and its category states no 'sigmas'; OKS needs one per "
-            f"keypoint: give {count} numbers or the name of a skeleton (--sigmas)"
+            f"{people.file}: has {kind} and its category states no 'sigmas'; OKS needs one per keypoint: "
+            f"give {count} numbers or the name of a skeleton (--sigmas, OKSMetric(sigmas=[...]))"
         )
     sigmas = np.asarray(stated, np.float64)
     if len(sigmas) != count:
@@ -245,3 +359,15 @@ def choose_sigmas(people: CocoPeople, stated: Sequence[float] | np.ndarray | Non
     if not (np.isfinite(sigmas) & (sigmas > 0)).all():
         raise ConfigError(f"sigmas: expected positive numbers, found {sigmas.tolist()}")
     return sigmas
+
+
+def crowding_notes(people: CocoPeople, max_per_image: int) -> list[str]:
+    """What is to be said of images with more people than poses that count."""
+    crowded = crowded_images(people.truth, max_per_image)
+    if not crowded:
+        return []
+    return [
+        f"{people.file}: {crowded} image(s) have more than {max_per_image} people to find, and the best "
+        f"{max_per_image} poses of an image count (COCO: 20): even perfect results miss the others. Raise "
+        "that where the score need not be comparable: --max-per-image, OKSMetric(max_per_image=...)"
+    ]

@@ -130,6 +130,23 @@ class OKSResult:
             values += [table[..., 0], table[:1, ..., 0], table[5:6, ..., 0], table[..., 1], table[..., 2]]
         return {name: _mean_defined(value) for name, value in zip(STAT_NAMES, values, strict=True)}
 
+    def category_stats(self, names: Sequence[str]) -> dict[str, float]:
+        """AP of each category, as ``AP/<name>``; nothing where there is one alone.
+
+        Args:
+            names: (C,).
+        """
+        if len(names) < 2:
+            return {}
+        return {f"AP/{name}": self.stats(number)["AP"] for number, name in enumerate(names)}
+
+
+def crowded_images(ground_truth: GroundTruth, max_detections: int) -> int:
+    """How many images have more people to find (of a category) than poses that may count."""
+    group = ground_truth.category * len(ground_truth.image_ids) + ground_truth.image
+    people = np.bincount(group[~ground_truth.ignore], minlength=1)
+    return int((people > max_detections).sum())
+
 
 def _mean_defined(values: np.ndarray) -> float:
     defined = values[values > -1]

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from posekit.errors import ConfigError
+from posekit.io.categories import Category
 from posekit.io.files import read_json
 from posekit.metrics.base import (
     GROUND_TRUTH_BOXES,
     PoseMetric,
+    categories_of,
     check_nms,
     crop_shape,
     is_json,
     lacks_annotations,
 )
 from posekit.metrics.errors import PersonErrors
-from posekit.metrics.ground_truth import CocoPeople, choose_sigmas, read_coco
+from posekit.metrics.ground_truth import BOX, FILE, CocoPeople, choose_sigmas, crowding_notes, read_coco
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.person_errors import errors_of_oks, pair_with_people
-from posekit.metrics.poses import PoseArrays, first_of_each_person, select_poses, to_detections
+from posekit.metrics.poses import (
+    PoseArrays,
+    first_of_each_person,
+    groups_of,
+    select_poses,
+    to_detections,
+)
 from posekit.registry import METRICS
 
 
@@ -41,9 +50,13 @@ class OKSMetric(PoseMetric):
             image whose score has decayed least (:func:`~posekit.metrics.nms.soft_oks_nms`).
         nms_on_ground_truth_boxes: Suppress also where every box is an annotated person's (the release does;
             there is nothing to suppress then, and every person keeps its prediction).
-        max_per_image: At most so many poses of an image count, the best.
+        max_per_image: At most so many poses of an image (and category) count, the best.
         sigmas: K numbers; None: the skeleton's.
         ann_file: The COCO json to score against; None: the data set's.
+        area: "file": each person's ``area``; "box": 0.53 x the box; None: as the data set's loader does.
+        category: Names or ids of the categories that are scored; None: as the data set's loader does. Several
+            are averaged as pycocotools averages them, and each has its ``AP/<name>``.
+        on_bad_record: "error" or "skip"; None: as the data set's loader does.
         **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
@@ -58,9 +71,15 @@ class OKSMetric(PoseMetric):
         max_per_image: int = 20,
         sigmas: Sequence[float] | None = None,
         ann_file: str | None = None,
+        area: str | None = None,
+        category: Category = None,
+        on_bad_record: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if area not in (None, FILE, BOX):
+            raise ConfigError(f"{type(self).__name__}: 'area' must be 'file' or 'box', found {area!r}")
+        self.reading = {"area": area, "category": category, "on_bad_record": on_bad_record}
         self.rescore_threshold, self.nms_threshold = rescore_threshold, nms_threshold
         self.nms = check_nms(nms, type(self).__name__)
         self.nms_on_ground_truth_boxes = nms_on_ground_truth_boxes
@@ -80,21 +99,26 @@ class OKSMetric(PoseMetric):
         if lacks_annotations(content):
             self._people = None
             return
-        self._people = people = self._read(content, path, _scored_images(meta))
+        told = meta["table"].reading
+        reading = {name: told.get(name) if value is None else value for name, value in self.reading.items()}
+        self._people = people = self._read(
+            path,
+            _scored_images(meta),
+            content=content,
+            names=skeleton.keypoints,
+            **{name: value for name, value in reading.items() if value is not None},
+        )
         if people.num_keypoints != skeleton.num_keypoints:
             raise ConfigError(
                 f"{name}: {path} has {people.num_keypoints} keypoints, skeleton '{skeleton.name}' "
                 f"{skeleton.num_keypoints}"
             )
-        if len(people.truth.category_ids) > 1:
-            raise ConfigError(
-                f"{name}: {path} has keypoints in categories {people.truth.category_ids.tolist()}; a data "
-                "set here has one: write the results and score them by tools/evaluate.py coco"
-            )
         self._sigmas = choose_sigmas(people, self.sigmas if self.sigmas else skeleton.sigmas or None)
+        for note in (*people.notes, *crowding_notes(people, self.max_per_image)):
+            warnings.warn(f"{name}: {note}", stacklevel=2)
 
-    def _read(self, content: Any, path: str, image_ids: np.ndarray) -> CocoPeople:
-        return read_coco(path, image_ids, content=content)
+    def _read(self, path: str, image_ids: np.ndarray, **reading: Any) -> CocoPeople:
+        return read_coco(path, image_ids, **reading)
 
     def _nms_threshold(self, meta: Mapping[str, Any]) -> float | None:
         suppress = self.nms_on_ground_truth_boxes or meta["box_source"] != GROUND_TRUTH_BOXES
@@ -108,9 +132,17 @@ class OKSMetric(PoseMetric):
     def _detections(self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]) -> Detections:
         threshold = self._nms_threshold(meta)
         kept, scores = select_poses(
-            poses, self._sigmas, self.rescore_threshold, threshold, *crop_shape(meta), nms=self.nms
+            poses,
+            self._sigmas,
+            self.rescore_threshold,
+            threshold,
+            *crop_shape(meta),
+            nms=self.nms,
+            groups=groups_of(poses, categories_of(poses, meta)),
         )
-        return to_detections(kept, scores, people)
+        # Another file than the data set's may number its only category otherwise.
+        alone = self.ann_file is not None and len(people.truth.category_ids) == 1
+        return to_detections(kept, scores, people, None if alone else categories_of(kept, meta))
 
     def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
         if self._people is None:
@@ -123,7 +155,8 @@ class OKSMetric(PoseMetric):
         return errors_of_oks(predicted, self._people, self._sigmas, meta["skeleton"])
 
     def _stats(self, people: CocoPeople, detections: Detections) -> dict[str, float]:
-        return evaluate_oks(people.truth, detections, self._sigmas, self.max_per_image).stats()
+        result = evaluate_oks(people.truth, detections, self._sigmas, self.max_per_image)
+        return result.stats() | result.category_stats(people.category_names)
 
     def describe(self) -> str:
         score = "box score"

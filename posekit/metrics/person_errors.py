@@ -116,9 +116,14 @@ def pair_with_people(
         float64 (G, K, 2), image pixels; NaN for a person that no pose reaches.
     """
     truth = people.truth
-    rows, rank = rank_detections(detections, len(truth.image_ids), max_detections)
+    images, categories = len(truth.image_ids), len(truth.category_ids)
+    rows, rank = rank_detections(detections, images, max_detections)
     ranked = detections.take(rows)
-    pose, person = pair_groups(ranked.image, truth.image, len(truth.image_ids))
+    pose, person = pair_groups(
+        ranked.category * images + ranked.image,
+        truth.category * images + truth.image,
+        images * categories,
+    )
     oks = pair_oks(truth, ranked.keypoints, person, pose, np.asarray(sigmas))
     matched = match(truth, (pose, person, oks), rank, truth.ignore, np.array([PAIRING_OKS]))[:, 0]
     predicted = np.full((len(truth), people.num_keypoints, 2), np.nan)

@@ -116,6 +116,7 @@ def select_poses(
     padding: float = 1.25,
     nms: str = "oks_nms",
     max_per_image: int | None = None,
+    groups: np.ndarray | None = None,
 ) -> tuple[PoseArrays, np.ndarray]:
     """The COCO protocol on poses: rescoring, then OKS-NMS in each image, then the best of each image.
 
@@ -128,21 +129,23 @@ def select_poses(
         padding: their padding: the NMS works with the crops' areas, as the HRNet release does.
         nms: One of :data:`~posekit.metrics.nms.OKS_NMS`.
         max_per_image: At most so many of an image stay, the best; None: all.
+        groups: int (N,), within which poses vie with each other; None: the images.
 
     Returns:
         The poses that stay, in their order, and their scores (N',).
     """
+    groups = poses.image_ids if groups is None else groups
     scores = poses.box_scores
     if rescore_threshold is not None:
         scores = rescore(scores, poses.keypoints[..., 2], rescore_threshold)
     if nms_threshold is not None:
         areas = crop_areas(poses.boxes_xyxy, aspect, padding)
         suppress = OKS_NMS[nms]
-        kept = suppress(poses.keypoints, areas, scores, sigmas, nms_threshold, groups=poses.image_ids)
+        kept = suppress(poses.keypoints, areas, scores, sigmas, nms_threshold, groups=groups)
         kept.sort()
-        poses, scores = poses.take(kept), scores[kept]
+        poses, scores, groups = poses.take(kept), scores[kept], groups[kept]
     if max_per_image is not None:
-        best = best_of_each_image(poses.image_ids, scores, max_per_image)
+        best = best_of_each_image(groups, scores, max_per_image)
         poses, scores = poses.take(best), scores[best]
     return poses, scores
 
@@ -162,18 +165,38 @@ def first_of_each_person(poses: PoseArrays, person_ids: np.ndarray) -> np.ndarra
     return predicted
 
 
-def to_detections(poses: PoseArrays, scores: np.ndarray, people: CocoPeople) -> Detections:
-    """Poses as detections of the ground truth's first category.
+def groups_of(poses: PoseArrays, category_ids: np.ndarray) -> np.ndarray:
+    """int64 (N,): poses of one image and one category have the same number."""
+    _, category = np.unique(category_ids, return_inverse=True)
+    _, image = np.unique(poses.image_ids, return_inverse=True)
+    return category * (image.max(initial=0) + 1) + image
 
-    Poses of images that are not scored are left out. An unmatched pose's area is its keypoints' extent, as
-    pycocotools has it for results without a box.
+
+def to_detections(
+    poses: PoseArrays, scores: np.ndarray, people: CocoPeople, category_ids: np.ndarray | None = None
+) -> Detections:
+    """Poses as detections of the ground truth.
+
+    Poses of images or categories that are not scored are left out. An unmatched pose's area is its
+    keypoints' extent, as pycocotools has it for results without a box.
+
+    Args:
+        poses: N poses.
+        scores: (N,).
+        people: The ground truth.
+        category_ids: int (N,); None: all are of the ground truth's first category.
     """
-    image_ids = people.truth.image_ids
-    rows = np.flatnonzero(np.isin(poses.image_ids, image_ids))
+    image_ids, known = people.truth.image_ids, people.truth.category_ids
+    chosen = np.isin(poses.image_ids, image_ids)
+    category = np.zeros(len(chosen), np.int64)
+    if category_ids is not None:
+        chosen &= np.isin(category_ids, known)
+        category = np.searchsorted(known, category_ids)
+    rows = np.flatnonzero(chosen)
     keypoints = poses.keypoints[rows]
     return Detections(
         np.searchsorted(image_ids, poses.image_ids[rows]),
-        np.zeros(len(rows), np.int64),
+        category[rows],
         keypoints,
         np.asarray(scores, np.float64)[rows],
         keypoint_areas(keypoints),

@@ -37,7 +37,11 @@ NOWHERE = -1e4
 
 
 def write_results(
-    path: str | Path, poses: PoseArrays, scores: np.ndarray, category_id: int, ground_truth_boxes: bool
+    path: str | Path,
+    poses: PoseArrays,
+    scores: np.ndarray,
+    category_id: int | np.ndarray,
+    ground_truth_boxes: bool,
 ) -> None:
     """Writes a COCO keypoint results file, atomically.
 
@@ -50,7 +54,7 @@ def write_results(
         path: The file.
         poses: N poses.
         scores: (N,).
-        category_id: Of all poses.
+        category_id: Of all poses, or int (N,), of each.
         ground_truth_boxes: Write each pose's annotation_id: the person whose box it was.
     """
     boxes = xyxy_to_xywh(poses.boxes_xyxy)
@@ -58,14 +62,15 @@ def write_results(
     results: list[dict[str, Any]] = [
         {
             "image_id": image_id,
-            "category_id": category_id,
+            "category_id": category,
             "keypoints": keypoints,
             "score": score,
             "box_xywh": box,
             **({"annotation_id": person_id} if ground_truth_boxes else {}),
         }
-        for image_id, person_id, keypoints, score, box in zip(
+        for image_id, category, person_id, keypoints, score, box in zip(
             poses.image_ids.tolist(),
+            np.broadcast_to(category_id, len(scores)).tolist(),
             poses.person_ids.tolist(),
             poses.keypoints.reshape(len(scores), -1).tolist(),
             np.asarray(scores, np.float64).tolist(),

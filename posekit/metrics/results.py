@@ -16,7 +16,7 @@ from posekit.errors import DataError, shown
 from posekit.io import records as rec
 from posekit.io.files import read_json
 from posekit.io.mat import read_mat
-from posekit.metrics.ground_truth import CocoPeople
+from posekit.metrics.ground_truth import REMEDY, CocoPeople
 from posekit.metrics.mpii_truth import MPIIPeople, mat_array
 from posekit.metrics.nms import OKS_NMS, crop_areas
 from posekit.metrics.oks import Detections, keypoint_areas, rescore
@@ -32,20 +32,25 @@ class Results:
         detections: float64 arrays; keypoints (D, K, 3) as x, y, score.
         nms_areas: float64 (D,), the area of the result's box, or of its keypoints where it has none.
         annotation_ids: int64 (D,), or None where the file names no people.
+        notes: Sentences about what was left out of the file.
     """
 
     detections: Detections
     nms_areas: np.ndarray
     annotation_ids: np.ndarray | None
+    notes: tuple[str, ...] = ()
 
 
 def read_results(path: str | Path, people: CocoPeople) -> Results:
     """Reads a results file and fits it to the ground truth it is scored against.
 
+    Results of the ground truth's other images and categories, those that are not scored, are left out.
+
     Args:
         path: A list of objects with image_id, category_id, keypoints ([x, y, score] x K, flat) and score;
             optionally bbox, annotation_id.
-        people: The ground truth.
+        people: The ground truth; as it was read, so are results of images and categories that its file does
+            not have: refused, or left out.
 
     Raises:
         DataError: On a missing key, a wrong number of keypoints, a value that is not finite, or an
@@ -53,21 +58,13 @@ def read_results(path: str | Path, people: CocoPeople) -> Results:
     """
     file_records = rec.record_list(read_json(path), None, path)
     where, truth, count = f"{path}: results", people.truth, people.num_keypoints
-    image = rec.indices_of(
-        rec.integers(file_records, "image_id", where),
-        truth.image_ids,
-        "image_id",
-        where,
-        f"images of {people.file}",
-    )
-    category_ids = rec.integers(file_records, "category_id", where)
-    category = rec.indices_of(
-        category_ids, truth.category_ids, "category_id", where, f"keypoint categories of {people.file}"
-    )
-    keypoints = rec.numbers(file_records, "keypoints", where, 3 * count).reshape(-1, count, 3)
-    scores = rec.numbers(file_records, "score", where)
     # pycocotools takes the boxes' areas if the first result has a box, else the keypoints' extents.
     boxed = bool(file_records) and bool(file_records[0].get("bbox"))
+    file_records, notes = _of_scored(file_records, people, where)
+    image = np.searchsorted(truth.image_ids, rec.integers(file_records, "image_id", where))
+    category = np.searchsorted(truth.category_ids, rec.integers(file_records, "category_id", where))
+    keypoints = rec.numbers(file_records, "keypoints", where, 3 * count).reshape(-1, count, 3)
+    scores = rec.numbers(file_records, "score", where)
     areas = (
         rec.numbers(file_records, "bbox", where, 4)[:, 2:].prod(axis=1)
         if boxed
@@ -77,9 +74,36 @@ def read_results(path: str | Path, people: CocoPeople) -> Results:
     if file_records and all("box_xywh" in record for record in file_records):
         boxes = rec.numbers(file_records, "box_xywh", where, 4)
         nms_areas = crop_areas(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1))
-    return Results(
-        Detections(image, category, keypoints, scores, areas), nms_areas, _annotation_ids(file_records, where)
-    )
+    detections = Detections(image, category, keypoints, scores, areas)
+    return Results(detections, nms_areas, _annotation_ids(file_records, where), notes)
+
+
+def _of_scored(
+    file_records: rec.Records, people: CocoPeople, where: str
+) -> tuple[rec.Records, tuple[str, ...]]:
+    """The results of the images and categories that are scored, and what is to be said of the others."""
+    kept = np.ones(len(file_records), bool)
+    notes = []
+    for field, what, scored, others in (
+        ("image_id", "images", people.truth.image_ids, people.other_images),
+        ("category_id", "keypoint categories", people.truth.category_ids, people.other_categories),
+    ):
+        ids = rec.integers(file_records, field, where)
+        wanted = np.isin(ids, scored)
+        known = wanted | np.isin(ids, list(others))
+        if people.on_bad_record == "error":
+            checked = np.sort(np.concatenate([scored, np.array(list(others), np.int64)]))
+            rec.indices_of(ids, checked, field, where, f"{what} of {people.file}", REMEDY)
+        for number, of in (
+            (~wanted & known, "that are not scored"),
+            (~known, f"that {people.file} does not have"),
+        ):
+            if number.any():
+                notes.append(f"{where}: {number.sum()} are of {what} {of}, and are left out")
+        kept &= wanted
+    if kept.all():
+        return file_records, ()
+    return [record for record, keep in zip(file_records, kept.tolist(), strict=True) if keep], tuple(notes)
 
 
 def _annotation_ids(file_records: rec.Records, where: str) -> np.ndarray | None:
@@ -188,7 +212,9 @@ def _assign_by_image(
     """Fills ``predicted`` in place; returns how many people each rule served."""
     truth, labelled = people.truth, people.labelled
     counts = {"matched_as_only_person": 0, "matched_by_similarity": 0}
-    people_rows, result_rows = _rows_by_image(truth.image, annotated), _rows_by_image(detections.image)
+    images = len(truth.image_ids)
+    people_rows = _rows_by_image(truth.category * images + truth.image, annotated)
+    result_rows = _rows_by_image(detections.category * images + detections.image)
     for image, persons in people_rows.items():
         candidates = result_rows.get(image)
         if candidates is None:

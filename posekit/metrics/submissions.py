@@ -46,7 +46,11 @@ def coco_submission_name(ann_file: str | Path) -> str:
 
 
 def write_coco_submission(
-    out_dir: str | Path, ann_file: str | Path, poses: PoseArrays, scores: np.ndarray, category_id: int
+    out_dir: str | Path,
+    ann_file: str | Path,
+    poses: PoseArrays,
+    scores: np.ndarray,
+    category_id: int | np.ndarray,
 ) -> Path:
     """Writes the zip for COCO's server, atomically; coordinates to a hundredth of a pixel, for its size.
 
@@ -55,16 +59,20 @@ def write_coco_submission(
         ann_file: The image list of the test set, after which the files are named.
         poses: N poses, those of one image at most 20 (more do not count).
         scores: (N,).
-        category_id: Of all poses.
+        category_id: Of all poses, or int (N,), of each.
 
     Returns:
         The zip's path.
     """
     keypoints = poses.keypoints.reshape(len(scores), -1).round(2)
     results = [
-        {"image_id": image_id, "category_id": category_id, "keypoints": points, "score": score}
-        for image_id, points, score in zip(
-            poses.image_ids.tolist(), keypoints.tolist(), np.asarray(scores).tolist(), strict=True
+        {"image_id": image_id, "category_id": category, "keypoints": points, "score": score}
+        for image_id, category, points, score in zip(
+            poses.image_ids.tolist(),
+            np.broadcast_to(category_id, len(scores)).tolist(),
+            keypoints.tolist(),
+            np.asarray(scores).tolist(),
+            strict=True,
         )
     ]
     name = coco_submission_name(ann_file)

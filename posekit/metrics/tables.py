@@ -61,7 +61,8 @@ def score_table(scores: Mapping[str, float], title: str = "") -> str:
 
 
 def _cell(value: float, metric: str) -> str:
-    if math.isnan(value) or (not metric and value < 0):
+    fraction = metric in ("", "AP")
+    if math.isnan(value) or (fraction and value < 0):
         return "-"
     # AP and AR are fractions given to three places; PCK and PCKh percentages given to two; counts are whole.
-    return f"{value:d}" if isinstance(value, int) else f"{value:.2f}" if metric else f"{value:.3f}"
+    return f"{value:d}" if isinstance(value, int) else f"{value:.3f}" if fraction else f"{value:.2f}"

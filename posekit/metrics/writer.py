@@ -12,12 +12,13 @@ from posekit.io.files import read_json, write_json
 from posekit.metrics.base import (
     GROUND_TRUTH_BOXES,
     PoseMetric,
+    categories_of,
     check_nms,
     crop_shape,
     is_json,
     lacks_annotations,
 )
-from posekit.metrics.poses import PoseArrays, first_of_each_person, select_poses
+from posekit.metrics.poses import PoseArrays, first_of_each_person, groups_of, select_poses
 from posekit.metrics.predictions import write_mpii_predictions, write_results
 from posekit.metrics.submissions import write_coco_submission, write_mpii_submission
 from posekit.registry import METRICS
@@ -60,12 +61,11 @@ class PredictionWriter(PoseMetric):
         self.out_dir = Path(out_dir)
         self.rescore_threshold, self.nms_threshold = rescore_threshold, nms_threshold
         self.nms, self.max_per_image = check_nms(nms, type(self).__name__), max_per_image
-        self._category_id, self._for_server = 1, False
+        self._for_server = False
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
         path = meta["ann_file"]
         content = read_json(path) if is_json(path) else None
-        self._category_id = _category_id(content, path, meta["skeleton"])
         of_mpii_server = str(path).endswith(".mat") and not meta["table"].visible.any()
         self._for_server = lacks_annotations(content) or of_mpii_server
 
@@ -79,15 +79,17 @@ class PredictionWriter(PoseMetric):
             *crop_shape(meta),
             nms=self.nms,
             max_per_image=None if from_truth else self.max_per_image,
+            groups=groups_of(poses, categories_of(poses, meta)),
         )
-        write_results(self.out_dir / "results.json", kept, scores, self._category_id, from_truth)
+        categories = categories_of(kept, meta)
+        write_results(self.out_dir / "results.json", kept, scores, categories, from_truth)
         if meta.get("image_ids") is not None:
             # A subset was scored: whoever scores the file must leave out the same images.
             write_json(self.out_dir / "image_ids.json", np.asarray(meta["image_ids"]).tolist())
         if from_truth and _is_mpii(skeleton.keypoints):
             self._write_mpii(poses, meta)
         elif self._for_server:
-            write_coco_submission(self.out_dir, meta["ann_file"], kept, scores, self._category_id)
+            write_coco_submission(self.out_dir, meta["ann_file"], kept, scores, categories)
         return {}
 
     def _write_mpii(self, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
@@ -110,12 +112,3 @@ def _is_mpii(keypoints: Sequence[str]) -> bool:
     from posekit.skeletons import MPII16
 
     return tuple(keypoints) == MPII16.keypoints
-
-
-def _category_id(content: Any, ann_file: str | None, skeleton: Any) -> int:
-    """The category of a COCO json whose keypoints these are; 1, COCO's person, for the other forms."""
-    from posekit.datasets.coco import person_categories
-
-    if not isinstance(content, Mapping) or "categories" not in content:
-        return 1
-    return min(person_categories(content, str(ann_file), skeleton, annotated="annotations" in content))

@@ -96,7 +96,7 @@ def test_coco_val_with_the_released_boxes(coco_truth, tmp_path):
 
 def test_crowdpose_with_both_kinds_of_boxes():
     truth = data("crowdpose", "test_crowdpose.json", ".", "crowdpose14")
-    people = read_coco(truth.metainfo["ann_file"], needs_area=False)
+    people = read_coco(truth.metainfo["ann_file"], area="none")
     assert len(truth) == 4
     assert truth.table.counts == {"no_labelled_keypoint": 1, "keypoints_outside_image": 0}
     assert truth.table.skeleton.keypoints == people.names

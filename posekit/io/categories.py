@@ -11,7 +11,6 @@ from typing import Any
 
 from posekit.errors import ConfigError, DataError, shown
 from posekit.io.records import require
-from posekit.structures import Skeleton
 
 ALL = "all"
 Category = str | int | Sequence[str | int] | None
@@ -19,10 +18,11 @@ Category = str | int | Sequence[str | int] | None
 
 def same_names(first: Sequence[Any], second: Sequence[Any]) -> bool:
     """Whether keypoint names agree, but for case, blanks and hyphens."""
-    return [_plain(name) for name in first] == [_plain(name) for name in second]
+    return [plain_name(name) for name in first] == [plain_name(name) for name in second]
 
 
-def _plain(name: Any) -> str:
+def plain_name(name: Any) -> str:
+    """A keypoint's name without what spellings differ in."""
     return re.sub(r"[\s\-]+", "_", str(name).strip().lower())
 
 
@@ -45,14 +45,21 @@ def named_categories(categories: Sequence[Mapping[str, Any]], wanted: Category, 
 
 
 def person_categories(
-    content: Any, path: str, skeleton: Skeleton, annotated: bool = True, wanted: Category = None
+    content: Any,
+    path: str,
+    keypoints: Sequence[str],
+    skeleton: str,
+    annotated: bool = True,
+    wanted: Category = None,
 ) -> frozenset[int]:
-    """Ids of the categories with this skeleton's keypoints: 'person', in COCO.
+    """Ids of the categories with these keypoints: 'person', in COCO.
 
     Args:
         content: The json file's.
         path: The file, for messages.
-        skeleton: What the keypoints must be.
+        keypoints: Names that a category must have, in this order; none: any category will do, those named
+            'person' first.
+        skeleton: What they are called together, for messages.
         annotated: False: where no category states keypoints, as in the image lists of COCO's test sets,
             the one named 'person' will do.
         wanted: Names or ids of those that are meant; None or "all": all.
@@ -66,31 +73,31 @@ def person_categories(
         require(category, "id", f"{path}: categories[{number}]", int)
     named = named_categories(categories, wanted, path)
     people = frozenset(c["id"] for c in categories if c.get("name") == "person") & named
-    if not skeleton.keypoints:
+    if not keypoints:
         return people if people and wanted is None else named
     with_keypoints = [
         (c["id"], require(c, "keypoints", f"{path}: category id {c['id']}", list))
         for c in categories
         if c["id"] in named and "keypoints" in c
     ]
-    matching = frozenset(i for i, names in with_keypoints if same_names(names, skeleton.keypoints))
+    matching = frozenset(i for i, names in with_keypoints if same_names(names, keypoints))
     if not matching and not annotated and not with_keypoints:
         matching = people
     others = [(i, names) for i, names in with_keypoints if i not in matching]
     if not matching or (others and wanted not in (None, ALL)):
-        raise DataError(_message(path, skeleton, others))
+        raise DataError(_message(path, keypoints, skeleton, others))
     return matching
 
 
-def _message(path: str, skeleton: Skeleton, others: list[tuple[int, list[Any]]]) -> str:
-    wanted = f"the {skeleton.num_keypoints} keypoints of skeleton '{skeleton.name}'"
+def _message(path: str, keypoints: Sequence[str], skeleton: str, others: list[tuple[int, list[Any]]]) -> str:
+    wanted = f"the {len(keypoints)} keypoints of skeleton '{skeleton}'"
     if not others:
         return f"{path}, field 'categories': expected one with {wanted}, found none with 'keypoints'"
     category_id, names = others[0]
     where = f"{path}: category id {category_id}, field 'keypoints': expected {wanted}"
-    if len(names) != skeleton.num_keypoints:
-        return f"{where} {list(skeleton.keypoints)}, found {len(names)}: {shown(names)}"
+    if len(names) != len(keypoints):
+        return f"{where} {list(keypoints)}, found {len(names)}: {shown(names)}"
     k = next(
-        k for k, (a, b) in enumerate(zip(names, skeleton.keypoints, strict=True)) if _plain(a) != _plain(b)
+        k for k, (a, b) in enumerate(zip(names, keypoints, strict=True)) if plain_name(a) != plain_name(b)
     )
-    return f"{where}, number {k} being '{skeleton.keypoints[k]}', found {shown(names[k])}"
+    return f"{where}, number {k} being '{keypoints[k]}', found {shown(names[k])}"

@@ -1,0 +1,60 @@
+"""The annotations that a metric scores where faulty ones are left out: those that the loader takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from posekit.datasets.coco_records import AnnotationReader
+from posekit.errors import DataError
+from posekit.io import records as rec
+from posekit.metrics.ground_truth import NO_AREA, arrays_of, completed
+
+
+def usable_annotations(
+    annotations: rec.Records, path: str, num_keypoints: int, category_ids: np.ndarray, image_ids: np.ndarray
+) -> tuple[list[Mapping[str, Any]], int, int]:
+    """Leaves out what is at fault by the loader's own reading, and what a metric could not read.
+
+    Args:
+        annotations: Of the file.
+        path: The file, for messages.
+        num_keypoints: K.
+        category_ids: Categories with keypoints; others' annotations stay as they are.
+        image_ids: The file's images.
+
+    Returns:
+        The annotations, those with a box alone having K keypoints that are not labelled; how many were left
+        out; and how many have a box alone.
+    """
+    images = image_ids.tolist()
+    reader = AnnotationReader(
+        path,
+        num_keypoints,
+        frozenset(category_ids.tolist()),
+        {image_id: row for row, image_id in enumerate(images)},
+        Counter(),
+        [(0, 0)] * len(images),
+        {},
+        any_area=True,
+    )
+    kept, boxes_alone = [], 0
+    for number, annotation in enumerate(annotations):
+        category = annotation.get("category_id")
+        of_people = isinstance(category, int) and category in reader.categories
+        box_alone = of_people and "keypoints" not in annotation
+        if box_alone:
+            annotation = {**annotation, "keypoints": [0] * (3 * num_keypoints), "num_keypoints": 0}
+        try:
+            reader.read(number, annotation)
+            if of_people:  # crowds, too, of which the loader reads nothing more
+                one = np.array([annotation["image_id"]]), np.array([category])
+                arrays_of([completed(annotation, NO_AREA)], num_keypoints, path, *one, *one, NO_AREA)
+        except DataError:
+            continue
+        kept.append(annotation)
+        boxes_alone += box_alone
+    return kept, len(annotations) - len(kept), boxes_alone
