@@ -13,6 +13,7 @@ work directory as ``table.txt`` and ``metrics.json``, beside the predictions (``
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,8 @@ def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None
     cfg.launcher = args.launcher
     if args.no_flip:
         cfg.model.flip_test = False
-    cfg.test_evaluator = with_writer(cfg.test_evaluator, cfg.work_dir)
+    dataset = cfg.test_dataloader.get("dataset") or {}
+    cfg.test_evaluator = with_writer(cfg.test_evaluator, cfg.work_dir, dataset.get("datasets"))
     return cfg
 
 
@@ -145,11 +147,21 @@ def report(runner: Any, scores: Any, cfg: Any, config: str, published: ZooRow | 
     return table
 
 
-def with_writer(evaluator: Any, out_dir: str) -> list[Any]:
-    """Adds the writer of predictions to a config's evaluators, unless it has one."""
-    from posekit.metrics.evaluators import OKSMetric, PredictionWriter
+def with_writer(evaluator: Any, out_dir: str, sets: Any = None) -> list[Any]:
+    """Adds the writer of predictions to a config's evaluators, unless it has one.
+
+    ``sets`` are the data sets that are scored each by itself, if so: each has a folder of its own.
+    """
+    from posekit.metrics.evaluators import OKSMetric, OnEachSet, PredictionWriter
 
     evaluators = list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
+    if isinstance(sets, Mapping) and [part.get("type") for part in evaluators] == [OnEachSet]:
+        stated = evaluators[0]["metrics"]
+        named = (
+            stated if isinstance(stated, Mapping) and "type" not in stated else dict.fromkeys(sets, stated)
+        )
+        metrics = {name: with_writer(one, str(Path(out_dir) / name)) for name, one in named.items()}
+        return [{**evaluators[0], "metrics": metrics}]
     evaluators = with_errors(evaluators, out_dir)
     if any(part.get("type") is PredictionWriter for part in evaluators):
         return evaluators

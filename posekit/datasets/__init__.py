@@ -5,6 +5,7 @@ from posekit.datasets.lsp import load_lsp
 from posekit.datasets.mixture import KeyedDataset
 from posekit.datasets.mpii import load_mpii
 from posekit.datasets.sampler import EpochSampler, SampleKey
+from posekit.datasets.several import JoinedDataset, MixedDataset
 from posekit.datasets.split import hashed_split
 from posekit.datasets.table import PersonTable
 from posekit.datasets.topdown import TopDownDataset
@@ -18,7 +19,9 @@ __all__ = [
     "MPII16",
     "SKELETONS",
     "EpochSampler",
+    "JoinedDataset",
     "KeyedDataset",
+    "MixedDataset",
     "PersonTable",
     "SampleKey",
     "TopDownDataset",

@@ -65,6 +65,11 @@ class Draw(NamedTuple):
         """A generator for the sample of a row."""
         return np.random.default_rng((self.seed, self.epoch, row, *self.more))
 
+    def key(self, row: int) -> SampleKey:
+        """The key by which another data set draws what the sample of a row is made of."""
+        index, repeat, asked = self.more or (row + 1, 0, 1)
+        return SampleKey(self.seed, self.epoch, index - 1, repeat + ((asked - 1) << 20))
+
 
 _current: ContextVar[tuple[SampleKey, Iterator[int]] | None] = ContextVar("posekit_sample_key", default=None)
 

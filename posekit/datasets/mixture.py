@@ -1,5 +1,7 @@
 """Data sets made of data sets, and how their samples learn which epoch they are drawn for.
 
+:mod:`posekit.datasets.several` mixes data sets by shares, and joins them to be scored.
+
 Torch's ``ConcatDataset`` and ``Subset`` and mmengine's ``ConcatDataset``, ``RepeatDataset`` and
 ``ClassBalancedDataset`` may hold data sets of one skeleton and each other, but mmengine's none of torch's.
 The last asks for ``get_cat_ids(row)``, which a subclass has to add.
@@ -35,7 +37,7 @@ class KeyedDataset(Dataset[Any]):
         dataset: A data set, or its settings; torch's wrappers may state settings as well.
 
     Raises:
-        ConfigError: If parts have different skeletons.
+        ConfigError: If parts have different skeletons, input sizes or extra columns.
     """
 
     # One by one, also where a ``Subset`` within could be asked for many.
@@ -43,7 +45,7 @@ class KeyedDataset(Dataset[Any]):
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = build_dataset(dataset)
-        _check_skeletons(self.dataset)
+        _check_parts(self.dataset)
 
     def __getitem__(self, key: int) -> Any:
         if not isinstance(key, SampleKey):
@@ -57,7 +59,7 @@ class KeyedDataset(Dataset[Any]):
     @property
     def metainfo(self) -> dict[str, Any]:
         """What evaluators and logs need to know; see :func:`metainfo_of`."""
-        return metainfo_of(self.dataset)
+        return self.dataset.metainfo if hasattr(self.dataset, "parts") else metainfo_of(self.dataset)
 
     def faulty_images(self) -> list[str]:
         """Names of the images that could not be read so far, of any part, by any worker."""
@@ -90,10 +92,12 @@ def _completed(stated: Any) -> Any:
 
 
 def parts_of(dataset: Any) -> list[Any]:
-    """The data sets that torch's and mmengine's wrappers are made of, in order; of any other, itself."""
-    if not isinstance(dataset, _WRAPPERS):
-        return [dataset]
-    held = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset.dataset]
+    """The data sets that a wrapper or a mixture is made of, in order; of any other, itself."""
+    held = getattr(dataset, "parts", None)
+    if held is None:
+        if not isinstance(dataset, _WRAPPERS):
+            return [dataset]
+        held = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset.dataset]
     return [part for one in held for part in parts_of(one)]
 
 
@@ -106,7 +110,8 @@ def metainfo_of(dataset: Any) -> dict[str, Any]:
         AttributeError: If it says nothing.
     """
     infos = _people_of_parts(dataset)
-    if not isinstance(dataset, _WRAPPERS) or not infos:
+    made_of_others = hasattr(dataset, "parts") or isinstance(dataset, _WRAPPERS)
+    if not made_of_others or not infos:
         return dataset.metainfo
     counts: Counter[str] = sum((Counter(info["counts"]) for info in infos), Counter())
     told: dict[str, Any] = {
@@ -124,12 +129,29 @@ def _people_of_parts(dataset: Any) -> list[dict[str, Any]]:
     return infos if all("people" in info for info in infos) else []
 
 
-def _check_skeletons(dataset: Any) -> None:
-    """Parts must mean the same by their keypoints, and mirror them alike."""
-    found = [info["skeleton"] for info in _people_of_parts(dataset) if "skeleton" in info]
+def _check_parts(dataset: Any) -> None:
+    """Parts must mean the same by their keypoints, mirror them alike, and make samples of one shape."""
+    infos = _people_of_parts(dataset)
+    found = [info["skeleton"] for info in infos if "skeleton" in info]
     for other in found[1:]:
         if (other.keypoints, other.flip_pairs) != (found[0].keypoints, found[0].flip_pairs):
             raise ConfigError(
                 f"dataset: expected parts with the same keypoints in the same order and the same flip pairs, "
-                f"found skeletons '{found[0].name}' {found[0].keypoints} and '{other.name}' {other.keypoints}"
+                f"found skeletons '{found[0].name}' {found[0].keypoints} and '{other.name}' "
+                f"{other.keypoints}; give all of them one: TopDownDataset(skeleton=..., keypoint_map='names')"
             )
+    for what, of in (("input sizes", _input_size), ("extra columns", _extra_names)):
+        values = [of(info) for info in infos if "table" in info]
+        for other in values[1:]:
+            if other != values[0]:
+                raise ConfigError(
+                    f"dataset: expected parts with the same {what}, found {values[0]} and {other}"
+                )
+
+
+def _input_size(info: Mapping[str, Any]) -> Any:
+    return info["crop"].input_size_hw
+
+
+def _extra_names(info: Mapping[str, Any]) -> list[str]:
+    return sorted(info["table"].extra)

@@ -125,12 +125,13 @@ def _people_alone(dataset: Any) -> dict[str, Any]:
     source = dataset["source"]
     if isinstance(source, Mapping):
         source = {key: value for key, value in source.items() if key not in _BOXES}
-    return {"source": source, **{key: dataset.get(key) for key in ("skeleton", "subset")}}
+    keys = ("skeleton", "keypoint_map", "subset")
+    return {"source": source, **{key: dataset.get(key) for key in keys}}
 
 
 def _read(part: Mapping[str, Any], read: list[tuple[Any, PersonTable]]) -> PersonTable:
     """The people of a part; ``read`` holds what has been read, by its source and skeleton."""
-    wanted = (part["source"], part["skeleton"])
+    wanted = (part["source"], part["skeleton"], part["keypoint_map"])
     table = next((table for known, table in read if known == wanted), None)
     if table is None:
         table = load_people(*wanted)

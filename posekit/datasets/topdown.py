@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from posekit.datasets.draws import Draw, Draws
+from posekit.datasets.mapping import with_skeleton
 from posekit.datasets.pictures import read_picture
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
@@ -37,6 +38,9 @@ class TopDownDataset(Dataset[Sample]):
     Args:
         source: A table, or a loader and its settings: ``dict(type=load_coco, ann_file=..., ...)``.
         skeleton: The keypoints; handed to the loader unless the source states its own.
+        keypoint_map: The source has another skeleton, its loader's own: "names" takes the keypoints of the
+            same name, a dict says more (:func:`~posekit.datasets.mapping.columns_of`). Keypoints that it
+            does not label carry no weight.
         crop: A ``Crop`` or its settings.
         augment: An ``Augment`` or its settings; None: none.
         subset: Row numbers, or a selector and its settings: ``dict(type=hashed_split, part="val")``.
@@ -60,10 +64,11 @@ class TopDownDataset(Dataset[Sample]):
         on_bad_image: str = "error",
         check_images: bool = True,
         seed: int = 0,
+        keypoint_map: Mapping[str, Any] | str | None = None,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
-        self.table = select_people(load_people(source, skeleton), subset)
+        self.table = select_people(load_people(source, skeleton, keypoint_map), subset)
         images = None if subset is None else np.unique(self.table.image_index)
         self._image_ids = None if images is None else self.table.image_ids[images]
         self.crop: Crop = _build(crop, Crop)
@@ -255,9 +260,15 @@ def _resolve(maker: Any) -> Callable[..., Any]:
 
 
 def load_people(
-    source: PersonTable | Mapping[str, Any], skeleton: Skeleton | str | Mapping[str, Any] | None
+    source: PersonTable | Mapping[str, Any],
+    skeleton: Skeleton | str | Mapping[str, Any] | None,
+    keypoint_map: Mapping[str, Any] | str | None = None,
 ) -> PersonTable:
     """The table of a data set's ``source``; arguments and errors as :class:`TopDownDataset` has them."""
+    if keypoint_map is not None:
+        if skeleton is None:
+            raise ConfigError("dataset: 'keypoint_map' needs the 'skeleton' that it leads to")
+        return with_skeleton(load_people(source, None), get_skeleton(skeleton), keypoint_map)
     if isinstance(source, Mapping):
         if "type" not in source:
             raise ConfigError("dataset: 'source' needs a 'type', e.g. load_coco")
@@ -270,7 +281,8 @@ def load_people(
     if skeleton is not None and get_skeleton(skeleton) != source.skeleton:
         raise ConfigError(
             f"dataset: the source has skeleton '{source.skeleton.name}', the config states "
-            f"'{get_skeleton(skeleton).name}' (or other names, pairs or sigmas)"
+            f"'{get_skeleton(skeleton).name}' (or other names, pairs or sigmas); keypoint_map='names' takes "
+            "the keypoints that both have"
         )
     return source
 

@@ -117,7 +117,12 @@ def read_coco(
         from posekit.metrics.usable import usable_annotations  # brings torch, which scoring does without
 
         annotations, left_out, boxes_alone = usable_annotations(
-            annotations, str(path), len(keypoints), category_ids, known_images
+            annotations,
+            str(path),
+            len(keypoints),
+            category_ids,
+            known_images,
+            lambda annotation: _arrays_of_one(annotation, len(keypoints), str(path)),
         )
     where = f"{path}: annotations"
     annotation_ids = rec.integers(annotations, "id", where)
@@ -130,8 +135,8 @@ def read_coco(
     rec.indices_of(scored, known_images, "image_id", ids_from, f"images of {path}")
     # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
     rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
-    annotations = [completed(annotations[row], area) for row in rows.tolist()]
-    truth, recounted = arrays_of(
+    annotations = [_completed(annotations[row], area) for row in rows.tolist()]
+    truth, recounted = _arrays(
         annotations, len(keypoints), where, scored, category_ids, image_of[rows], category_of[rows], area
     )
     if not (truth.keypoints[..., 2] > 0).any():
@@ -171,7 +176,13 @@ def _chosen_categories(
     return same or categories  # whoever asks for the names says what is wrong
 
 
-def completed(annotation: Mapping[str, Any], area: str) -> Mapping[str, Any]:
+def _arrays_of_one(annotation: Mapping[str, Any], num_keypoints: int, path: str) -> None:
+    """Raises DataError if an annotation cannot be read."""
+    one = np.array([annotation["image_id"]]), np.array([annotation["category_id"]])
+    _arrays([_completed(annotation, NO_AREA)], num_keypoints, path, *one, *one, NO_AREA)
+
+
+def _completed(annotation: Mapping[str, Any], area: str) -> Mapping[str, Any]:
     """The annotation with a box, which may be its keypoints', and with an area where none is needed."""
     if "bbox" not in annotation and isinstance(annotation.get("keypoints"), list):
         annotation = {**annotation, "bbox": _box_of(annotation["keypoints"])}
@@ -243,7 +254,7 @@ def _listed(categories: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{c['id']} {c.get('name', '')!s:.40}".strip() for c in categories[:20])
 
 
-def arrays_of(
+def _arrays(
     annotations: rec.Records,
     num_keypoints: int,
     where: str,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from posekit.datasets.mapping import Columns, map_keypoints
 from posekit.errors import ConfigError
 from posekit.io.categories import Category
 from posekit.io.files import read_json
@@ -99,15 +101,19 @@ class OKSMetric(PoseMetric):
         if lacks_annotations(content):
             self._people = None
             return
-        told = meta["table"].reading
+        told = dict(meta["table"].reading)
+        names, columns = told.pop("names", skeleton.keypoints), told.pop("columns", None)
         reading = {name: told.get(name) if value is None else value for name, value in self.reading.items()}
-        self._people = people = self._read(
+        people = self._read(
             path,
             _scored_images(meta),
             content=content,
-            names=skeleton.keypoints,
+            names=names,
             **{name: value for name, value in reading.items() if value is not None},
         )
+        if columns is not None and self.ann_file is None:
+            people = _mapped(people, columns, skeleton.keypoints)
+        self._people = people
         if people.num_keypoints != skeleton.num_keypoints:
             raise ConfigError(
                 f"{name}: {path} has {people.num_keypoints} keypoints, skeleton '{skeleton.name}' "
@@ -173,6 +179,18 @@ class OKSMetric(PoseMetric):
 
     def _definition(self) -> str:
         return "OKS AP/AR as pycocotools"
+
+
+def _mapped(people: CocoPeople, columns: Columns, names: tuple[str, ...]) -> CocoPeople:
+    """The people with the keypoints that the data set makes of the file's."""
+    given = people.truth.keypoints
+    points, visible = map_keypoints(given[..., :2], given[..., 2], columns)
+    truth = replace(
+        people.truth,
+        keypoints=np.concatenate([points, visible[..., None]], axis=-1),
+        ignore=people.truth.crowd | (visible == 0).all(axis=1),
+    )
+    return replace(people, truth=truth, names=names, sigmas=())
 
 
 def _scored_images(meta: Mapping[str, Any]) -> np.ndarray:

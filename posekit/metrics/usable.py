@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,15 @@ import numpy as np
 from posekit.datasets.coco_records import AnnotationReader
 from posekit.errors import DataError
 from posekit.io import records as rec
-from posekit.metrics.ground_truth import NO_AREA, arrays_of, completed
 
 
 def usable_annotations(
-    annotations: rec.Records, path: str, num_keypoints: int, category_ids: np.ndarray, image_ids: np.ndarray
+    annotations: rec.Records,
+    path: str,
+    num_keypoints: int,
+    category_ids: np.ndarray,
+    image_ids: np.ndarray,
+    check: Callable[[Mapping[str, Any]], object],
 ) -> tuple[list[Mapping[str, Any]], int, int]:
     """Leaves out what is at fault by the loader's own reading, and what a metric could not read.
 
@@ -25,6 +29,8 @@ def usable_annotations(
         num_keypoints: K.
         category_ids: Categories with keypoints; others' annotations stay as they are.
         image_ids: The file's images.
+        check: Raises DataError of what the metric cannot read: of crowds, too, of which the loader reads
+            nothing more.
 
     Returns:
         The annotations, those with a box alone having K keypoints that are not labelled; how many were left
@@ -50,9 +56,8 @@ def usable_annotations(
             annotation = {**annotation, "keypoints": [0] * (3 * num_keypoints), "num_keypoints": 0}
         try:
             reader.read(number, annotation)
-            if of_people:  # crowds, too, of which the loader reads nothing more
-                one = np.array([annotation["image_id"]]), np.array([category])
-                arrays_of([completed(annotation, NO_AREA)], num_keypoints, path, *one, *one, NO_AREA)
+            if of_people:
+                check(annotation)
         except DataError:
             continue
         kept.append(annotation)
