@@ -7,7 +7,10 @@ a part (``AP``, ``AR75``) share a row.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+
+_FRACTION = re.compile(r"A[PR]([0-9]+|[ML]|_[a-z]+)?")
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -50,7 +53,7 @@ def score_table(scores: Mapping[str, float], title: str = "") -> str:
         by_parts.setdefault(tuple(values), []).append(metric)
     blocks = []
     for parts, names in by_parts.items():
-        rows = [[name, *(_cell(metrics[name][part], name) for part in parts)] for name in names]
+        rows = [[name, *(_cell(metrics[name][part], name, part) for part in parts)] for name in names]
         # A skeleton's joints side by side do not fit a terminal: such a table is turned.
         if sum(len(part) + 2 for part in parts) > 100:
             turned = [[part, *(row[i + 1] for row in rows)] for i, part in enumerate(parts)]
@@ -60,8 +63,9 @@ def score_table(scores: Mapping[str, float], title: str = "") -> str:
     return "\n\n".join(([title] if title else []) + blocks)
 
 
-def _cell(value: float, metric: str) -> str:
-    fraction = metric in ("", "AP")
+def _cell(value: float, metric: str, part: str) -> str:
+    # Also of a category (AP/cat) and of one of several data sets (own/AP).
+    fraction = not metric or any(_FRACTION.fullmatch(word) for word in (metric.rpartition("/")[2], part))
     if math.isnan(value) or (fraction and value < 0):
         return "-"
     # AP and AR are fractions given to three places; PCK and PCKh percentages given to two; counts are whole.

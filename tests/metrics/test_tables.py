@@ -28,3 +28,9 @@ def test_nothing_to_score_is_a_dash() -> None:
 def test_many_joints_run_down() -> None:
     table = score_table({f"PCK@0.2/a_long_joint_name_{i}": float(i) for i in range(10)})
     assert max(len(line) for line in table.splitlines()) < 60
+
+
+def test_fractions_have_three_places_wherever_they_are() -> None:
+    table = score_table({"AP": 0.5, "AP/cat": 0.25, "own/AP50": 0.125, "own/AR": -1.0, "own/PCK@0.2/paw": 50.0})
+    assert all(word in table for word in ("0.500", "0.250", "0.125", "50.00"))
+    assert "-1" not in table
