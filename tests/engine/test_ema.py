@@ -9,7 +9,8 @@ import pytest
 import torch
 from toy_training import build
 
-from posekit.engine.hooks.ema import EMAHook
+from posekit.engine.hooks.ema import EMAHook, places_of
+from posekit.engine.processes.wrapping import to_sync_batch_norm
 from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
 
@@ -39,6 +40,52 @@ def test_the_average_is_the_stated_one():
     assert mean != expected
     assert hook.average["num_batches_tracked"].item() == 2
     assert runner.model.weight.item() == 5.0
+
+
+def test_a_buffer_that_a_model_replaces_is_averaged_as_it_is():
+    """The places of the weights are looked up once, what stands there at every step."""
+    runner, hook = fake_runner(), EMAHook(momentum=0.5, warmup=0)
+    hook.before_train(runner)
+    runner.model.running_mean = torch.full((1,), 8.0)
+    runner.model.num_batches_tracked = torch.tensor(3)
+    hook.after_train_iter(runner, 0)
+    assert hook.average["running_mean"].item() == 4.0
+    assert hook.average["num_batches_tracked"].item() == 3
+
+
+@pytest.mark.parametrize("change", ["load", "assign", "to", "sync"])
+def test_places_outlive_what_is_done_to_a_model(change, monkeypatch):
+    """Loading, moving and conversion put other tensors, or other modules, where the first ones stood."""
+    model, hook = torch.nn.Sequential(torch.nn.BatchNorm1d(2)), EMAHook(momentum=0.5, warmup=0)
+    runner = SimpleNamespace(model=model, optim_wrapper=SimpleNamespace())
+    hook.before_train(runner)
+    loaded = {name: torch.full_like(value, 5) for name, value in model.state_dict().items()}
+    if change == "to":  # as torch's does for some devices
+        monkeypatch.setattr(torch.__future__, "_overwrite_module_params_on_conversion", True)
+        before = model[0].weight
+        model._apply(torch.clone)
+        assert model[0].weight is not before
+    elif change == "sync":
+        to_sync_batch_norm(model)
+    model.load_state_dict(loaded, assign=change == "assign")
+    hook.after_train_iter(runner, 0)
+    assert hook.average["0.weight"].tolist() == [3.0, 3.0]  # of 1 and 5
+    assert hook.average["0.running_mean"].tolist() == [2.5, 2.5]
+    assert hook.average["0.num_batches_tracked"].item() == 5
+    hook.restore(runner, loaded, 1)  # resumed from
+    with torch.no_grad():
+        model[0].weight.fill_(7.0)
+    hook.after_train_iter(runner, 1)
+    assert hook.average["0.weight"].tolist() == [6.0, 6.0]
+
+
+def test_places_are_those_of_the_state_dict():
+    shared = torch.nn.Linear(2, 2)
+    model = torch.nn.ModuleDict({"a": shared, "b": torch.nn.Sequential(shared, torch.nn.BatchNorm1d(2))})
+    model["b"].register_buffer("unsaved", torch.zeros(1), persistent=False)
+    found = [table[key] for table, key in places_of(model)]
+    saved = model.state_dict().values()
+    assert [one.data_ptr() for one in found] == [one.data_ptr() for one in saved]
 
 
 def test_without_warmup_the_long_average_is_geometric():

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from torch import Tensor
+from torch import Tensor, nn
 
 from posekit.errors import ConfigError
 from posekit.registry import HOOKS
+
+Place = tuple[dict[str, Any], str]  # the table that a tensor stands in, and its key there
 
 
 @HOOKS.register_module()
@@ -42,11 +44,13 @@ class EMAHook(Hook):
             )
         self.momentum, self.warmup = momentum, warmup
         self.average: dict[str, Tensor] = {}
+        self.places: list[Place] = []
         self.steps = 0
         self.swapped = False
 
     def before_train(self, runner: Any) -> None:
         """Begins at the weights that the training begins with, unless it was resumed."""
+        self.places = places_of(_model(runner))
         if not self.average:
             self.average = {name: value.clone() for name, value in _weights(runner).items()}
 
@@ -69,16 +73,22 @@ class EMAHook(Hook):
         # Between the steps of an accumulation, and where a batch was left out, the weights stand still.
         wrapper = runner.optim_wrapper
         if getattr(wrapper, "should_update", lambda: True)() and not getattr(wrapper, "left_out", False):
-            self.update(_weights(runner))
+            self.update()
 
-    def update(self, weights: Mapping[str, Tensor]) -> None:
+    def update(self) -> None:
         """One step of the average, in place."""
         fade = math.exp(-(self.steps + 1) / self.warmup) if self.warmup else 0.0
         momentum = self.momentum + (1 - self.momentum) * fade
-        real = [name for name, value in weights.items() if value.is_floating_point()]
-        torch._foreach_lerp_([self.average[n] for n in real], [weights[n] for n in real], momentum)
-        for name in weights.keys() - real:
-            self.average[name].copy_(weights[name])
+        # One call for each kind of numbers: one for each tensor costs more than the arithmetic.
+        real: tuple[list[Tensor], list[Tensor]] = ([], [])
+        whole: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for average, (table, key) in zip(self.average.values(), self.places, strict=True):
+            kind = real if average.is_floating_point() else whole
+            kind[0].append(average)
+            kind[1].append(table[key])
+        torch._foreach_lerp_(*real, momentum)
+        if whole[0]:
+            torch._foreach_copy_(*whole)
         self.steps += 1
 
     # --- the averaged weights stand in the model while it is validated -----------------------------------
@@ -110,9 +120,28 @@ class EMAHook(Hook):
             checkpoint["ema"] = {"weights": dict(own), "steps": self.steps}
 
 
+def _model(runner: Any) -> nn.Module:
+    return getattr(runner.model, "module", runner.model)
+
+
 def _weights(runner: Any) -> dict[str, Tensor]:
     """The model's parameters and buffers by name, as they stand in a checkpoint; not copies."""
-    return dict(getattr(runner.model, "module", runner.model).state_dict())
+    return dict(_model(runner).state_dict())
+
+
+def places_of(model: nn.Module) -> list[Place]:
+    """Where a model keeps what its ``state_dict`` holds, in that order.
+
+    Looking there takes a hundredth of the time that a ``state_dict`` takes to make, and what stands there may
+    be replaced: by a model of its buffers, by ``.to()`` or loading of its parameters.
+    """
+    found = {
+        f"{name}.{key}".removeprefix("."): (table, key)
+        for name, part in model.named_modules(remove_duplicate=False)
+        for table in (part._parameters, part._buffers)
+        for key in table
+    }
+    return [found[name] for name in model.state_dict()]
 
 
 def training_form(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
