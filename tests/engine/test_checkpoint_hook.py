@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,10 +17,19 @@ from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
 
 
-def test_checkpoints_are_pruned_after_the_marker_has_moved(tmp_path):
+def test_checkpoints_are_pruned_after_the_marker_has_moved(tmp_path, monkeypatch):
+    work, unlink, removed = tmp_path / "work", Path.unlink, []
+
+    def watched(path, missing_ok=False):
+        if path.name.startswith("epoch_"):
+            removed.append((path.name, (work / MARKER).read_text()))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watched)
     build(tmp_path, {"train_cfg.max_epochs": 5, "default_hooks.checkpoint.max_keep_ckpts": 1}).train()
-    work = tmp_path / "work"
+    assert removed == [(f"epoch_{n}.pth", f"epoch_{n + 1}.pth") for n in (1, 2, 3, 4)]
     assert [p.name for p in work.glob("epoch_*.pth")] == ["epoch_5.pth"]
+    assert (work / MARKER).read_text() == "epoch_5.pth"
     build(
         tmp_path, {"train_cfg.max_epochs": 5, "default_hooks.checkpoint.interval": 2}, work_dir="w2"
     ).train()
