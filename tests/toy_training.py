@@ -75,7 +75,7 @@ class ToyDataset(Dataset):
 
 
 class ToyModel(BaseModel):
-    def __init__(self, width=8, dropout=0.0, skeleton=None, flip_test=True):
+    def __init__(self, width=8, dropout=0.0, skeleton=None, flip_test=True, channels_last=False):
         super().__init__()
         self.skeleton = toy_skeleton()
         self.given_skeleton = skeleton
@@ -87,10 +87,12 @@ class ToyModel(BaseModel):
             nn.Dropout(dropout),
             nn.Linear(width, 2),
         )
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def forward(self, *fields, mode="tensor"):
         sample = Sample(*fields)
-        points = self.layers(sample.image.float() / 255)[:, None]
+        image = sample.image.contiguous(memory_format=self.memory_format)
+        points = self.layers(image.float() / 255)[:, None]
         if mode == "loss":
             return {"loss": ((points.float() - sample.keypoints) ** 2).mean()}
         return [

@@ -27,7 +27,6 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from posekit.engine.batches import batch_facts, scale_learning_rate
 from posekit.engine.checkpoints.aside import refuse_own, set_aside
 from posekit.engine.checkpoints.files import write_checkpoint
 from posekit.engine.checkpoints.lock import sole_owner
@@ -35,13 +34,12 @@ from posekit.engine.checkpoints.restore import restore_run
 from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_together
 from posekit.engine.checkpoints.state import checkpoint_of
 from posekit.engine.configs.config import STAGES, prepare_config
-from posekit.engine.configs.values import check_values
+from posekit.engine.configs.schema import check_values
 from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.hooks.scores import Scores, announced_scores, check_monitors, settle_monitors
 from posekit.engine.loader import complete_loader
 from posekit.engine.loops import EpochLoop, check_loop, end_workers
-from posekit.engine.network import compile_training, lay_channels_last
-from posekit.engine.optim import keep_norms
+from posekit.engine.optim import batch_facts, compile_training, keep_norms, scale_learning_rate
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
 from posekit.engine.report import environment
@@ -213,19 +211,11 @@ class PoseRunner(Runner):
         return built
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: dict[str, Any] | None = None) -> None:
-        """Scales the learning rate with the effective batch if asked to, and states both in one line.
-
-        Linear scaling: Goyal et al., Accurate, large minibatch SGD, 2017, section 2.1.
-
-        Raises:
-            ConfigError: If it is asked for without a base batch, or the scheduler states the rates.
-        """
+        """Scales the learning rate with the effective batch if asked to, and states both in one line."""
         self.logger.info(scale_learning_rate(self, optim_wrapper, auto_scale_lr))
 
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
-        """As mmengine's, on CPUs as well; in the memory layout that the config says."""
-        if self.cfg.get("channels_last"):
-            lay_channels_last(model)
+        """As mmengine's, on CPUs as well."""
         if self.distributed and not is_model_wrapper(model):
             from posekit.engine.processes.wrapping import wrap_distributed
 

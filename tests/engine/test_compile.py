@@ -11,7 +11,7 @@ from codec_cases import CODECS
 from device_trace import DEVICE, Stem
 from torch._dynamo.utils import counters
 
-from posekit.engine.network import compile_training
+from posekit.engine.optim import compile_training
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.skeletons import COCO17

@@ -10,9 +10,9 @@ import small_training
 import torch
 from mmengine.hooks import Hook
 from toy_processes import ToyNormModel
-from toy_training import build, weights
+from toy_training import ToyModel, build, weights
 
-from posekit.engine import network
+from posekit.engine import optim
 from posekit.engine.hooks.defaults import default_hooks, optional_hooks
 from posekit.errors import ConfigError
 
@@ -92,6 +92,7 @@ def test_channels_last_changes_the_layout_and_not_the_losses(tmp_path, people):
     plain = small(tmp_path, people, slow)
     plain.train()
     turned = small(tmp_path, people, slow, work_dir="turned", channels_last=True)
+    assert turned.cfg.model.channels_last is True  # what a test or a predictor builds
     seen = []
     convolution = next(m for m in turned.model.modules() if isinstance(m, torch.nn.Conv2d))
     convolution.register_forward_hook(lambda module, images, out: seen.append(images[0]))
@@ -123,7 +124,7 @@ def test_only_the_losses_are_compiled():
         graphs.append(len(inputs))
         return graph.forward
 
-    assert network.compile_training(model, {"backend": backend})
+    assert optim.compile_training(model, {"backend": backend})
     fields = (torch.zeros(2, 3, 6, 6, dtype=torch.uint8), torch.zeros(2, 1, 2), *[torch.zeros(2)] * 6)
     with torch.no_grad():
         model(*fields, mode="predict")
@@ -131,15 +132,21 @@ def test_only_the_losses_are_compiled():
     model(*fields, mode="loss")
     assert graphs
     assert list(model.state_dict()) == list(ToyNormModel().state_dict())
-    assert not network.compile_training(model, False)
+    assert not optim.compile_training(model, False)
+
+
+class Plain(ToyModel):
+    def __init__(self):
+        super().__init__()
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"compile": {"backnd": "eager"}}, "compile: torch.compile takes no 'backnd'"),
+        ({"compile": {"backnd": "eager"}}, "'compile' has an unknown key 'backnd'; did you mean 'backend'"),
         ({"compile": 3}, "compile: expected True, False or a dict"),
         ({"channels_last": "yes"}, "channels_last: expected True or False, found 'yes'"),
+        ({"channels_last": True, "model": {"type": Plain}}, "channels_last: this model takes none"),
     ],
 )
 def test_impossible_settings_end_at_once(tmp_path, option, message):

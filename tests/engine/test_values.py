@@ -29,8 +29,8 @@ IMPOSSIBLE = [
     ("optim_wrapper.optimizer.weight_decay", -1, "found -1"),
     ("optim_wrapper.clip_grad.max_norm", -1, "found -1"),
     ("optim_wrapper.accumulative_counts", 0, "at least 1"),
-    ("randomness.seed", -1, "at least 0, found -1"),
-    ("randomness.seed", 2**32, "at most 4294967295"),
+    ("randomness.seed", -1, "from 0 to 4294967295, found -1"),
+    ("randomness.seed", 2**32, "from 0 to 4294967295, found 4294967296"),
     ("default_hooks.logger.interval", 0, "at least 1"),
 ]
 

@@ -72,13 +72,13 @@ ENGINE = (
         "engine/test_ema.py engine/test_divergence.py::test_a_skipped_batch_does_not_move_the_average",
     ),
     Mutant(
-        "posekit/engine/batches.py",
+        "posekit/engine/optim.py",
         'group["lr"] *= batch / base',
         'group["lr"] /= batch / base',
         "engine/test_launched.py::test_the_learning_rate_is_scaled_if_asked",
     ),
     Mutant(
-        "posekit/engine/batches.py",
+        "posekit/engine/optim.py",
         "per_process * runner.world_size * accumulated}",
         "per_process * runner.world_size}",
         "engine/test_launched.py::test_the_learning_rate_is_scaled_if_asked",

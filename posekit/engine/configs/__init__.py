@@ -1,1 +1,1 @@
-"""Configs: read and completed (``config``), checked (``schema``, ``values``), written (``dump``)."""
+"""Configs: read and completed (``config``), checked (``schema``), written (``dump``)."""

@@ -1,9 +1,9 @@
 """Configs: read, overridden from the command line, checked and completed before anything is built.
 
 A config is a pure-Python mmengine file (relative ``read_base``, classes imported). Its top-level names are
-the sections of :data:`schema.top_level_keys`; helper variables begin with an underscore. ``skeleton`` is
-stated once and handed to the model and to every data set that does not set its own; ``data_root`` likewise to
-every reader of annotation files.
+its sections (:mod:`.schema`); helper variables begin with an underscore. ``skeleton`` is stated once and
+handed to the model and to every data set that does not set its own; likewise ``data_root`` to every reader of
+annotation files and ``channels_last`` to the model.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.config.lazy import LazyAttr, LazyObject
 
 from posekit.engine.configs.dump import HANDED_DOWN, config_text
-from posekit.engine.configs.schema import arguments_of, check_config, resolve_type
-from posekit.engine.configs.values import check_values
+from posekit.engine.configs.schema import arguments_of, check_config, check_values, resolve_type
 from posekit.errors import ConfigError, PosekitError, did_you_mean, shown
+from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
 DEFAULT_SEED = 0
@@ -75,7 +75,7 @@ def _read(path: Path) -> dict[str, Any]:
         # lazy_import: never a text `_base_`; format_python_code: yapf costs over a second.
         lazy = Config.fromfile(str(path), lazy_import=True, format_python_code=False)
         return {
-            key: _materialise(value)
+            key: _resolve(value, f"config {path}", key)
             for key, value in lazy._to_lazy_dict().items()
             if key == "skeleton" or not (key.startswith("_") or isinstance(value, (LazyObject, ModuleType)))
         }
@@ -85,18 +85,18 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"config {path}: {type(error).__name__}: {error}") from error
 
 
-def _materialise(value: Any) -> Any:
-    """Replaces mmengine's lazy imports by what they import."""
+def _resolve(value: Any, source: str, where: str) -> Any:
+    """A copy in which what was imported lazily, and every ``type`` that is a string, is what it names."""
     if isinstance(value, (LazyObject, LazyAttr)):
         return value.build()
     if isinstance(value, Mapping):
-        return {key: _materialise(item) for key, item in value.items()}
+        resolved = {key: _resolve(item, source, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
+        if isinstance(resolved.get("type"), str):
+            resolved["type"] = resolve_type(resolved["type"], f"{source}: '{where}.type'")
+        return resolved
     if isinstance(value, (list, tuple)):
-        return type(value)(_materialise(item) for item in value)
+        return type(value)(_resolve(item, source, f"{where}.{i}") for i, item in enumerate(value))
     return value
-
-
-# --- overrides ------------------------------------------------------------------------------------------
 
 
 def parse_options(items: Sequence[str]) -> dict[str, Any]:
@@ -110,10 +110,8 @@ def parse_options(items: Sequence[str]) -> dict[str, Any]:
         key, equals, text = item.partition("=")
         if not equals or not key:
             raise ConfigError(f"--cfg-options: expected key=value, found {shown(item)}")
-        if key.count(".") > _MAX_DEPTH:
-            raise ConfigError(
-                f"--cfg-options {key:.80}: expected at most {_MAX_DEPTH} dots, found {key.count('.')}"
-            )
+        if (dots := key.count(".")) > _MAX_DEPTH:
+            raise ConfigError(f"--cfg-options {key:.80}: expected at most {_MAX_DEPTH} dots, found {dots}")
         options[key.strip()] = _literal(text.strip())
     return options
 
@@ -132,34 +130,23 @@ def _override(cfg: dict[str, Any], key: str, value: Any, source: str) -> None:
     node: Any = cfg
     *parents, last = key.split(".")
     for depth, part in enumerate(parents):
-        where = ".".join(parents[:depth])
         if isinstance(node, dict) and node.get(part) is None:
             node[part] = {}
-        node = _child(node, part, where, key, source)
-    if isinstance(node, list):
-        index = _index(node, last, ".".join(parents), key, source)
-        node[index] = value
-        return
-    if not isinstance(node, dict):
-        raise ConfigError(f"--cfg-options {key}: '{'.'.join(parents)}' in {source} has no keys")
-    _check_kind(node.get(last), value, key)
-    node[last] = value
-
-
-def _child(node: Any, part: str, where: str, key: str, source: str) -> Any:
+        node = node[_place(node, part, f"--cfg-options {key}: '{'.'.join(parents[:depth])}' in {source}")]
+    place = _place(node, last, f"--cfg-options {key}: '{'.'.join(parents)}' in {source}")
     if isinstance(node, dict):
-        return node[part]
-    if isinstance(node, list):
-        return node[_index(node, part, where, key, source)]
-    raise ConfigError(f"--cfg-options {key}: '{where}' in {source} is {node!r}, it has no '{part}'")
+        _check_kind(node.get(last), value, key)
+    node[place] = value
 
 
-def _index(node: list[Any], part: str, where: str, key: str, source: str) -> int:
+def _place(node: Any, part: str, where: str) -> str | int:
+    """Where a section or list holds what one part of a dotted key names."""
+    if isinstance(node, dict):
+        return part
+    if not isinstance(node, list):
+        raise ConfigError(f"{where} is {shown(node)}, it has no '{part}'")
     if not part.isdigit() or int(part) >= len(node):
-        raise ConfigError(
-            f"--cfg-options {key}: '{where}' in {source} is a list of {len(node)}; "
-            f"expected a number below that, found '{part}'"
-        )
+        raise ConfigError(f"{where} is a list of {len(node)}; expected a number below that, found '{part}'")
     return int(part)
 
 
@@ -168,9 +155,6 @@ def _check_kind(old: Any, new: Any, key: str) -> None:
     if (number and isinstance(new, (str, list, dict))) or (isinstance(old, bool) and isinstance(new, str)):
         kind = "a number" if number else "True or False"
         raise ConfigError(f"--cfg-options {key}: expected {kind} (it is {old!r}), found {shown(new)}")
-
-
-# --- completion -----------------------------------------------------------------------------------------
 
 
 def prepare_config(cfg: Mapping[str, Any], source: str = "(Python)") -> PoseConfig:
@@ -186,27 +170,15 @@ def prepare_config(cfg: Mapping[str, Any], source: str = "(Python)") -> PoseConf
         ConfigError: As :func:`load_config`.
     """
     plain = cfg.to_dict() if isinstance(cfg, (Config, ConfigDict)) else dict(cfg)
-    plain = _resolve(_materialise(plain), "config " + source, "")
+    plain = _resolve(plain, f"config {source}", "")
     _set_defaults(plain)
     _plain_skeleton(plain)
     check_config(plain, source)
     check_values(plain, source)
     _check_stages(plain, source)
-    _hand_down(plain)
+    _hand_down(plain, source)
     filename = source if Path(source).is_file() else None
     return PoseConfig(plain, cfg_text=" ", filename=filename, format_python_code=False)
-
-
-def _resolve(value: Any, source: str, where: str) -> Any:
-    """Replaces every ``type`` string by its class; a copy."""
-    if isinstance(value, Mapping):
-        resolved = {key: _resolve(item, source, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
-        if isinstance(resolved.get("type"), str):
-            resolved["type"] = resolve_type(resolved["type"], f"{source}: '{where}.type'")
-        return resolved
-    if isinstance(value, (list, tuple)):
-        return type(value)(_resolve(item, source, f"{where}.{i}") for i, item in enumerate(value))
-    return value
 
 
 def _set_defaults(cfg: dict[str, Any]) -> None:
@@ -232,8 +204,6 @@ def _set_defaults(cfg: dict[str, Any]) -> None:
 
 
 def _plain_skeleton(cfg: dict[str, Any]) -> None:
-    from posekit.skeletons import get_skeleton
-
     skeleton = cfg.get("skeleton")
     if skeleton is None:
         return
@@ -251,36 +221,32 @@ def _check_stages(cfg: dict[str, Any], source: str) -> None:
         present = [name for name in names if cfg.get(name) is not None]
         missing = [name for name in names if name not in present]
         if present and missing:
-            raise ConfigError(
-                f"config {source}: '{present[0]}' is given but not {missing}; state all or none"
-            )
+            given = f"'{present[0]}' is given but not {missing}"
+            raise ConfigError(f"config {source}: {given}; state all or none")
         loader = cfg.get(f"{stage}_dataloader")
         if isinstance(loader, dict) and "dataset" not in loader:
-            raise ConfigError(
-                f"config {source}: '{stage}_dataloader' has no 'dataset'{did_you_mean('dataset', loader)}"
-            )
+            hint = did_you_mean("dataset", loader)
+            raise ConfigError(f"config {source}: '{stage}_dataloader' has no 'dataset'{hint}")
 
 
-def _hand_down(cfg: dict[str, Any]) -> None:
-    """Sets the top-level skeleton and data root where something takes one and has none of its own."""
-    if cfg.get("skeleton") is not None:
-        _give(cfg["model"], "skeleton", cfg["skeleton"])
-    for stage in STAGES:
-        loader = cfg.get(f"{stage}_dataloader")
-        for name in HANDED_DOWN:
-            if isinstance(loader, dict) and cfg.get(name) is not None:
-                _give(loader["dataset"], name, cfg[name])
+def _hand_down(cfg: dict[str, Any], source: str) -> None:
+    """Sets what is stated at the top level where something takes it and has none of its own."""
+    loaders = [cfg.get(f"{stage}_dataloader") for stage in STAGES]
+    places = [cfg["model"], *(loader["dataset"] for loader in loaders if isinstance(loader, dict))]
+    for name in HANDED_DOWN:
+        if cfg.get(name) is not None:
+            given = [_give(place, name, cfg[name]) for place in places]
+            if name == "channels_last" and not any(given):
+                raise ConfigError(f"config {source}: channels_last: this model takes none; leave it out")
 
 
-def _give(section: Any, name: str, value: Any) -> None:
-    """Gives it to the outermost thing that takes it: a wrapper of data sets passes it by."""
+def _give(section: Any, name: str, value: Any) -> bool:
+    """Gives it to the outermost things that take it, a wrapper of data sets passes it by; whether any did."""
     if isinstance(section, dict):
         kind = section.get("type")
         if callable(kind) and name in (arguments_of(kind) or ()):
             section.setdefault(name, value)
-            return
-        for item in section.values():
-            _give(item, name, value)
-    elif isinstance(section, (list, tuple)):
-        for item in section:
-            _give(item, name, value)
+            return True
+        section = list(section.values())
+    given = [_give(item, name, value) for item in section] if isinstance(section, (list, tuple)) else []
+    return any(given)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,17 @@ import torch
 from posekit.errors import ConfigError
 
 # Stated once at the top level and copied into the sections that need it.
-HANDED_DOWN = ("skeleton", "data_root")
+HANDED_DOWN = ("skeleton", "data_root", "channels_last")
 _WIDTH = 100
 
 
 class _Imports:
     """Gives each class a name in the file, and two of the same name different ones."""
 
-    def __init__(self, taken: set[str]) -> None:
-        self.taken = set(taken)
+    def __init__(self, cfg: Mapping[str, Any]) -> None:
+        self.taken = set(cfg)
+        # Handed down from the top level, and so not written again below it.
+        self.stated = {name: cfg[name] for name in HANDED_DOWN if cfg.get(name) is not None}
         self.names: dict[tuple[str, str], str] = {}
 
     def name(self, obj: Callable[..., Any], where: str) -> str:
@@ -33,12 +36,9 @@ class _Imports:
         if not module or "<" in qualified or "." in qualified:
             raise ConfigError(f"config: {where} is {obj!r}, which no config file can name")
         if (module, qualified) not in self.names:
-            name, number = qualified, 1
-            while name in self.taken:
-                number += 1
-                name = f"{qualified}_{number}"
+            names = (f"{qualified}_{number}" if number > 1 else qualified for number in count(1))
+            self.names[module, qualified] = name = next(name for name in names if name not in self.taken)
             self.taken.add(name)
-            self.names[module, qualified] = name
         return self.names[module, qualified]
 
     def lines(self) -> list[str]:
@@ -58,45 +58,24 @@ def config_text(cfg: Mapping[str, Any]) -> str:
     Raises:
         ConfigError: On a value that a config file cannot hold (a lambda, an object).
     """
-    imports = _Imports(set(cfg))
-    stated = {name: cfg[name] for name in HANDED_DOWN if cfg.get(name) is not None}
-    sections = []
-    for key, value in cfg.items():
-        own = value if key in stated else _without(value, stated)
-        sections.append(f"{key} = {_format(own, imports, 0, key)}\n")
+    imports = _Imports(cfg)
+    sections = [f"{key} = {_format(value, imports, 0, key)}\n" for key, value in cfg.items()]
     head = "\n".join(imports.lines())
     return (head + "\n\n" if head else "") + "".join(sections)
 
 
-def _without(value: Any, stated: Mapping[str, Any]) -> Any:
-    """Drops the copies of what is stated at the top level."""
-    if isinstance(value, Mapping):
-        return {
-            key: _without(item, stated)
-            for key, item in value.items()
-            if key not in stated or item != stated[key]
-        }
-    if isinstance(value, (list, tuple)):
-        return type(value)(_without(item, stated) for item in value)
-    return value
-
-
 def _format(value: Any, imports: _Imports, indent: int, where: str) -> str:
     if isinstance(value, Mapping):
-        return _format_dict(value, imports, indent, where)
+        own = {k: item for k, item in value.items() if k not in imports.stated or item != imports.stated[k]}
+        pairs = [(key, _format(item, imports, indent + 4, f"{where}.{key}")) for key, item in own.items()]
+        if all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in own):
+            return _join([f"{key}={text}" for key, text in pairs], "dict(", ")", indent)
+        return _join([f"{key!r}: {text}" for key, text in pairs], "{", "}", indent)
     if isinstance(value, (list, tuple)):
         items = [_format(item, imports, indent + 4, f"{where}.{i}") for i, item in enumerate(value)]
         left, right = "[]" if isinstance(value, list) else "()"
-        comma = "," if isinstance(value, tuple) and len(items) == 1 else ""
-        return _join(items, left, right, indent, comma)
+        return _join(items, left, right, indent, "," if isinstance(value, tuple) and len(items) == 1 else "")
     return _format_atom(value, imports, where)
-
-
-def _format_dict(value: Mapping[Any, Any], imports: _Imports, indent: int, where: str) -> str:
-    pairs = [(key, _format(item, imports, indent + 4, f"{where}.{key}")) for key, item in value.items()]
-    if all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value):
-        return _join([f"{key}={text}" for key, text in pairs], "dict(", ")", indent)
-    return _join([f"{key!r}: {text}" for key, text in pairs], "{", "}", indent)
 
 
 def _join(items: list[str], left: str, right: str, indent: int, comma: str = "") -> str:

@@ -1,19 +1,21 @@
-"""What a config may say: the names of its sections, of their keys and of every class's arguments.
+"""What a config may say: its sections, their keys, every class's arguments; counts, rates and switches.
 
 mmengine lets a misspelt top-level key pass, and reports a misspelt argument only when the object is built,
 which for a hook or a test section can be hours later. Here the whole config is compared with the real
-signatures before anything is built.
+signatures before anything is built, and the values that can be judged then are.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import lru_cache
 from typing import Any
 
+import torch
 from mmengine.dataset import DefaultSampler  # noqa: F401 - fills mmengine's registries
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, _ParamScheduler
@@ -21,29 +23,15 @@ from mmengine.runner import EpochBasedTrainLoop, LogProcessor, Runner, TestLoop,
 from torch.utils.data import DataLoader
 
 from posekit import registry
-from posekit.engine.network import check_network_settings
+from posekit.engine.hooks.defaults import default_hooks, optional_hooks
 from posekit.errors import ConfigError, did_you_mean
 
 # Keys that the runner reads from the config itself, beside its own arguments.
 _EXTRA_TOP_LEVEL = {
-    "skeleton",
-    "data_root",
-    "sync_bn",
-    "find_unused_parameters",
-    "model_wrapper_cfg",
-    "compile",
-    "channels_last",
-    "activation_checkpointing",
-    "efficient_conv_bn_eval",
+    *("skeleton", "data_root", "channels_last", "compile", "sync_bn", "find_unused_parameters"),
+    *("model_wrapper_cfg", "activation_checkpointing", "efficient_conv_bn_eval"),
 }
-_PACKAGES = (
-    "posekit.datasets",
-    "posekit.models",
-    "posekit.metrics",
-    "posekit.engine",
-    "posekit.engine.hooks",
-    "posekit.detection",
-)
+_PACKAGES = ("datasets", "models", "metrics", "engine", "engine.hooks", "detection")
 _MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks")
 
 
@@ -52,38 +40,23 @@ def arguments_of(kind: Callable[..., Any]) -> set[str] | None:
 
     A ``**kwargs`` is followed up the class's bases to the signature it is handed to.
     """
-    if not inspect.isclass(kind):
-        signature = inspect.signature(kind)
-        return None if _takes_any(signature) else _names(signature)
+    takers = [kind]
+    if inspect.isclass(kind):
+        own = (vars(base).get("__init__") for base in kind.__mro__ if base is not object)
+        takers = [init for init in own if init is not None]
     names: set[str] = set()
-    open_ended = False
-    for base in kind.__mro__:
-        if base is object or "__init__" not in vars(base):
-            continue
-        signature = inspect.signature(vars(base)["__init__"])
-        names |= _names(signature) - {"self"}
-        if not _takes_any(signature):
+    for taker in takers:
+        parameters = inspect.signature(taker).parameters.values()
+        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)} - {"self"}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
             return names
-        open_ended = True
-    return None if open_ended else set()  # a class without __init__ takes nothing
-
-
-def _takes_any(signature: inspect.Signature) -> bool:
-    return any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-
-
-def _names(signature: inspect.Signature) -> set[str]:
-    fixed = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return {p.name for p in signature.parameters.values() if p.kind not in fixed}
-
-
-# --- names of classes -----------------------------------------------------------------------------------
+    return None if takers else set()  # a class without __init__ takes nothing
 
 
 @lru_cache(maxsize=1)
 def _import_everything() -> None:
     """Imports posekit's modules, so that all their classes stand in the registries."""
-    for package in _PACKAGES:
+    for package in (f"posekit.{name}" for name in _PACKAGES):
         for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
             if not module.ispkg:  # the sub-packages (the embedded data set's renderer) register nothing
                 importlib.import_module(module.name)
@@ -111,30 +84,15 @@ def resolve_type(name: str, where: str) -> Any:
         ConfigError: If there is none, with near names.
     """
     if "." in name:
-        found = _import_path(name)
-        if found is None:
-            raise ConfigError(f"{where}: nothing can be imported as '{name}'")
-        return found
+        module, _, attribute = name.rpartition(".")
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError, TypeError) as error:  # the last: it begins with dots
+            raise ConfigError(f"{where}: nothing can be imported as '{name}'") from error
     known = registered()
     if name not in known:
         raise ConfigError(f"{where}: no class is registered as '{name}'{did_you_mean(name, known)}")
     return known[name]
-
-
-def _import_path(path: str) -> Any:
-    module, _, attribute = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError):  # TypeError: of a path that begins with dots
-        return None
-
-
-# --- the check ------------------------------------------------------------------------------------------
-
-
-def top_level_keys() -> set[str]:
-    """The sections that a config may have."""
-    return (_names(inspect.signature(Runner.__init__)) - {"self", "cfg"}) | _EXTRA_TOP_LEVEL
 
 
 def check_config(cfg: Mapping[str, Any], source: str) -> None:
@@ -147,7 +105,7 @@ def check_config(cfg: Mapping[str, Any], source: str) -> None:
     Raises:
         ConfigError: On the first key that nothing takes, with near names.
     """
-    known = top_level_keys()
+    known = _keys(Runner, without={"cfg"}) | _EXTRA_TOP_LEVEL
     for key, value in cfg.items():
         if key not in known:
             hint = did_you_mean(key, known)
@@ -155,78 +113,129 @@ def check_config(cfg: Mapping[str, Any], source: str) -> None:
                 f"config {source}: unknown section '{key}'{hint} "
                 "(a helper variable of a config must begin with an underscore)"
             )
-        _check_value(value, key, source, _untyped_keys(key))
-    check_network_settings(cfg, source)
+        _check_value(value, key, source)
 
 
-def _check_value(value: Any, where: str, source: str, untyped: set[str] | None = None) -> None:
+def _check_value(value: Any, where: str, source: str) -> None:
     if isinstance(value, Mapping):
-        _check_keys(value, where, source, untyped)
+        _check_keys(value, where, source)
         for key, item in value.items():
-            _check_value(item, f"{where}.{key}", source, _untyped_keys(f"{where}.{key}"))
+            _check_value(item, f"{where}.{key}", source)
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
             _check_value(item, f"{where}.{i}", source)
 
 
-def _check_keys(section: Mapping[str, Any], where: str, source: str, untyped: set[str] | None) -> None:
+def _check_keys(section: Mapping[str, Any], where: str, source: str) -> None:
     kind = section.get("type")
-    known = untyped if kind is None else _typed_keys(kind)
-    if known is None:
-        return
+    known = _untyped_keys().get(where) if kind is None else _typed_keys(kind)
     for key in section:
-        if key not in known and key not in ("type", "_scope_"):
+        if known is not None and key not in known and key not in ("type", "_scope_"):
             owner = f" of {getattr(kind, '__name__', kind)}" if kind is not None else ""
             raise ConfigError(
                 f"config {source}: '{where}' has an unknown key '{key}'{owner}{did_you_mean(str(key), known)}"
             )
 
 
+# What mmengine takes out of the dict before it calls the class.
+_TAKEN_OUT: dict[type, set[str]] = {
+    Hook: {"priority"},
+    OptimWrapper: {"constructor", "paramwise_cfg"},
+    _ParamScheduler: {"convert_to_iter_based"},
+}
+
+
 def _typed_keys(kind: Any) -> set[str] | None:
-    if not callable(kind):
-        return None
-    names = arguments_of(kind)
+    names = arguments_of(kind) if callable(kind) else None
     if names is None or not inspect.isclass(kind):
         return names
-    # What mmengine takes out of the dict before it calls the class.
-    if issubclass(kind, Hook):
-        return names | {"priority"}
-    if issubclass(kind, OptimWrapper):
-        return names | {"constructor", "paramwise_cfg"}
-    if issubclass(kind, _ParamScheduler):
-        return names | {"convert_to_iter_based"}
-    return names
+    return names.union(*(more for base, more in _TAKEN_OUT.items() if issubclass(kind, base)))
 
 
-def _untyped_keys(where: str) -> set[str] | None:
-    """The keys of the sections that have no ``type``; None where anything goes."""
-    own = {"runner", "dataloader", "evaluator"}
-    if where.endswith("_dataloader"):
-        loader = arguments_of(DataLoader) or set()
-        return loader | {"dataset", "sampler", "num_batch_per_epoch", "disable_subprocess_warning"}
-    sections: dict[str, Callable[[], set[str]]] = {
-        "train_cfg": lambda: (arguments_of(EpochBasedTrainLoop) or set()) - own | {"by_epoch"},
-        "val_cfg": lambda: (arguments_of(ValLoop) or set()) - own,
-        "test_cfg": lambda: (arguments_of(TestLoop) or set()) - own,
-        "optim_wrapper": lambda: _typed_keys(OptimWrapper) or set(),
-        "default_hooks": lambda: set(_named_hooks()),
-        "randomness": lambda: {"seed", "diff_rank_seed", "deterministic"},
-        "env_cfg": lambda: {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
-        "auto_scale_lr": lambda: {"base_batch_size", "enable"},
-        "log_processor": lambda: arguments_of(LogProcessor) or set(),
+def _keys(kind: Any, without: Set[str] = frozenset()) -> set[str]:
+    return (_typed_keys(kind) or set()) - without
+
+
+@lru_cache(maxsize=1)
+def _untyped_keys() -> dict[str, set[str]]:
+    """The keys of the sections that have no ``type``, by their place; anything goes in others."""
+    hooks = {**default_hooks(), **optional_hooks()}
+    built = {"runner", "dataloader", "evaluator"}
+    loader = _keys(DataLoader) | {"dataset", "sampler", "num_batch_per_epoch", "disable_subprocess_warning"}
+    return {
+        **{f"{stage}_dataloader": loader for stage in ("train", "val", "test")},
+        "train_cfg": _keys(EpochBasedTrainLoop, built) | {"by_epoch"},
+        "val_cfg": _keys(ValLoop, built),
+        "test_cfg": _keys(TestLoop, built),
+        "optim_wrapper": _keys(OptimWrapper),
+        "default_hooks": set(hooks),
+        **{f"default_hooks.{name}": _keys(hook["type"]) for name, hook in hooks.items()},
+        "randomness": {"seed", "diff_rank_seed", "deterministic"},
+        "env_cfg": {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
+        "auto_scale_lr": {"base_batch_size", "enable"},
+        "log_processor": _keys(LogProcessor),
+        "compile": _keys(torch.compile, {"model"}),
     }
-    if where.startswith("default_hooks."):
-        return _default_hook_keys(where.removeprefix("default_hooks."))
-    return sections[where]() if where in sections else None
 
 
-def _default_hook_keys(name: str) -> set[str] | None:
-    entry = _named_hooks().get(name)
-    return _typed_keys(entry["type"]) if entry else None
+_Rule = tuple[str, Callable[[Any], bool]]  # what is expected, and whether a value is that
 
 
-def _named_hooks() -> dict[str, dict[str, Any]]:
-    """The hooks that ``default_hooks`` may change, switch on or drop."""
-    from posekit.engine.hooks.defaults import default_hooks, optional_hooks
+def _whole(least: int, most: float = math.inf) -> _Rule:
+    expected = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+    return (
+        f"a whole number {expected}",
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most,
+    )
 
-    return {**default_hooks(), **optional_hooks()}
+
+def _is_rate(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0
+
+
+def _is_switch(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+_RATE = "a finite number >= 0", _is_rate
+_LOADER: dict[str, _Rule] = {
+    "batch_size": _whole(1),
+    "num_workers": _whole(0),
+    "prefetch_factor": (_whole(1)[0], lambda value: value is None or _whole(1)[1](value)),
+}
+_COMPILE = "True, False or a dict of torch.compile's arguments"
+# Dotted key -> what is expected there, where anything is.
+_RULES: dict[str, _Rule] = {
+    "train_cfg.max_epochs": _whole(1),
+    "train_cfg.val_begin": _whole(0),
+    "train_cfg.val_interval": _whole(1),
+    "optim_wrapper.accumulative_counts": _whole(1),
+    "default_hooks.logger.interval": _whole(1),
+    "randomness.seed": _whole(0, 2**32 - 1),  # numpy's largest
+    **{f"{stage}_dataloader.{key}": _LOADER[key] for stage in ("train", "val", "test") for key in _LOADER},
+    "optim_wrapper.optimizer.lr": _RATE,
+    "optim_wrapper.optimizer.weight_decay": _RATE,
+    "optim_wrapper.clip_grad.max_norm": _RATE,
+    "channels_last": ("True or False", _is_switch),
+    "compile": (_COMPILE, lambda value: _is_switch(value) or isinstance(value, Mapping)),
+}
+
+
+def check_values(cfg: Mapping[str, Any], source: str) -> None:
+    """Looks at the counts, rates and switches of a config.
+
+    Args:
+        cfg: The config as nested dicts.
+        source: The config's file, for messages.
+
+    Raises:
+        ConfigError: On the first impossible one.
+    """
+    for key, (expected, fits) in _RULES.items():
+        *sections, name = key.split(".")
+        section: Any = cfg
+        for part in sections:
+            section = section.get(part) if isinstance(section, Mapping) else None
+        if isinstance(section, Mapping) and name in section and not fits(section[name]):
+            raise ConfigError(f"config {source}: {key}: expected {expected}, found {section[name]!r}")
