@@ -35,6 +35,7 @@ MOVED = {
     "posekit.engine.ema": "posekit.engine.hooks.ema",
     "posekit.engine.focal_hooks": "posekit.study.focal_hooks",
     "posekit.engine.launched": "posekit.engine.processes.launched",
+    "posekit.engine.loader": "posekit.engine.loops",
     "posekit.engine.lock": "posekit.engine.checkpoints.lock",
     "posekit.engine.loss_hooks": "posekit.engine.hooks.loss",
     "posekit.engine.network": "posekit.engine.optim",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.processes.signals import Stopped, die_with_parent, ending_on_signals
+from posekit.engine.processes.signals import Stopped, die_with_parent, handling_signals, stop
 from posekit.errors import ConfigError, PosekitError
 
 if TYPE_CHECKING:
@@ -36,25 +36,33 @@ def run_tool(main: Callable[[], int | None]) -> None:
         print(f"process {os.environ['RANK']} of {os.environ['WORLD_SIZE']} failed:", file=sys.stderr)
         traceback.print_exc()
         status = CRASHED
-    if distributed := sys.modules.get("posekit.engine.processes.group"):
-        distributed.finish(status)
+    if group := _group():
+        group.finish(status)
     sys.exit(status)
+
+
+def _group() -> Any:
+    """What joins several processes, if it was needed so far: importing it takes seconds."""
+    return sys.modules.get("posekit.engine.processes.group")
 
 
 def _status_of(main: Callable[[], int | None]) -> int:
     try:
         # The program unwinds as after Ctrl-C, so that half-written files are removed on the way.
-        with ending_on_signals():
+        with handling_signals(stop):
             return main() or 0
     except PosekitError as error:
-        tell(error, message_of(error))
+        words = message_of(error)
+        if group := _group():  # of several processes with the same error, the first tells it
+            group.tell(error, words)
+        else:
+            print(f"error: {words}", file=sys.stderr)
         return FAILED
     except OSError as error:
         if error.errno not in _DISK:
             raise
-        print(
-            f"error: {error.filename or 'the output'}: cannot be written: {error.strerror}", file=sys.stderr
-        )
+        where = error.filename or "the output"
+        print(f"error: {where}: cannot be written: {error.strerror}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as error:
         if not _of_several() or os.environ["RANK"] == "0":
@@ -63,8 +71,7 @@ def _status_of(main: Callable[[], int | None]) -> int:
 
 
 def _of_several() -> bool:
-    distributed = sys.modules.get("posekit.engine.processes.group")
-    return distributed is not None and distributed.world_size() > 1
+    return _group() is not None and _group().world_size() > 1
 
 
 def start_processes(launcher: str) -> None:
@@ -76,14 +83,6 @@ def start_processes(launcher: str) -> None:
         from posekit.engine.processes.group import connect
 
         connect(launcher)
-
-
-def tell(error: PosekitError, words: str) -> None:
-    """Prints an error; of several processes with the same one, the first does."""
-    if distributed := sys.modules.get("posekit.engine.processes.group"):
-        distributed.tell(error, words)
-    else:
-        print(f"error: {words}", file=sys.stderr)
 
 
 def message_of(error: PosekitError) -> str:
@@ -99,32 +98,18 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Adds ``--work-dir``, ``--cfg-options`` and ``--launcher``."""
     parser.add_argument("--work-dir", metavar="D", help="output folder (default: work_dirs/<config name>)")
     add_cfg_options(parser)
-    parser.add_argument(
-        "--launcher", choices=["none", "pytorch", "slurm"], default="none", help="how processes were started"
-    )
+    launchers, words = ["none", "pytorch", "slurm"], "how processes were started"
+    parser.add_argument("--launcher", choices=launchers, default="none", help=words)
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Adds ``--resume`` and ``--seed``, and the common options; :func:`run_training` reads them."""
-    parser.add_argument(
-        "--resume",
-        nargs="?",
-        const=True,
-        default=None,
-        metavar="PATH",
-        help="continue from PATH, or from the newest good checkpoint of the work directory",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="random seed (default: that of what is resumed, else the config's)",
-    )
-    parser.add_argument(
-        "--auto-scale-lr",
-        action="store_true",
-        help="multiply the learning rate by effective batch / the config's auto_scale_lr.base_batch_size",
-    )
+    words = "continue from PATH, or from the newest good checkpoint of the work directory"
+    parser.add_argument("--resume", nargs="?", const=True, metavar="PATH", help=words)
+    words = "random seed (default: that of what is resumed, else the config's)"
+    parser.add_argument("--seed", type=int, metavar="N", help=words)
+    words = "multiply the learning rate by effective batch / the config's auto_scale_lr.base_batch_size"
+    parser.add_argument("--auto-scale-lr", action="store_true", help=words)
     add_common_options(parser)
 
 
@@ -180,13 +165,9 @@ def choose_resume(cfg: PoseConfig, asked: str | bool | None) -> None:
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Adds ``--cfg-options``."""
+    words = "override config entries by dotted key, e.g. train_dataloader.batch_size=8"
     parser.add_argument(
-        "--cfg-options",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override config entries by dotted key, e.g. train_dataloader.batch_size=8",
+        "--cfg-options", nargs="+", action="extend", default=[], metavar="KEY=VALUE", help=words
     )
 
 

@@ -1,22 +1,29 @@
-"""The training loop: epochs that can be left, and entered again, between any two batches."""
+"""The training loop, whose epochs can be left and entered again between any two batches, and the loaders."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import torch
+from mmengine.dataset import InfiniteSampler
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
+from posekit.datasets.mixture import KeyedDataset
+from posekit.datasets.sampler import EpochSampler, KeyedSampler
 from posekit.engine.checkpoints.state import restore_random_state
-from posekit.engine.processes.signals import Asked, noting_signals
+from posekit.engine.processes.signals import handling_signals, init_worker
 from posekit.errors import ConfigError
 
 
-def check_loop(stated: Mapping[str, Any], source: str | None) -> None:
-    """Refuses a training that counts no epochs: nothing here would be validated, saved or resumed by them.
+def epoch_loop(stated: Mapping[str, Any], source: str | None) -> dict[str, Any]:
+    """A config's training loop, with :class:`EpochLoop` in the place of mmengine's loop over epochs.
+
+    Without epochs nothing here would be validated, saved or resumed.
 
     Args:
         stated: The config's ``train_cfg``.
@@ -34,6 +41,9 @@ def check_loop(stated: Mapping[str, Any], source: str | None) -> None:
             f"(iterations x batch / people), found {found}; checkpoints within an epoch: "
             "default_hooks.checkpoint.interval_iters"
         )
+    if kind not in (None, EpochBasedTrainLoop, "EpochBasedTrainLoop"):
+        return dict(stated)
+    return {**{key: value for key, value in stated.items() if key != "by_epoch"}, "type": EpochLoop}
 
 
 class SkippingBatches:
@@ -75,8 +85,8 @@ class EpochLoop(EpochBasedTrainLoop):
         ConfigError: If its sampler never comes to the end of an epoch.
     """
 
-    #: Which signal asked the training to end.
-    asked = Asked()
+    #: Which signal has asked the training to end; 0: none has.
+    asked = 0
 
     def __init__(self, runner: Any, dataloader: DataLoader | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(runner, dataloader, **kwargs)
@@ -97,8 +107,13 @@ class EpochLoop(EpochBasedTrainLoop):
         self.done, self.random_state = batches, random_state
 
     def run(self) -> nn.Module:
-        with noting_signals() as self.asked:
+        self.asked = 0
+        with handling_signals(self.note):
             return super().run()
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Handles a signal; later ones change nothing: a launcher hands on what a whole group was sent."""
+        self.asked = self.asked or number
 
     def run_epoch(self) -> None:
         """One epoch, or what is left of it."""
@@ -124,15 +139,45 @@ class EpochLoop(EpochBasedTrainLoop):
         return loaded
 
 
-def end_workers(*loops: Any) -> None:
-    """Ends the data-loading processes of loops that are not run any more.
+def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: int | None) -> dict[str, Any]:
+    """A config's data loader with everything that mmengine is to build it with.
 
-    Left to Python's own ending they are sent SIGTERM, and waited for, which they outlive for a while
-    (:func:`posekit.engine.processes.signals.init_worker`).
+    Batches are collated by torch, which keeps the NamedTuple; memory is pinned where there is a GPU; workers
+    persist; the sampler is an :class:`~posekit.datasets.sampler.EpochSampler` unless another is stated.
+    Samples draw by seed and epoch whatever it is (:mod:`posekit.datasets.draws`).
+
+    Args:
+        stated: The config's section; it is not changed.
+        training: Whether it is for training: then by default shuffled, all processes having equally many.
+        rank: This process's.
+        seed: The run's.
+
+    Raises:
+        ValueError: On a sampler that has no end, where everybody is to be seen once.
     """
-    for loop in loops:
-        loader = getattr(loop, "dataloader", None)
-        workers = getattr(loader, "_iterator", None)  # those that persist; others went with their epoch
-        if loader is not None and workers is not None:
-            workers._shutdown_workers()
-            loader._iterator = None
+    loader = copy.deepcopy(dict(stated))
+    loader.setdefault("collate_fn", {"type": default_collate})
+    loader.setdefault("pin_memory", torch.cuda.is_available())
+    workers = loader.get("num_workers", 0)
+    loader.setdefault("persistent_workers", True)
+    if not workers:  # torch refuses both then; --cfg-options may take the workers from a config stating them
+        loader.pop("persistent_workers", None)
+        loader.pop("prefetch_factor", None)
+    quiet = loader.pop("disable_subprocess_warning", False)
+    facts = {"num_workers": workers, "rank": rank, "seed": seed or 0, "quiet": quiet}
+    loader.setdefault("worker_init_fn", {"type": init_worker, **facts})
+    if "batch_sampler" not in loader:
+        loader.setdefault("sampler", {"type": EpochSampler, "shuffle": training})
+    sampler = loader.get("sampler")
+    kind = sampler.get("type") if isinstance(sampler, dict) else type(sampler)
+    # A training with one is refused by its loop, which knows whether it counts epochs.
+    if not training and isinstance(kind, type) and issubclass(kind, InfiniteSampler):
+        words = f"{kind.__name__} has no end, nor would an epoch; expected EpochSampler, or none"
+        raise ValueError(f"sampler: {words}")
+    if isinstance(sampler, dict) and kind is EpochSampler:
+        shape = {"batch_size": loader.get("batch_size", 1), "drop_last": loader.get("drop_last", False)}
+        loader["sampler"] = {"round_up": training, **shape, **sampler}
+    elif isinstance(sampler, dict):
+        loader["sampler"] = {"type": KeyedSampler, "sampler": sampler}
+    loader["dataset"] = {"type": KeyedDataset, "dataset": loader["dataset"]}
+    return loader

@@ -4,7 +4,7 @@
 * Checkpoints are plain, atomic and loaded without running code (:meth:`save_checkpoint`,
   :meth:`load_checkpoint`, :meth:`resume`).
 * A start that fails leaves nothing behind and nothing changed (:mod:`posekit.engine.startup`).
-* Batches are collated into :class:`~posekit.structures.Sample` (:mod:`posekit.engine.loader`).
+* Batches are collated into :class:`~posekit.structures.Sample` (:mod:`posekit.engine.loops`).
 * Start-up does not run compilers and formatters (:meth:`_log_env`).
 """
 
@@ -23,7 +23,7 @@ from mmengine.dist import barrier, master_only
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -37,8 +37,7 @@ from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.schema import check_values
 from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.hooks.scores import Scores, announced_scores, check_monitors, settle_monitors
-from posekit.engine.loader import complete_loader
-from posekit.engine.loops import EpochLoop, check_loop, end_workers
+from posekit.engine.loops import complete_loader, epoch_loop
 from posekit.engine.optim import batch_facts, compile_training, keep_norms, scale_learning_rate
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
@@ -166,7 +165,7 @@ class PoseRunner(Runner):
     def build_dataloader(  # type: ignore[override]
         self, dataloader: DataLoader | dict[str, Any], seed: int | None = None, diff_rank_seed: bool = False
     ) -> DataLoader:
-        """As mmengine's, of what :func:`~posekit.engine.loader.complete_loader` makes of it."""
+        """As mmengine's, of what :func:`~posekit.engine.loops.complete_loader` makes of it."""
         if isinstance(dataloader, DataLoader):
             return dataloader
         training = dataloader is self._train_dataloader
@@ -185,13 +184,13 @@ class PoseRunner(Runner):
         return built
 
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
-        """As mmengine's.
+        """As mmengine's, over epochs.
 
         Raises:
-            ConfigError: If an epoch would have no iteration.
+            ConfigError: If it counts no epochs, or an epoch would have no iteration.
         """
-        if isinstance(loop, dict) and _is_by_epoch(loop):
-            loop = {**{k: v for k, v in loop.items() if k not in ("type", "by_epoch")}, "type": EpochLoop}
+        if isinstance(loop, Mapping):
+            loop = epoch_loop(loop, self.cfg.filename)
         with faults_of("train_cfg", self.cfg.filename):
             built = super().build_train_loop(loop)
         if not len(built.dataloader):
@@ -272,30 +271,22 @@ class PoseRunner(Runner):
         with guarded(self), ExitStack() as held:
             self._check_plan()
             on_main(lambda: held.enter_context(sole_owner(self.work_dir)))
-            held.callback(self._end_workers)
             return super().train()
 
     def _check_plan(self) -> None:
         if isinstance(self._train_loop, Mapping):
-            check_loop(self._train_loop, self.cfg.filename)
+            epochs = epoch_loop(self._train_loop, self.cfg.filename)["max_epochs"]
             with faults_of("param_scheduler", self.cfg.filename), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # they come when the schedulers are built
-                fit_schedules(
-                    self.param_schedulers, Length(self._train_loop["max_epochs"]), self.cfg.filename
-                )
+                fit_schedules(self.param_schedulers, Length(epochs), self.cfg.filename)
 
     def val(self) -> dict[str, Any]:
-        with guarded(self), ExitStack() as held:
-            held.callback(self._end_workers)
+        with guarded(self):
             return super().val()
 
     def test(self) -> dict[str, Any]:
-        with guarded(self), ExitStack() as held:
-            held.callback(self._end_workers)
+        with guarded(self):
             return super().test()
-
-    def _end_workers(self) -> None:
-        end_workers(self._train_loop, self._val_loop, self._test_loop)
 
     @master_only
     def _write_run_record(self) -> None:
@@ -323,6 +314,11 @@ class PoseRunner(Runner):
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     # --- checkpoints -------------------------------------------------------------------------------------
+
+    @property
+    def is_training(self) -> bool:
+        """Whether this is a training: its loop is built once it has begun."""
+        return isinstance(self._train_loop, BaseLoop)
 
     def load_checkpoint(
         self,
@@ -490,11 +486,3 @@ class PoseRunner(Runner):
         if checkpoint is not None:
             self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
             write_checkpoint(checkpoint, Path(out_dir) / filename)
-
-
-def _is_by_epoch(loop: Mapping[str, Any]) -> bool:
-    """Whether a config asks for mmengine's loop over epochs, which cannot resume within one."""
-    kind = loop.get("type")
-    return (
-        bool(loop.get("by_epoch")) if kind is None else kind in (EpochBasedTrainLoop, "EpochBasedTrainLoop")
-    )

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.runner.base_loop import BaseLoop
 
 from posekit.engine.checkpoints.files import resume_words
 from posekit.engine.processes.group import everyone_ends
-from posekit.engine.processes.signals import Stopped
 from posekit.errors import ConfigError, LostProcessError, PosekitError
 from posekit.parallel import rank
 
@@ -54,16 +52,9 @@ def remove_if_empty(folders: Sequence[Path]) -> None:
         folder.rmdir()
 
 
-def take_back(log_dir: Path | None, made: Sequence[Path]) -> None:
-    """Removes the log folder of a run that did not begin, and the folders made for it if now empty."""
-    if log_dir is not None:
-        shutil.rmtree(log_dir, ignore_errors=True)
-    remove_if_empty(made)
-
-
 @contextmanager
 def guarded(runner: Any) -> Iterator[None]:
-    """Takes a start that fails back, and says what an interrupted run leaves.
+    """Takes a start that fails back, says what an interrupted run leaves, and ends its data workers.
 
     Args:
         runner: A ``PoseRunner``, perhaps one whose constructor is still at work.
@@ -77,22 +68,13 @@ def guarded(runner: Any) -> Iterator[None]:
     except PosekitError:
         # Of several, the last to fail is waited for: it may be writing still.
         if not runner._started and (everyone_ends() or rank() == 0):
-            if hasattr(runner, "logger"):
-                runner.close()
-            take_back(Path(runner.log_dir) if hasattr(runner, "_log_dir") else None, runner._made)
+            _take_back(runner)
         raise
-    except Stopped as stop:
-        if runner._started and isinstance(runner._train_loop, BaseLoop):
-            runner.logger.warning(f"{stop}; {resume_words(runner.work_dir)}")
-        raise
-    except KeyboardInterrupt:
-        if runner._started and isinstance(runner._train_loop, BaseLoop):
-            words = resume_words(runner.work_dir)
-            runner.logger.warning(f"interrupted, {runner.epoch} of {runner.max_epochs} epochs done; {words}")
-        raise
-    except OSError as error:  # of a disk, mostly, that takes no more logs
-        if runner._started and isinstance(runner._train_loop, BaseLoop):
-            runner.logger.warning(f"{error.strerror or error}; {resume_words(runner.work_dir)}")
+    except (KeyboardInterrupt, OSError) as error:  # the latter of a disk, mostly, that takes no more logs
+        if runner._started and runner.is_training:
+            done = f"interrupted, {runner.epoch} of {runner.max_epochs} epochs done"
+            words = getattr(error, "strerror", None) or str(error) or done
+            runner.logger.warning(f"{words}; {resume_words(runner.work_dir)}")
         raise
     except torch.cuda.OutOfMemoryError as error:
         raise ConfigError(
@@ -103,14 +85,33 @@ def guarded(runner: Any) -> Iterator[None]:
         lost = lost_process(str(error))
         if lost is None:
             raise
-        words = f"; {resume_words(runner.work_dir)}" if runner._started else ""
-        raise LostProcessError(f"{lost}{words}") from error
+        left = f"; {resume_words(runner.work_dir)}" if runner._started else ""
+        raise LostProcessError(f"{lost}{left}") from error
+    finally:
+        _end_workers(runner)
 
 
-# What gloo and nccl say when the process at the other end of a connection is gone.
-_PEER_GONE = re.compile(
-    r"closed by peer|Connection (?:reset|refused)|Broken pipe|remote process exited|Socket Timeout"
-)
+def _take_back(runner: Any) -> None:
+    """Removes the log folder of a run that did not begin, and the folders made for it if now empty."""
+    if hasattr(runner, "logger"):
+        runner.close()
+    if hasattr(runner, "_log_dir"):
+        shutil.rmtree(runner.log_dir, ignore_errors=True)
+    remove_if_empty(runner._made)
+
+
+def _end_workers(runner: Any) -> None:
+    """Ends the data-loading processes of a run that is over.
+
+    Left to Python's own ending they are sent SIGTERM, and waited for, which they outlive for a while
+    (:func:`posekit.engine.processes.signals.init_worker`).
+    """
+    for stage in ("train", "val", "test"):
+        loader = getattr(getattr(runner, f"_{stage}_loop", None), "dataloader", None)
+        workers = getattr(loader, "_iterator", None)  # those that persist; others went with their epoch
+        if loader is not None and workers is not None:
+            workers._shutdown_workers()
+            loader._iterator = None
 
 
 def lost_process(message: str) -> str | None:
@@ -120,7 +121,9 @@ def lost_process(message: str) -> str | None:
             f"data-loading process {found.group(1)} {found.group(2).partition('. ')[0].rstrip('.')}. "
             "If it was 'Killed', memory ran out: lower the dataloader's 'num_workers' or 'prefetch_factor'"
         )
-    if _PEER_GONE.search(message):
+    # What gloo and nccl say when the process at the other end of a connection is gone.
+    gone = r"closed by peer|Connection (?:reset|refused)|Broken pipe|remote process exited|Socket Timeout"
+    if re.search(gone, message):
         reason = message.strip().splitlines()[0]
         return f"another process of this job has ended; its own message says why ({reason[:200]})"
     return None

@@ -7,7 +7,7 @@ import torch
 from toy_training import ToyDataset, build
 
 from posekit.datasets.sampler import EpochSampler
-from posekit.engine.loader import complete_loader
+from posekit.engine.loops import complete_loader
 
 STATED = {"batch_size": 4, "dataset": {"type": ToyDataset}}
 

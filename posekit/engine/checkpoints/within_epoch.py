@@ -78,13 +78,9 @@ def agreed(runner: Any, late: bool = False) -> tuple[bool, int]:
 
     All processes must call it at the same place.
     """
-    flags = torch.tensor([int(late), getattr(runner.train_loop, "asked", _NOBODY).number])
+    flags = torch.tensor([int(late), getattr(runner.train_loop, "asked", 0)])
     all_reduce(flags, "max")
     return bool(flags[0]), int(flags[1])
-
-
-class _NOBODY:
-    number = 0
 
 
 def name_of(number: int) -> str:

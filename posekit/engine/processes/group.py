@@ -37,9 +37,6 @@ _ENDED, _GONE = "ended", "gone"
 _counted = False
 
 
-# --- meeting ---------------------------------------------------------------------------------------------
-
-
 def connect(launcher: str) -> None:
     """Meets the other processes; once is enough.
 
@@ -88,9 +85,8 @@ def start_group(launcher: str, backend: str | None = None, timeout: float | None
         ConfigError: As :func:`connect`; if a node has fewer GPUs than processes.
     """
     if dist.is_available() and dist.is_initialized():  # by the caller's own program
-        parallel.store = parallel.store or dist.PrefixStore(
-            "posekit", dist.distributed_c10d._get_default_store()
-        )
+        theirs = dist.distributed_c10d._get_default_store()
+        parallel.store = parallel.store or dist.PrefixStore("posekit", theirs)
         return
     connect(launcher)
     if parallel.store is None:
@@ -99,17 +95,9 @@ def start_group(launcher: str, backend: str | None = None, timeout: float | None
     backend = backend or ("nccl" if torch.cuda.is_available() else "gloo")
     if torch.cuda.is_available():
         torch.cuda.set_device(own_gpu(int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()))
-    dist.init_process_group(
-        backend,
-        store=dist.PrefixStore("group", parallel.store),
-        rank=rank(),
-        world_size=world_size(),
-        timeout=timedelta(seconds=parallel.seconds),
-    )
+    wait, store = timedelta(seconds=parallel.seconds), dist.PrefixStore("group", parallel.store)
+    dist.init_process_group(backend, timeout=wait, store=store, rank=rank(), world_size=world_size())
     atexit.register(_dissolve)
-
-
-# --- failing and ending ----------------------------------------------------------------------------------
 
 
 def claim_failure(words: str) -> tuple[int, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -13,15 +12,15 @@ from uuid import uuid4
 
 import torch.distributed as dist
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, DataError
+from posekit.io.files import read_object
 
 
 def check_alone() -> None:
     """Several trainings that know nothing of each other would write one work directory."""
     if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
-        raise ConfigError(
-            f"started by torchrun as {os.environ['WORLD_SIZE']} processes: add --launcher pytorch"
-        )
+        count = os.environ["WORLD_SIZE"]
+        raise ConfigError(f"started by torchrun as {count} processes: add --launcher pytorch")
 
 
 def slurm_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -36,22 +35,18 @@ def slurm_environment(environ: Mapping[str, str]) -> dict[str, str]:
     if "SLURM_PROCID" not in environ:
         raise ConfigError("--launcher slurm: no SLURM_PROCID; start by tools/slurm_train.sh, or srun")
     number = int(environ["SLURM_JOB_ID"]) + 997 * int(environ.get("SLURM_STEP_ID", 0))
-    found = {
+    return {
         "RANK": environ["SLURM_PROCID"],
         "WORLD_SIZE": environ["SLURM_NTASKS"],
         "LOCAL_RANK": environ["SLURM_LOCALID"],
-        "MASTER_ADDR": _first_host(environ),
-        "MASTER_PORT": str(20000 + number % 12000),
+        "MASTER_ADDR": environ.get("MASTER_ADDR") or _first_host(environ),
+        "MASTER_PORT": environ.get("MASTER_PORT", str(20000 + number % 12000)),
     }
-    stated = {name: environ[name] for name in ("MASTER_ADDR", "MASTER_PORT") if name in environ}
-    return {**found, **stated}
 
 
 def _first_host(environ: Mapping[str, str]) -> str:
     if environ.get("SLURM_NNODES", "1") == "1":
         return "127.0.0.1"
-    if "MASTER_ADDR" in environ:
-        return environ["MASTER_ADDR"]
     nodes = environ.get("SLURM_STEP_NODELIST") or environ["SLURM_JOB_NODELIST"]
     try:
         words = ["scontrol", "show", "hostnames", nodes]
@@ -130,13 +125,10 @@ def restarted(work_dir: str | Path) -> bool:
     # A job of Slurm's keeps its number when it is queued again; within one, several may follow each other.
     if name is None or (name.startswith("slurm") and int(os.environ.get("SLURM_RESTART_COUNT", 0)) == 0):
         return False
-    if not record.is_file():
-        return False
     try:
-        content = json.loads(record.read_text("utf-8"))
-    except ValueError:  # written atomically by every posekit; someone else's
+        return record.is_file() and read_object(record).get("job") == name
+    except DataError:  # written atomically by every posekit; someone else's
         return False
-    return isinstance(content, dict) and content.get("job") == name
 
 
 def job_name() -> str | None:

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 TERMINATED = 143  # 128 + SIGTERM, as shells count
@@ -44,52 +44,23 @@ class Stopped(KeyboardInterrupt):
         return _STATUS[signal.Signals(self.number)]
 
 
-class Asked:
-    """Which signal has asked the training to end; the first one counts, and 0 is none."""
-
-    number = 0
-
-    def note(self, number: int, frame: FrameType | None) -> None:
-        """Handles a signal.
-
-        Later ones change nothing: a group is sent a signal at once, and a launcher in it hands it on.
-        """
-        self.number = self.number or number
+def stop(number: int, frame: FrameType | None) -> None:
+    """Handles a signal by ending what goes on, at once."""
+    raise Stopped(number)
 
 
 @contextlib.contextmanager
-def ending_on_signals() -> Iterator[None]:
-    """Within the block SIGTERM and SIGUSR1 raise :class:`Stopped` at once."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Stopped(number)
-
-    with _handling(end):
-        yield
-
-
-@contextlib.contextmanager
-def noting_signals() -> Iterator[Asked]:
-    """Within the block SIGTERM and SIGUSR1 are noted, to be acted on where the training can be saved."""
-    asked = Asked()
-    with _handling(asked.note):
-        yield asked
-
-
-@contextlib.contextmanager
-def _handling(handler: object) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+def handling_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Within the block SIGTERM and SIGUSR1 are handled so; by the main thread, which alone may say how."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in _STATUS}  # type: ignore[arg-type]
+    before = {number: signal.signal(number, handler) for number in _STATUS}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, old or signal.SIG_DFL)
-
-
-# --- data-loading workers --------------------------------------------------------------------------------
 
 
 def init_worker(worker_id: int, num_workers: int, rank: int, seed: int, quiet: bool = False) -> None:
