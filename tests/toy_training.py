@@ -184,9 +184,9 @@ def runner_log(runner):
 
 def scalars(runner):
     """What a run has logged."""
-    from posekit.engine.hooks.progress import training_records
+    from posekit.visualization import read_scalars
 
-    return training_records(runner_log(runner), 0, 0)
+    return read_scalars(runner.work_dir if runner.continues else runner.log_dir)
 
 
 def run(tool, *words, cwd=None):

@@ -20,8 +20,6 @@ import torch
 import posekit
 from posekit.io.files import sha256, write_json
 
-# --- where and how ---------------------------------------------------------------------------------------
-
 
 @lru_cache(maxsize=1)
 def source_revision() -> dict[str, Any]:
@@ -40,10 +38,9 @@ def git_revision(folder: str | Path) -> dict[str, Any]:
 
 
 def _git(where: str, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(  # no git, or no repository, is a normal answer
-            ["git", "-C", where, *arguments], capture_output=True, text=True, timeout=10, check=False
-        )
+    words = ["git", "-C", where, *arguments]
+    try:  # no git, or no repository, is a normal answer
+        done = subprocess.run(words, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -63,15 +60,10 @@ def versions() -> dict[str, str]:
     }
 
 
-def device_name() -> str:
-    """The device that mmengine trains on, in words."""
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
-    return f"CPU ({platform.machine()}, {os.cpu_count()} cores)"
-
-
 def environment(seed: int | None = None, config: str | None = None) -> dict[str, Any]:
     """Everything that a reader of the run will want to know about its making."""
+    cuda = torch.cuda.is_available()
+    gpus = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}" if cuda else ""
     return {
         "command": shlex.join(sys.argv),
         "config": config,
@@ -79,14 +71,11 @@ def environment(seed: int | None = None, config: str | None = None) -> dict[str,
         "seed": seed,
         "git": source_revision(),
         "versions": versions(),
-        "device": device_name(),
+        "device": gpus or f"CPU ({platform.machine()}, {os.cpu_count()} cores)",
         "torch_threads": torch.get_num_threads(),
         "host": platform.node(),
         "platform": platform.platform(),
     }
-
-
-# --- scores ----------------------------------------------------------------------------------------------
 
 
 def protocol(runner: Any) -> dict[str, Any]:
@@ -94,34 +83,24 @@ def protocol(runner: Any) -> dict[str, Any]:
 
     An evaluator with an ``out_dir`` writes and does not score; it is left out.
     """
-    model = getattr(runner.model, "module", runner.model)  # without a wrapper for many processes
+    model = runner.bare_model
     described = model.describe() if hasattr(model, "describe") else {}
+    metrics = [metric for metric in runner.test_evaluator.metrics if not hasattr(metric, "out_dir")]
     dataset = runner.test_dataloader.dataset
     metainfo = getattr(dataset, "metainfo", None) or {}
     return {
         "box_source": metainfo.get("box_source", "not stated"),
-        "codec": described.get("codec", "not stated"),
-        "flip": described.get("flip", "not stated"),
-        "scales": described.get("scales", "not stated"),
-        "evaluator": [_describe(m) for m in runner.test_evaluator.metrics if not hasattr(m, "out_dir")],
+        **{name: described.get(name, "not stated") for name in ("codec", "flip", "scales")},
+        "evaluator": [str(m.describe()) if hasattr(m, "describe") else type(m).__name__ for m in metrics],
         "annotations": metainfo.get("ann_file", "not stated"),
         "people": len(dataset),
     }
 
 
-def _describe(metric: Any) -> str:
-    return str(metric.describe()) if hasattr(metric, "describe") else type(metric).__name__
-
-
 def protocol_text(how: Mapping[str, Any]) -> str:
     """The protocol as lines, to stand under every score table."""
-    rows = {
-        "boxes": how["box_source"],
-        "codec": how["codec"],
-        "flip": how["flip"],
-        "scales": how["scales"],
-        "evaluator": "; ".join(how["evaluator"]),
-    }
+    rows = {"boxes": how["box_source"], **{name: how[name] for name in ("codec", "flip", "scales")}}
+    rows["evaluator"] = "; ".join(how["evaluator"])
     return "".join(f"  {name + ':':<11}{value}\n" for name, value in rows.items())
 
 
@@ -138,13 +117,8 @@ def write_metrics(
         config: The config's path.
     """
     checkpoint = Path(checkpoint).resolve()
-    stated = {
-        **how,
-        "checkpoint": str(checkpoint),
-        "checkpoint_sha256": sha256(checkpoint),
-        "config": config,
-        "versions": versions(),
-    }
+    weights = {"checkpoint": str(checkpoint), "checkpoint_sha256": sha256(checkpoint)}
+    stated = {**how, **weights, "config": config, "versions": versions()}
     numbers = {key: float(value) for key, value in scores.items() if isinstance(value, (int, float))}
     # JSON has no NaN; a score that does not exist is null.
     flat = {key: (value if value == value else None) for key, value in numbers.items()}

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -27,11 +27,10 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from posekit.engine.checkpoints.aside import refuse_own, set_aside
 from posekit.engine.checkpoints.files import write_checkpoint
 from posekit.engine.checkpoints.lock import sole_owner
 from posekit.engine.checkpoints.restore import restore_run
-from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_together
+from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_together, refuse_own, set_aside
 from posekit.engine.checkpoints.state import checkpoint_of
 from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.schema import check_values
@@ -41,12 +40,16 @@ from posekit.engine.loops import complete_loader, epoch_loop
 from posekit.engine.optim import batch_facts, compile_training, keep_norms, scale_learning_rate
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
+from posekit.engine.processes.wrapping import BatchNormHook, wrap_distributed
 from posekit.engine.report import environment
 from posekit.engine.schedules import Length, fit_schedules
 from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
 from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import write_json, write_text
+from posekit.models.estimator import PoseEstimator
+from posekit.models.pretrained import starting_later
+from posekit.models.released import load_checkpoint_into
 from posekit.parallel import on_main
 
 _TIMESTAMPS: set[str] = set()
@@ -151,10 +154,6 @@ class PoseRunner(Runner):
         for hook in chosen_hooks(hooks or {}):
             self.register_hook(hook)
         if self.world_size > 1:
-            from posekit.engine.processes.wrapping import (
-                BatchNormHook,  # torch's wrappers, which one process needs not
-            )
-
             self.register_hook(BatchNormHook())
 
     def register_custom_hooks(self, hooks: Any) -> None:
@@ -168,11 +167,10 @@ class PoseRunner(Runner):
         """As mmengine's, of what :func:`~posekit.engine.loops.complete_loader` makes of it."""
         if isinstance(dataloader, DataLoader):
             return dataloader
-        training = dataloader is self._train_dataloader
-        named = {f"{stage}_dataloader": getattr(self, f"_{stage}_dataloader") for stage in STAGES}
-        name = next((name for name, own in named.items() if own is dataloader), "dataloader")
-        with faults_of(name, self.cfg.filename), warnings_to(self.logger):
-            loader = complete_loader(dataloader, training, self.rank, seed)
+        stages = [stage for stage in STAGES if getattr(self, f"_{stage}_dataloader") is dataloader]
+        section = "_".join([*stages[:1], "dataloader"])
+        with faults_of(section, self.cfg.filename), warnings_to(self.logger):
+            loader = complete_loader(dataloader, "train" in stages, self.rank, seed)
             return Runner.build_dataloader(loader, seed, diff_rank_seed)
 
     def build_evaluator(self, evaluator: Any) -> Any:
@@ -216,8 +214,6 @@ class PoseRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: nn.Module) -> nn.Module:
         """As mmengine's, on CPUs as well."""
         if self.distributed and not is_model_wrapper(model):
-            from posekit.engine.processes.wrapping import wrap_distributed
-
             settings = self.cfg.get("sync_bn"), self.cfg.get("find_unused_parameters", False)
             return wrap_distributed(model.to(get_device()), model_wrapper_cfg, *settings)
         return super().wrap_model(model_wrapper_cfg, model)
@@ -232,7 +228,7 @@ class PoseRunner(Runner):
         with faults_of("param_scheduler", self.cfg.filename), warnings_to(self.logger):
             length = Length(self.max_epochs, self.max_iters)
             fitting = fit_schedules(scheduler, length, self.cfg.filename)
-            return super().build_param_scheduler(settle_monitors(lambda: self.scores, fitting))
+            return super().build_param_scheduler(settle_monitors(self, fitting))
 
     @cached_property
     def scores(self) -> Scores:
@@ -241,22 +237,13 @@ class PoseRunner(Runner):
 
     def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
         """As mmengine's; what the network starts from is loaded when a training begins anew."""
-        from posekit.models.pretrained import starting_later  # networks, which few importers need
-
         with starting_later():
             return super().build_model(model)
 
     def _init_model_weights(self) -> None:
         """As mmengine's; but a pose estimator waits for :meth:`load_or_resume`, which may need no start."""
-        if self._estimator is None:
+        if not isinstance(self.bare_model, PoseEstimator):
             super()._init_model_weights()
-
-    @property
-    def _estimator(self) -> Any:
-        """The network, if it is one that says what it starts from."""
-        from posekit.models.estimator import PoseEstimator  # networks, which few importers need
-
-        return self.bare_model if isinstance(self.bare_model, PoseEstimator) else None
 
     # --- running -----------------------------------------------------------------------------------------
 
@@ -291,16 +278,17 @@ class PoseRunner(Runner):
     @master_only
     def _write_run_record(self) -> None:
         """Says in the work directory what this run is, once it is sure to begin."""
-        folder = Path(self.work_dir)
+        folder, start = Path(self.work_dir), getattr(self.bare_model, "start", None)
         write_text(folder / self._config_name(), self.cfg.pretty_text)
+        words = "its network's own start" if start is None else start.summary
+        if self._has_loaded:
+            words = str(self.resumed_from or self._load_from)
         record = environment(self.seed, self.cfg.filename)
-        record.update(
-            work_dir=self.work_dir, log_dir=self.log_dir, launcher=self.launcher, ranks=self.world_size
-        )
-        record.update(job=job_name(), starts_from=self._start_words(), **batch_facts(self))
+        record.update(work_dir=self.work_dir, log_dir=self.log_dir, launcher=self.launcher)
+        record.update(ranks=self.world_size, job=job_name(), starts_from=words, **batch_facts(self))
         record.update(scores=self.scores.directions)
-        write_json(folder / "run.json", record)
-        write_json(Path(self.log_dir) / "run.json", record)
+        for place in (folder, Path(self.log_dir)):
+            write_json(place / "run.json", record)
 
     def close(self) -> None:
         """Closes the log file; for processes that make many runners."""
@@ -316,33 +304,30 @@ class PoseRunner(Runner):
     # --- checkpoints -------------------------------------------------------------------------------------
 
     @property
+    def continues(self) -> bool:
+        """Whether this run goes on from a checkpoint of its own work directory."""
+        start = self.resumed_from
+        return start is not None and start.parent.resolve() == Path(self.work_dir).resolve()
+
+    @property
     def is_training(self) -> bool:
         """Whether this is a training: its loop is built once it has begun."""
         return isinstance(self._train_loop, BaseLoop)
 
-    def load_checkpoint(
-        self,
-        filename: str,
-        map_location: str | Callable = "cpu",
-        strict: bool = True,
-        revise_keys: list[tuple[str, str]] | None = None,
-    ) -> dict[str, Any]:
+    def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
         """Loads weights of any form that :mod:`posekit.models.released` knows; every key must fit.
 
         A training may start from another head's weights: what the file lacks then keeps its random start,
-        and a warning says so.
+        and a warning says so. Weights are read on the CPU and copied to where the model is, whatever
+        mmengine's other arguments say.
 
         Args:
             filename: A local file.
-            map_location: Unused: weights are read on the CPU and copied to where the model is.
-            strict: Unused: always strict.
-            revise_keys: Unused: a known form says how its keys are renamed.
 
         Raises:
             CheckpointError: If it is damaged, unsafe or of another architecture.
         """
-        # Once a training has begun its loop is built; a test needs the head.
-        return self.adopt(read_checkpoint(filename), filename, isinstance(self._train_loop, BaseLoop))
+        return self.adopt(read_checkpoint(filename), filename, allow_head=self.is_training)
 
     def adopt(
         self, checkpoint: dict[str, Any], source: str | Path, allow_head: bool = False
@@ -357,8 +342,6 @@ class PoseRunner(Runner):
         Raises:
             CheckpointError: If it is of another architecture.
         """
-        from posekit.models.released import load_checkpoint_into  # networks, which few importers need
-
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         self.load_report = load_checkpoint_into(self.bare_model, checkpoint, source, allow_head)
         self._has_loaded = True
@@ -370,46 +353,32 @@ class PoseRunner(Runner):
 
     def load_or_resume(self) -> None:
         """Loads or resumes what the config names: ``load_from``, ``resume`` or both."""
-        training = isinstance(self._train_loop, BaseLoop)
-        if training:
+        if self.is_training:
             check_monitors(self)
         if not self._has_loaded:
             if self._resume:
                 self._resume_found()
             elif self._load_from is not None:
-                if training:
+                if self.is_training:
                     refuse_own(self._load_from, self.work_dir)
                 self.load_checkpoint(self._load_from)
-        if training and not self._has_loaded and self._estimator is not None:
-            self._start_backbone()
+        if self.is_training and not self._has_loaded and isinstance(self.bare_model, PoseEstimator):
+            super()._init_model_weights()  # of several processes all have the first one's afterwards
+            start: Any = self.bare_model.start
+            log = self.logger.warning if start.lacking else self.logger.info
+            log(f"the backbone starts from {start.words}")
         self._started = True
         # A run that has nothing left to do is not recorded over the one that did it.
-        if training and self.epoch < self.max_epochs:
+        if self.is_training and self.epoch < self.max_epochs:
             self._set_earlier_aside()
             self._write_run_record()
-
-    def _start_backbone(self) -> None:
-        """Begins anew from what the config's backbone names as ``pretrained``, and says from what."""
-        super()._init_model_weights()  # of several processes all have the first one's afterwards
-        start = self._estimator.start
-        log = self.logger.warning if start.lacking else self.logger.info
-        log(f"the backbone starts from {start.words}")
-
-    def _start_words(self) -> str:
-        """What the training goes on from, or what its backbone starts from."""
-        if self._has_loaded:
-            return str(self.resumed_from or self._load_from)
-        return "its network's own start" if self._estimator is None else self._estimator.start.summary
 
     def _set_earlier_aside(self) -> None:
         """Clears the way of a run that does not continue the one in its work directory.
 
         Before the record, by which a job that is begun again knows what is its own.
         """
-        if (
-            self.resumed_from is not None
-            and self.resumed_from.parent.resolve() == Path(self.work_dir).resolve()
-        ):
+        if self.continues:
             return
         barrier()  # nobody reads there any more
         moved = on_main(lambda: str(set_aside(self.work_dir) or ""))
@@ -431,27 +400,14 @@ class PoseRunner(Runner):
         self.resumed_from = Path(found.path)
         restore_run(self, found.checkpoint, found.path)
 
-    def resume(
-        self,
-        filename: str | Path | None,
-        resume_optimizer: bool = True,
-        resume_param_scheduler: bool = True,
-        map_location: str | Callable = "default",
-    ) -> None:
-        """Continues the run that wrote a checkpoint.
-
-        Args:
-            filename: A checkpoint ``epoch_N.pth``.
-            resume_optimizer: Restore the optimiser.
-            resume_param_scheduler: Restore the schedulers.
-            map_location: Unused, as in :meth:`load_checkpoint`.
+    def resume(self, filename: str | Path) -> None:  # type: ignore[override]
+        """Continues the run that wrote a checkpoint ``epoch_N.pth``, with all of its state.
 
         Raises:
             CheckpointError: As :meth:`load_checkpoint`; also if it holds weights alone.
         """
-        source = str(filename)
-        self.resumed_from = Path(source)
-        restore_run(self, read_checkpoint(source), source, resume_optimizer, resume_param_scheduler)
+        self._found = Found(read_checkpoint(filename), str(filename))
+        self._resume_found()
 
     def save_checkpoint(
         self,
@@ -462,27 +418,27 @@ class PoseRunner(Runner):
         save_param_scheduler: bool = True,
         meta: dict[str, Any] | None = None,
         by_epoch: bool = True,
-        backend_args: dict[str, Any] | None = None,
+        **_: Any,
     ) -> None:
         """Writes a checkpoint of plain values, atomically; all processes must call it, the first one writes.
 
         Args:
-            out_dir: Folder.
+            out_dir: A local folder.
             filename: Name in it.
-            file_client_args: Unused; local files only.
+            file_client_args: Unused, as are mmengine's others.
             save_optimizer: Add what resuming needs: optimiser, message hub, random state.
             save_param_scheduler: Add the schedulers.
             meta: Added to the meta data; ``epoch``, ``iter`` and ``batches`` (of the epoch that has begun)
                 count what is done.
             by_epoch: Called at the end of an epoch, which the loop counts only afterwards.
-            backend_args: Unused.
 
         Raises:
             CheckpointError: If it cannot be written; an older file of the name is intact.
         """
         # At the end of an epoch the loop has counted the last iteration, but not yet the epoch.
         done = (self.epoch + 1, self.iter) if by_epoch else (self.epoch, self.iter + 1)
-        checkpoint = checkpoint_of(self, done, meta or {}, save_optimizer, save_param_scheduler)
+        meta = {"epoch": done[0], "iter": done[1], **(meta or {})}
+        checkpoint = checkpoint_of(self, meta, save_optimizer, save_param_scheduler)
         if checkpoint is not None:
             self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
             write_checkpoint(checkpoint, Path(out_dir) / filename)

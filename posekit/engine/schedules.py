@@ -11,34 +11,30 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mmengine.optim.scheduler.param_scheduler import (
-    INF,
-    CosineAnnealingParamScheduler,
-    CosineRestartParamScheduler,
-    ExponentialParamScheduler,
-    LinearParamScheduler,
-    MultiStepParamScheduler,
-    OneCycleParamScheduler,
-    PolyParamScheduler,
-    ReduceOnPlateauParamScheduler,
-    StepParamScheduler,
-)
+from mmengine.optim.scheduler import param_scheduler as kinds
 
 from posekit.errors import ConfigError
 
 _ANNEALING = (
-    OneCycleParamScheduler,
-    CosineAnnealingParamScheduler,
-    CosineRestartParamScheduler,
-    PolyParamScheduler,
+    kinds.OneCycleParamScheduler,
+    kinds.CosineAnnealingParamScheduler,
+    kinds.CosineRestartParamScheduler,
+    kinds.PolyParamScheduler,
 )
 # These have no length: they go on as long as the training does, also where that is resumed for longer.
 _ENDLESS = (
-    ExponentialParamScheduler,
-    MultiStepParamScheduler,
-    ReduceOnPlateauParamScheduler,
-    StepParamScheduler,
+    kinds.ExponentialParamScheduler,
+    kinds.MultiStepParamScheduler,
+    kinds.ReduceOnPlateauParamScheduler,
+    kinds.StepParamScheduler,
 )
+# The argument that states a kind's length, and how much shorter it may be: a cosine's last step is at the
+# minimum itself then.
+_STATED_LENGTHS: dict[type, tuple[str, int]] = {
+    kinds.OneCycleParamScheduler: ("total_steps", 0),
+    kinds.CosineAnnealingParamScheduler: ("T_max", 1),
+    kinds.CosineRestartParamScheduler: ("periods", 0),
+}
 _TO_THE_END = 1e-9  # of an epoch, by which a fraction's product may fall short of a whole one
 
 
@@ -47,11 +43,6 @@ class Length(NamedTuple):
 
     epochs: int
     iterations: int | None = None
-
-    def counted_by(self, scheduler: Mapping[str, Any]) -> tuple[int | None, str]:
-        """The length as a scheduler counts it, and the unit's name."""
-        by_epoch = scheduler.get("by_epoch", True)
-        return (self.epochs, "epochs") if by_epoch else (self.iterations, "iterations")
 
 
 def map_schedulers(
@@ -92,7 +83,8 @@ def fit_schedules(schedulers: Any, length: Length, source: str | None = None) ->
     map_schedulers(schedulers, lambda one, where: every.append(one))
 
     def fitted(one: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-        total, unit = length.counted_by(one)
+        unit = "epochs" if one.get("by_epoch", True) else "iterations"
+        total = getattr(length, unit)
         if total is None:
             return one
         return _Fit(one, f"config {source or '(Python)'}: {where}", total, unit, every).fitted()
@@ -114,24 +106,14 @@ class _Fit:
 
     def fitted(self) -> dict[str, Any]:
         self._check_span()
-        if issubclass(self.kind, _ENDLESS):
-            return {"end": INF, **self.stated, **self._steps()}
-        if issubclass(self.kind, OneCycleParamScheduler):
-            self._check_steps("total_steps", self.stated.get("total_steps"))
-        elif issubclass(self.kind, CosineAnnealingParamScheduler):
-            # One step less has the last one at the minimum itself.
-            self._check_steps("T_max", self.stated.get("T_max"), shorter=1)
-        elif issubclass(self.kind, CosineRestartParamScheduler):
-            self._check_steps("periods", self.stated.get("periods"))
-        return self.stated
-
-    def _steps(self) -> dict[str, Any]:
-        """When the rate goes down, of a kind that says so."""
-        if issubclass(self.kind, MultiStepParamScheduler):
-            return {"milestones": list(self._milestones())}
-        if issubclass(self.kind, StepParamScheduler) and self.stated["step_size"] >= self.steps:
+        for kind, (name, shorter) in _STATED_LENGTHS.items():
+            if issubclass(self.kind, kind):
+                self._check_length(name, shorter)
+        if issubclass(self.kind, kinds.StepParamScheduler) and self.stated["step_size"] >= self.steps:
             self._refuse("step_size", "it would do nothing", f"less than {self.steps}")
-        return {}
+        endless = {"end": kinds.INF} if issubclass(self.kind, _ENDLESS) else {}
+        steps = issubclass(self.kind, kinds.MultiStepParamScheduler)
+        return {**endless, **self.stated, **({"milestones": list(self._milestones())} if steps else {})}
 
     def _check_span(self) -> None:
         if self.begin >= self.total:
@@ -153,13 +135,13 @@ class _Fit:
             for other in self.every
         )
 
-    def _check_steps(self, name: str, stated: Any, shorter: int = 0) -> None:
+    def _check_length(self, name: str, shorter: int) -> None:
+        stated = self.stated.get(name)
         found = sum(stated) if isinstance(stated, (list, tuple)) else stated
-        if not stated or self.steps - shorter <= found <= self.steps:
-            return
-        short = "it would be over before" if found < self.steps else "it would not come to its end"
-        choice = f"{self.steps}" + (" in all" if found is not stated else ", or leave it out")
-        self._refuse(name, short, choice)
+        if stated and not self.steps - shorter <= found <= self.steps:
+            short = "it would be over before" if found < self.steps else "it would not come to its end"
+            more = " in all" if found is not stated else ", or leave it out"
+            self._refuse(name, short, f"{self.steps}{more}")
 
     def _milestones(self) -> Iterator[int]:
         """Milestones as whole numbers of what the scheduler counts, from where it begins."""
@@ -192,17 +174,9 @@ def anneals(kind: type, settings: Mapping[str, Any]) -> bool:
         kind: Its class.
         settings: Its arguments or, of one that is built, its attributes.
     """
-    if issubclass(kind, LinearParamScheduler):
+    if issubclass(kind, kinds.LinearParamScheduler):
         return settings.get("start_factor", 1 / 3) > settings.get("end_factor", 1.0)
     return issubclass(kind, _ANNEALING)
-
-
-def over_at_the_end(runner: Any) -> bool:
-    """Whether a training's learning rate has come down when it ends, and would only stay there afterwards."""
-    return any(
-        anneals(type(one), vars(one)) and one.end >= (runner.max_epochs if one.by_epoch else runner.max_iters)
-        for one in runner.param_schedulers or []
-    )
 
 
 def learning_rate(runner: Any) -> float:
@@ -210,13 +184,11 @@ def learning_rate(runner: Any) -> float:
     return next(iter(runner.optim_wrapper.get_lr().values()))[0]
 
 
-# --- longer than planned -----------------------------------------------------------------------------------
-
-
 def words_to_go_on(runner: Any) -> str:
     """How a training that is over can be gone on with, and at what learning rate that would be."""
     rate = f"learning rate {learning_rate(runner):.3g}"
-    if over_at_the_end(runner):
+    ends = {True: runner.max_epochs, False: runner.max_iters}
+    if any(anneals(type(s), vars(s)) and s.end >= ends[s.by_epoch] for s in runner.param_schedulers or ()):
         return f"Their schedule is over, at {rate}. {new_schedule(runner.resumed_from)}"
     more = f"--resume --cfg-options train_cfg.max_epochs={runner.epoch + 10}, for instance"
     return f"To go on, at {rate}, raise their number: {more}"

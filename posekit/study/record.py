@@ -175,12 +175,12 @@ def chosen_checkpoint(folder: Path) -> Path:
     Raises:
         CheckpointError: If there is none.
     """
-    from posekit.engine.checkpoints.files import epoch_files
+    from posekit.engine.checkpoints.files import saved_files
 
     best = sorted(folder.glob("best_*.pth"), key=lambda path: path.stat().st_mtime)
     if best:
         return best[-1]
-    files = epoch_files(folder)
+    files = saved_files(folder)
     if not files:
         raise CheckpointError(f"{folder}: expected best_*.pth or epoch_N.pth, found neither")
     return files[-1][1]

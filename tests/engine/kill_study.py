@@ -44,10 +44,10 @@ from posekit.engine.checkpoints.files import MARKER  # noqa: E402
 from posekit.engine.checkpoints.resume import find_checkpoint  # noqa: E402
 from posekit.engine.configs.schema import registered  # noqa: E402
 from posekit.engine.hooks import checkpoint as checkpoint_hook  # noqa: E402
-from posekit.engine.hooks.progress import training_records  # noqa: E402
 from posekit.engine.runner import PoseRunner  # noqa: E402
 from posekit.io import checksum  # noqa: E402
 from posekit.io.checkpoint import read_checkpoint  # noqa: E402
+from posekit.visualization import read_scalars  # noqa: E402
 
 OPTIONS = {
     "optim_wrapper.accumulative_counts": 2,
@@ -223,8 +223,7 @@ def outcome(work: Path) -> dict:
 
 def curves(work: Path) -> list[dict]:
     """The logged scalars of all of a training's parts, without the times."""
-    newest = max(file.parents[1] for file in work.glob("*/vis_data/scalars.json"))
-    records = training_records(newest, NEVER, NEVER)
+    records = sorted(read_scalars(work), key=lambda record: ("iter" not in record, record["step"]))
     return [{key: value for key, value in record.items() if key not in _CLOCK} for record in records]
 
 

@@ -225,7 +225,7 @@ def test_candidates_begin_with_the_marked_one(tmp_path):
     for i, name in enumerate(["epoch_1.pth", "epoch_10.pth", "epoch_2.pth", "epoch_x.pth", "best_AP.pth"]):
         (tmp_path / name).write_bytes(b"")
         os.utime(tmp_path / name, (100 + i, 100 + i))
-    assert [n for n, _ in ck.epoch_files(tmp_path)] == [1, 2, 10]
+    assert [n for n, _ in ck.saved_files(tmp_path)] == [1, 2, 10]
     assert [p.name for p in ck.resume_candidates(tmp_path)] == ["epoch_2.pth", "epoch_10.pth", "epoch_1.pth"]
     ck.mark_last(tmp_path, "epoch_10.pth")
     assert [p.name for p in ck.resume_candidates(tmp_path)] == ["epoch_10.pth", "epoch_2.pth", "epoch_1.pth"]
@@ -241,7 +241,8 @@ def test_candidates_begin_with_the_marked_one(tmp_path):
 def test_candidates_pass_over_what_a_training_removes_meanwhile(tmp_path, monkeypatch):
     (tmp_path / "epoch_2.pth").write_bytes(b"")
     gone = (1, tmp_path / "epoch_1.pth")
-    monkeypatch.setattr(ck, "epoch_files", lambda _: [gone, (2, tmp_path / "epoch_2.pth")])
+    found = [gone, (2, tmp_path / "epoch_2.pth")]
+    monkeypatch.setattr(ck, "saved_files", lambda _, kind="epoch": found if kind == "epoch" else [])
     assert [p.name for p in ck.resume_candidates(tmp_path)] == ["epoch_2.pth"]
 
 

@@ -105,14 +105,16 @@ def test_a_batch_norm_that_does_more_is_not_replaced():
 
 
 def test_plain_batch_norm_is_the_same_in_all_processes_when_it_is_saved():
-    from posekit.engine.processes.wrapping import average_batch_norm
+    from types import SimpleNamespace
+
+    from posekit.engine.processes.wrapping import BatchNormHook
 
     def work(rank):
         distributed.start_group("pytorch")
         norm = torch.nn.BatchNorm2d(1)
         norm.running_mean.fill_(rank)
         norm.running_var.fill_(1 + rank)
-        average_batch_norm(norm)
+        BatchNormHook().after_train_epoch(SimpleNamespace(bare_model=norm, hooks=[]))
         assert (norm.running_mean.item(), norm.running_var.item()) == (0.5, 1.5)
         distributed.finish(0)
 
@@ -129,9 +131,7 @@ def test_averaged_batch_norm_is_the_same_in_all_processes_too():
         distributed.start_group("pytorch")
         model = torch.nn.Sequential(torch.nn.BatchNorm2d(1), torch.nn.BatchNorm2d(1, affine=False))
         ema = EMAHook()
-        wrapper = torch.nn.Module()
-        wrapper.module = model
-        runner = SimpleNamespace(model=wrapper, hooks=[BatchNormHook(), ema])
+        runner = SimpleNamespace(bare_model=model, hooks=[BatchNormHook(), ema])
         ema.before_train(runner)
         for number in "01":
             ema.average[f"{number}.running_mean"].fill_(10 + rank)

@@ -19,7 +19,7 @@ OPTIONS = {"default_hooks.ema": {"momentum": 0.1, "warmup": 0}}
 
 def fake_runner():
     model = torch.nn.BatchNorm1d(1)
-    return SimpleNamespace(model=model, optim_wrapper=SimpleNamespace())
+    return SimpleNamespace(bare_model=model, optim_wrapper=SimpleNamespace())
 
 
 def test_the_average_is_the_stated_one():
@@ -28,9 +28,9 @@ def test_the_average_is_the_stated_one():
     expected = 1.0
     for t, weight in enumerate([3.0, -1.0, 5.0]):
         with torch.no_grad():
-            runner.model.weight.fill_(weight)
-            runner.model.running_mean.fill_(weight)
-            runner.model.num_batches_tracked.fill_(t)
+            runner.bare_model.weight.fill_(weight)
+            runner.bare_model.running_mean.fill_(weight)
+            runner.bare_model.num_batches_tracked.fill_(t)
         hook.after_train_iter(runner, t)
         share = 0.25 + 0.75 * math.exp(-(t + 1) / 2.0)
         expected += share * (weight - expected)
@@ -39,15 +39,15 @@ def test_the_average_is_the_stated_one():
     assert -1 < mean < 5  # averaged too
     assert mean != expected
     assert hook.average["num_batches_tracked"].item() == 2
-    assert runner.model.weight.item() == 5.0
+    assert runner.bare_model.weight.item() == 5.0
 
 
 def test_a_buffer_that_a_model_replaces_is_averaged_as_it_is():
     """The places of the weights are looked up once, what stands there at every step."""
     runner, hook = fake_runner(), EMAHook(momentum=0.5, warmup=0)
     hook.before_train(runner)
-    runner.model.running_mean = torch.full((1,), 8.0)
-    runner.model.num_batches_tracked = torch.tensor(3)
+    runner.bare_model.running_mean = torch.full((1,), 8.0)
+    runner.bare_model.num_batches_tracked = torch.tensor(3)
     hook.after_train_iter(runner, 0)
     assert hook.average["running_mean"].item() == 4.0
     assert hook.average["num_batches_tracked"].item() == 3
@@ -57,7 +57,7 @@ def test_a_buffer_that_a_model_replaces_is_averaged_as_it_is():
 def test_places_outlive_what_is_done_to_a_model(change, monkeypatch):
     """Loading, moving and conversion put other tensors, or other modules, where the first ones stood."""
     model, hook = torch.nn.Sequential(torch.nn.BatchNorm1d(2)), EMAHook(momentum=0.5, warmup=0)
-    runner = SimpleNamespace(model=model, optim_wrapper=SimpleNamespace())
+    runner = SimpleNamespace(bare_model=model, optim_wrapper=SimpleNamespace())
     hook.before_train(runner)
     loaded = {name: torch.full_like(value, 5) for name, value in model.state_dict().items()}
     if change == "to":  # as torch's does for some devices
@@ -92,7 +92,7 @@ def test_without_warmup_the_long_average_is_geometric():
     runner, hook = fake_runner(), EMAHook(momentum=0.5, warmup=0)
     hook.before_train(runner)
     with torch.no_grad():
-        runner.model.weight.fill_(0.0)
+        runner.bare_model.weight.fill_(0.0)
     for t in range(5):
         hook.after_train_iter(runner, t)
     assert hook.average["weight"].item() == 0.5**5

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 from posekit.engine.configs.config import load_config
-from posekit.engine.hooks.progress import training_records
 from posekit.engine.runner import PoseRunner
 from posekit.errors import DataError
 from posekit.io.checkpoint import read_checkpoint
@@ -25,6 +24,7 @@ from posekit.metrics.evaluators import OKSMetric, PCKMetric, PredictionWriter
 from posekit.registry import DATASETS
 from posekit.structures import Pose
 from posekit.study.statistics import ScoreForm, observed_scores
+from posekit.visualization import read_scalars
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ((255, 60, 60), (60, 255, 60), (60, 60, 255))
@@ -122,7 +122,7 @@ def trained(dots):
 
 def test_it_learns_and_keeps_the_best(trained):
     log = next((trained / "work").glob("2*"))
-    records = training_records(log, 0, 0)
+    records = read_scalars(log)
     train = [r["loss"] for r in records if "iter" in r]
     val = [r["loss"] for r in records if "iter" not in r]
     assert len(val) == 4

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
-from toy_training import build, runner_log, weights, write_config
+from toy_training import build, runner_log, scalars, weights, write_config
 
 from posekit.engine.checkpoints.files import resume_words
 from posekit.engine.checkpoints.resume import find_checkpoint
 from posekit.engine.configs.config import load_config
-from posekit.engine.hooks.progress import training_records
 from posekit.engine.runner import PoseRunner
 from posekit.errors import CheckpointError
 from posekit.io.checkpoint import read_checkpoint
@@ -39,7 +38,7 @@ def test_resuming_gives_the_same_weights(trained, tmp_path):
     theirs, ours = (r.message_hub.log_scalars["train/loss"].data[0] for r in (trained[1], runner))
     assert ours.tolist() == theirs.tolist()
     # The curves of the resumed run hold the epochs before it, once each.
-    records = training_records(runner_log(runner), 2, 6)
+    records = scalars(runner)
     assert [r["step"] for r in records if "loss" in r] == [2, 3, 5, 6, 8, 9]
     assert [r["step"] for r in records if "toy/accuracy" in r] == [1, 2, 3]
 
@@ -179,7 +178,7 @@ def test_an_interrupted_validation_is_made_up_for(trained, tmp_path):
     runner.train()
     again = read_checkpoint(work / "best_toy_accuracy.pth")["meta"]["best"]
     assert again == best
-    records = training_records(runner_log(runner), 3, 9)
+    records = scalars(runner)
     assert [r["step"] for r in records if "toy/accuracy" in r] == [1, 2, 3]
     # Once made up for, it is not done again.
     third = build(tmp_path, resume=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 import torch
 from mmengine.hooks import Hook
-from toy_training import build, run, weights, write_config
+from toy_training import build, run, scalars, weights, write_config
 
-from posekit.engine.checkpoints.files import iter_files, resume_words
+from posekit.engine.checkpoints.files import resume_words, saved_files
 from posekit.engine.checkpoints.within_epoch import Appointments
 from posekit.engine.hooks.ema import EMAHook
 from posekit.engine.loops import SkippingBatches
@@ -110,7 +109,7 @@ def test_a_run_stopped_within_an_epoch_ends_as_one_left_alone(tmp_path, name):
     whole.train()
     first, stop = stopped(tmp_path, options, at=7)
     assert (first.epoch, stop.status) == (1, 143)
-    assert [path.name for _, path in iter_files(tmp_path / "work")] == ["iter_7.pth"]
+    assert [path.name for _, path in saved_files(tmp_path / "work", "iter")] == ["iter_7.pth"]
     rest = build(tmp_path, options, resume=True)
     rest.train()
     assert_same(state(rest), state(whole))
@@ -190,7 +189,7 @@ def test_checkpoints_by_iteration_are_rolled(tmp_path):
         priority = "LOWEST"
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-            seen.append([n for n, _ in iter_files(runner.work_dir)])
+            seen.append([n for n, _ in saved_files(runner.work_dir, "iter")])
 
     runner = build(
         tmp_path, {**BASE, "default_hooks.checkpoint.interval_iters": 1, "train_cfg.max_epochs": 2}
@@ -199,7 +198,7 @@ def test_checkpoints_by_iteration_are_rolled(tmp_path):
     runner.train()
     # The last step of an epoch is the epoch's own; its file takes the place of the two.
     assert seen == [[1], [1, 2], [2, 3], [3, 4], [3, 4], [6], [6, 7], [7, 8], [8, 9], [8, 9]]
-    assert iter_files(tmp_path / "work") == []
+    assert saved_files(tmp_path / "work", "iter") == []
 
 
 def test_checkpoints_by_the_clock(tmp_path):
@@ -258,12 +257,10 @@ def test_an_impossible_place_is_named(tmp_path, field, value):
 
 
 def test_curves_of_a_resumed_first_epoch_hold_its_beginning(tmp_path):
-    from posekit.engine.hooks.progress import training_records
-
     stopped(tmp_path, BASE, at=3)
     rest = build(tmp_path, BASE, resume=True)
     rest.train()
-    steps = [r["step"] for r in training_records(Path(rest.log_dir), 0, 3) if "loss" in r]
+    steps = [r["step"] for r in scalars(rest) if "loss" in r]
     assert steps == [2, 4, 5, 7, 9, 10, 12, 14, 15]
 
 

@@ -8,16 +8,16 @@ _HOOK = "posekit/engine/hooks/checkpoint.py"
 
 ENGINE = (
     Mutant(
-        "posekit/engine/best.py",
-        "return score < self.score if self.rule == LESS else score > self.score",
-        "return score > self.score",
+        "posekit/engine/hooks/scores.py",
+        "return score < best if rule == LESS else score > best",
+        "return score > best",
         "engine/test_scores.py engine/test_checkpoint_hook.py",
         why="the worst weights by a loss are kept as the best",
     ),
     Mutant(
-        "posekit/engine/best.py",
-        "best.score, best.file = score, path",
-        "best.score, best.file = None, path",
+        "posekit/engine/hooks/scores.py",
+        "self.best[name], self.files[name] = score, path",
+        "self.best[name], self.files[name] = None, path",
         "engine/test_checkpoint_hook.py",
         why="the last weights are kept as the best",
     ),

@@ -15,6 +15,7 @@ carries its SHA-256 (:mod:`posekit.io.checksum`), which reading checks.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zipfile
 from collections.abc import Mapping
@@ -26,10 +27,9 @@ import torch
 from torch import Tensor
 
 from posekit.errors import CheckpointError
-from posekit.io.checkpoint import brief
-from posekit.io.checkpoint import compare_weights as compare_weights  # the old home of these three
-from posekit.io.checkpoint import read_checkpoint as read_checkpoint
-from posekit.io.checkpoint import weights_of as weights_of
+
+# The last three had their home here once.
+from posekit.io.checkpoint import brief, compare_weights, read_checkpoint, weights_of  # noqa: F401
 from posekit.io.checksum import HashingFile, check_sum
 from posekit.io.files import atomic_file, write_text
 
@@ -102,9 +102,6 @@ def is_plain(value: Any) -> bool:
     return True
 
 
-# --- work directories ----------------------------------------------------------------------------------
-
-
 def mark_last(work_dir: str | Path, name: str) -> None:
     """Points the marker at a checkpoint that is complete on disk.
 
@@ -127,39 +124,20 @@ def best_name(metric: str) -> str:
     return f"best_{re.sub(r'[^A-Za-z0-9.@-]+', '_', metric)}.pth"
 
 
-def epoch_files(work_dir: str | Path) -> list[tuple[int, Path]]:
-    """The ``epoch_N.pth`` of a work directory as (N, path), oldest epoch first."""
-    return _numbered(work_dir, "epoch")
-
-
-def iter_files(work_dir: str | Path) -> list[tuple[int, Path]]:
-    """The ``iter_N.pth`` of a work directory, saved within an epoch, as (N, path), oldest first."""
-    return _numbered(work_dir, "iter")
-
-
-def _numbered(work_dir: str | Path, kind: str) -> list[tuple[int, Path]]:
-    found = []
-    for path in Path(work_dir).glob(f"{kind}_*.pth"):
-        if match := re.fullmatch(rf"{kind}_(\d+)\.pth", path.name):
-            found.append((int(match.group(1)), path))
-    return sorted(found)
+def saved_files(work_dir: str | Path, kind: str = "epoch") -> list[tuple[int, Path]]:
+    """The ``epoch_N.pth`` of a work directory, or its ``iter_N.pth``, as (N, path), the least N first."""
+    found = ((re.fullmatch(rf"{kind}_(\d+)\.pth", path.name), path) for path in Path(work_dir).glob("*.pth"))
+    return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def resume_words(work_dir: str | Path) -> str:
     """What is left of a run that stopped, and how to go on, in words: the newest that is whole."""
-    newest = next((path for path in resume_candidates(work_dir) if _is_whole(path)), None)
-    if newest is None:
-        return "there is no checkpoint yet"
-    return f"the last checkpoint is {newest}, --resume goes on from there"
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether one of this program's is all there; quicker than reading it."""
-    try:
-        check_sum(path)
-        return zipfile.is_zipfile(path)
-    except (OSError, CheckpointError):
-        return False
+    for path in resume_candidates(work_dir):
+        with contextlib.suppress(OSError, CheckpointError):
+            check_sum(path)  # quicker than reading it
+            if zipfile.is_zipfile(path):
+                return f"the last checkpoint is {path}, --resume goes on from there"
+    return "there is no checkpoint yet"
 
 
 def resume_candidates(work_dir: str | Path) -> list[Path]:
@@ -168,16 +146,10 @@ def resume_candidates(work_dir: str | Path) -> list[Path]:
     # A marker of arbitrary bytes names no file, and so is passed over like a damaged checkpoint.
     name = Path(marker.read_text("utf-8", errors="replace").strip()).name if marker.is_file() else ""
     marked = Path(work_dir) / name if 0 < len(name.encode()) <= _LONGEST_NAME else None
-    files = [*epoch_files(work_dir), *iter_files(work_dir)]
-    times = {path: _modified(path) for _, path in files if path != marked}
-    others = [path for path, time in times.items() if time is not None]
-    others.sort(key=lambda path: times[path] or 0.0, reverse=True)
-    return [marked, *others] if marked is not None else others
-
-
-def _modified(path: Path) -> float | None:
-    """When a file was last written, in seconds; None if a training at work has removed it since."""
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return None
+    others = []
+    for _, path in (*saved_files(work_dir), *saved_files(work_dir, "iter")):
+        with contextlib.suppress(FileNotFoundError):  # a training at work may have removed it since
+            others.append((path.stat().st_mtime, path))
+    others.sort(key=lambda found: found[0], reverse=True)
+    newest = [path for _, path in others if path != marked]
+    return newest if marked is None else [marked, *newest]

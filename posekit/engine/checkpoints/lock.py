@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from posekit.errors import ConfigError
-
-NAME = ".lock"
 
 
 @contextlib.contextmanager
@@ -29,17 +25,19 @@ def sole_owner(work_dir: str | Path) -> Iterator[None]:
     Raises:
         ConfigError: If another process holds it, which is named, or its lock cannot be opened.
     """
-    path = Path(work_dir) / NAME
+    path = Path(work_dir) / ".lock"
     handle = _lock(path)
+    if handle is None:
+        yield
+        return
     try:
-        if handle is not None:
-            os.ftruncate(handle, 0)
-            os.write(handle, json.dumps(_me()).encode())
+        os.ftruncate(handle, 0)
+        since = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}, since {since}".encode())
         yield
     finally:
-        if handle is not None:
-            path.unlink(missing_ok=True)
-            os.close(handle)
+        path.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def _lock(path: Path) -> int | None:
@@ -59,7 +57,7 @@ def _lock(path: Path) -> int | None:
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
-            owner = _read(handle)
+            owner = os.read(handle, 4096).decode(errors="replace") or "a process that has just begun"
             os.close(handle)
             raise ConfigError(
                 f"work directory {path.parent}: another training is at work in it ({owner}); "
@@ -69,25 +67,7 @@ def _lock(path: Path) -> int | None:
             os.close(handle)
             path.unlink(missing_ok=True)
             return None
-        if _is_still(path, handle):
-            return handle
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(handle)):
+                return handle
         os.close(handle)  # the one before has removed the file between our opening and locking it
-
-
-def _is_still(path: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
-
-
-def _me() -> dict[str, Any]:
-    return {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-
-
-def _read(handle: int) -> str:
-    try:
-        owner = json.loads(os.read(handle, 4096))
-        return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    except (ValueError, KeyError, TypeError):  # it has not written its name yet
-        return "a process that has just begun"

@@ -9,18 +9,62 @@ from typing import Any, NamedTuple
 
 from mmengine.runner import EpochBasedTrainLoop
 
-from posekit.engine.checkpoints.state import (
-    optimizer_name,
-    restore_gradients,
-    restore_message_hub,
-    restore_random_state,
-    skeleton_dict,
-)
+from posekit.engine.checkpoints import state as parts
 from posekit.engine.hooks.ema import resume_average, training_form
 from posekit.engine.schedules import anneals, learning_rate, new_schedule
 from posekit.errors import CheckpointError, PosekitError
 
 _MOST = 2**62  # of whatever is counted
+# What torch and mmengine raise on a state that is not theirs.
+_MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, AssertionError)
+
+
+def restore_run(runner: Any, checkpoint: Mapping[str, Any], source: str | Path) -> None:
+    """Takes a run up where a checkpoint left it.
+
+    Args:
+        runner: Its training loop, optimiser and schedulers need not be built yet.
+        checkpoint: As read from ``source``.
+        source: Its file.
+
+    Raises:
+        CheckpointError: If it is of another kind, architecture or config.
+    """
+    place = place_of(checkpoint, source)
+    check_meta(runner, checkpoint["meta"], place, source)
+    with fitting_state(source):
+        own = training_form(checkpoint)
+    runner.adopt(own, source)
+    loop = runner.train_loop
+    loop._epoch, loop._iter = place.epoch, place.iteration
+    with fitting_state(source):
+        resume_average(runner, checkpoint)
+        parts.restore_message_hub(runner.message_hub, checkpoint["message_hub"])
+        restore_optimizer(runner, checkpoint["optimizer"])
+        parts.restore_gradients(runner.bare_model, checkpoint.get("gradients", {}))
+        planned = restore_schedulers(runner, checkpoint.get("param_schedulers", []), source)
+        check_end(runner, checkpoint["message_hub"]["info"].get("max_epochs"), planned, source)
+        _enter(runner, place, checkpoint, source)
+    within = f", batch {loop.done} of {len(runner.train_dataloader)}" if getattr(loop, "done", 0) else ""
+    runner.logger.info(f"resumed from {source}: epoch {runner.epoch}, iteration {runner.iter}{within}")
+
+
+@contextmanager
+def fitting_state(source: str | Path) -> Iterator[None]:
+    """Turns what a training state of another config, or none at all, raises into an error that names it.
+
+    Raises:
+        CheckpointError: In place of whatever the optimiser, the schedulers or the logs raise.
+    """
+    try:
+        yield
+    except PosekitError:
+        raise
+    except _MISFITS as error:
+        raise CheckpointError(
+            f"checkpoint {source}: its training state does not fit this config "
+            f"({type(error).__name__}: {error}); start anew from its weights with --cfg-options load_from=..."
+        ) from error
 
 
 class Place(NamedTuple):
@@ -32,12 +76,24 @@ class Place(NamedTuple):
     samples: int
 
 
-def place_of(meta: Mapping[str, Any], source: str | Path) -> Place:
-    """Reads it from a checkpoint's meta data.
+def place_of(checkpoint: Mapping[str, Any], source: str | Path) -> Place:
+    """Reads it from a checkpoint.
 
     Raises:
-        CheckpointError: If a number is missing or impossible.
+        CheckpointError: If it holds no training's state, or a number is impossible.
     """
+    meta: Mapping[str, Any] = checkpoint["meta"] if isinstance(checkpoint.get("meta"), Mapping) else {}
+    missing = [key for key in ("optimizer", "message_hub") if key not in checkpoint]
+    if missing or not {"epoch", "iter"} <= meta.keys():
+        raise CheckpointError(
+            f"checkpoint {source}: holds weights but not the state of a training ({missing} missing); "
+            "resume from an epoch_N.pth, or start anew from it with --cfg-options load_from=..."
+        )
+    if "mmengine_version" in meta:  # MMPose's files hold an optimiser and a message hub as well
+        raise CheckpointError(
+            f"checkpoint {source}: the state of another program's training (MMPose's?); expected an "
+            "epoch_N.pth of posekit. Its weights can start a training: --cfg-options load_from=..."
+        )
     names = {"epoch": None, "iter": None, "batches": 0, "samples": 0}
     numbers = {name: meta.get(name, default) for name, default in names.items()}
     for name, number in numbers.items():
@@ -56,9 +112,13 @@ def check_meta(runner: Any, meta: Mapping[str, Any], place: Place, source: str |
     """
     if meta.get("seed") is not None and meta["seed"] != runner.seed:
         runner.logger.warning(f"{source} was trained with seed {meta['seed']}, this run has {runner.seed}")
-    theirs, ours = meta.get("optimizer"), optimizer_name(runner)
+    theirs, ours = meta.get("optimizer"), parts.optimizer_name(runner)
     if theirs and ours and theirs != ours:
         raise CheckpointError(f"checkpoint {source}: holds the state of {theirs}, this config has {ours}")
+    made_for, own = meta.get("skeleton"), parts.skeleton_dict(runner.bare_model)
+    if isinstance(made_for, dict) and own and made_for.get("keypoints") != own["keypoints"]:
+        made = f"made for skeleton '{made_for.get('name')}', this config has '{own['name']}'"
+        raise CheckpointError(f"checkpoint {source}: {made}")
     per_epoch = len(runner.train_dataloader)
     whole = place.iteration - place.batches
     if whole != place.epoch * per_epoch:
@@ -66,45 +126,11 @@ def check_meta(runner: Any, meta: Mapping[str, Any], place: Place, source: str |
             f"{source} has {whole} iterations in {place.epoch} epochs, this run {per_epoch} in each "
             "(another batch size, number of processes or data set)"
         )
-    _check_skeleton(
-        meta.get("skeleton"), skeleton_dict(getattr(runner.model, "module", runner.model)), source
-    )
-
-
-def _check_skeleton(theirs: Any, ours: dict[str, Any] | None, source: str | Path) -> None:
-    if isinstance(theirs, dict) and ours and theirs.get("keypoints") != ours["keypoints"]:
-        raise CheckpointError(
-            f"checkpoint {source}: made for skeleton '{theirs.get('name')}', this config has '{ours['name']}'"
-        )
-
-
-def batches_done(runner: Any, place: Place, source: str | Path) -> int:
-    """How many batches of the current epoch need not be trained again.
-
-    With another batch size or number of processes it is the samples that count: the order of an epoch is the
-    same for any number of processes, and after n batches exactly its first samples have been used.
-    """
-    loader = runner.train_dataloader
-    batches, again = place.batches, 0
-    if loader.batch_size is not None and place.samples:
-        batches, again = divmod(place.samples, loader.batch_size * runner.world_size)
-    if again:
-        runner.logger.warning(
-            f"{source}: {again} samples of the current epoch will be used a second time, since the batches "
-            "are of another size now"
-        )
-    return min(batches, len(loader))
-
-
-def random_state_of(runner: Any, checkpoint: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """This process's random state; None if the checkpoint is of another number of processes."""
-    states = checkpoint.get("rng_ranks") or [checkpoint.get("rng")]
-    return states[runner.rank] if len(states) == runner.world_size else None
 
 
 def restore_optimizer(runner: Any, state: dict[str, Any]) -> None:
     """Restores the optimiser with the settings of its checkpoint, and says where the config's are others."""
-    wrapper = runner.optim_wrapper
+    runner.optim_wrapper = wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     before = _settings(wrapper)
     wrapper.load_state_dict(state)
     _tell_kept(runner, "optimizer", before, _settings(wrapper))
@@ -123,14 +149,11 @@ def _settings(wrapper: Any) -> dict[str, Any]:
 
 
 def _tell_kept(runner: Any, what: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
-    differing = [
-        f"{key} {theirs[key]} (this config: {ours[key]})"
-        for key in ours
-        if key in theirs and theirs[key] != ours[key]
-    ]
+    differing = [key for key in ours if key in theirs and theirs[key] != ours[key]]
     if differing:
+        kept = ", ".join(f"{key} {theirs[key]} (this config: {ours[key]})" for key in differing)
         runner.logger.warning(
-            f"resuming keeps the {what}'s settings, as the run began: {', '.join(differing)}; "
+            f"resuming keeps the {what}'s settings, as the run began: {kept}; "
             "to change them start anew from the weights with --cfg-options load_from=..."
         )
 
@@ -144,12 +167,12 @@ def restore_schedulers(runner: Any, states: Sequence[Any], source: str | Path) -
     Raises:
         CheckpointError: If their number is another.
     """
-    schedulers = runner.param_schedulers
-    if len(states) != len(schedulers):
-        raise CheckpointError(
-            f"checkpoint {source}: expected {len(schedulers)} schedulers, found {len(states)}"
-        )
-    planned = []
+    if runner.param_schedulers is None:
+        return []
+    runner.param_schedulers = schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    if len(states) != (count := len(schedulers)):
+        raise CheckpointError(f"checkpoint {source}: expected {count} schedulers, found {len(states)}")
+    planned: list[str] = []
     for scheduler, state in zip(schedulers, states, strict=True):
         before = _plan(scheduler)
         scheduler.load_state_dict(state)
@@ -196,108 +219,38 @@ def _plan(scheduler: Any) -> dict[str, Any]:
     return {k: v for k, v in state.items() if not (k.startswith("_") or k in ("last_step", "base_values"))}
 
 
-@contextmanager
-def fitting_state(source: str | Path) -> Iterator[None]:
-    """Turns what a training state of another config, or none at all, raises into an error that names it.
+def _enter(runner: Any, place: Place, checkpoint: Mapping[str, Any], source: str | Path) -> None:
+    """Goes to where the sampler stood, and says where the run's iterations end.
 
-    Raises:
-        CheckpointError: In place of whatever the optimiser, the schedulers or the logs raise.
+    What is done counts as it was done, what is left as it will be: the epochs' length may be another now, and
+    an accumulation of gradients ends with the last iteration.
     """
-    try:
-        yield
-    except PosekitError:
-        raise
-    except (
-        LookupError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-        ArithmeticError,
-        AssertionError,
-    ) as error:
-        raise CheckpointError(
-            f"checkpoint {source}: its training state does not fit this config "
-            f"({type(error).__name__}: {error}); start anew from its weights with --cfg-options load_from=..."
-        ) from error
-
-
-def restore_run(
-    runner: Any,
-    checkpoint: Mapping[str, Any],
-    source: str | Path,
-    optimizer: bool = True,
-    schedulers: bool = True,
-) -> None:
-    """Takes a run up where a checkpoint left it.
-
-    Args:
-        runner: Its training loop, optimiser and schedulers need not be built yet.
-        checkpoint: As read from ``source``.
-        source: Its file.
-        optimizer: Restore the optimiser.
-        schedulers: Restore the schedulers.
-
-    Raises:
-        CheckpointError: If it is of another kind, architecture or config.
-    """
-    meta = checkpoint["meta"] if isinstance(checkpoint.get("meta"), Mapping) else {}
-    _check_kind(checkpoint, meta, source)
-    place = place_of(meta, source)
-    check_meta(runner, meta, place, source)
-    with fitting_state(source):
-        checkpoint, average = training_form(checkpoint)
-    runner.adopt(checkpoint, source)
-    loop = runner.train_loop
-    loop._epoch, loop._iter = place.epoch, place.iteration
-    with fitting_state(source):
-        resume_average(runner, average)
-        restore_message_hub(runner.message_hub, checkpoint["message_hub"])
-        if optimizer:
-            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-            restore_optimizer(runner, checkpoint["optimizer"])
-            restore_gradients(runner.bare_model, checkpoint.get("gradients", {}))
-        planned: list[str] = []
-        if schedulers and runner.param_schedulers is not None:
-            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-            planned = restore_schedulers(runner, checkpoint.get("param_schedulers", []), source)
-        if optimizer:
-            check_end(runner, checkpoint["message_hub"]["info"].get("max_epochs"), planned, source)
-        batches = batches_done(runner, place, source)
-        _count_iterations(runner, place, batches)
-        _enter_epoch(runner, batches, random_state_of(runner, checkpoint))
-    within = f", batch {loop.done} of {len(runner.train_dataloader)}" if getattr(loop, "done", 0) else ""
-    runner.logger.info(f"resumed from {source}: epoch {runner.epoch}, iteration {runner.iter}{within}")
-
-
-def _check_kind(checkpoint: Mapping[str, Any], meta: Mapping[str, Any], source: str | Path) -> None:
-    missing = [key for key in ("optimizer", "message_hub") if key not in checkpoint]
-    if missing or not {"epoch", "iter"} <= meta.keys():
-        raise CheckpointError(
-            f"checkpoint {source}: holds weights but not the state of a training ({missing} missing); "
-            "resume from an epoch_N.pth, or start anew from it with --cfg-options load_from=..."
-        )
-    if "mmengine_version" in meta:  # MMPose's files hold an optimiser and a message hub as well
-        raise CheckpointError(
-            f"checkpoint {source}: the state of another program's training (MMPose's?); expected an "
-            "epoch_N.pth of posekit. Its weights can start a training: --cfg-options load_from=..."
-        )
-
-
-def _count_iterations(runner: Any, place: Place, batches: int) -> None:
-    """Says where the run's iterations end: what is done counts as it was done, what is left as it will be.
-
-    The epochs' length may be another now; an accumulation of gradients ends with the last iteration.
-    """
-    loop = runner.train_loop
+    loop, batches = runner.train_loop, _batches_done(runner, place, source)
     if isinstance(loop, EpochBasedTrainLoop):
         left = (loop.max_epochs - place.epoch) * len(runner.train_dataloader) - batches
         loop._max_iters = place.iteration + max(left, 0)
-
-
-def _enter_epoch(runner: Any, batches: int, state: Mapping[str, Any] | None) -> None:
-    """Goes to where the sampler stood; within an epoch the loop restores the random state on its way."""
+    states = checkpoint.get("rng_ranks") or [checkpoint.get("rng")]
+    # Of another number of processes there is none; within an epoch the loop restores it on its way.
+    state = states[runner.rank] if len(states) == runner.world_size else None
     if state is not None:
-        restore_random_state(state)
+        parts.restore_random_state(state)
     if batches:
-        runner.train_loop.enter_at(batches, state)
+        loop.enter_at(batches, state)
+
+
+def _batches_done(runner: Any, place: Place, source: str | Path) -> int:
+    """How many batches of the current epoch need not be trained again.
+
+    With another batch size or number of processes it is the samples that count: the order of an epoch is the
+    same for any number of processes, and after n batches exactly its first samples have been used.
+    """
+    loader = runner.train_dataloader
+    batches, again = place.batches, 0
+    if loader.batch_size is not None and place.samples:
+        batches, again = divmod(place.samples, loader.batch_size * runner.world_size)
+    if again:
+        runner.logger.warning(
+            f"{source}: {again} samples of the current epoch will be used a second time, since the batches "
+            "are of another size now"
+        )
+    return min(batches, len(loader))

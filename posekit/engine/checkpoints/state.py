@@ -15,46 +15,20 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
-from posekit.engine.checkpoints.files import is_plain
+from posekit.engine.checkpoints.files import is_plain, to_plain
 from posekit.engine.report import source_revision, versions
 from posekit.parallel import gather_rows
 from posekit.structures import Skeleton
 
 
-def describe_run(runner: Any, epoch: int, iteration: int) -> dict[str, Any]:
-    """A checkpoint's ``meta``: what the weights are and how they were made.
-
-    Args:
-        runner: The runner.
-        epoch: Epochs done.
-        iteration: Iterations done.
-    """
-    metainfo = getattr(runner.train_dataloader.dataset, "metainfo", None) or {}
-    return {
-        "epoch": epoch,
-        "iter": iteration,
-        "cfg": runner.cfg.pretty_text,
-        "seed": runner.seed,
-        "optimizer": optimizer_name(runner),
-        "skeleton": skeleton_dict(getattr(runner.model, "module", runner.model)),
-        # The metainfo's own objects (the skeleton, the whole table of people) stay out.
-        "dataset": {key: value for key, value in metainfo.items() if is_plain(value)},
-        "experiment_name": runner.experiment_name,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": versions(),
-        "git": source_revision(),
-    }
-
-
 def checkpoint_of(
-    runner: Any, done: tuple[int, int], meta: Mapping[str, Any], state: bool, schedulers: bool
+    runner: Any, meta: Mapping[str, Any], state: bool, schedulers: bool
 ) -> dict[str, Any] | None:
     """A run's checkpoint as it stands; all processes must call it, and the first gets it.
 
     Args:
         runner: The runner.
-        done: Epochs and iterations.
-        meta: Added to the meta data.
+        meta: ``epoch``, ``iter`` and, within an epoch, ``batches`` that are done; added to the meta data.
         state: Add what resuming needs: optimiser, message hub, random states, gradients.
         schedulers: Add the schedulers.
     """
@@ -62,10 +36,9 @@ def checkpoint_of(
     gradients = pending_gradients(runner.bare_model, runner.optim_wrapper) if state else {}
     if not is_main_process():
         return None
-    described = {"batches": 0, **describe_run(runner, *done), **meta}
-    described["samples"] = (
-        described["batches"] * (runner.train_dataloader.batch_size or 0) * runner.world_size
-    )
+    described = {"batches": 0, **describe_run(runner), **meta}
+    per_batch = (runner.train_dataloader.batch_size or 0) * runner.world_size
+    described["samples"] = described["batches"] * per_batch
     checkpoint: dict[str, Any] = {"meta": described, "state_dict": runner.bare_model.state_dict()}
     if state:
         checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
@@ -76,13 +49,29 @@ def checkpoint_of(
         if gradients:
             checkpoint["gradients"] = gradients
     if schedulers and runner.param_schedulers is not None:
-        checkpoint["param_schedulers"] = _scheduler_states(runner.param_schedulers)
+        # OneCycle's annealing function stays out, which one built anew has already.
+        plans = [scheduler.state_dict() for scheduler in runner.param_schedulers]
+        checkpoint["param_schedulers"] = [
+            {key: value for key, value in one.items() if not callable(value)} for one in plans
+        ]
     return checkpoint
 
 
-def _scheduler_states(schedulers: Any) -> list[dict[str, Any]]:
-    """The states of schedulers; OneCycle's annealing function stays out, which one built anew has already."""
-    return [{k: v for k, v in one.state_dict().items() if not callable(v)} for one in schedulers]
+def describe_run(runner: Any) -> dict[str, Any]:
+    """A checkpoint's ``meta``, less how far the run has come: what the weights are and how they were made."""
+    metainfo = getattr(runner.train_dataloader.dataset, "metainfo", None) or {}
+    return {
+        "cfg": runner.cfg.pretty_text,
+        "seed": runner.seed,
+        "optimizer": optimizer_name(runner),
+        "skeleton": skeleton_dict(runner.bare_model),
+        # The metainfo's own objects (the skeleton, the whole table of people) stay out.
+        "dataset": {key: value for key, value in metainfo.items() if is_plain(value)},
+        "experiment_name": runner.experiment_name,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": versions(),
+        "git": source_revision(),
+    }
 
 
 def optimizer_name(runner: Any) -> str | None:
@@ -100,10 +89,8 @@ def skeleton_dict(model: nn.Module) -> dict[str, Any] | None:
 def message_hub_state(hub: MessageHub) -> dict[str, Any]:
     """Mmengine's log histories and runtime facts, as lists and plain values."""
     scalars = {name: tuple(part.tolist() for part in buffer.data) for name, buffer in hub.log_scalars.items()}
-    return {
-        "scalars": scalars,
-        "info": {key: value for key, value in hub.runtime_info.items() if is_plain(value)},
-    }
+    info = {key: value for key, value in hub.runtime_info.items() if is_plain(value)}
+    return {"scalars": scalars, "info": info}
 
 
 def restore_message_hub(hub: MessageHub, stored: Mapping[str, Any]) -> None:
@@ -117,15 +104,11 @@ def restore_message_hub(hub: MessageHub, stored: Mapping[str, Any]) -> None:
 
 def random_state() -> dict[str, Any]:
     """The state of all random generators of this process, as plain values."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002 - worker seeds use it
-    state: dict[str, Any] = {
-        "python": random.getstate(),
-        "numpy": (name, np.asarray(keys).tolist(), position, has_gauss, gauss),
-        "torch": torch.get_rng_state(),
-    }
+    state: dict[str, Any] = {"python": random.getstate(), "torch": torch.get_rng_state()}
+    state["numpy"] = np.random.get_state()  # noqa: NPY002 - worker seeds use it
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state_all()
-    return state
+    return to_plain(state)
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import math
 import time
 from typing import Any
 
@@ -48,7 +48,8 @@ class Appointments:
         due = self.interval_iters is not None and done % self.interval_iters == 0
         if runner.world_size > 1 and done < self.talk_at:
             return due, 0
-        late, asked = agreed(runner, self._late())
+        limit = math.inf if self.every_minutes is None else 60 * self.every_minutes
+        late, asked = agreed(runner, time.monotonic() - self.last > limit)
         if runner.world_size > 1:
             self._meet_again(done)
         return due or late or asked > 0, asked
@@ -60,9 +61,6 @@ class Appointments:
         all_reduce(pace, "max")
         self.talk_at = done + min(_TALK_EVERY, max(1, int(_TALK_SECONDS / max(pace.item(), 1e-6))))
         self.talked, self.talked_at = now, done
-
-    def _late(self) -> bool:
-        return self.every_minutes is not None and time.monotonic() - self.last > 60 * self.every_minutes
 
     def after_val_iter(self, runner: Any, batch_idx: int) -> int:
         """The signal by which to end a validation; asked only at batches that every process has."""
@@ -81,8 +79,3 @@ def agreed(runner: Any, late: bool = False) -> tuple[bool, int]:
     flags = torch.tensor([int(late), getattr(runner.train_loop, "asked", 0)])
     all_reduce(flags, "max")
     return bool(flags[0]), int(flags[1])
-
-
-def name_of(number: int) -> str:
-    """A signal's name, such as SIGTERM."""
-    return signal.Signals(number).name

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
-from mmengine.runner.base_loop import BaseLoop
 
-from posekit.engine.best import BestWeights
-from posekit.engine.checkpoints.files import epoch_files, iter_files, mark_last, resume_words
-from posekit.engine.checkpoints.within_epoch import Appointments, agreed, name_of
+from posekit.engine.checkpoints.files import mark_last, resume_words, saved_files
+from posekit.engine.checkpoints.within_epoch import Appointments, agreed
 from posekit.engine.hooks.loss import LossLogHook, check_weights
-from posekit.engine.hooks.progress import logged_scores, training_epoch
+from posekit.engine.hooks.progress import training_epoch
+from posekit.engine.hooks.scores import BestWeights
 from posekit.engine.processes.signals import Stopped
 from posekit.engine.schedules import words_to_go_on
-from posekit.errors import CheckpointError, ConfigError
+from posekit.errors import CheckpointError, ConfigError, DataError
 from posekit.registry import HOOKS
 
 _KEPT_WITHIN = 2  # iter_N.pth since the last epoch_N.pth: the newest may turn out damaged
@@ -69,31 +69,32 @@ class CheckpointHook(Hook):
             )
         self.best = BestWeights(save_best, rule)
         self.appointments = Appointments(interval_iters, every_minutes)
-        self.interval = interval
-        self.max_keep_ckpts = max_keep_ckpts
+        self.interval, self.max_keep_ckpts = interval, max_keep_ckpts
         self.kept: list[str] = []
         self.resumed = False
         self.began = self.saved_iter = 0
 
     def before_run(self, runner: Any) -> None:
         """Looks, before anything is trained, whether there will be the scores to go by."""
-        if not self.best.wanted or not isinstance(runner._train_loop, BaseLoop):
-            return
-        if runner.val_loop is None:
+        if self.best.wanted and runner.is_training:
+            if runner.val_loop is not None:
+                self.best.settle(runner.scores)
+                return
             runner.logger.warning("nothing is validated, so that no best weights can be kept ('save_best')")
-            return
-        self.best.settle(runner.scores)
 
     def before_train(self, runner: Any) -> None:
         """Starts afresh, or, when resuming, from what the work directory holds."""
-        self.best.best, self.kept, self.resumed = {}, [], runner.iter > 0
+        self.best.best, self.best.files, self.kept = {}, {}, []
+        self.resumed = runner.iter > 0
         self.began, self.saved_iter = runner.epoch, runner.iter
         self.appointments.saved()
         folder = Path(runner.work_dir)
         if is_main_process():
-            _remove_leftovers(folder)
+            for path in folder.glob(".*.tmp"):  # left by processes that were killed while saving
+                if re.fullmatch(r"\..+\.\w{8}\.tmp", path.name):  # as atomic_file names them
+                    path.unlink(missing_ok=True)
         if self.resumed:
-            self.kept = [path.name for epoch, path in epoch_files(folder) if epoch <= runner.epoch]
+            self.kept = [path.name for epoch, path in saved_files(folder) if epoch <= runner.epoch]
             self._catch_up(runner)
 
     def _catch_up(self, runner: Any) -> None:
@@ -114,14 +115,17 @@ class CheckpointHook(Hook):
 
     def _was_concluded(self, runner: Any, epoch: int) -> bool:
         """Whether an epoch was validated, and its weights kept if they were the best so far."""
+        from posekit.visualization import read_scalars  # pictures, which few trainings need here
+
         # The logs that go with the checkpoint: it may have been resumed from another work directory.
         folder = runner.resumed_from.parent
-        scores = logged_scores(folder, epoch)
-        return scores is not None and self.best.concluded(runner, folder, scores)
+        try:
+            logged = [one for one in read_scalars(folder) if "iter" not in one and one["step"] == epoch]
+        except DataError:  # there are none, or none that can be read
+            return False
+        return bool(logged) and self.best.concluded(runner, folder, logged[0])
 
-    def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_train_iter(self, runner: Any, batch_idx: int, *_: Any, **__: Any) -> None:
         if self.end_of_epoch(runner.train_dataloader, batch_idx):
             return  # after_train_epoch follows at once
         due, asked = self.appointments.after_iter(runner)
@@ -136,9 +140,7 @@ class CheckpointHook(Hook):
             self._save_epoch(runner, runner.epoch + 1)
         self._end_if(runner, asked)
 
-    def after_val_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_val_iter(self, runner: Any, batch_idx: int, *_: Any, **__: Any) -> None:
         asked = self.appointments.after_val_iter(runner, batch_idx) if training_epoch(runner) else 0
         if asked and self.saved_iter < runner.iter:
             self._save_epoch(runner, runner.epoch)
@@ -146,7 +148,7 @@ class CheckpointHook(Hook):
 
     def _end_if(self, runner: Any, asked: int) -> None:
         if asked:
-            name = name_of(asked)
+            name = signal.Signals(asked).name
             raise Stopped(asked, f"stopped by {name} after iteration {self.saved_iter}, which is saved")
 
     def _save_epoch(self, runner: Any, epoch: int) -> None:
@@ -174,7 +176,7 @@ class CheckpointHook(Hook):
             self._prune(Path(runner.work_dir), name)
 
     def _prune(self, folder: Path, newest: str) -> None:
-        within = [path for _, path in iter_files(folder)]
+        within = [path for _, path in saved_files(folder, "iter")]
         if newest.startswith("iter_"):
             # By time, not number: there may be some of an earlier run.
             within.sort(key=lambda path: (path.name == newest, path.stat().st_mtime))
@@ -195,12 +197,5 @@ class CheckpointHook(Hook):
         if self.began == runner.epoch >= runner.max_epochs:
             done = f"nothing to train: {runner.epoch} of {runner.max_epochs} epochs are done"
             runner.logger.info(f"{done}. {words_to_go_on(runner)}")
-            return
-        runner.logger.info(f"trained {runner.epoch} epochs{self.best.words()}")
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Removes what processes that were killed while saving have left; the folder is this run's alone."""
-    for path in folder.glob(".*.tmp"):
-        if re.fullmatch(r"\..+\.\w{8}\.tmp", path.name):  # as atomic_file names them
-            path.unlink(missing_ok=True)
+        else:
+            runner.logger.info(f"trained {runner.epoch} epochs{self.best.words()}")

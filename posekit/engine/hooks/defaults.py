@@ -15,26 +15,9 @@ from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook
 
 from posekit.engine.hooks.checkpoint import CheckpointHook
 from posekit.engine.hooks.ema import EMAHook
-from posekit.engine.hooks.loss import DivergenceError, LossLogHook, ValidationLossHook
+from posekit.engine.hooks.loss import LossLogHook, ValidationLossHook
 from posekit.engine.hooks.progress import CurvesHook, ImageFaultHook, PeopleHook, ProgressHook, TimeLeftHook
 from posekit.registry import HOOKS
-
-__all__ = [
-    "CheckpointHook",
-    "CurvesHook",
-    "DivergenceError",
-    "EMAHook",
-    "EpochSeedHook",
-    "ImageFaultHook",
-    "LossLogHook",
-    "PeopleHook",
-    "ProgressHook",
-    "TimeLeftHook",
-    "ValidationLossHook",
-    "chosen_hooks",
-    "default_hooks",
-    "optional_hooks",
-]
 
 
 @HOOKS.register_module()
@@ -70,10 +53,8 @@ def chosen_hooks(changes: Mapping[str, Any]) -> list[Any]:
     """The default hooks as a config changes them: other arguments, another type, or None for none."""
     chosen: dict[str, Any] = default_hooks()
     for name, hook in changes.items():
-        if isinstance(hook, dict) and "type" not in hook:
-            chosen[name] = {**(chosen.get(name) or optional_hooks()[name]), **hook}
-        else:
-            chosen[name] = hook
+        changed = isinstance(hook, dict) and "type" not in hook
+        chosen[name] = {**(chosen.get(name) or optional_hooks()[name]), **hook} if changed else hook
     return [hook for hook in chosen.values() if hook is not None]
 
 

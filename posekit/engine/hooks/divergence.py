@@ -87,11 +87,11 @@ class StepGuard:
         self.fault = fault_of(self.runner.message_hub, loss.item(), self.explosion)
         flag = torch.tensor(int(self.fault is not None))
         all_reduce(flag, "max")
-        self.skipped = self.runner.optim_wrapper.left_out = bool(flag.item())
+        wrapper = self.runner.optim_wrapper
+        self.skipped = wrapper.left_out = bool(flag.item())
         if not self.skipped:
             self.update(loss, *args, **kwargs)
             return
-        wrapper = self.runner.optim_wrapper
         wrapper._inner_count += 1
         wrapper.zero_grad()
         with torch.no_grad():

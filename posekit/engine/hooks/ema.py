@@ -50,9 +50,9 @@ class EMAHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         """Begins at the weights that the training begins with, unless it was resumed."""
-        self.places = places_of(_model(runner))
+        self.places = places_of(runner.bare_model)
         if not self.average:
-            self.average = {name: value.clone() for name, value in _weights(runner).items()}
+            self.average = {name: value.clone() for name, value in runner.bare_model.state_dict().items()}
 
     def restore(self, runner: Any, average: Mapping[str, Tensor], steps: int) -> None:
         """Continues from the average of a checkpoint.
@@ -60,23 +60,20 @@ class EMAHook(Hook):
         Raises:
             ValueError: If it is one of other weights.
         """
-        weights = _weights(runner)
+        weights = runner.bare_model.state_dict()
         if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in average.items()}:
             raise ValueError("the averaged weights are of another architecture")
         self.average = {name: torch.empty_like(w).copy_(average[name]) for name, w in weights.items()}
         self.steps = steps
 
     @torch.no_grad()
-    def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
+    def after_train_iter(self, runner: Any, batch_idx: int, *_: Any, **__: Any) -> None:
         # Between the steps of an accumulation, and where a batch was left out, the weights stand still.
         wrapper = runner.optim_wrapper
         if getattr(wrapper, "should_update", lambda: True)() and not getattr(wrapper, "left_out", False):
-            self.update()
+            self._step()
 
-    def update(self) -> None:
-        """One step of the average, in place."""
+    def _step(self) -> None:
         fade = math.exp(-(self.steps + 1) / self.warmup) if self.warmup else 0.0
         momentum = self.momentum + (1 - self.momentum) * fade
         # One call for each kind of numbers: one for each tensor costs more than the arithmetic.
@@ -91,24 +88,16 @@ class EMAHook(Hook):
             torch._foreach_copy_(*whole)
         self.steps += 1
 
-    # --- the averaged weights stand in the model while it is validated -----------------------------------
-
-    def before_val_epoch(self, runner: Any) -> None:
-        self.swap(runner)
-
-    def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
-        self.swap(runner)
-
     @torch.no_grad()
-    def swap(self, runner: Any) -> None:
-        """Exchanges the model's weights and the averaged ones; nothing where nothing is being trained."""
-        for name, value in _weights(runner).items() if self.average else ():
+    def swap(self, runner: Any, metrics: Any = None) -> None:
+        """Exchanges the weights of a model in training and the averaged ones."""
+        for name, value in runner.bare_model.state_dict().items() if self.average else ():
             own = value.clone()
             value.copy_(self.average[name])
             self.average[name].copy_(own)
         self.swapped = bool(self.average) and not self.swapped
 
-    # --- checkpoints -------------------------------------------------------------------------------------
+    before_val_epoch = after_val_epoch = swap
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Puts the average into ``state_dict``, and what the training goes on from into ``ema``."""
@@ -118,15 +107,6 @@ class EMAHook(Hook):
         checkpoint["state_dict"] = dict(average)
         if "optimizer" in checkpoint:
             checkpoint["ema"] = {"weights": dict(own), "steps": self.steps}
-
-
-def _model(runner: Any) -> nn.Module:
-    return getattr(runner.model, "module", runner.model)
-
-
-def _weights(runner: Any) -> dict[str, Tensor]:
-    """The model's parameters and buffers by name, as they stand in a checkpoint; not copies."""
-    return dict(_model(runner).state_dict())
 
 
 def places_of(model: nn.Module) -> list[Place]:
@@ -144,31 +124,22 @@ def places_of(model: nn.Module) -> list[Place]:
     return [found[name] for name in model.state_dict()]
 
 
-def training_form(checkpoint: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Takes a checkpoint's average apart from the weights that its training goes on from.
-
-    Returns:
-        The checkpoint with the training's own weights as its ``state_dict``, and the average with its steps,
-        for :func:`resume_average`; None if it has none.
-    """
-    checkpoint = dict(checkpoint)
-    stored = checkpoint.pop("ema", None)
-    if stored is None:
-        return checkpoint, None
-    average = {"average": checkpoint["state_dict"], "steps": int(stored["steps"])}
-    checkpoint["state_dict"] = stored["weights"]
-    return checkpoint, average
+def training_form(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint whose ``state_dict`` holds what its training goes on from, not the average of that."""
+    own = checkpoint.get("ema")
+    return dict(checkpoint) if own is None else {**checkpoint, "state_dict": own["weights"]}
 
 
-def resume_average(runner: Any, stored: Mapping[str, Any] | None) -> None:
+def resume_average(runner: Any, checkpoint: Mapping[str, Any]) -> None:
     """Lets the run's hook go on from a checkpoint's average, if there are both.
 
     Raises:
         ValueError: As :meth:`EMAHook.restore`.
     """
     hook = next((hook for hook in runner.hooks if isinstance(hook, EMAHook)), None)
+    stored = checkpoint.get("ema")
     if hook is not None and stored is not None:
-        hook.restore(runner, stored["average"], stored["steps"])
+        hook.restore(runner, checkpoint["state_dict"], int(stored["steps"]))
     elif hook is not None:
         runner.logger.warning("the checkpoint has no averaged weights: the average begins anew")
     elif stored is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
-from mmengine.logging import HistoryBuffer
 from torch import Tensor
 
 from posekit.engine.checkpoints.files import resume_words
@@ -107,10 +106,11 @@ class LossLogHook(RuntimeInfoHook):
             for key in losses:
                 number = next(numbers)
                 if fault := self._fault(runner, key, number):
-                    raise DivergenceError(_diverged(runner, f"{key} {fault}", iteration, image_ids))
+                    raise _diverged(runner, f"{key} {fault} {_place(runner, iteration, image_ids)}")
                 runner.message_hub.update_scalar(f"train/{key}", number)
             note_start(runner.message_hub)
-        _shorten(runner.message_hub.log_scalars)
+        for buffer in runner.message_hub.log_scalars.values():
+            buffer.max_length = _HISTORY
 
     def _fault(self, runner: Any, key: str, number: float) -> str | None:
         if key == "loss" and self.guard is None:  # the sum of all
@@ -127,7 +127,7 @@ class LossLogHook(RuntimeInfoHook):
         )
         if count > self.max_skipped:
             words = f"more than {self.max_skipped} batches would have to be left out; the last: loss {fault}"
-            raise DivergenceError(_diverged(runner, words, runner.iter, blamed))
+            raise _diverged(runner, f"{words} {_place(runner, runner.iter, blamed)}")
 
 
 def _image_ids(batch: Any) -> list[int]:
@@ -135,18 +135,14 @@ def _image_ids(batch: Any) -> list[int]:
     return torch.as_tensor(ids).tolist() if ids is not None else []
 
 
-def _diverged(runner: Any, what: str, iteration: int, image_ids: list[int]) -> str:
-    return (
-        f"training stopped: {what} at iteration {iteration + 1} (epoch {runner.epoch + 1}); "
-        f"image ids of its batch: {image_ids}. {_advice(runner)}"
-    )
+def _place(runner: Any, iteration: int, image_ids: list[int]) -> str:
+    return f"at iteration {iteration + 1} (epoch {runner.epoch + 1}); image ids of its batch: {image_ids}"
 
 
-def _advice(runner: Any) -> str:
-    return (
-        "A lower learning rate or gradient clipping (optim_wrapper.clip_grad) may help; "
-        f"{resume_words(runner.work_dir)}"
-    )
+def _diverged(runner: Any, what: str) -> DivergenceError:
+    """The end of a training: why, the remedy, and what is left of it."""
+    remedy = "A lower learning rate or gradient clipping (optim_wrapper.clip_grad) may help"
+    return DivergenceError(f"training stopped: {what}. {remedy}; {resume_words(runner.work_dir)}")
 
 
 def check_weights(runner: Any, weights: Mapping[str, Tensor]) -> None:
@@ -157,15 +153,8 @@ def check_weights(runner: Any, weights: Mapping[str, Tensor]) -> None:
     """
     bad = [name for name, w in weights.items() if w.is_floating_point() and not torch.isfinite(w).all()]
     if bad:
-        raise DivergenceError(
-            f"training stopped: in epoch {runner.epoch + 1} {len(bad)} of {len(weights)} weights are not "
-            f"finite ({bad[0]}, ...) and are not saved. {_advice(runner)}"
-        )
-
-
-def _shorten(scalars: Mapping[str, HistoryBuffer]) -> None:
-    for buffer in scalars.values():
-        buffer.max_length = _HISTORY
+        found = f"{len(bad)} of {len(weights)} weights are not finite ({bad[0]}, ...)"
+        raise _diverged(runner, f"in epoch {runner.epoch + 1} {found} and are not saved")
 
 
 @HOOKS.register_module()
@@ -190,10 +179,8 @@ class ValidationLossHook(Hook):
         self.means, self.sizes = [], []
 
     @torch.no_grad()
-    def after_val_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
-        model = getattr(runner.model, "module", runner.model)
+    def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, *_: Any, **__: Any) -> None:
+        model = runner.bare_model
         losses = model(*model.data_preprocessor(data_batch, True), mode="loss")
         total, _ = model.parse_losses(losses)
         self.means.append(total)
@@ -203,16 +190,13 @@ class ValidationLossHook(Hook):
         # Of many processes some may have had no batch.
         means = torch.stack(self.means).cpu().double().numpy() if self.means else np.zeros(0)
         totals = means * np.array(self.sizes, np.float64)
-        rows = gather_rows(np.append(totals, sum(self.sizes))[:, None])
-        loss = on_main(lambda: _mean_loss(rows or []))
+        rows = gather_rows(np.append(totals, sum(self.sizes))[:, None]) or []  # each process's people last
+
+        def mean() -> float:  # the sum is exact, the same however the batches lie in processes
+            people = sum(float(part[-1, 0]) for part in rows)
+            total = math.fsum(one for part in rows for one in part[:-1, 0])
+            return total / people if people else math.nan
+
+        loss = on_main(mean)
         if metrics is not None:
             metrics["loss"] = loss
-
-
-def _mean_loss(rows: Sequence[np.ndarray]) -> float:
-    """Of (N + 1, 1) rows: totals of N batches, then their people.
-
-    The sum is exact, so that it is the same however the batches lie in processes.
-    """
-    people = sum(float(part[-1, 0]) for part in rows)
-    return math.fsum(total for part in rows for total in part[:-1, 0]) / people if people else math.nan

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import all_gather_object, master_only
+from mmengine.dist import all_gather_object, is_main_process, master_only
 from mmengine.hooks import Hook, IterTimerHook, LoggerHook
-from mmengine.runner.base_loop import BaseLoop
 
 from posekit.datasets.overlap import UNKNOWN, compare_sets
 from posekit.datasets.table import GROUND_TRUTH, OUTSIDE
-from posekit.engine.best import BestWeights
+from posekit.engine.hooks.scores import BestWeights
 from posekit.io.files import write_text
 from posekit.metrics.tables import score_table
 from posekit.registry import HOOKS
@@ -24,7 +21,7 @@ from posekit.registry import HOOKS
 
 def training_epoch(runner: Any) -> int:
     """Epochs done, or 0 where nothing is being trained (asking would build the training set)."""
-    return runner.epoch if isinstance(runner._train_loop, BaseLoop) else 0
+    return runner.epoch if runner.is_training else 0
 
 
 @HOOKS.register_module()
@@ -38,10 +35,8 @@ class TimeLeftHook(IterTimerHook):
         super().before_train(runner)
         self.started = time.monotonic()
 
-    def _after_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None, mode: str = "train"
-    ) -> None:
-        super()._after_iter(runner, batch_idx, data_batch, outputs, mode)
+    def _after_iter(self, runner: Any, batch_idx: int, *args: Any, mode: str = "train", **more: Any) -> None:
+        super()._after_iter(runner, batch_idx, *args, mode=mode, **more)
         if mode == "train":
             done = runner.iter - self.start_iter + 1
             left = (time.monotonic() - self.started) / done * (runner.max_iters - runner.iter - 1)
@@ -67,36 +62,20 @@ class ProgressHook(LoggerHook):
     def _before_epoch(self, runner: Any, mode: str = "train") -> None:
         self.printed = time.monotonic()
 
-    def _print(self, runner: Any, batch_idx: int, mode: str) -> dict[str, Any]:
-        tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
-        runner.logger.info(line.rstrip())
-        self.printed = time.monotonic()
-        return tag
+    # mmengine's hook for logging has its own; these call the one below.
+    after_train_iter = Hook.after_train_iter
+    after_val_iter = Hook.after_val_iter
+    after_test_iter = Hook.after_test_iter
 
-    def _silent_for_long(self) -> bool:
-        return time.monotonic() - self.printed > self.seconds
-
-    def after_train_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
-        last = self.end_of_epoch(runner.train_dataloader, batch_idx)
-        if last or self.every_n_inner_iters(batch_idx, self.interval):
-            runner.visualizer.add_scalars(self._print(runner, batch_idx, "train"), step=runner.iter + 1)
-        elif self._silent_for_long():
-            self._print(runner, batch_idx, "train")
-
-    def after_val_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
-        if self._silent_for_long():
-            self._print(runner, batch_idx, "val")
-
-    def after_test_iter(
-        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
-    ) -> None:
-        last = self.end_of_epoch(runner.test_dataloader, batch_idx)
-        if last or self._silent_for_long() or self.every_n_inner_iters(batch_idx, self.interval):
-            self._print(runner, batch_idx, "test")
+    def _after_iter(self, runner: Any, batch_idx: int, *_: Any, mode: str = "train", **__: Any) -> None:
+        last = self.end_of_epoch(getattr(runner, f"{mode}_dataloader"), batch_idx)
+        due = mode != "val" and (last or self.every_n_inner_iters(batch_idx, self.interval))
+        if due or time.monotonic() - self.printed > self.seconds:
+            tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
+            runner.logger.info(line.rstrip())
+            self.printed = time.monotonic()
+            if due and mode == "train":
+                runner.visualizer.add_scalars(tag, step=runner.iter + 1)
 
     def after_val_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
         epoch = training_epoch(runner)
@@ -118,32 +97,20 @@ class PeopleHook(Hook):
     def __init__(self) -> None:
         self.told: set[str] = set()
 
+    @master_only
+    def _before_epoch(self, runner: Any, mode: str = "train") -> None:
+        metainfo = getattr(getattr(runner, f"{mode}_dataloader").dataset, "metainfo", None) or {}
+        if mode not in self.told and "people" in metainfo:
+            self.told.add(mode)
+            runner.logger.info(f"{mode}: {people_line(metainfo)}")
+
+    @master_only
     def before_train(self, runner: Any) -> None:
-        self.tell(runner, "train", runner.train_dataloader.dataset)
-        self.tell_choice(runner)
-
-    def before_val(self, runner: Any) -> None:
-        self.tell(runner, "val", runner.val_dataloader.dataset)
-
-    def before_test(self, runner: Any) -> None:
-        self.tell(runner, "test", runner.test_dataloader.dataset)
-
-    @master_only
-    def tell(self, runner: Any, stage: str, dataset: Any) -> None:
-        """Logs the line of one data set, if it knows its people."""
-        metainfo = getattr(dataset, "metainfo", None) or {}
-        if stage not in self.told and "people" in metainfo:
-            self.told.add(stage)
-            runner.logger.info(f"{stage}: {people_line(metainfo)}")
-
-    @master_only
-    def tell_choice(self, runner: Any) -> None:
         """Warns of a ``save_best`` that goes by people whom tools/test.py scores with this config."""
         kept = [hook.best for hook in runner.hooks if isinstance(getattr(hook, "best", None), BestWeights)]
-        chosen = [name for best in kept for name in best.wanted]
-        score = "', '".join(chosen)
+        score = "', '".join(name for best in kept for name in best.wanted)
         loaders = [runner.cfg.get(f"{stage}_dataloader") for stage in ("val", "test")]
-        if not chosen or not all(isinstance(loader, Mapping) for loader in loaders):
+        if not score or not all(isinstance(loader, Mapping) for loader in loaders):
             return
         validation, test = (loader["dataset"] for loader in loaders)
         found = compare_sets(validation, test, getattr(runner.val_dataloader.dataset, "table", None))
@@ -196,25 +163,14 @@ class ImageFaultHook(Hook):
     def __init__(self) -> None:
         self.seen: dict[str, int] = {}
 
-    def after_train_epoch(self, runner: Any) -> None:
-        self.report(runner, "train", runner.train_dataloader.dataset)
-
-    def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
-        self.report(runner, "val", runner.val_dataloader.dataset)
-
-    def after_test_epoch(self, runner: Any, metrics: Any = None) -> None:
-        self.report(runner, "test", runner.test_dataloader.dataset)
+    def _after_epoch(self, runner: Any, mode: str = "train") -> None:
+        self.report(runner, mode, getattr(runner, f"{mode}_dataloader").dataset)
 
     def report(self, runner: Any, stage: str, dataset: Any) -> None:
-        """Logs the faults that all processes met in one data set if their number has grown."""
+        """Logs and writes the faults that all processes met in one data set if their number has grown."""
         mine = list(dataset.faulty_images()) if hasattr(dataset, "faulty_images") else []
-        names = [name for part in all_gather_object(mine) for name in part]
-        self.tell(runner, stage, list(dict.fromkeys(names)))
-
-    @master_only
-    def tell(self, runner: Any, stage: str, names: list[str]) -> None:
-        """Logs and writes the names of the faulty images of a stage."""
-        if len(names) == self.seen.get(stage, 0):
+        names = list(dict.fromkeys(name for part in all_gather_object(mine) for name in part))
+        if not is_main_process() or len(names) == self.seen.get(stage, 0):
             return
         self.seen[stage] = len(names)
         shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
@@ -239,10 +195,6 @@ class CurvesHook(Hook):
     def __init__(self, pause: float = 20.0) -> None:
         self.pause = pause
         self.drawn = -math.inf
-        self.start = (0, 0)
-
-    def before_train(self, runner: Any) -> None:
-        self.start = (runner.epoch, runner.iter)
 
     def after_val_epoch(self, runner: Any, metrics: Any = None) -> None:
         if training_epoch(runner) and time.monotonic() - self.drawn > self.pause:
@@ -255,49 +207,11 @@ class CurvesHook(Hook):
     @master_only
     def draw(self, runner: Any) -> None:
         """Draws what was logged so far; a failure is logged and does not stop the training."""
-        from posekit.visualization import plot_curves
+        from posekit.visualization import plot_curves, read_scalars
 
         try:
-            records = training_records(Path(runner.log_dir), *self.start)
-            if records:
-                ways = runner.scores.directions
-                plot_curves(records, Path(runner.work_dir) / "curves.png", directions=ways)
+            records = read_scalars(runner.work_dir if runner.continues else runner.log_dir)
+            path = Path(runner.work_dir) / "curves.png"
+            plot_curves(records, path, directions=runner.scores.directions)
         except Exception as error:  # days of training must not end for a picture
             runner.logger.warning(f"curves.png was not drawn: {type(error).__name__}: {error}")
-
-
-def training_records(log_dir: Path, start_epoch: int, start_iter: int) -> list[dict[str, Any]]:
-    """The logged scalars of a run, and, if it was resumed, of the runs before it up to that point.
-
-    Args:
-        log_dir: ``<work dir>/<time>`` of the run.
-        start_epoch: Epochs done when it began.
-        start_iter: Iterations done when it began; 0 leaves out all earlier runs.
-    """
-    by_place: dict[tuple[bool, int], dict[str, Any]] = {}
-    for folder in sorted(log_dir.parent.iterdir()):
-        file = folder / "vis_data" / "scalars.json"
-        earlier = folder.name < log_dir.name
-        if not file.is_file() or folder.name > log_dir.name or (earlier and start_iter == 0):
-            continue
-        for record in _read_scalars(file):
-            is_train = "iter" in record
-            if not earlier or record["step"] <= (start_iter if is_train else start_epoch):
-                by_place[is_train, record["step"]] = record
-    return [by_place[place] for place in sorted(by_place, key=lambda p: (not p[0], p[1]))]
-
-
-def logged_scores(work_dir: Path, epoch: int) -> dict[str, Any] | None:
-    """The scores of an epoch in the logs of a work directory, the newest ones; None if it has none."""
-    files = sorted(work_dir.glob("*/vis_data/scalars.json"))
-    found = [r for file in files for r in _read_scalars(file) if "iter" not in r and r["step"] == epoch]
-    return found[-1] if found else None
-
-
-def _read_scalars(file: Path) -> Iterator[dict[str, Any]]:
-    """The records of a log of scalars, a line each; one that a kill or a full disk cut off is left out."""
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            record = json.loads(line)
-            if isinstance(record, dict) and "step" in record:
-                yield record

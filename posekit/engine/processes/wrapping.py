@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel
-from mmengine.registry import MODEL_WRAPPERS
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
@@ -39,12 +38,10 @@ def wrap_distributed(
     """
     if sync_bn not in (None, False, True, "torch"):
         raise ConfigError(f"sync_bn: expected 'torch' or None, found {sync_bn!r}")
-    parameter = next(model.parameters(), None)
     if sync_bn:
-        model = to_sync_batch_norm(model, on_gpu=parameter is not None and parameter.is_cuda)
+        model = to_sync_batch_norm(model, on_gpu=any(weight.is_cuda for weight in model.parameters()))
     settings = {"type": MMDistributedDataParallel, **(wrapper or {})}
     kind = settings.pop("type")
-    kind = MODEL_WRAPPERS.get(kind) if isinstance(kind, str) else kind
     if isinstance(kind, type) and issubclass(kind, DistributedDataParallel):
         # No ``device_ids``: the wrapper would move whole batches, of which the network moves what it needs.
         settings.setdefault("broadcast_buffers", False)
@@ -58,9 +55,6 @@ def wrap_distributed(
         raise ConfigError(f"model_wrapper_cfg: {error}") from error
 
 
-# --- batch norm ------------------------------------------------------------------------------------------
-
-
 class _Sum(torch.autograd.Function):
     """The sum over the processes; a gradient goes back to each of them."""
 
@@ -72,9 +66,7 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].clone()
-        dist.all_reduce(total)
-        return total
+        return _Sum.apply(gradients[0])
 
 
 class CPUSyncBatchNorm(_BatchNorm):
@@ -150,13 +142,10 @@ def to_sync_batch_norm(module: nn.Module, on_gpu: bool = False) -> nn.Module:
         setattr(module, name, to_sync_batch_norm(child, on_gpu))
     if not isinstance(module, _BatchNorm) or isinstance(module, _SYNCED):
         return module
-    activated = isinstance(getattr(module, "act", None), nn.Module)
-    if type(module) not in _PLAIN and not (
-        activated and isinstance(getattr(module, "drop", None), nn.Module)
-    ):
-        raise ConfigError(
-            f"sync_bn: {type(module).__name__} has no form over all processes; expected BatchNorm2d"
-        )
+    activated = all(isinstance(getattr(module, part, None), nn.Module) for part in ("act", "drop"))
+    if type(module) not in _PLAIN and not activated:
+        name = type(module).__name__
+        raise ConfigError(f"sync_bn: {name} has no form over all processes; expected BatchNorm2d")
     plain = nn.SyncBatchNorm if on_gpu else CPUSyncBatchNorm
     kind = (SyncBatchNormAct if on_gpu else CPUSyncBatchNormAct) if activated else plain
     other = kind(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
@@ -164,33 +153,24 @@ def to_sync_batch_norm(module: nn.Module, on_gpu: bool = False) -> nn.Module:
     return other.train(module.training)
 
 
-@torch.no_grad()
-def average_batch_norm(model: nn.Module, averages: Sequence[Mapping[str, Tensor]] = ()) -> None:
-    """Gives all processes the mean of their batch norm statistics.
-
-    Plain batch norm counts each process's own samples; without this the processes would validate, and process
-    0 would save, networks that differ.
-
-    Args:
-        model: Without the wrapper of several processes.
-        averages: The model's weights averaged over the steps, by name, whose statistics are treated alike.
-    """
-    for name, part in model.named_modules():
-        if isinstance(part, _BatchNorm) and not isinstance(part, _SYNCED):
-            for kind in ("running_mean", "running_var"):
-                full = f"{name}.{kind}" if name else kind
-                for statistic in (getattr(part, kind), *(average.get(full) for average in averages)):
-                    if statistic is not None:
-                        dist.all_reduce(statistic)
-                        statistic /= dist.get_world_size()
-
-
 @HOOKS.register_module()
 class BatchNormHook(Hook):
-    """Averages plain batch norm statistics at an epoch's end, before it is validated or saved."""
+    """Gives all processes the mean of their batch norm statistics, before an epoch is validated or saved.
+
+    Plain batch norm counts each process's own samples; without this the processes would validate, and process
+    0 would save, networks that differ. The statistics of averaged weights are treated alike.
+    """
 
     priority = "VERY_HIGH"
 
+    @torch.no_grad()
     def after_train_epoch(self, runner: Any) -> None:
         averages = [hook.average for hook in runner.hooks if isinstance(hook, EMAHook)]
-        average_batch_norm(getattr(runner.model, "module", runner.model), averages)
+        for name, part in runner.bare_model.named_modules():
+            if isinstance(part, _BatchNorm) and not isinstance(part, _SYNCED):
+                for kind in ("running_mean", "running_var"):
+                    full = f"{name}.{kind}".removeprefix(".")
+                    for statistic in (getattr(part, kind), *(average.get(full) for average in averages)):
+                        if statistic is not None:
+                            dist.all_reduce(statistic)
+                            statistic /= dist.get_world_size()
