@@ -155,6 +155,10 @@ def test_impossible_settings_end_at_once(tmp_path, option, message):
     assert not (tmp_path / "work").exists()
 
 
+def test_a_model_that_takes_no_layout_may_be_told_to_leave_it(tmp_path):
+    build(tmp_path, channels_last=False, model={"type": Plain}).close()
+
+
 def test_an_unknown_compiler_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"torch.compile refuses it: Invalid backend: 'nope'"):
         build(tmp_path, {"compile": {"backend": "nope"}}).train()

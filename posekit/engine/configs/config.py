@@ -236,7 +236,7 @@ def _hand_down(cfg: dict[str, Any], source: str) -> None:
     for name in HANDED_DOWN:
         if cfg.get(name) is not None:
             given = [_give(place, name, cfg[name]) for place in places]
-            if name == "channels_last" and not any(given):
+            if name == "channels_last" and cfg[name] and not any(given):
                 raise ConfigError(f"config {source}: channels_last: this model takes none; leave it out")
 
 
