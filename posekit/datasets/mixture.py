@@ -93,6 +93,7 @@ def _completed(stated: Any) -> Any:
 
 def parts_of(dataset: Any) -> list[Any]:
     """The data sets that a wrapper or a mixture is made of, in order; of any other, itself."""
+    dataset = dataset.dataset if isinstance(dataset, KeyedDataset) else dataset
     held = getattr(dataset, "parts", None)
     if held is None:
         if not isinstance(dataset, _WRAPPERS):

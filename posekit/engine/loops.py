@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from logging import Logger
 from types import FrameType
 from typing import Any
 
@@ -11,9 +12,10 @@ import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
+from torch.func import functional_call
 from torch.utils.data import DataLoader, default_collate
 
-from posekit.datasets.mixture import KeyedDataset
+from posekit.datasets.mixture import KeyedDataset, parts_of
 from posekit.datasets.sampler import EpochSampler, KeyedSampler
 from posekit.engine.checkpoints.state import restore_random_state
 from posekit.engine.processes.signals import handling_signals, init_worker
@@ -44,6 +46,44 @@ def epoch_loop(stated: Mapping[str, Any], source: str | None) -> dict[str, Any]:
     if kind not in (None, EpochBasedTrainLoop, "EpochBasedTrainLoop"):
         return dict(stated)
     return {**{key: value for key, value in stated.items() if key != "by_epoch"}, "type": EpochLoop}
+
+
+def check_smallest_batch(model: nn.Module, loader: DataLoader, source: str | None, logger: Logger) -> None:
+    """Looks whether a batch of one sample is to come that batch norm, over maps of 1x1, could not take.
+
+    The network is run on tensors without content: nothing is computed, and its statistics stay.
+
+    Args:
+        model: A pose estimator.
+        loader: Of the training.
+        source: The config's file, for messages.
+        logger: Is told if it cannot be seen this way.
+
+    Raises:
+        ConfigError: If so.
+    """
+    size, people = loader.batch_size, parts_of(loader.dataset)[0]
+    one = size == 1 or (size and not loader.drop_last and len(loader.sampler) % size == 1)  # type: ignore[arg-type]
+    if not one or not hasattr(people, "crop"):
+        return
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    empty = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
+    image = torch.empty((1, 3, *people.crop.input_size_hw), dtype=torch.uint8, device="meta")
+    training = model.training
+    try:
+        with torch.no_grad():
+            functional_call(model.train(), empty, (image,), {"mode": "tensor"})
+    except Exception as error:  # a network that needs content in its tensors raises whatever it likes
+        if "more than 1 value per channel" not in str(error):
+            logger.info(f"whether batch norm can take a batch of one sample could not be seen: {error}")
+            return
+        raise ConfigError(
+            f"config {source or '(Python)'}: train_dataloader: {len(loader.dataset):,} samples in batches of "  # type: ignore[arg-type]
+            f"{size} leave a batch of one, which batch norm cannot normalise over maps of 1x1 ({error}); set "
+            "drop_last=True or another batch_size"
+        ) from error
+    finally:
+        model.train(training)
 
 
 class SkippingBatches:
