@@ -18,7 +18,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["posekit", "posekit.*"]),
-    package_data={"posekit": ["py.typed", "docs/*", "weights/*"]},
+    package_data={"posekit": ["py.typed", "docs/*", "study/*.jinja", "weights/*"]},
     python_requires=">=3.10",
     install_requires=[
         # 2.13.0's CPU build does not work with any torchvision, and so not with timm.
@@ -32,6 +32,7 @@ setup(
         "scipy>=1.10",  # reads and writes MATLAB files
         "matplotlib>=3.7",
         "tqdm",
+        "jinja2>=3",
     ],
     extras_require={
         "test": ["ruff==0.17.5", "mypy==2.4.1", "pytest>=8", "pytest-xdist", "hypothesis", "coverage"],

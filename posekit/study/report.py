@@ -18,9 +18,8 @@ from posekit.io.files import write_json, write_text
 from posekit.study.analysis import ONE_RUN_EACH, analyse, interval_of
 from posekit.study.cells import MSE
 from posekit.study.folder import label_of
-from posekit.study.html_parts import CAPTIONS
 from posekit.study.record import FINISHED
-from posekit.study.report_html import page
+from posekit.study.report_html import CAPTIONS, page
 from posekit.study.statistics import CONFIDENCE, RESAMPLES
 from posekit.study.table import Table, read_table, write_csv
 
