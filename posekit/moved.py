@@ -59,6 +59,7 @@ MOVED = {
     "posekit.metrics.records": "posekit.io.records",
     "posekit.npz": "posekit.io.npz",
     "posekit.study.errors": "posekit.metrics.errors",
+    "posekit.study.sweep_records": "posekit.study.sweep_figures",
     "posekit.tracking": "posekit.inference.tracking",
     "posekit.video": "posekit.io.video",
     "posekit.visualization.network": "posekit.inference.maps",
@@ -66,7 +67,7 @@ MOVED = {
     "posekit.visualization.predictions": "posekit.inference.predictions",
     "posekit.visualization.study_figures": "posekit.study.study_figures",
     "posekit.visualization.sweep_figures": "posekit.study.sweep_figures",
-    "posekit.visualization.sweep_records": "posekit.study.sweep_records",
+    "posekit.visualization.sweep_records": "posekit.study.sweep_figures",
 }
 
 

@@ -257,8 +257,7 @@ def draw_pair(args: argparse.Namespace) -> None:
 
 
 def draw_gamma(args: argparse.Namespace) -> None:
-    from posekit.study.sweep_figures import sweep_figures
-    from posekit.study.sweep_records import read_sweep
+    from posekit.study.sweep_figures import read_sweep, sweep_figures
     from posekit.visualization.records import find_score, headline_scores
 
     cells = read_sweep(args.sweep)

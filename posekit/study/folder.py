@@ -1,7 +1,7 @@
 """A sweep's folder as it lies on the disk: which cells there are, how far each has got, what is damaged.
 
 The report's table (:mod:`posekit.study.table`) and the figures
-(:mod:`posekit.study.sweep_records`) are both made of this. ``cells/<name>/`` is the work directory of
+(:mod:`posekit.study.sweep_figures`) are both made of this. ``cells/<name>/`` is the work directory of
 a cell, whose name says loss, gamma, delta and seed; its ``cell.json`` is written when it has ended.
 """
 

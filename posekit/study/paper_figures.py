@@ -20,6 +20,7 @@ from posekit.visualization.figure_style import (
     finish_axes,
     headline,
     label_text,
+    legend_below,
     new_figure,
     series_colours,
 )
@@ -111,7 +112,7 @@ def heatmap_figure(
     for axes in (upper, lower):
         axes.set_xlim(max(0, column - reach) - 0.5, min(len(cells) - 1, column + reach) + 0.5)
     upper.tick_params(labelbottom=False)
-    _legend_below(figure, lower)
+    legend_below(figure, *lower.get_legend_handles_labels(), columns=5, handlelength=3)
     foreground = int((target > 0).sum())
     headline(
         figure,
@@ -168,12 +169,6 @@ def losses_figure(
         axes.axvline(0, color=GRID, lw=0.8, zorder=0)
     for axes in panels[len(targets) :]:
         axes.remove()
-    _legend_below(figure, panels[0])
+    legend_below(figure, *panels[0].get_legend_handles_labels(), columns=5, handlelength=3)
     headline(figure, title or "MSE and focal MSE over the error", notes)
     return figure
-
-
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, texts = axes.get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=min(5, len(texts)), frameon=False,
-                  fontsize=SMALL, labelcolor=INK, handlelength=3)  # fmt: skip

@@ -26,7 +26,7 @@ from posekit.study.table import Table, read_table, write_csv
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from posekit.study.sweep_records import CellRecords
+    from posekit.study.sweep_figures import CellRecords
 
 
 def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
@@ -62,8 +62,7 @@ def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
 
 def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
     """The figures by file name; why there are none becomes a note of ``found``."""
-    from posekit.study.sweep_figures import sweep_figures
-    from posekit.study.sweep_records import read_sweep
+    from posekit.study.sweep_figures import read_sweep, sweep_figures
 
     figures: dict[str, Figure] = {}
     faults: list[str] = []
@@ -113,8 +112,6 @@ def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure
         figures[f"per_joint_{compared['setting']}"] = per_joint_difference(
             [row["joint"] for row in rows],
             *numbers,
-            unit="difference, percentage points",
-            confidence=CONFIDENCE,
             title=f"{compared['label']} minus MSE, per joint",
             notes=f"{100 * CONFIDENCE:g} % intervals over {interval_of(compared)}; {marks}",
             decided=decided,

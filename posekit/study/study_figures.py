@@ -24,7 +24,8 @@ from posekit.visualization.figure_style import (
     finish_axes,
     headline,
     label_text,
-    legend_columns,
+    legend_below,
+    log_if_positive,
     new_figure,
     save_figure,
     say_nothing_there,
@@ -59,8 +60,6 @@ FOREGROUND = {
     "peak_height": ("Height of the peaks", "predicted value"),
     "peak_width": ("Width of the peaks", "at half height, cells"),
 }
-# What train_val_pair takes: panel, its axis label.
-PAIR = {"train_accuracy": 0, "val_accuracy": 1, "train_loss": 2, "val_loss": 3}
 
 
 def mean_curve(seeds: Seeds) -> tuple[np.ndarray, np.ndarray]:
@@ -130,15 +129,13 @@ def train_val_pair(
         "val_loss": ("Validation loss, each its own scale", "loss"),
     }
     several = False
-    for (key, number), axes in zip(PAIR.items(), panels, strict=True):
-        drawn = {label: kinds[key] for label, kinds in pair.items() if kinds.get(key)}
-        several |= _plot_seeds(axes, drawn, all_labels=list(pair))
-        finish_axes(axes, "epoch" if number > 1 else "", words[key][1], words[key][0])
-        if not drawn:
-            say_nothing_there(axes, "not logged by these runs")
-        elif key.endswith("loss"):
-            _log_if_positive(axes)
-    _shared_legend(figure, panels)
+    for number, (key, (name, label), axes) in enumerate(zip(words, words.values(), panels, strict=True)):
+        several |= _plot_kind(axes, key, pair, "not logged by these runs")
+        finish_axes(axes, "epoch" if number > 1 else "", label, name)
+        if key.endswith("loss"):
+            log_if_positive(axes)
+    handles = _first_handles(panels)
+    legend_below(figure, handles.values(), handles)
     headline(figure, title or "Training and validation", notes or _lines_note(several))
     return figure
 
@@ -146,7 +143,7 @@ def train_val_pair(
 def score_vs_gamma(
     series: Mapping[str, Mapping[float, Sequence[float]]],
     *,
-    reference: Sequence[float] | None = None,
+    reference: Sequence[float] = (),
     score: str = "score, %",
     title: str = "",
     notes: str = "",
@@ -155,20 +152,19 @@ def score_vs_gamma(
 
     Args:
         series: Name (e.g. "δ = 0.001", or "" if there is but one) -> gamma -> a score per seed.
-        reference: The scores of plain MSE, drawn as a line over the figure with their spread, and where each
-            series begins; by default those of gamma 0 in any series.
+        reference: The scores of plain MSE (gamma 0), drawn as a line over the figure with their spread, and
+            where each series begins.
         score: The axis' label, with its unit.
         title: Above the figure.
         notes: A line below the title; by default what the marks are, with the number of seeds.
     """
     figure = new_figure(PAGE, 4.2)
     axes = figure.subplots()
-    if reference is None:
-        reference = next((points[0] for points in series.values() if len(points.get(0, ()))), [])
     _plot_reference(axes, reference)
-    offsets = _dodge(len(series))
+    # Small shifts along gamma, so that series do not hide one another; none for a single one.
+    offsets = (np.arange(len(series)) - (len(series) - 1) / 2) * 0.03
     for (name, points), look, offset in zip(series.items(), series_looks(series), offsets, strict=True):
-        own = {gamma: scores for gamma, scores in sorted(points.items()) if len(scores) and gamma != 0}
+        own = {gamma: scores for gamma, scores in sorted(points.items()) if len(scores)}
         _plot_scores(axes, own, reference, name, look, offset)
     gammas = sorted({g for points in series.values() for g in points} | ({0.0} if len(reference) else set()))
     axes.set_xticks(gammas, [f"{g:g}" for g in gammas])
@@ -185,9 +181,6 @@ def per_joint_difference(
     low: Sequence[float],
     high: Sequence[float],
     *,
-    unit: str = "difference, points",
-    confidence: float = 0.95,
-    reference: str = "γ = 0 (MSE)",
     title: str = "",
     notes: str = "",
     decided: bool = True,
@@ -199,11 +192,8 @@ def per_joint_difference(
         differences: One per joint, NaN where there is none.
         low: Lower ends of the intervals.
         high: Upper ends.
-        unit: The axis' label, with its unit.
-        confidence: Of the intervals.
-        reference: What is compared with.
         title: Above the figure.
-        notes: A line below the title; by default what marks and colours mean.
+        notes: A line below the title.
         decided: Whether the intervals can tell better from worse, which those over people alone cannot.
 
     Raises:
@@ -225,13 +215,8 @@ def per_joint_difference(
             axes.text(0, row, " no value", va="center", fontsize=SMALL, color=SOFT)
     axes.set_yticks(range(len(joints)), [joint.replace("_", " ") for joint in joints])
     axes.set_ylim(len(joints) - 0.5, -0.5)
-    finish_axes(axes, unit, "")
-    headline(
-        figure,
-        title or f"Difference from {reference} per joint",
-        notes
-        or f"{100 * confidence:g} % intervals; full marks: blue better, orange worse; rings: 0 lies within",
-    )
+    finish_axes(axes, "difference, percentage points", "")
+    headline(figure, title, notes)
     return figure
 
 
@@ -249,20 +234,35 @@ def foreground_curves(
     panels = figure.subplots(2, 3).ravel()
     several = False
     for (key, (name, unit)), axes in zip(FOREGROUND.items(), panels, strict=False):
-        drawn = {label: kinds[key] for label, kinds in curves.items() if kinds.get(key)}
-        if key.endswith("share"):
-            drawn = {label: [(x, 100 * np.asarray(y)) for x, y in seeds] for label, seeds in drawn.items()}
-        several |= _plot_seeds(axes, drawn, all_labels=list(curves))
+        share = key.endswith("share")
+        several |= _plot_kind(axes, key, curves, "not logged", factor=100 if share else 1)
         finish_axes(axes, "epoch", unit, name)
-        axes.set_ylim(bottom=0, top=102 if key.endswith("share") else None)
-        if not drawn:
-            say_nothing_there(axes, "not logged")
-    _legend_in_place(figure, panels)
+        axes.set_ylim(bottom=0, top=102 if share else None)
+    # The legend in place of the last panel, or, where its lines are too long for it, below all panels.
+    handles = _first_handles(panels[:-1])
+    panels[-1].axis("off")
+    if max(map(len, handles), default=0) > 20:
+        legend_below(figure, handles.values(), handles)
+    elif handles:
+        panels[-1].legend(
+            handles.values(), handles, loc="center left", frameon=False, fontsize=SMALL, labelcolor=INK
+        )
     headline(figure, title or "Foreground and background over training", notes or _lines_note(several))
     return figure
 
 
 # --- parts ----------------------------------------------------------------------------------------------
+
+
+def _plot_kind(
+    axes: Axes, key: str, curves: Mapping[Any, Mapping[str, Seeds]], missing: str, factor: float = 1
+) -> bool:
+    """Plots one kind of curves as :func:`_plot_seeds` does, or says that there is none."""
+    drawn = {label: kinds[key] for label, kinds in curves.items() if kinds.get(key)}
+    drawn = {label: [(x, factor * np.asarray(y)) for x, y in seeds] for label, seeds in drawn.items()}
+    if not drawn:
+        say_nothing_there(axes, missing)
+    return _plot_seeds(axes, drawn, all_labels=list(curves))
 
 
 def _plot_seeds(axes: Axes, curves: Mapping[Any, Seeds], all_labels: Sequence[Label] = ()) -> bool:
@@ -348,11 +348,6 @@ def _spread(scores: Sequence[float]) -> float:
     return float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
 
 
-def _dodge(count: int) -> np.ndarray:
-    """Small shifts along gamma, so that series do not hide one another; none for a single one."""
-    return (np.arange(count) - (count - 1) / 2) * 0.03
-
-
 def _first_handles(panels: Iterable[Axes]) -> dict[str, Any]:
     """One line of the legend per series: a panel that knows fewer of its seeds adds none."""
     found: dict[str, tuple[str, Any]] = {}
@@ -360,31 +355,3 @@ def _first_handles(panels: Iterable[Axes]) -> dict[str, Any]:
         for handle, text in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(handle.get_gid() or text, (text, handle))
     return dict(found.values())
-
-
-def _log_if_positive(axes: Axes) -> None:
-    values = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in axes.lines])
-    if (values > 0).any() and not (values <= 0).any():
-        axes.set_yscale("log")
-
-
-def _legend_in_place(figure: Figure, panels: Sequence[Axes]) -> None:
-    """The legend in place of the last panel, or, where its lines are too long for it, below all panels."""
-    handles = _first_handles(panels[:-1])
-    panels[-1].axis("off")
-    if max(map(len, handles), default=0) > 20:
-        _shared_legend(figure, panels[:-1])
-    elif handles:
-        panels[-1].legend(
-            handles.values(), handles.keys(), loc="center left", frameon=False, fontsize=SMALL, labelcolor=INK
-        )
-
-
-def _shared_legend(figure: Figure, panels: Iterable[Axes]) -> None:
-    """One legend below all panels."""
-    handles = _first_handles(panels)
-    if handles:
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", frameon=False, fontsize=SMALL,
-            labelcolor=INK, ncols=legend_columns(list(handles)),
-        )  # fmt: skip

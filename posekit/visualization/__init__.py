@@ -8,7 +8,7 @@ input as it was. Line widths and letters follow the image's size.
 """
 
 from posekit.visualization.cases import draw_errors, pose_error, prediction_sheet
-from posekit.visualization.curves import plot_curves, read_scalars
+from posekit.visualization.curves import plot_curves
 from posekit.visualization.drawing import (
     draw_people,
     draw_pose,
@@ -23,6 +23,7 @@ from posekit.visualization.heatmaps import (
     overlay_heatmaps,
     target_sheet,
 )
+from posekit.visualization.records import read_scalars
 from posekit.visualization.samples import draw_sample, encode_targets, sample_sheet
 from posekit.visualization.sheets import contact_sheet, crop_photo
 from posekit.visualization.text import draw_text

@@ -20,13 +20,14 @@ from posekit.visualization.figure_style import (
     SOFT,
     finish_axes,
     headline,
+    legend_below,
     legend_columns,
+    log_if_positive,
     new_figure,
     say_nothing_there,
     series_looks,
 )
 from posekit.visualization.records import (
-    NOT_SCORES,
     Curves,
     Record,
     as_percent,
@@ -44,8 +45,6 @@ from posekit.visualization.records import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-__all__ = ["NOT_SCORES", "as_percent", "collect", "curves_figure", "missing", "plot_curves", "read_scalars"]
 
 MOST_SCORES = 5
 WIDTH = 1.15 * PAGE
@@ -212,11 +211,9 @@ def _finish(axes: Axes, kind: Kind, absent: Sequence[str], count: int) -> None:
     title, label = _words(kind)
     finish_axes(axes, "", label, title)
     axes.margins(x=0.03)
-    values = np.concatenate([np.empty(0), *(np.asarray(line.get_ydata(), np.float64) for line in axes.lines)])
-    if kind in (LOSS, VAL_LOSS, RATE) and (values > 0).any() and not (values <= 0).any():
-        axes.set_yscale("log")
-        if kind == RATE:  # the last steps of a cosine would take half the panel
-            axes.set_ylim(bottom=max(0.7 * np.nanmin(values), 1e-4 * np.nanmax(values)))
+    values = log_if_positive(axes) if kind in (LOSS, VAL_LOSS, RATE) else None
+    if kind == RATE and values is not None:  # the last steps of a cosine would take half the panel
+        axes.set_ylim(bottom=max(0.7 * np.nanmin(values), 1e-4 * np.nanmax(values)))
     if len(absent) == count:
         say_nothing_there(axes, "not logged")
     elif absent:
@@ -232,13 +229,9 @@ def _legend(figure: Figure, texts: Sequence[str], looks: Sequence[Mapping[str, A
     """The runs below the panels, each with its best score; none for a single run without a name."""
     from matplotlib.lines import Line2D
 
-    if not any(texts):
-        return
-    handles = [Line2D([], [], lw=1.6, ms=4, mec="white", mew=0.5, **look) for look in looks]
-    figure.legend(
-        handles, texts, loc="outside lower left", ncols=columns, frameon=False, fontsize=SMALL,
-        labelcolor=INK, handlelength=3,
-    )  # fmt: skip
+    if any(texts):
+        handles = [Line2D([], [], lw=1.6, ms=4, mec="white", mew=0.5, **look) for look in looks]
+        legend_below(figure, handles, texts, columns, "left", handlelength=3)
 
 
 def _best(name: str, curves: Curves, scores: Sequence[str]) -> str:

@@ -117,10 +117,35 @@ def add_legend(axes: Axes, *, outside_from: int = 7, **options: Any) -> None:
     axes.legend(handles, texts, **options)
 
 
+def legend_below(
+    figure: Figure,
+    handles: Iterable[Any],
+    texts: Iterable[str],
+    columns: int = 0,
+    side: str = "center",
+    **options: Any,
+) -> None:
+    """One legend below all panels; nothing without a line."""
+    if texts := list(texts):
+        figure.legend(
+            list(handles), texts, loc=f"outside lower {side}", ncols=columns or legend_columns(texts),
+            frameon=False, fontsize=SMALL, labelcolor=INK, **options,
+        )  # fmt: skip
+
+
 def legend_columns(texts: Sequence[str], width: float = PAGE, most: int = 4) -> int:
     """How many columns of a legend fit side by side below a figure of this width, inches."""
     letters = 16.3 * width  # of SMALL size; a line's sample and the gap are worth ten
     return max(1, min(most, len(texts), int(letters / (10 + max(map(len, texts), default=0)))))
+
+
+def log_if_positive(axes: Axes) -> np.ndarray | None:
+    """A logarithmic scale for an axis whose values, which are returned, are all above 0."""
+    values = np.concatenate([np.empty(0), *(np.asarray(line.get_ydata(), np.float64) for line in axes.lines)])
+    if not (values > 0).any() or (values <= 0).any():
+        return None
+    axes.set_yscale("log")
+    return values
 
 
 def say_nothing_there(axes: Axes, text: str) -> None:

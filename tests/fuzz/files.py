@@ -121,7 +121,7 @@ def sweep(folder: Path) -> Any:
     from posekit.study.live import rows, table
     from posekit.study.plan import read_plan
     from posekit.study.record import foreground, read_cell, validations
-    from posekit.study.sweep_records import final_scores, foreground_of, read_sweep, val_curves
+    from posekit.study.sweep_figures import final_scores, foreground_of, read_sweep, val_curves
     from posekit.study.table import read_table, rows_as_dicts
 
     out = folder / "sweep"

@@ -14,7 +14,7 @@ from posekit.study.live import headline
 from posekit.study.plan import Plan, read_plan
 from posekit.study.processes import locked
 from posekit.study.record import Progress, cell_folder, foreground, read_cell, validations
-from posekit.study.sweep_records import read_sweep
+from posekit.study.sweep_figures import read_sweep
 from posekit.study.table import read_table
 from posekit.visualization.records import collect, read_scalars
 

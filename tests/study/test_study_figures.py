@@ -106,12 +106,12 @@ def test_a_loss_that_reaches_zero_is_not_drawn_on_a_logarithm():
 
 
 def test_score_against_gamma_shows_seeds_means_and_spread():
-    points = {0: [50.0, 52.0, 54.0], 1: [40.0, 44.0], 2: [30.0]}
-    figure = score_vs_gamma({"": points}, score="PCK, %")
+    reference, points = [50.0, 52.0, 54.0], {1: [40.0, 44.0], 2: [30.0]}
+    figure = score_vs_gamma({"": points}, reference=reference, score="PCK, %")
     axes = figure.axes[0]
     drawn = lines(axes)
     assert ([0, 1], [52.0, 52.0]) in drawn  # the reference, over the whole width of the axes
-    assert ([0, 0, 0], points[0]) in drawn
+    assert ([0, 0, 0], reference) in drawn
     assert ([1, 1], points[1]) in drawn
     assert ([0, 1, 2], [52.0, 42.0, 30.0]) in drawn
     # The bar at gamma 1: 42 +- the standard deviation of (40, 44) with n - 1; none at gamma 2.

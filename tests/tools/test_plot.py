@@ -16,8 +16,7 @@ from posekit.engine.checkpoints.files import write_checkpoint
 from posekit.engine.configs.config import load_config
 from posekit.io.files import write_json
 from posekit.registry import MODELS
-from posekit.study.sweep_figures import sweep_figures
-from posekit.study.sweep_records import by_gamma, groups_of, read_sweep
+from posekit.study.sweep_figures import by_gamma, groups_of, read_sweep, sweep_figures
 
 SCORE = "PCK@0.2/mean12"
 
