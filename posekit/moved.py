@@ -59,6 +59,7 @@ MOVED = {
     "posekit.metrics.records": "posekit.io.records",
     "posekit.npz": "posekit.io.npz",
     "posekit.study.errors": "posekit.metrics.errors",
+    "posekit.study.peaks": "posekit.study.foreground",
     "posekit.study.sweep_records": "posekit.study.sweep_figures",
     "posekit.tracking": "posekit.inference.tracking",
     "posekit.video": "posekit.io.video",

@@ -54,7 +54,7 @@ def map_facts(model: Any, maps: Any, sample: Sample) -> MapFacts:
 
     from posekit.codecs import grid
     from posekit.models.heads import heatmap_head
-    from posekit.study.peaks import local_maxima, mean_where_empty, peak_widths, response_at
+    from posekit.study.foreground import local_maxima, mean_where_empty, peak_widths, response_at
 
     codec, size = heatmap_head(model, "diagnosis").codec, sample.input_size_hw
     target, weight = codec.encode(sample.keypoints, sample.weight, size, maps.shape[-2:])

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from posekit.study.cells import Cell
-from posekit.study.jobs import Job, Standing
 from posekit.study.plan import Plan
 from posekit.study.record import FAILED, as_number, cell_folder, duration, epochs_done, validations
+from posekit.study.work import Job, Standing
 
 _REDRAW, _LINE = 2.0, 10.0  # seconds between two looks at the logs: on a terminal, elsewhere
 _STATES = {"train": "training", "test": "testing", "diagnosis": "diagnosing"}

@@ -1,4 +1,4 @@
-"""Where cells run, and the commands that run them.
+"""Where cells run.
 
 A slot is what one cell occupies: a GPU, or some of the CPU's threads, for each of its processes. Devices
 reach a cell through its environment, so that its commands are those that a user would type.
@@ -7,18 +7,10 @@ reach a cell through its environment, so that its commands are those that a user
 from __future__ import annotations
 
 import os
-import shlex
-import socket
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from posekit.errors import ConfigError
-from posekit.study.cells import Cell
-from posekit.study.plan import Plan
-
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 @dataclass(frozen=True)
@@ -134,49 +126,3 @@ def _cpu_slots(jobs: int | None, processes: int) -> list[Slot]:
 def core_count() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-# --- commands --------------------------------------------------------------------------------------------
-
-
-def train_command(plan: Plan, cell: Cell, work_dir: Path, resume: bool) -> list[str]:
-    """The command that trains a cell."""
-    options = ["--work-dir", str(work_dir), "--seed", str(cell.seed), *(["--resume"] if resume else [])]
-    return [*_started(plan), str(TOOLS / "train.py"), plan.config, *options, *_shared(plan, cell)]
-
-
-def test_command(plan: Plan, cell: Cell, work_dir: Path, checkpoint: Path) -> list[str]:
-    """The command that tests a cell."""
-    words = [plan.config, str(checkpoint), "--work-dir", str(work_dir / "test")]
-    return [*_started(plan), str(TOOLS / "test.py"), *words, *_shared(plan, cell)]
-
-
-def _shared(plan: Plan, cell: Cell) -> list[str]:
-    return ["--launcher", plan.launcher, "--cfg-options", *plan.words(cell)]
-
-
-def _started(plan: Plan) -> list[str]:
-    """How the processes of a cell are started; a port of its own, since several cells may run at once."""
-    number = plan.processes_per_cell
-    if plan.launcher == "pytorch":
-        return [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
-    if plan.launcher == "slurm":
-        # From the environment as in tools/slurm_train.sh; SRUN_ARGS: partition, time and the like.
-        gres = os.environ.get("GRES") or f"gpu:{number}"
-        asked = [
-            f"--ntasks={number}",
-            *([] if gres == "none" else [f"--gres={gres}"]),
-            "--kill-on-bad-exit=1",
-        ]
-        if cores := os.environ.get("CPUS_PER_TASK"):
-            asked.append(f"--cpus-per-task={cores}")
-        extra = shlex.split(os.environ.get("SRUN_ARGS", ""))
-        return ["srun", *asked, f"--export=ALL,MASTER_PORT={free_port()}", *extra, sys.executable, "-u"]
-    return [sys.executable]
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -18,12 +18,11 @@ from pathlib import Path
 
 from posekit.errors import ConfigError, PosekitError
 from posekit.study.cells import Cell
-from posekit.study.jobs import Job, Standing
 from posekit.study.live import Display
 from posekit.study.processes import start_guarded, stop_guarded
 from posekit.study.record import FAILED, FINISHED, Progress, cell_folder, last_lines, read_cell, write_failed
 from posekit.study.slots import Slot
-from posekit.study.work import NEEDED, Work
+from posekit.study.work import NEEDED, Job, Standing, Work
 
 PAUSE = 0.2  # seconds between two looks at the processes
 _LEAST_SPACE = 1 << 20  # bytes: with less, a disk counts as full

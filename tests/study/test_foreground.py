@@ -11,8 +11,15 @@ from posekit.codecs import UDPOffsetCodec, grid
 from posekit.errors import ConfigError
 from posekit.models.losses import AdaptiveWingLoss, FocalMSELoss, MSELoss
 from posekit.models.offset_losses import UDPOffsetLoss
-from posekit.study.foreground import account, heatmap_loss, summarise
-from posekit.study.peaks import local_maxima, mean_where_empty, peak_widths, response_at
+from posekit.study.foreground import (
+    account,
+    heatmap_loss,
+    local_maxima,
+    mean_where_empty,
+    peak_widths,
+    response_at,
+    summarise,
+)
 
 # y = 1 with p = 0.5, y = 0 with p = 0.25 three times.
 TARGET = torch.tensor([[[[1.0, 0.0, 0.0, 0.0]]]])

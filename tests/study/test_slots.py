@@ -10,6 +10,7 @@ from fake_cells import PLAN
 
 from posekit.errors import ConfigError
 from posekit.study import slots
+from posekit.study import work as commands
 from posekit.study.cells import make_cell
 from posekit.study.slots import make_slots
 
@@ -100,15 +101,15 @@ def test_impossible_devices(words, message):
 def test_the_commands_are_those_of_a_user(tmp_path):
     cell = make_cell("focal", 1, 0.1, 7)
     loss = "model.head.loss={'type': 'FocalMSELoss', 'gamma': 1.0, 'delta': 0.1, 'normalise': False}"
-    command = slots.train_command(PLAN, cell, tmp_path, resume=True)
+    command = commands.train_command(PLAN, cell, tmp_path, resume=True)
     assert command[0] == sys.executable
     assert Path(command[1]).name == "train.py"
     assert Path(command[1]).is_file()
     work = ["--work-dir", str(tmp_path)]
     rest = ["--launcher", "none", "--cfg-options", loss]
     assert command[2:] == ["fake.py", *work, "--seed", "7", "--resume", *rest]
-    assert "--resume" not in slots.train_command(PLAN, cell, tmp_path, resume=False)
-    command = slots.test_command(PLAN, cell, tmp_path, tmp_path / "best.pth")
+    assert "--resume" not in commands.train_command(PLAN, cell, tmp_path, resume=False)
+    command = commands.test_command(PLAN, cell, tmp_path, tmp_path / "best.pth")
     where = ["--work-dir", str(tmp_path / "test")]
     assert command[2:] == ["fake.py", str(tmp_path / "best.pth"), *where, *rest]
 
@@ -118,17 +119,17 @@ def test_a_cell_of_several_processes_is_launched(tmp_path, monkeypatch):
 
     cell = make_cell("mse", 0, 0, 0)
     plan = dataclasses.replace(PLAN, launcher="pytorch", processes_per_cell=2)
-    first = slots.train_command(plan, cell, tmp_path, False)
+    first = commands.train_command(plan, cell, tmp_path, False)
     # Standalone: torchrun finds a port of its own, since several cells may run at once.
     assert first[1:5] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     assert first[first.index("--launcher") + 1] == "pytorch"
     monkeypatch.setenv("SRUN_ARGS", "--partition=big --time 10")
     plan = dataclasses.replace(PLAN, launcher="slurm", processes_per_cell=4)
-    command = slots.train_command(plan, cell, tmp_path, False)
+    command = commands.train_command(plan, cell, tmp_path, False)
     assert command[:3] == ["srun", "--ntasks=4", "--gres=gpu:4"]
     assert command[command.index("--partition=big") + 1 :][:2] == ["--time", "10"]
     monkeypatch.setenv("GRES", "none")  # a partition of CPUs
     monkeypatch.setenv("CPUS_PER_TASK", "3")
-    command = slots.train_command(plan, cell, tmp_path, False)
+    command = commands.train_command(plan, cell, tmp_path, False)
     assert command[:4] == ["srun", "--ntasks=4", "--kill-on-bad-exit=1", "--cpus-per-task=3"]
     assert [slot.name for slot in make_slots(None, 2, "slurm", 4)] == ["slurm 0", "slurm 1"]
