@@ -16,7 +16,6 @@ from posekit.visualization import (
     crop_photo,
     draw_people,
     draw_pose,
-    draw_text,
     overlay_heatmaps,
     prediction_sheet,
     save_image,
@@ -25,6 +24,7 @@ from posekit.visualization import (
 from posekit.visualization.cases import pose_error
 from posekit.visualization.drawing import BOX, CENTRE, LEFT, RIGHT, side_colour, side_of
 from posekit.visualization.sheets import FRAME, PAPER
+from posekit.visualization.text import write_text
 
 SKELETON = Skeleton(
     "three", ("left_hand", "right_hand", "head"), limbs=(("left_hand", "head"), ("left_hand", "right_hand"))
@@ -132,8 +132,9 @@ def test_boxes_and_text_mark_what_they_should():
     labelled = draw_people(large, np.zeros((1, 0, 2)), boxes_xyxy=[box], box_scores=[0.5])
     assert differs(labelled, boxed).any()
     assert (draw_people(GRAY, np.zeros((1, 0, 2)), boxes_xyxy=[[np.nan, 0, 1, 1]]) == GRAY).all()
-    text = differs(draw_text(GRAY, "posé 姿", (10, 10), height=20), GRAY)
-    rows, columns = np.nonzero(text)
+    canvas = GRAY.copy()
+    write_text(canvas, "posé 姿", (10, 10), height=20)
+    rows, columns = np.nonzero(differs(canvas, GRAY))
     assert rows.min() >= 8
     assert rows.max() <= 34
     assert columns.min() >= 9

@@ -1,4 +1,4 @@
-"""Which pixels a loss listens to, and what predicted heatmaps look like: background, peaks, the truth's place.
+"""Which pixels a loss listens to, and what predicted heatmaps look like: background, peaks, truth.
 
 Foreground are the pixels whose target exceeds :data:`FOREGROUND` of the codec's peak (a Gaussian's inner
 three standard deviations), background all others. Only keypoints with a weight count, and of three maps per

@@ -2,9 +2,9 @@
 
 ``drawing`` draws on one image, ``heatmaps`` lays maps over a crop, ``samples`` shows what the network is fed,
 ``cases`` predictions from the worst to the best, ``sheets`` arranges many pictures, ``curves`` reads a run's
-records and draws them, ``study_figures`` and ``sweep_figures`` those of a sweep, ``paper_figures`` the first
-two of the paper. Images are uint8 (H, W, 3) RGB everywhere; every function returns a new image and leaves its
-input as it was. Line widths and letters follow the image's size.
+records and draws them; the figures of the study are in :mod:`posekit.study`. Images are uint8 (H, W, 3) RGB
+everywhere; every function returns a new image and leaves its input as it was. Line widths and letters follow
+the image's size.
 """
 
 from posekit.visualization.cases import draw_errors, pose_error, prediction_sheet
@@ -26,7 +26,6 @@ from posekit.visualization.heatmaps import (
 from posekit.visualization.records import read_scalars
 from posekit.visualization.samples import draw_sample, encode_targets, sample_sheet
 from posekit.visualization.sheets import contact_sheet, crop_photo
-from posekit.visualization.text import draw_text
 
 __all__ = [
     "contact_sheet",
@@ -36,7 +35,6 @@ __all__ = [
     "draw_pose",
     "draw_poses",
     "draw_sample",
-    "draw_text",
     "encode_targets",
     "flip_sheet",
     "heatmap_sheet",

@@ -106,15 +106,15 @@ def finish_axes(axes: Axes, x: str, y: str, title: str = "") -> None:
         axes.spines[side].set_visible(False)
 
 
-def add_legend(axes: Axes, *, outside_from: int = 7, **options: Any) -> None:
+def add_legend(axes: Axes) -> None:
     """A legend in the axes' emptiest corner, or to the right of them if it has many lines."""
     handles, texts = axes.get_legend_handles_labels()
     if not handles:
         return
-    options = {"frameon": False, "fontsize": SMALL, "labelcolor": INK, **options}
-    if len(texts) >= outside_from:
-        options.update(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0)
-    axes.legend(handles, texts, **options)
+    outside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
+    axes.legend(
+        handles, texts, frameon=False, fontsize=SMALL, labelcolor=INK, **(outside if len(texts) > 6 else {})
+    )
 
 
 def legend_below(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from posekit.visualization.drawing import canvas_of, draw_pose, side_colour
-from posekit.visualization.sheets import contact_sheet
+from posekit.visualization.sheets import contact_sheet, fit
 from posekit.visualization.text import Colour
 
 # A map that is too low somewhere is blue there, one that is too high orange: Okabe and Ito's.
@@ -218,7 +218,7 @@ def panels(
     pictures = []
     for name, values in maps.items():
         picture = overlay_heatmaps(image, values, peak=peak, alignment=alignment)
-        picture, scale = fit(picture, panel_px)
+        picture, scale = fit(picture, (panel_px, panel_px))
         for point, joint in zip((points or {}).get(name, ()), joints, strict=False):
             mark = ((np.asarray(point, np.float64) + 0.5) * scale - 0.5)[None]
             # Half sure: a ring, which leaves the peak in sight.
@@ -230,7 +230,7 @@ def panels(
             counts = (np.asarray(weight) > 0).astype(np.float32).reshape(-1, 1, 1)
             first, last = first * counts, last * counts
         shown = overlay_difference(image, first, last, peak=peak, alignment=alignment)
-        pictures.append(fit(shown, panel_px)[0])
+        pictures.append(fit(shown, (panel_px, panel_px))[0])
     return beside(pictures)
 
 
@@ -239,20 +239,6 @@ def beside(pictures: Sequence[np.ndarray], gap: int = 2) -> np.ndarray:
     bar = np.zeros((pictures[0].shape[0], gap, 3), np.uint8)
     parts = [part for picture in pictures for part in (picture, bar)][:-1]
     return np.concatenate(parts, axis=1)
-
-
-def fit(image: np.ndarray, longer_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scales a picture so that its longer side has ``longer_px`` pixels.
-
-    Returns:
-        uint8 (H', W', 3), and float64 (2,): the factors by which x and y have grown. A pixel p has moved to
-        (p + 0.5) factor - 0.5.
-    """
-    height, width = image.shape[:2]
-    scale = longer_px / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return cv2.resize(image, size, interpolation=method), np.array([size[0] / width, size[1] / height])
 
 
 def target_sheet(

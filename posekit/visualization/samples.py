@@ -12,8 +12,8 @@ import numpy as np
 
 from posekit.structures import Sample, Skeleton
 from posekit.visualization.drawing import draw_pose
-from posekit.visualization.heatmaps import beside, fit, overlay_heatmaps
-from posekit.visualization.sheets import contact_sheet
+from posekit.visualization.heatmaps import beside, overlay_heatmaps
+from posekit.visualization.sheets import contact_sheet, fit
 
 if TYPE_CHECKING:
     from posekit.codecs import Codec
@@ -76,7 +76,7 @@ def draw_sample(
         uint8 (H', W', 3) RGB.
     """
     crop = crop_of(sample)
-    picture, scale = fit(crop, panel_px)
+    picture, scale = fit(crop, (panel_px, panel_px))
     labelled = np.asarray(sample.weight) > 0
     learned = labelled if weight is None else labelled & (np.asarray(weight) > 0)
     scores = np.where(learned, 1.0, np.where(labelled, 0.25, 0.0))
@@ -85,7 +85,7 @@ def draw_sample(
     if target is None:
         return posed
     overlay = overlay_heatmaps(crop, target, peak=peak, alignment=alignment)
-    return beside([posed, fit(overlay, panel_px)[0]])
+    return beside([posed, fit(overlay, (panel_px, panel_px))[0]])
 
 
 def sample_sheet(

@@ -62,23 +62,27 @@ def contact_sheet(
     for i, image in enumerate(images):
         top = head + gap + (i // columns) * (cell_height + gap)
         left = gap + (i % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = letterbox(image, cell_size_hw)
+        sheet[top : top + height, left : left + width] = FRAME
+        small, _ = fit(image, cell_size_hw)
+        y, x = top + (height - small.shape[0]) // 2, left + (width - small.shape[1]) // 2
+        sheet[y : y + small.shape[0], x : x + small.shape[1]] = small
         if captions is not None:
             _text_within(sheet, captions[i], (left, top + height + 4), width, line)
     return sheet
 
 
-def letterbox(image: np.ndarray, size_hw: tuple[int, int], background: Colour = FRAME) -> np.ndarray:
-    """Scales a picture to fit ``size_hw`` (its sides keep their ratio) and centres it on ``background``."""
-    height, width = size_hw
-    scale = min(height / image.shape[0], width / image.shape[1])
-    new = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+def fit(image: np.ndarray, size_hw: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Scales a picture to fit within ``size_hw``; its sides keep their ratio.
+
+    Returns:
+        uint8 (H', W', 3), and float64 (2,): the factors by which x and y have grown. A pixel p has moved to
+        (p + 0.5) factor - 0.5.
+    """
+    height, width = image.shape[:2]
+    scale = min(size_hw[0] / height, size_hw[1] / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    small = image if new == image.shape[1::-1] else cv2.resize(image, new, interpolation=method)
-    cell = np.full((height, width, 3), background, np.uint8)
-    top, left = (height - new[1]) // 2, (width - new[0]) // 2
-    cell[top : top + new[1], left : left + new[0]] = small
-    return cell
+    return cv2.resize(image, size, interpolation=method), np.array([size[0] / width, size[1] / height])
 
 
 def _text_within(

@@ -39,35 +39,6 @@ def ink_on(background: Colour) -> Colour:
     return BLACK if luma > 140 else WHITE
 
 
-def draw_text(
-    image: np.ndarray,
-    text: str,
-    xy: tuple[int, int],
-    *,
-    height: int = 14,
-    colour: Colour = WHITE,
-    background: Colour | None = None,
-    bold: bool = False,
-) -> np.ndarray:
-    """Writes one line of text.
-
-    Args:
-        image: uint8 (H, W, 3) RGB.
-        text: One line, any alphabet that DejaVu Sans has.
-        xy: The upper left corner of the line, image pixels.
-        height: Of the line, pixels.
-        colour: Of the letters.
-        background: Colour of a plate behind the line.
-        bold: Bold letters.
-
-    Returns:
-        uint8 (H, W, 3): a new image.
-    """
-    canvas = np.array(image, dtype=np.uint8, order="C")
-    write_text(canvas, text, xy, height=height, colour=colour, background=background, bold=bold)
-    return canvas
-
-
 def plate_size_hw(text: str, height: int, bold: bool = False) -> tuple[int, int]:
     """Height and width in pixels of the plate behind a line."""
     pad = max(2, height // 5)
@@ -84,7 +55,17 @@ def write_text(
     background: Colour | None = None,
     bold: bool = False,
 ) -> None:
-    """As :func:`draw_text`, in place; only the pixels around the line are copied and changed."""
+    """Writes one line of text in place; only the pixels around it are copied and changed.
+
+    Args:
+        canvas: uint8 (H, W, 3) RGB.
+        text: One line, any alphabet that DejaVu Sans has.
+        xy: The upper left corner of the line, image pixels; the line may lie off the image.
+        height: Of the line, pixels.
+        colour: Of the letters.
+        background: Colour of a plate behind the line.
+        bold: Bold letters.
+    """
     from PIL import Image, ImageDraw
 
     x, y = xy

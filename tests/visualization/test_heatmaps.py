@@ -29,7 +29,8 @@ from posekit.visualization import (
     target_sheet,
 )
 from posekit.visualization import heatmaps as module
-from posekit.visualization.heatmaps import TOO_HIGH, TOO_LOW, beside, fit, flip_maps, panels
+from posekit.visualization.heatmaps import TOO_HIGH, TOO_LOW, beside, flip_maps, panels
+from posekit.visualization.sheets import fit
 
 BLACK = np.zeros((64, 64, 3), np.uint8)
 NAMES = ("left_hand", "right_hand")
@@ -79,7 +80,7 @@ def test_difference_is_blue_where_too_low_and_orange_where_too_high():
 def test_fit_says_how_far_pixels_have_moved():
     image = np.zeros((48, 96, 3), np.uint8)
     image[:, 10] = 200
-    large, scale = fit(image, 384)
+    large, scale = fit(image, (384, 384))
     assert large.shape == (192, 384, 3)
     np.testing.assert_allclose(scale, [4, 4])
     columns = large[0, :, 0].astype(float)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from posekit.skeletons import COCO17
 from posekit.structures import Pose, Skeleton
-from posekit.visualization import draw_people, draw_pose, draw_poses, draw_text
+from posekit.visualization import draw_people, draw_pose, draw_poses
 from posekit.visualization.drawing import BOX, CENTRE, IDS, LEFT, RIGHT
 from posekit.visualization.strokes import Layer, stroke
-from posekit.visualization.text import BLACK, WHITE, ink_on, plate_size_hw
+from posekit.visualization.text import BLACK, WHITE, ink_on, plate_size_hw, write_text
 
 PAIR = Skeleton("pair", ("left_hand", "left_foot"), limbs=(("left_hand", "left_foot"),))
 RED = (200, 0, 0)
@@ -79,12 +79,14 @@ def test_a_large_picture_is_not_copied_for_every_line():
 
 
 def test_text_touches_its_own_place_alone():
-    canvas = draw_text(black(), "Åg", (20, 30), height=20, background=(0, 0, 90))
+    canvas, empty = black(), black()
+    write_text(canvas, "Åg", (20, 30), height=20, background=(0, 0, 90))
     plate_height, plate_width = plate_size_hw("Åg", 20)
     rows, columns = np.nonzero(canvas.any(axis=2))
     assert (rows.min(), rows.max()) == (30, 30 + plate_height)
     assert (columns.min(), columns.max()) == (20, 20 + plate_width)
-    assert (draw_text(black(), "far", (500, -300)) == 0).all()
+    write_text(empty, "far", (500, -300))
+    assert (empty == 0).all()
 
 
 def test_ink_stands_out_from_its_plate():
