@@ -241,25 +241,18 @@ def verdict(
     else:
         parts = []
         for kind in (BETTER, WORSE, EVEN, UNDECIDED):
-            labels = [_with_runs(c) for c in comparisons if c["outcome"] == kind]
+            own = [c for c in comparisons if c["outcome"] == kind]
+            single = {c["label"] for c in own if 1 in (len(c["seeds"]), len(c["mse_seeds"]))}
+            labels = [c["label"] + (", a single run" if c["label"] in single else "") for c in own]
             verb = "is" if len(labels) == 1 else "are"
             if labels:
                 parts.append(f"{len(labels)} {verb} {kind} ({'; '.join(labels)})")
-        first = f"Of {len(comparisons)} settings compared with plain MSE, {_listed(parts)}."
+        listed = " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
+        first = f"Of {len(comparisons)} settings compared with plain MSE, {listed}."
         if comparisons[0]["outcome"] == UNDECIDED:  # and so are all: seeds lend to all or to none
             first += f" {ONE_RUN_EACH}."
     chosen, words = _chosen(table, settings, comparisons)
     return {"sentence": first, "chosen": chosen, "chosen_sentence": words}
-
-
-def _with_runs(stated: Mapping[str, Any]) -> str:
-    """A setting's label; one that rests on a single run of either loss says so."""
-    single = min(len(stated["seeds"]), len(stated["mse_seeds"])) == 1
-    return str(stated["label"]) + (", a single run" if single else "")
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _chosen(

@@ -169,14 +169,10 @@ class FocalScheduleHook(Hook):
 
 def _range(name: str, pair: Any, zero_allowed: bool) -> tuple[float, float]:
     numbers = list(pair) if isinstance(pair, (list, tuple)) else []
-    good = [_is_number(n) and n >= 0 and (zero_allowed or n > 0) for n in numbers]
-    if len(numbers) != 2 or not all(good):
+    real = all(isinstance(n, (int, float)) and not isinstance(n, bool) and 0 <= n < math.inf for n in numbers)
+    if len(numbers) != 2 or not real or (0 in numbers and not zero_allowed):
         raise _fault(name, f"two finite numbers {'>=' if zero_allowed else '>'} 0, (start, end)", pair)
     return float(numbers[0]), float(numbers[1])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _fault(name: str, expected: str, found: Any) -> ConfigError:

@@ -195,17 +195,13 @@ def summary(sweep: Standing, running: Sequence[Row]) -> str:
 def time_left(sweep: Standing, running: Sequence[Row]) -> float | None:
     """Seconds left of the whole sweep: cells are taken to cost alike, and to fill the slots evenly."""
     done = [record for record in sweep.records.values() if record and record["state"] == "finished"]
-    spent_on = {
-        name: [record.get(name, 0.0) for record in done] for name in ("train_seconds", "test_seconds")
-    }
-    costs = [sum(pair) for pair in zip(*spent_on.values(), strict=True)]
-    test = sum(spent_on["test_seconds"]) / max(1, len(done))
-    now = {row.name: row for row in running}
+    costs = [record.get("train_seconds", 0.0) + record.get("test_seconds", 0.0) for record in done]
+    test = sum(record.get("test_seconds", 0.0) for record in done) / max(1, len(done))
+    left = {row.name: row.left for row in running}
     for job in sweep.jobs:
-        row = now.get(job.cell.name)
-        if row is not None and row.left is not None and job.stage == "train":
-            spent = sum(job.progress.seconds.values()) + time.time() - job.started
-            costs.append(spent + row.left + test)
+        own = left.get(job.cell.name)
+        if own is not None and job.stage == "train":
+            costs.append(sum(job.progress.seconds.values()) + time.time() - job.started + own + test)
     if not costs:
         return None
     each = sum(costs) / len(costs)

@@ -70,7 +70,7 @@ def make_plan(
         options=list(options),
         shared=(shared := shared_text(base)),
         fingerprint=fingerprint(shared),
-        files=hash_files(base),
+        files={path: sha256(path) for path in sorted(set(_named_files(base.to_dict())))},
         cells=[cell.name for cell in cells],
         max_epochs=_epochs(base, config),
         score=_score(base, config),
@@ -224,16 +224,8 @@ def _people(cfg: PoseConfig) -> dict[str, Any]:
     return {**asdict(found), "sentence": sentence}
 
 
-# --- files -----------------------------------------------------------------------------------------------
-
-
-def hash_files(cfg: PoseConfig) -> dict[str, str]:
-    """Path -> SHA-256 of every file that a prepared config names, also below a ``data_root``."""
-    paths = sorted(set(_named_files(cfg.to_dict(), "")))
-    return {path: sha256(path) for path in paths}
-
-
-def _named_files(value: Any, root: str) -> Iterator[str]:
+def _named_files(value: Any, root: str = "") -> Iterator[str]:
+    """Every file that a part of a prepared config names, also below a ``data_root``."""
     if isinstance(value, Mapping):
         root = str(value.get("data_root") or root)
         for item in value.values():

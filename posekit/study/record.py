@@ -208,22 +208,13 @@ def results(folder: Path) -> dict[str, Any]:
     }
 
 
-def write_finished(out: Path, cell: Cell, progress: Progress) -> dict[str, Any]:
-    """Writes a finished cell's ``cell.json``; returns what it says."""
-    return _write(out, cell, progress, FINISHED, "", results(cell_folder(out, cell.name)))
-
-
-def write_failed(out: Path, cell: Cell, progress: Progress, message: str) -> dict[str, Any]:
-    """Writes a failed cell's ``cell.json``; returns what it says."""
+def write_cell(out: Path, cell: Cell, progress: Progress, fault: str | None = None) -> dict[str, Any]:
+    """Writes the ``cell.json`` of a cell that has finished, or failed of a fault; returns what it says."""
     nothing: dict[str, Any] = {"val": {}, "test": {}, "foreground": None, "diagnosis": None}
-    return _write(out, cell, progress, FAILED, message, nothing)
-
-
-def _write(
-    out: Path, cell: Cell, progress: Progress, state: str, message: str, found: Mapping[str, Any]
-) -> dict[str, Any]:
+    found = results(cell_folder(out, cell.name)) if fault is None else nothing
+    state = {"state": FINISHED if fault is None else FAILED, "message": fault or ""}
     seconds = {f"{name}_seconds": round(progress.seconds.get(name, 0.0), 1) for name in ("train", "test")}
-    stated = {**cell.describe(), "state": state, "message": message, **seconds, **found}
+    stated = {**cell.describe(), **state, **seconds, **found}
     write_json(cell_folder(out, cell.name) / "cell.json", stated)
     return stated
 

@@ -53,17 +53,14 @@ def make_slots(
         if devices:
             raise ConfigError("--devices: slurm gives the devices; state --jobs, the cells at a time")
         return [Slot(f"slurm {i}") for i in range(jobs or 1)]
-    gpus = _count_gpus() if gpus is None else gpus
+    if gpus is None:
+        import torch  # late: only a sweep that begins needs it
+
+        gpus = torch.cuda.device_count()
     named = _named(devices, gpus)
     if named != ["cpu"]:
         return _gpu_slots(named, jobs, processes)
     return _cpu_slots(jobs, processes)
-
-
-def _count_gpus() -> int:
-    import torch  # late: only a sweep that begins needs it
-
-    return torch.cuda.device_count()
 
 
 def _named(devices: Sequence[str] | None, gpus: int) -> list[str]:
@@ -95,7 +92,8 @@ def _gpu_slots(named: list[str], jobs: int | None, processes: int) -> list[Slot]
             f"{(jobs or 1) * processes} GPUs, found {len(named)} ({', '.join(named)}); "
             "a GPU that is to hold two cells is named twice"
         )
-    visible = _visible()
+    # Those that the sweep itself may see: cuda:0 is the first of them.
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     slots = []
     for i in range(jobs or possible):
         own = named[i * processes : (i + 1) * processes]
@@ -103,11 +101,6 @@ def _gpu_slots(named: list[str], jobs: int | None, processes: int) -> list[Slot]
         inner = [visible[n] if n < len(visible) else str(n) for n in numbers]
         slots.append(Slot(",".join(own), {"CUDA_VISIBLE_DEVICES": ",".join(inner)}))
     return slots
-
-
-def _visible() -> list[str]:
-    """The GPUs that the sweep itself may see: ``cuda:0`` is the first of them."""
-    return [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
 
 
 def _cpu_slots(jobs: int | None, processes: int) -> list[Slot]:

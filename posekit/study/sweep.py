@@ -20,7 +20,7 @@ from posekit.errors import ConfigError, PosekitError
 from posekit.study.cells import Cell
 from posekit.study.live import Display
 from posekit.study.processes import start_guarded, stop_guarded
-from posekit.study.record import FAILED, FINISHED, Progress, cell_folder, last_lines, read_cell, write_failed
+from posekit.study.record import FAILED, FINISHED, Progress, cell_folder, last_lines, read_cell, write_cell
 from posekit.study.slots import Slot
 from posekit.study.work import NEEDED, Job, Standing, Work
 
@@ -139,7 +139,7 @@ class Sweep(Standing):
             except PosekitError as second:
                 self._give_up(cell, slot, progress, None, second)
             return
-        self.records[cell.name] = write_failed(self.out, cell, progress, str(error))
+        self.records[cell.name] = write_cell(self.out, cell, progress, str(error))
         self.free.append(slot)
         self.display.event(f"{cell.name}: FAILED: {error}")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,11 @@ def read_table(out: str | Path) -> Table:
     """
     out = Path(out)
     notes: list[str] = []
-    plan = _read_plan(out / "plan.json", notes) if out.is_dir() else {}
+    plan: Mapping[str, Any] = {}
+    if (out / "plan.json").is_file():
+        plan = _noted(read_object, out / "plan.json", notes) or {}
+    else:
+        notes.append("there is no plan.json: nothing is known of cells that did not run")
     stated = plan.get("cells")
     planned = map(str, stated) if isinstance(stated, list) else ()
     rows = [_row(files, notes) for files in read_cells(out, notes, planned)]
@@ -123,35 +127,25 @@ def read_table(out: str | Path) -> Table:
     return table
 
 
-def _read_plan(path: Path, notes: list[str]) -> Mapping[str, Any]:
-    if path.is_file():
-        return _object_or_note(path, notes)
-    notes.append(f"there is no {path.name}: nothing is known of cells that did not run")
-    return {}
-
-
-def _object_or_note(path: Path, notes: list[str]) -> Mapping[str, Any]:
+def _noted(read: Callable[[Path], Any], path: Path, notes: list[str], words: str = "") -> Any:
+    """What a file holds, or None and a note of why it cannot be read."""
     try:
-        return read_object(path)
+        return read(path)
     except DataError as error:
-        notes.append(str(error))
-        return {}
+        notes.append(f"{words}{error}")
+        return None
 
 
 def _row(files: CellFiles, notes: list[str]) -> Row:
-    run_file = files.folder / "run.json"
-    row = Row(**vars(files), run=_object_or_note(run_file, notes) if run_file.is_file() else {})
+    row, run = Row(**vars(files)), files.folder / "run.json"
+    if run.is_file():
+        row.run = _noted(read_object, run, notes) or {}
     if row.state == FINISHED:
-        row.errors = _errors_of(files.folder / "test" / FILE_NAME, notes)
+        errors = files.folder / "test" / FILE_NAME
+        row.errors = _noted(
+            lambda path: read_errors(path).by_person(), errors, notes, "left out of all comparisons: "
+        )
     return row
-
-
-def _errors_of(path: Path, notes: list[str]) -> PersonErrors | None:
-    try:
-        return read_errors(path).by_person()
-    except DataError as error:
-        notes.append(f"left out of all comparisons: {error}")
-        return None
 
 
 def _headline(plan: Mapping[str, Any], rows: Sequence[Row]) -> str:

@@ -19,7 +19,7 @@ from posekit.errors import ConfigError
 from posekit.io.files import read_object
 from posekit.study.cells import Cell
 from posekit.study.plan import Plan
-from posekit.study.record import FINISHED, Progress, cell_folder, chosen_checkpoint, write_finished
+from posekit.study.record import FINISHED, Progress, cell_folder, chosen_checkpoint, write_cell
 from posekit.study.slots import Slot
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -124,7 +124,7 @@ class Work:
 
     def finish(self, cell: Cell, progress: Progress) -> dict[str, Any]:
         """Writes ``cell.json``; returns what it says."""
-        return write_finished(self.out, cell, progress)
+        return write_cell(self.out, cell, progress)
 
 
 # --- commands --------------------------------------------------------------------------------------------
