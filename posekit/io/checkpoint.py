@@ -102,15 +102,16 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
     """A table of the keys that differ between a model and a checkpoint; empty if none does."""
     missing = [f"{key}  {_shape(expected[key])}" for key in expected if key not in found]
     unexpected = [f"{key}  {_shape(found[key])}" for key in found if key not in expected]
+    pairs = [(key, expected[key], found[key]) for key in expected if key in found]
     mismatched = [
-        f"{key}  expected {_shape(expected[key])}, found {_shape(found[key])}"
-        for key in expected
-        if key in found and expected[key].shape != found[key].shape
+        f"{key}  expected {_shape(own)}, found {_shape(other)}"
+        for key, own, other in pairs
+        if own.shape != other.shape
     ]
-    foreign = [
-        f"{key}  expected {_kind(expected[key])}, found {_kind(found[key])}"
-        for key in expected
-        if key in found and not _same_kind(expected[key], found[key])
+    foreign = [  # rounding aside; a counter may have been stored as a real number
+        f"{key}  expected {_kind(own)}, found {_kind(other)}"
+        for key, own, other in pairs
+        if _kind(other) not in (_kind(own), "real numbers")
     ]
     parts = [
         _table("missing from the checkpoint", missing, len(expected)),
@@ -123,11 +124,6 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
 
 def _shape(tensor: Tensor) -> str:
     return "x".join(str(side) for side in tensor.shape) or "scalar"
-
-
-def _same_kind(expected: Tensor, found: Tensor) -> bool:
-    """Whether a copy keeps the numbers, rounding aside; a counter may have been stored as a real number."""
-    return _kind(found) in (_kind(expected), "real numbers")
 
 
 def _kind(tensor: Tensor) -> str:

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.error import HTTPError
 
 from posekit.errors import CheckpointError
 from posekit.io.files import environment_number, sha256
@@ -88,9 +89,7 @@ def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
     path = Path(folder or weights_folder()) / file.name
     if not path.is_file():
         if file.url is None:
-            raise CheckpointError(
-                f"weights {file.name}: not there, and to be fetched by hand.\n{_by_hand(file, path)}"
-            )
+            raise _fault(file, path, "not there, and to be fetched by hand")
         _check_source(file, file.url, path)
         with _locked(path):
             # Another process may have fetched it while this one waited.
@@ -104,13 +103,13 @@ def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
 def _check_source(file: WeightFile, url: str, path: Path) -> None:
     """Raises CheckpointError unless the file can be fetched over https and compared with a checksum."""
     if not _is_allowed(url):
-        raise CheckpointError(
-            f"weights {file.name}: {url}: only https is downloaded.\n{_by_hand(file, path)}"
-        )
+        raise _fault(file, path, f"{url}: only https is downloaded")
     if not re.fullmatch(rf"[0-9a-fA-F]{{{_LEAST_DIGITS},64}}", file.sha256 or ""):
-        raise CheckpointError(
-            f"weights {file.name}: nothing is downloaded without a checksum; expected at least "
-            f"{_LEAST_DIGITS} digits of its SHA-256, found {file.sha256!r}.\n{_by_hand(file, path)}"
+        raise _fault(
+            file,
+            path,
+            f"nothing is downloaded without a checksum; expected at least {_LEAST_DIGITS} digits of its "
+            f"SHA-256, found {file.sha256!r}",
         )
 
 
@@ -121,13 +120,10 @@ def _is_allowed(url: str) -> bool:
         return False
 
 
-def _by_hand(file: WeightFile, path: Path) -> str:
-    where = (
-        f"  get it from: {file.url}\n  see also:    {file.page}"
-        if file.url
-        else f"  get it from: {file.page}"
-    )
-    return f"{where}\n  put it here: {path}"
+def _fault(file: WeightFile, path: Path, why: str) -> CheckpointError:
+    """Why a file cannot be had, and how to get it by hand."""
+    source = f"{file.url}\n  see also:    {file.page}" if file.url else file.page
+    return CheckpointError(f"weights {file.name}: {why}.\n  get it from: {source}\n  put it here: {path}")
 
 
 def _check(file: WeightFile, found: Path, path: Path) -> None:
@@ -139,9 +135,11 @@ def _check(file: WeightFile, found: Path, path: Path) -> None:
         return
     aside = path.with_name(f"{path.name}.wrong")
     found.replace(aside)
-    raise CheckpointError(
-        f"weights {path}: expected a SHA-256 beginning with {file.sha256}, found {digest}; damaged, or not "
-        f"the published file. It is not used and was moved to {aside}.\n{_by_hand(file, path)}"
+    raise _fault(
+        file,
+        path,
+        f"expected a SHA-256 beginning with {file.sha256}, found {digest}; damaged, or not the published "
+        f"file. It is not used and was moved to {aside}",
     )
 
 
@@ -181,30 +179,19 @@ def _download(file: WeightFile, url: str, path: Path) -> None:
             break
         except _TooLargeError as error:
             part.unlink(missing_ok=True)
-            raise CheckpointError(f"weights {file.name}: {url} {error}.\n{_by_hand(file, path)}") from error
+            raise _fault(file, path, f"{url} {error}") from error
         except (_BrokenOffError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             if attempt == _ATTEMPTS:
-                raise CheckpointError(_broken_off(file, path, part, error)) from error
-        except urllib.error.HTTPError as error:
-            raise CheckpointError(
-                f"weights {file.name}: {url} answers {error.code} ({error.reason}).\n{_by_hand(file, path)}"
-            ) from error
+                size = part.stat().st_size if part.exists() else 0
+                why = f"the transfer broke off {attempt} times, now after {size:,} bytes ({error}). "
+                raise _fault(file, path, f"{why}The next attempt goes on from there") from error
         except urllib.error.URLError as error:
-            raise CheckpointError(
-                f"weights {file.name}: {url} cannot be reached ({error.reason}).\n{_by_hand(file, path)}"
-            ) from error
+            how = f"answers {error.code}" if isinstance(error, HTTPError) else "cannot be reached"
+            raise _fault(file, path, f"{url} {how} ({error.reason})") from error
         except OSError as error:
             raise CheckpointError(f"weights {part}: cannot be written: {error.strerror or error}") from error
     _check(file, part, path)
     part.replace(path)
-
-
-def _broken_off(file: WeightFile, path: Path, part: Path, error: Exception) -> str:
-    size = part.stat().st_size if part.exists() else 0
-    return (
-        f"weights {file.name}: the transfer broke off {_ATTEMPTS} times, now after {size:,} bytes ({error}). "
-        f"The next attempt goes on from there.\n{_by_hand(file, path)}"
-    )
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -231,7 +218,7 @@ def _transfer(url: str, part: Path) -> None:
         request.add_header("Range", f"bytes={offset}-")
     try:
         response = urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT_S)
-    except urllib.error.HTTPError as error:
+    except HTTPError as error:
         if error.code != _RANGE_NOT_SATISFIABLE or not offset:
             raise
         error.close()

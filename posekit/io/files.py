@@ -38,23 +38,34 @@ def under(data_root: str | os.PathLike[str], path: str | os.PathLike[str]) -> st
     return os.fspath(Path(data_root) / path) if os.fspath(data_root) else os.fspath(path)
 
 
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The contents of a file.
+
+    Raises:
+        DataError: If it is missing or unreadable.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: file not found") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """The contents of a json file, gzipped or not, which its first bytes tell.
 
     Raises:
         DataError: If it is missing, unreadable or no json.
     """
+    content = read_bytes(path)
     try:
-        content = Path(path).read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = _gunzip(content, path)
         long = _LONG_INTEGER.search(content) is not None
         return json.loads(content, parse_int=_integer if long else None)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: file not found") from error
     except (OSError, EOFError, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise DataError(f"{path}: cannot be read: {reason}") from error
+        raise DataError(f"{path}: cannot be read: {error}") from error
     # Bad syntax and bad UTF-8, but also an integer of thousands of digits; lists nested as deeply.
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not JSON: {error}") from error

@@ -11,14 +11,14 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.io.files import too_large, unpacked_limit
+from posekit.io.files import read_bytes, too_large, unpacked_limit
 
 MAX_DEPTH = 32
 _HEADER = 128
@@ -60,12 +60,7 @@ def checked_mat(path: str | os.PathLike[str]) -> io.BytesIO:
     Raises:
         DataError: If it is missing, of another version, damaged, or larger unpacked than it may be.
     """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: file not found") from error
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
-        raise DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    content = read_bytes(path)
     order = _byte_order(content, path)
     out = io.BytesIO()
     out.write(content[:_HEADER])
@@ -94,7 +89,9 @@ def _variables(content: bytes, order: str, limit: int) -> list[bytes]:
     found: list[bytes] = []
     at, size = _HEADER, 0
     while at < len(content):
-        kind, length = _full_tag(content, at, order)
+        if at + 8 > len(content):
+            raise _FaultError("it stops within a tag; is it truncated?")
+        kind, length = struct.unpack_from(f"{order}II", content, at)
         end = at + 8 + length
         if end > len(content):
             raise _FaultError(f"it stops within variable {len(found)}; is it truncated?")
@@ -107,14 +104,6 @@ def _variables(content: bytes, order: str, limit: int) -> list[bytes]:
         size += len(found[-1])
         at = end
     return found
-
-
-def _full_tag(content: bytes, at: int, order: str) -> tuple[int, int]:
-    if at + 8 > len(content):
-        raise _FaultError("it stops within a tag; is it truncated?")
-    byte_order = "little" if order == "<" else "big"
-    first, second = content[at : at + 4], content[at + 4 : at + 8]
-    return int.from_bytes(first, byte_order), int.from_bytes(second, byte_order)  # type: ignore[arg-type]
 
 
 def _unpacked(packed: bytes, room: int, size: int, limit: int) -> bytes:
@@ -156,7 +145,7 @@ class _Walk:
             raise _FaultError(f"the matrix at byte {at} of a variable has no header")
         flags = self.words[at // 4 + 4]
         place, count = self._dimensions(at + 24, own_end)
-        place = self._skip(place, own_end)  # the name
+        *_, place = self._tag(place, own_end)  # the name
         place = self._content(flags, place, own_end, count, depth)
         if place != own_end and not (depth == 0 and own_end < place <= self.bytes):
             raise _FaultError(f"the matrix at byte {at} of a variable ends elsewhere than it states")
@@ -168,13 +157,9 @@ class _Walk:
             raise _FaultError(f"a matrix of kind {kind}; expected numbers, texts, cells or structs")
         if kind in (_CELL, _STRUCT, _OBJECT):
             return self._nested(kind, place, end, count, depth)
-        if kind == _SPARSE:
-            parts = 3
-        else:
-            parts = 1
-            if count > end - place:
-                raise _FaultError(f"a matrix states {count} elements in {end - place} bytes")
-        for _ in range(parts + (flags & _COMPLEX > 0)):
+        if kind != _SPARSE and count > end - place:
+            raise _FaultError(f"a matrix states {count} elements in {end - place} bytes")
+        for _ in range((3 if kind == _SPARSE else 1) + (flags & _COMPLEX > 0)):
             stored, _, _, after = self._tag(place, end)
             if stored not in _STORED:  # scipy takes what lies behind its table of kinds, and crashes
                 raise _FaultError(
@@ -186,7 +171,7 @@ class _Walk:
     def _nested(self, kind: int, place: int, end: int, count: int, depth: int) -> int:
         fields = 1
         if kind == _OBJECT:
-            place = self._skip(place, end)  # its class
+            *_, place = self._tag(place, end)  # its class
         if kind != _CELL:
             place, fields = self._field_count(place, end)
         if count * max(fields, 1) > (end - place) // 8 + (fields == 0 or count == 0):
@@ -212,9 +197,6 @@ class _Walk:
         if math.prod(max(side, 1) for side in sides) >= 2**62 or max(sides) >= 2**31:
             raise _FaultError(f"a matrix states the sides {sides}")
         return place, math.prod(sides)
-
-    def _skip(self, place: int, end: int) -> int:
-        return self._tag(place, end)[3]
 
     def _tag(self, place: int, end: int) -> tuple[int, int, int, int]:
         """Kind, length, where the data begin, and where the next part begins."""

@@ -34,7 +34,8 @@ def load_rgb(image: Any) -> np.ndarray:
         return read_image(name, orientation="apply")
     if isinstance(image, np.ndarray):
         return rgb_from_array(image)
-    if _is_pil(image):
+    # Without importing PIL for those who do not use it.
+    if any(kind.__module__.startswith("PIL.") for kind in type(image).__mro__):
         return _rgb_from_pil(image)
     raise DataError(
         f"image: expected a path, an RGB array (H, W, 3) or a PIL image, found {type(image).__name__} "
@@ -65,11 +66,6 @@ def rgb_from_array(image: np.ndarray) -> np.ndarray:
     if channels == 1:
         return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     return np.ascontiguousarray(image[..., :3])
-
-
-def _is_pil(image: Any) -> bool:
-    # Without importing PIL for those who do not use it.
-    return any(kind.__module__.startswith("PIL.") for kind in type(image).__mro__)
 
 
 def _rgb_from_pil(image: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ may not, read columns (:func:`numbers`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,20 +103,9 @@ def numbers(
     Raises:
         DataError: If a record lacks the field or it is not as many finite numbers.
     """
-    shape = () if width is None else (width,)
     expected = "a finite number" if width is None else f"a list of {width} finite numbers"
-
-    def convert(values: list[Any]) -> np.ndarray | None:
-        try:
-            array = np.array(values)
-        except (ValueError, OverflowError):
-            return None
-        if array.dtype.kind not in "iuf" or array.shape != (len(values), *shape):
-            return None
-        array = array.astype(np.float64)
-        return array if np.isfinite(array).all() else None
-
-    return _column(records, field, where, convert, expected, np.zeros((0, *shape)), remedy)
+    empty = np.zeros((0,) if width is None else (0, width))
+    return _column(records, field, where, "iuf", empty, expected, remedy)
 
 
 def integers(records: Records, field: str, where: str) -> np.ndarray:
@@ -125,15 +114,7 @@ def integers(records: Records, field: str, where: str) -> np.ndarray:
     Raises:
         DataError: If a record lacks the field or it is not an integer.
     """
-
-    def convert(values: list[Any]) -> np.ndarray | None:
-        try:
-            array = np.array(values)
-        except (ValueError, OverflowError):
-            return None
-        return array.astype(np.int64) if array.dtype.kind in "iu" and array.ndim == 1 else None
-
-    return _column(records, field, where, convert, "an integer", np.zeros(0, np.int64))
+    return _column(records, field, where, "iu", np.zeros(0, np.int64), "an integer")
 
 
 def unique(ids: np.ndarray, field: str, where: str, remedy: str = "") -> None:
@@ -183,21 +164,34 @@ def _column(
     records: Records,
     field: str,
     where: str,
-    convert: Callable[[list[Any]], np.ndarray | None],
-    expected: str,
+    kinds: str,
     empty: np.ndarray,
+    expected: str,
     remedy: str = "",
 ) -> np.ndarray:
+    """A field of all records as numpy kinds of numbers, of the shape and dtype that ``empty`` has."""
     if not records:
         return empty
     if all(field in record for record in records):
-        array = convert([record[field] for record in records])
+        array = _array([record[field] for record in records], kinds, empty)
         if array is not None:
             return array
     for i, record in enumerate(records):
         name = f"{where}: id {record['id']}" if field != "id" and "id" in record else f"{where}[{i}]"
         if field not in record:
             raise DataError(f"{name}: '{field}' is missing; expected {expected}{remedy}")
-        if convert([record[field]]) is None:
+        if _array([record[field]], kinds, empty) is None:
             raise DataError(f"{name}: expected '{field}' to be {expected}, found {describe(record[field])}")
     raise DataError(f"{where}: expected every '{field}' to be {expected}; they differ in kind")
+
+
+def _array(values: list[Any], kinds: str, empty: np.ndarray) -> np.ndarray | None:
+    """The values as one array; None if they are no finite numbers of these kinds and this shape."""
+    try:
+        array = np.array(values)
+    except (ValueError, OverflowError):
+        return None
+    if array.dtype.kind not in kinds or array.shape != (len(values), *empty.shape[1:]):
+        return None
+    array = array.astype(empty.dtype)
+    return array if np.isfinite(array).all() else None

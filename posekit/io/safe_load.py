@@ -116,7 +116,7 @@ def _refuse_other_kinds(path: Path) -> None:
     elif not start.strip(b"\0"):
         kind = "empty" if not start else "nothing but zeros where it begins, as a copy that failed leaves it"
         raise CheckpointError(f"checkpoint {path}: damaged: it is {kind}; {EXPECTED}")
-    elif _is_tar(path):
+    elif tarfile.is_tarfile(path):
         # torch before 2.6 would hand it to the ordinary unpickler, whatever ``weights_only`` says.
         raise _other_kind(path, _TAR)
     elif _LEGACY_START not in start:
@@ -146,7 +146,11 @@ def _check_archive(path: Path) -> None:
     if not zipfile.is_zipfile(path):  # the table of contents stands at the end
         raise zipfile.BadZipFile(f"the end of the archive is missing after {path.stat().st_size} bytes")
     with zipfile.ZipFile(path) as archive:
-        _check_unpacked_size(archive, path)
+        size = path.stat().st_size
+        # Torch stores its records as they are; packed anew they may be larger than the file, up to a limit.
+        limit = max(unpacked_limit(size), size)
+        if sum(record.file_size for record in archive.infolist()) > limit:
+            raise CheckpointError(f"checkpoint {path}: {too_large(size, limit)}")
         bad = archive.testzip()
         names = archive.namelist()
     records = {name.rsplit("/", 1)[-1] for name in names}
@@ -158,15 +162,6 @@ def _check_archive(path: Path) -> None:
         raise _other_kind(path, "a TorchScript program")
     if "data.pkl" not in records:
         raise _other_kind(path, f"a zip archive of {sorted(records)[:4]}")
-
-
-def _check_unpacked_size(archive: zipfile.ZipFile, path: Path) -> None:
-    """Torch stores its records as they are; packed anew they may be larger than the file, up to a limit."""
-    size = path.stat().st_size
-    unpacked = sum(record.file_size for record in archive.infolist())
-    limit = max(unpacked_limit(size), size)
-    if unpacked > limit:
-        raise CheckpointError(f"checkpoint {path}: {too_large(size, limit)}")
 
 
 # --- pickles -----------------------------------------------------------------------------------------------
@@ -222,11 +217,7 @@ def _is_needed(name: str) -> bool:
             re.fullmatch(r"[A-Z][A-Za-z0-9]*Storage", last) is not None
             and last not in ("TypedStorage", "UntypedStorage")
         )
-    return name in _NEEDED or name in _stand_in_names()
-
-
-def _stand_in_names() -> set[str]:
-    return {f"{one.__module__}.{one.__qualname__}" for one in _STAND_INS}
+    return name in _NEEDED or name in {f"{one.__module__}.{one.__qualname__}" for one in _STAND_INS}
 
 
 def _check_extent(content: Any, path: Path) -> None:
@@ -264,14 +255,6 @@ def _check_tensor(tensor: torch.Tensor, path: Path) -> int:
             f"{too_large(path.stat().st_size, limit)}"
         )
     return 1
-
-
-def _is_tar(path: Path) -> bool:
-    try:
-        with tarfile.open(path, "r:"):
-            return True
-    except (tarfile.TarError, OSError):
-        return False
 
 
 def _other_kind(path: Path, kind: str) -> CheckpointError:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError, shown
-from posekit.io.files import read_object
+from posekit.io.files import read_bytes, read_object
 
 Record = Mapping[str, Any]
 # A record's own bookkeeping, none of it a score.
@@ -77,7 +77,7 @@ def read_scalars(run: str | Path) -> list[dict[str, Any]]:
 
 
 def _read_lines(file: Path) -> list[dict[str, Any]]:
-    lines = _text_of(file).splitlines()
+    lines = read_bytes(file).decode("utf-8", errors="replace").splitlines()  # no text is no JSON either
     records = []
     for number, line in enumerate(lines, 1):
         where = f"{file}, line {number}"
@@ -89,13 +89,6 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
             raise DataError(f"{where}: not a JSON object ({error})") from error
         records.append(_checked(record, where))
     return records
-
-
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text("utf-8", errors="replace")  # a byte that is no text is no JSON either
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
 def _checked(record: Any, where: str) -> dict[str, Any]:
