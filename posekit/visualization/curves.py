@@ -143,19 +143,19 @@ LOSS, VAL_LOSS, ACCURACY, RATE = ("train", "loss"), ("val", "loss"), ("train", "
 
 
 def _scores_of(runs: Mapping[str, Curves], wanted: Sequence[str] | None) -> list[str]:
-    every = list(dict.fromkeys(key for curves in runs.values() for key in curves.val))
     if wanted is None:
-        return list(dict.fromkeys(key for curves in runs.values() for key in headline_scores(curves.val)))[
-            :MOST_SCORES
-        ]
+        found = dict.fromkeys(key for curves in runs.values() for key in headline_scores(curves.val))
+        return list(found)[:MOST_SCORES]
+    every = list(dict.fromkeys(key for curves in runs.values() for key in curves.val))
     where = ", ".join(name for name in runs if name) or "the run"
     return [find_score(every, name, where) for name in wanted]
 
 
 def _panels_of(runs: Mapping[str, Curves], scores: Sequence[str]) -> list[Kind]:
     """What to draw: loss and learning rate always, the rest where a run has it."""
-    optional = [VAL_LOSS, ACCURACY]
-    there = [kind for kind in optional if any(len(_series(kind, curves)[0]) for curves in runs.values())]
+    there = [
+        kind for kind in (VAL_LOSS, ACCURACY) if any(len(_series(kind, own)[0]) for own in runs.values())
+    ]
     return [LOSS, *there, *(("val", score) for score in scores), RATE]
 
 

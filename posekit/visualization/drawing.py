@@ -59,7 +59,7 @@ def scores_from_visible(visible: np.ndarray) -> np.ndarray:
     return np.array([0.0, 0.25, 1.0], dtype=np.float32)[np.asarray(visible, dtype=np.int64)]
 
 
-def canvas_of(image: np.ndarray) -> np.ndarray:
+def canvas_of(image: np.ndarray, name: object = "image") -> np.ndarray:
     """A copy of an image to draw on.
 
     Raises:
@@ -67,7 +67,7 @@ def canvas_of(image: np.ndarray) -> np.ndarray:
     """
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"image: expected uint8 (H, W, 3), found {image.dtype} {image.shape}")
+        raise ValueError(f"{name}: expected uint8 (H, W, 3), found {image.dtype} {image.shape}")
     return np.array(image, order="C")
 
 
@@ -98,23 +98,19 @@ def draw_poses(
     Returns:
         uint8 (H, W, 3): a new image.
     """
+    scores = [pose.scores for pose in poses]
+    box_scores = rescore(np.array([pose.box_score for pose in poses]), np.stack(scores)) if poses else []
     return draw_people(
         image,
         [pose.keypoints for pose in poses],
-        [pose.scores for pose in poses],
+        scores,
         skeleton,
         boxes_xyxy=[pose.box_xyxy for pose in poses] if boxes else None,
-        box_scores=_pose_scores(poses) if labels else None,
+        box_scores=box_scores if labels else None,
         ids=ids,
         min_score=min_score,
         confident=confident,
     )
-
-
-def _pose_scores(poses: Sequence[Pose]) -> np.ndarray:
-    if not poses:
-        return np.zeros(0)
-    return rescore(np.array([pose.box_score for pose in poses]), np.stack([pose.scores for pose in poses]))
 
 
 def draw_people(
@@ -343,13 +339,11 @@ def save_image(path: str | Path, image: np.ndarray) -> Path:
         ValueError: On a suffix that OpenCV does not know, an image of another shape or dtype, or one too
             large for the form.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"{path}: expected uint8 (H, W, 3), found {image.dtype} {image.shape}")
-    path = Path(path)
+    bgr, path = canvas_of(image, path)[..., ::-1], Path(path)
     if not cv2.haveImageWriter(f"picture{path.suffix.lower()}"):
         raise ValueError(f"{path}: expected the suffix of a picture, e.g. '.png', found '{path.suffix}'")
     options = [cv2.IMWRITE_JPEG_QUALITY, 92] if path.suffix.lower() in (".jpg", ".jpeg") else []
-    done, encoded = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(image[..., ::-1]), options)
+    done, encoded = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(bgr), options)
     if not done:  # e.g. a JPEG of more than 65,500 pixels a side
         raise ValueError(f"{path}: '{path.suffix}' cannot hold {image.shape[1]} x {image.shape[0]} pixels")
     with atomic_file(path) as file:

@@ -28,6 +28,12 @@ INK, SOFT, GRID = "#222222", "#666666", "#DDDDDD"
 PAGE = 6.3  # inches: the text width of a page
 SMALL, NORMAL, LARGE = 8, 9, 11  # points
 Label = str | float
+# Metadata with the time or the program's version, which would make equal figures differ.
+_UNDATED: dict[str, Any] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 
 def new_figure(width: float = PAGE, height: float = 4.0) -> Figure:
@@ -180,15 +186,6 @@ def save_figure(
     for suffix in formats:
         path = Path(f"{path_without_suffix}.{suffix}")
         with rc_context({"svg.hashsalt": "posekit"}), atomic_file(path) as file:
-            figure.savefig(file, format=suffix, metadata=_undated(suffix))
+            figure.savefig(file, format=suffix, metadata=_UNDATED.get(suffix))
         written.append(path)
     return written
-
-
-def _undated(suffix: str) -> dict[str, Any] | None:
-    """Metadata without the time and the program's version, which would make equal figures differ."""
-    if suffix == "svg":
-        return {"Date": None, "Creator": None}
-    if suffix == "pdf":
-        return {"CreationDate": None, "Creator": None, "Producer": None}
-    return {"Software": None} if suffix == "png" else None

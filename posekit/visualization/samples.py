@@ -133,11 +133,15 @@ def describe_people(dataset: Any) -> str:
     table: Any = getattr(dataset, "table", None)
     if not hasattr(table, "visible"):
         return f"{len(dataset):,} samples of a {type(dataset).__name__}"
+    augment, settings = dataset.augment, "none"
+    if augment is not None:
+        listed = ", ".join(f"{key}={value}" for key, value in vars(augment).items())
+        settings = f"{type(augment).__name__}({listed})"
     labelled, hidden = table.visible > 0, table.visible == 1
     lines = [
         f"{len(table):,} people on {len(np.unique(table.image_index)):,} images, {table.ann_file}",
         f"boxes: {table.box_source}; crop: {dataset.crop}",
-        f"augmentation: {_settings(dataset.augment)}",
+        f"augmentation: {settings}",
     ]
     if table.counts:
         told = ", ".join(f"{name} {number:,}" for name, number in table.counts.items())
@@ -149,10 +153,3 @@ def describe_people(dataset: Any) -> str:
         f"  {name:<18}{known:>10,}{unseen:>18,}" for name, known, unseen in zip(names, *totals, strict=True)
     ]
     return "\n".join(lines)
-
-
-def _settings(part: Any) -> str:
-    """An object's settings in one line."""
-    if part is None:
-        return "none"
-    return f"{type(part).__name__}({', '.join(f'{key}={value}' for key, value in vars(part).items())})"
