@@ -112,17 +112,21 @@ class Progress:
 
     def _take(self, stated: Mapping[str, Any]) -> None:
         """Takes over what the file states, once all of it has been looked at."""
-        done, seconds = stated.get("done", []), stated.get("seconds", {})
-        stage, since = _stage_and_time(stated.get("running"), self.path)
-        if not isinstance(done, list) or not all(_is_stage(name) for name in done):
-            raise DataError(f"{self.path}, field 'done': expected a list of stages, found {shown(done)}")
-        numbers = seconds.items() if isinstance(seconds, dict) else [("", None)]
-        if not all(_is_stage(name) and as_number(value) is not None for name, value in numbers):
-            raise DataError(
-                f"{self.path}, field 'seconds': expected seconds of stages, found {shown(seconds)}"
-            )
+        done, seconds, running = stated.get("done", []), stated.get("seconds", {}), stated.get("running")
+        stages = seconds.items() if isinstance(seconds, dict) else [("", None)]
+        pair = running if isinstance(running, list) and len(running) == 2 else ["", None]
+        good = {
+            ("done", "a list of stages"): isinstance(done, list) and all(map(_is_stage, done)),
+            ("seconds", "seconds of stages"): all(_is_timed(*each) for each in stages),
+            ("running", "a stage and a time"): running is None or _is_timed(*pair),
+        }
+        for (name, expected), fine in good.items():
+            if not fine:
+                found = shown(stated[name])
+                raise DataError(f"{self.path}, field '{name}': expected {expected}, found {found}")
         self.done, self.seconds = list(done), dict(seconds)
-        if stage:  # the sweep was killed: the log's last line is the end of what was paid for
+        if running:  # the sweep was killed: the log's last line is the end of what was paid for
+            stage, since = running
             log = self.path.parent / f"{stage}.log"
             self._add(stage, log.stat().st_mtime - since if log.is_file() else 0.0)
 
@@ -155,15 +159,8 @@ def _is_stage(name: Any) -> bool:
     return isinstance(name, str) and name.isidentifier() and len(name.encode()) <= _LONGEST_STAGE
 
 
-def _stage_and_time(running: Any, path: Path) -> tuple[str, float]:
-    """The stage that was running and since when; "" if none was."""
-    if running is None:
-        return "", 0.0
-    if isinstance(running, list) and len(running) == 2 and _is_stage(running[0]):
-        since = as_number(running[1])
-        if since is not None:
-            return running[0], since
-    raise DataError(f"{path}, field 'running': expected a stage and a time, found {shown(running)}")
+def _is_timed(stage: Any, seconds: Any) -> bool:
+    return _is_stage(stage) and as_number(seconds) is not None
 
 
 # --- results ---------------------------------------------------------------------------------------------

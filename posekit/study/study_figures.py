@@ -79,23 +79,20 @@ def mean_curve(seeds: Seeds) -> tuple[np.ndarray, np.ndarray]:
     return np.array(epochs), np.array([np.mean([run[epoch] for run in runs]) for epoch in epochs])
 
 
-def accuracy_vs_epoch(
-    curves: Mapping[Any, Seeds], *, score: str = "accuracy, %", title: str = "", notes: str = ""
-) -> Figure:
+def accuracy_vs_epoch(curves: Mapping[Any, Seeds], *, score: str = "accuracy, %", title: str = "") -> Figure:
     """Accuracy against epoch for each gamma: thin lines are seeds, thick ones their means (paper, Fig. 3).
 
     Args:
         curves: Label -> seeds.
         score: The axis' label, with its unit.
         title: Above the figure.
-        notes: A line below the title; by default what the lines are.
     """
     figure = new_figure(PAGE, 4.2)
     axes = figure.subplots()
     several = _plot_seeds(axes, curves)
     finish_axes(axes, "epoch", score)
     add_legend(axes)
-    headline(figure, title or "Accuracy against epoch", notes or _lines_note(several))
+    headline(figure, title or "Accuracy against epoch", _lines_note(several))
     return figure
 
 
@@ -103,7 +100,6 @@ def train_val_pair(
     pair: Mapping[Any, Mapping[str, Seeds]],
     *,
     score: str = "accuracy, %",
-    train_score: str = "acc_pose, %",
     title: str = "",
     notes: str = "",
 ) -> Figure:
@@ -116,14 +112,13 @@ def train_val_pair(
         pair: Label -> any of "train_accuracy", "val_accuracy", "train_loss", "val_loss" -> seeds. What no run
             has is said in its panel.
         score: The label of the validation accuracy's axis, with its unit.
-        train_score: The same of the training accuracy.
         title: Above the figure.
         notes: A line below the title; by default what the lines are.
     """
     figure = new_figure(PAGE, 5.6)
     panels = figure.subplots(2, 2, sharex=True).ravel()
     words = {
-        "train_accuracy": ("Training accuracy", train_score),
+        "train_accuracy": ("Training accuracy", "acc_pose, %"),
         "val_accuracy": ("Validation accuracy", score),
         "train_loss": ("Training loss, each its own scale", "loss"),
         "val_loss": ("Validation loss, each its own scale", "loss"),
@@ -146,7 +141,6 @@ def score_vs_gamma(
     reference: Sequence[float] = (),
     score: str = "score, %",
     title: str = "",
-    notes: str = "",
 ) -> Figure:
     """Final score against gamma: a mark per seed, the mean, one standard deviation over seeds to either side.
 
@@ -156,7 +150,6 @@ def score_vs_gamma(
             where each series begins.
         score: The axis' label, with its unit.
         title: Above the figure.
-        notes: A line below the title; by default what the marks are, with the number of seeds.
     """
     figure = new_figure(PAGE, 4.2)
     axes = figure.subplots()
@@ -171,7 +164,7 @@ def score_vs_gamma(
     finish_axes(axes, "γ (0: plain MSE)", score)
     add_legend(axes)
     counts = [len(s) for points in series.values() for s in points.values() if len(s)] + [len(reference)]
-    headline(figure, title or "Final score against γ", notes or _scores_note(counts))
+    headline(figure, title or "Final score against γ", _scores_note(counts))
     return figure
 
 
@@ -220,15 +213,12 @@ def per_joint_difference(
     return figure
 
 
-def foreground_curves(
-    curves: Mapping[Any, Mapping[str, Seeds]], *, title: str = "", notes: str = ""
-) -> Figure:
+def foreground_curves(curves: Mapping[Any, Mapping[str, Seeds]], *, title: str = "") -> Figure:
     """Where loss and gradient come from, and what the maps look like, over training; a panel per quantity.
 
     Args:
         curves: Label -> any of :data:`FOREGROUND` -> seeds. Shares are fractions and drawn in percent.
         title: Above the figure.
-        notes: A line below the title; by default what the lines are.
     """
     figure = new_figure(PAGE, 5.2)
     panels = figure.subplots(2, 3).ravel()
@@ -247,7 +237,7 @@ def foreground_curves(
         panels[-1].legend(
             handles.values(), handles, loc="center left", frameon=False, fontsize=SMALL, labelcolor=INK
         )
-    headline(figure, title or "Foreground and background over training", notes or _lines_note(several))
+    headline(figure, title or "Foreground and background over training", _lines_note(several))
     return figure
 
 
