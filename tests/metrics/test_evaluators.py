@@ -177,6 +177,25 @@ def test_a_person_predicted_again_counts_once(tmp_path: Path) -> None:
     assert [record["annotation_id"] for record in written] == [pose.person_id for pose in poses]
 
 
+def test_annotated_people_at_one_place_keep_their_predictions(tmp_path: Path) -> None:
+    """Two annotated people hide one another, each predicted well in a box of its own: both are right.
+
+    The release suppresses the one of them, which is an option.
+    """
+    ground_truth, path = coco_files(tmp_path)
+    person = next(a for a in ground_truth["annotations"] if a["num_keypoints"] and not a["iscrowd"])
+    path.write_text(json.dumps({**ground_truth, "annotations": [{**person, "id": n} for n in (1, 2)]}))
+    keypoints = np.reshape(person["keypoints"], (-1, 3))[:, :2].astype(np.float32)
+    box = np.array([0, 0, 100, 100], np.float32)
+    poses = [Pose(keypoints, np.ones(5, np.float32), box, 1.0, person["image_id"], n) for n in (1, 2)]
+    dataset_meta = {**detection_meta(ground_truth, path), "box_source": "ground truth"}
+    metric, release = OKSMetric(), OKSMetric(nms_on_ground_truth_boxes=True)
+    assert run(metric, dataset_meta, poses)["AR"] == 1
+    assert "no OKS-NMS" in metric.describe()
+    assert run(release, dataset_meta, poses)["AR"] == 0.5
+    assert "OKS-NMS 0.9" in release.describe()
+
+
 @pytest.mark.parametrize("truth_boxes", [False, True])
 def test_written_results_score_as_the_metric_does(tmp_path: Path, truth_boxes: bool) -> None:
     ground_truth, path = coco_files(tmp_path)
