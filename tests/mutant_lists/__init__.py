@@ -10,10 +10,10 @@ from mutant_lists.codecs import CODECS, FLIP_TEST
 from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
 from mutant_lists.engine import ENGINE, PARALLEL
-from mutant_lists.losses import HEADS, LOSSES
+from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
 from mutant_lists.metrics import METRICS
 from mutant_lists.mutant import Mutant
-from mutant_lists.recipes import CONFIGS
+from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.study import FILES, STUDY
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -25,12 +25,14 @@ MUTANTS = (
     *CODECS,
     *FLIP_TEST,
     *LOSSES,
+    *ADAPTIVE_WING,
     *HEADS,
     *DATASETS,
     *METRICS,
     *ENGINE,
     *PARALLEL,
     *CONFIGS,
+    *RECIPES,
     *STUDY,
     *FILES,
 )

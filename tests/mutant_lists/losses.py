@@ -77,6 +77,55 @@ LOSSES = (
     ),
 )
 
+_WING = "models/test_losses.py::test_adaptive_wing_by_hand"
+_GOLDEN = "models/test_losses.py::test_own_golden_values"
+_BEYOND_1 = "models/test_losses.py::test_adaptive_wing_with_weights_above_1_keeps_finite_gradients"
+
+ADAPTIVE_WING = (
+    Mutant(
+        _LOSSES,
+        "exponent = alpha - target",
+        "exponent = alpha - 0 * target",
+        f"{_GOLDEN} {_BEYOND_1}",
+        why="the loss no longer adapts to the target",
+    ),
+    Mutant(_LOSSES, "slope * (distance - theta) + omega", "slope * distance + omega", _WING),
+    Mutant(_LOSSES, "corner / (1 + corner) / theta", "corner / (1 + corner)", _WING),
+    Mutant(
+        _LOSSES,
+        "distance.clamp(least, theta)",
+        "distance.clamp(least)",
+        "models/test_losses.py::test_adaptive_wing_pulls_the_farthest_prediction_along_its_line",
+        why="a far prediction makes the training's loss not a number",
+    ),
+    Mutant(
+        _LOSSES,
+        "torch.where(distance < least, 0.0, curve)",
+        "torch.where(distance < 0, 0.0, curve)",
+        _BEYOND_1,
+    ),
+    Mutant(
+        _LOSSES,
+        "target * weight[..., None, None]",
+        "target * (weight > 0)[..., None, None]",
+        f"{_GOLDEN} {_BEYOND_1}",
+    ),
+    Mutant(
+        _LOSSES,
+        "        omega: float = 14.0,",
+        "        omega: float = 10.0,",
+        _GOLDEN,
+        why="another curve than MMPose's, where a config states none",
+    ),
+    Mutant(
+        _LOSSES,
+        "weight, *shape) / prediction.numel()",
+        "weight, *shape) / len(prediction)",
+        "models/test_focal_losses.py::test_pixels_losses_add_up_to_the_loss",
+        why="the study's account of foreground and background",
+    ),
+)
+
 HEADS = (
     Mutant(
         _HEADS,
