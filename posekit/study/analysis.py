@@ -241,9 +241,11 @@ def verdict(
     else:
         parts = []
         for kind in (BETTER, WORSE, EVEN, UNDECIDED):
-            own = [c for c in comparisons if c["outcome"] == kind]
-            single = {c["label"] for c in own if 1 in (len(c["seeds"]), len(c["mse_seeds"]))}
-            labels = [c["label"] + (", a single run" if c["label"] in single else "") for c in own]
+            labels = [
+                c["label"] + (", a single run" if 1 in (len(c["seeds"]), len(c["mse_seeds"])) else "")
+                for c in comparisons
+                if c["outcome"] == kind
+            ]
             verb = "is" if len(labels) == 1 else "are"
             if labels:
                 parts.append(f"{len(labels)} {verb} {kind} ({'; '.join(labels)})")

@@ -96,9 +96,8 @@ class Cell:
         kept = {} if reduction is None else {"reduction": reduction}
         if self.delta is None:
             return {"type": "MSELoss", **kept}
-        form = FORMS[self.form]
-        settings = {"gamma": self.gamma, "delta": self.delta, "normalise": form.normalise}
-        return {"type": form.loss, **settings, **kept}
+        weight = {"gamma": self.gamma, "delta": self.delta, "normalise": FORMS[self.form].normalise}
+        return {"type": FORMS[self.form].loss, **weight, **kept}
 
     def options(self, reduction: str | None = None) -> dict[str, Any]:
         """All that a cell's config has of its own but the seed, by dotted key; arguments as :meth:`loss`."""

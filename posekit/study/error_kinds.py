@@ -54,13 +54,11 @@ def diagnose(errors: PersonErrors, facts: Mapping[str, np.ndarray]) -> dict[str,
         for k, joint in enumerate(errors.joints)
     }
     counted = int(labelled[np.asarray(errors.weights) > 0].sum())
-    right = None if overall["wrong"] is None else 100 - overall["wrong"]
-    whole = {"labelled": counted, **overall}
     return {
         "people": len(errors.valid),
         "score": errors.statistic,
-        "right": right,
-        "overall": whole,
+        "right": None if overall["wrong"] is None else 100 - overall["wrong"],
+        "overall": {"labelled": counted, **overall},
         "joints": joints,
     }
 
