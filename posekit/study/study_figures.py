@@ -16,6 +16,7 @@ import numpy as np
 from posekit.visualization.figure_style import (
     COLOURS,
     INK,
+    LEGEND,
     PAGE,
     SMALL,
     SOFT,
@@ -234,9 +235,7 @@ def foreground_curves(curves: Mapping[Any, Mapping[str, Seeds]], *, title: str =
     if max(map(len, handles), default=0) > 20:
         legend_below(figure, handles.values(), handles)
     elif handles:
-        panels[-1].legend(
-            handles.values(), handles, loc="center left", frameon=False, fontsize=SMALL, labelcolor=INK
-        )
+        panels[-1].legend(handles.values(), handles, loc="center left", **LEGEND)
     headline(figure, title or "Foreground and background over training", _lines_note(several))
     return figure
 

@@ -231,7 +231,7 @@ def _legend(figure: Figure, texts: Sequence[str], looks: Sequence[Mapping[str, A
 
     if any(texts):
         handles = [Line2D([], [], lw=1.6, ms=4, mec="white", mew=0.5, **look) for look in looks]
-        legend_below(figure, handles, texts, columns, "left", handlelength=3)
+        legend_below(figure, handles, texts, columns=columns, side="left", handlelength=3)
 
 
 def _best(name: str, curves: Curves, scores: Sequence[str]) -> str:

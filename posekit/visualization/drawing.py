@@ -98,8 +98,9 @@ def draw_poses(
     Returns:
         uint8 (H, W, 3): a new image.
     """
-    scores = [pose.scores for pose in poses]
-    box_scores = rescore(np.array([pose.box_score for pose in poses]), np.stack(scores)) if poses else []
+    scores, box_scores = [pose.scores for pose in poses], np.zeros(0)
+    if poses:
+        box_scores = rescore(np.array([pose.box_score for pose in poses]), np.stack(scores))
     return draw_people(
         image,
         [pose.keypoints for pose in poses],

@@ -27,6 +27,7 @@ MSE_LABELS = ("MSE", 0)
 INK, SOFT, GRID = "#222222", "#666666", "#DDDDDD"
 PAGE = 6.3  # inches: the text width of a page
 SMALL, NORMAL, LARGE = 8, 9, 11  # points
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": SMALL, "labelcolor": INK}
 Label = str | float
 # Metadata with the time or the program's version, which would make equal figures differ.
 _UNDATED: dict[str, Any] = {
@@ -117,26 +118,23 @@ def add_legend(axes: Axes) -> None:
     handles, texts = axes.get_legend_handles_labels()
     if not handles:
         return
-    outside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
-    axes.legend(
-        handles, texts, frameon=False, fontsize=SMALL, labelcolor=INK, **(outside if len(texts) > 6 else {})
-    )
+    outside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0}
+    axes.legend(handles, texts, **LEGEND, **(outside if len(texts) > 6 else {}))
 
 
 def legend_below(
     figure: Figure,
     handles: Iterable[Any],
     texts: Iterable[str],
+    *,
     columns: int = 0,
     side: str = "center",
     **options: Any,
 ) -> None:
     """One legend below all panels; nothing without a line."""
     if texts := list(texts):
-        figure.legend(
-            list(handles), texts, loc=f"outside lower {side}", ncols=columns or legend_columns(texts),
-            frameon=False, fontsize=SMALL, labelcolor=INK, **options,
-        )  # fmt: skip
+        place: dict[str, Any] = {"loc": f"outside lower {side}", "ncols": columns or legend_columns(texts)}
+        figure.legend(list(handles), texts, **place, **LEGEND, **options)
 
 
 def legend_columns(texts: Sequence[str], width: float = PAGE, most: int = 4) -> int:

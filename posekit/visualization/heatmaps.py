@@ -19,7 +19,7 @@ from posekit.visualization.text import Colour
 # A map that is too low somewhere is blue there, one that is too high orange: Okabe and Ito's.
 TOO_LOW: Colour = (0, 114, 178)
 TOO_HIGH: Colour = (230, 120, 0)
-_STRENGTH = 0.85
+_STRENGTH = 0.85  # how much a peak hides the photo, 0..1
 _ROWS = 256  # blended at once: a photo of 8,000 x 8,000 pixels must not need several GB
 DIFFERENCE = "difference"
 
@@ -28,7 +28,6 @@ def overlay_heatmaps(
     image: np.ndarray,
     heatmaps: np.ndarray,
     *,
-    strength: float = _STRENGTH,
     peak: float | None = None,
     alignment: str = "strided",
 ) -> np.ndarray:
@@ -37,7 +36,6 @@ def overlay_heatmaps(
     Args:
         image: uint8 (H, W, 3) RGB: the network's input.
         heatmaps: (K, h, w) or (h, w); NaN counts as 0.
-        strength: How much a peak hides the photo, 0..1.
         peak: The value shown brightest; by default the largest present.
         alignment: See above.
 
@@ -51,7 +49,7 @@ def overlay_heatmaps(
     top = float(large.max()) if peak is None else peak
     level = np.clip(large / top, 0, 1) if top > 0 else np.zeros_like(large)
     heat = cv2.applyColorMap(np.rint(255 * level).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    return _blend(image, heat, strength * np.sqrt(level))
+    return _blend(image, heat, _STRENGTH * np.sqrt(level))
 
 
 def overlay_difference(
