@@ -31,13 +31,15 @@ CROWD_BOUNDS = (0.2, 0.8)
 CROWD_LEVELS = ("easy", "medium", "hard")
 
 
-def read_crowdpose(path: str | Path, *args: Any, **kwargs: Any) -> CocoPeople:
+def read_crowdpose(
+    path: str | Path, image_ids: Sequence[int] | np.ndarray | None = None, **reading: Any
+) -> CocoPeople:
     """Reads a CrowdPose annotation; the people's areas are 0.53 x those of their boxes.
 
     Arguments and errors are those of :func:`~posekit.metrics.ground_truth.read_coco` but for ``area``, which
     may be missing.
     """
-    return read_coco(path, *args, area=BOX, **kwargs)
+    return read_coco(path, image_ids, BOX, **reading)
 
 
 def read_crowd_index(path: str | Path, image_ids: np.ndarray, content: Any = None) -> np.ndarray:

@@ -31,6 +31,8 @@ def test_many_joints_run_down() -> None:
 
 
 def test_fractions_have_three_places_wherever_they_are() -> None:
-    table = score_table({"AP": 0.5, "AP/cat": 0.25, "own/AP50": 0.125, "own/AR": -1.0, "own/PCK@0.2/paw": 50.0})
+    table = score_table(
+        {"AP": 0.5, "AP/cat": 0.25, "own/AP50": 0.125, "own/AR": -1.0, "own/PCK@0.2/paw": 50.0}
+    )
     assert all(word in table for word in ("0.500", "0.250", "0.125", "50.00"))
     assert "-1" not in table
