@@ -13,6 +13,7 @@ from mutant_lists.engine import ENGINE, PARALLEL
 from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
 from mutant_lists.metrics import METRICS
 from mutant_lists.mutant import Mutant
+from mutant_lists.own_files import OWN_FILES
 from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.study import FILES, STUDY
 
@@ -28,6 +29,7 @@ MUTANTS = (
     *ADAPTIVE_WING,
     *HEADS,
     *DATASETS,
+    *OWN_FILES,
     *METRICS,
     *ENGINE,
     *PARALLEL,

@@ -152,7 +152,10 @@ METRICS = (
         "metrics/test_evaluators.py::test_mpii_file_is_one_based_and_in_table_order",
     ),
     Mutant(
-        "posekit/metrics/crowdpose.py", "AREA_OF_BOX = 0.53", "AREA_OF_BOX = 1.0", "metrics/test_crowdpose.py"
+        "posekit/metrics/ground_truth.py",
+        "AREA_OF_BOX = 0.53",
+        "AREA_OF_BOX = 1.0",
+        "metrics/test_crowdpose.py",
     ),
     Mutant(
         "posekit/metrics/crowdpose.py",
@@ -162,7 +165,7 @@ METRICS = (
     ),
     Mutant(
         "posekit/metrics/ground_truth.py",
-        "crowd | empty,",
+        "crowd | (counted == 0),",
         "crowd,",
         "metrics/test_oks.py::test_equals_pycocotools",
     ),

@@ -1,0 +1,85 @@
+"""Pictures, categories and records of one's own files, and several data sets at once."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_PICS = "posekit/datasets/pictures.py"
+_SEVERAL = "posekit/datasets/several.py"
+_MAPPING = "posekit/datasets/mapping.py"
+_TRUTH = "posekit/metrics/ground_truth.py"
+_PICTURED = "datasets/test_annotated_pictures.py"
+_BY_SETS = "datasets/test_several.py"
+_BY_FILES = "metrics/test_own_files.py"
+
+OWN_FILES = (
+    Mutant(_PICS, "return told.count(TURNED) > told.count(STORED)", "return False", _PICTURED),
+    Mutant(_PICS, "return EXCHANGED if stated_hw == stored[::-1] else OTHER", "return OTHER", _PICTURED),
+    Mutant(
+        _PICS,
+        "return EXCHANGED if stated_hw == stored[::-1] else OTHER",
+        "return EXCHANGED",
+        _PICTURED,
+        why="labels of a resized picture are trained on",
+    ),
+    Mutant(
+        _PICS,
+        "if not all(stated_hw) or size == stated_hw:",
+        "if True:",
+        _PICTURED,
+        why="a picture that the sample missed lies down",
+    ),
+    Mutant(
+        _PICS,
+        "np.unique(np.concatenate([sample, suspects])",
+        "np.unique(np.concatenate([sample])",
+        _PICTURED,
+    ),
+    Mutant(
+        "posekit/io/images.py", "if self.orientation >= 5 else", "if self.orientation >= 7 else", _PICTURED
+    ),
+    Mutant("posekit/datasets/coco.py", "last_xy + 1).any(axis=1)", "last_xy + 1e9).any(axis=1)", _PICTURED),
+    Mutant(
+        _SEVERAL,
+        "draw.epoch * int(self.shares[part]) + place",
+        "place",
+        _BY_SETS,
+        why="the people beyond a share are never seen",
+    ),
+    Mutant(_SEVERAL, "default_rng((seed, cycle, part))", "default_rng((seed, part))", _BY_SETS),
+    Mutant(_SEVERAL, "ratios / ratios.sum() * size", "ratios / ratios.max() * size", _BY_SETS),
+    Mutant(
+        _SEVERAL,
+        "np.int64(self._starts[part] + row)",
+        "np.int64(row)",
+        _BY_SETS,
+        why="sets' people are mixed up",
+    ),
+    Mutant(_MAPPING, "visible[:, chosen].min(axis=1)", "visible[:, chosen].max(axis=1)", _BY_SETS),
+    Mutant(_MAPPING, "points[:, chosen].mean(axis=1)", "points[:, chosen].max(axis=1)", _BY_SETS),
+    Mutant(_TRUTH, "if area == BOX:", "if area == NO_AREA:", _BY_FILES),
+    Mutant(_TRUTH, "(nameless or same_names(people.names, COCO17.keypoints))", "True", _BY_FILES),
+    Mutant(
+        "posekit/metrics/poses.py",
+        "return category * (image.max(initial=0) + 1) + image",
+        "return image",
+        _BY_FILES,
+        why="a cat suppresses a dog",
+    ),
+    Mutant(
+        "posekit/metrics/poses.py",
+        "category = np.searchsorted(known, category_ids)",
+        "category = category",
+        _BY_FILES,
+        why="results count for another category",
+    ),
+    Mutant(
+        "posekit/metrics/base.py",
+        "return np.append(table.category_ids, 1)[rows]",
+        "return np.full(len(rows), table.category_ids.min())",
+        _BY_FILES,
+        why="results carry the lowest category",
+    ),
+    Mutant("posekit/metrics/usable.py", "            continue", "            pass", _BY_FILES),
+    Mutant("posekit/geometry.py", "if (box[2:] > 0).all() else None", "", _BY_FILES),
+)
