@@ -216,7 +216,7 @@ def predict_all(
                 for frame, found in predicted(args, source, predictor, detections):
                     poses = [pose for i, pose in enumerate(found) if i not in found.unusable]
                     poses = follow(poses, frame.time) if follow else poses
-                    facts = {"file_name": frame.path.name} if frame.path else {}
+                    facts = where_from(frame)
                     add(poses, frame.image_id, tracked, **facts)
                     images, people, unusable = images + 1, people + len(poses), unusable + len(found.unusable)
                     write(frame, drawn(frame.image, poses, predictor, tracked))
@@ -265,10 +265,15 @@ def follower(predictor: Predictor, smooth: bool) -> Any:
     track, smoother = OKSTracker(predictor.skeleton), PoseSmoother()
 
     def follow(poses: list[Any], time: float) -> list[Any]:
-        numbered = track(poses)
+        numbered = track(poses, time)
         return smoother(numbered, time) if smooth else numbered
 
     return follow
+
+
+def where_from(frame: Frame) -> dict[str, Any]:
+    """What a frame's results say of it: the photo's file, or the time in the video, seconds."""
+    return {"file_name": frame.path.name} if frame.path else {"time": round(frame.time, 6)}
 
 
 def drawn(image: np.ndarray, poses: list[Any], predictor: Predictor, tracked: bool) -> np.ndarray:
@@ -297,7 +302,7 @@ def writer(stack: ExitStack, source: Source, where: Places) -> Any:
         nonlocal append
         if where.video is not None:
             append = append or stack.enter_context(video_writer(where.video, source.rate, picture.shape[:2]))
-            append(picture)
+            append(picture, frame.time)
         elif frame.path is not None and (path := picture_path(where, frame.path)) is not None:
             too_large = max(picture.shape[:2]) > LARGEST_JPEG and path.suffix.lower() != ".png"
             save_image(path.with_name(f"{path.name}.png") if too_large else path, picture)

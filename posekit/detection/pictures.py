@@ -2,7 +2,7 @@
 
 Each picture has a key, which tells it from the others of a run and from run to run, and the id that its
 detections carry: of a COCO file its own; of files the number that their names stand for where all names are
-numbers, else their place in the list; of a film the frame's number, from 0.
+numbers, else their place in the list; of a film the frame's place in it, from 0, also where others were lost.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class PictureList:
     Attributes:
         pictures: To be iterated over once; a film's are read on the way, and its frames that are passed
             over cost no conversion to a picture.
-        count: How many; None where a film does not say.
+        count: How many, of a film about; None where it does not say.
         folder: That the names are relative to.
         ann_file: The COCO file they are from, if any.
         category_id: Of people: that file's, else COCO's.
@@ -155,9 +155,9 @@ def _of_film(path: Path, every: int) -> PictureList:
     listed = PictureList((), count, str(path.parent))
 
     def frames() -> Iterator[Picture]:
-        for number, frame in enumerate(reader):
-            if number % every == 0:
-                yield _frame(path, number, frame)
+        for frame in reader.timed():
+            if frame.number % every == 0:
+                yield _frame(path, frame.number, frame.image)
         if reader.problem:
             listed.problems.append(reader.problem)
 

@@ -61,47 +61,66 @@ class OKSTracker:
     Args:
         skeleton: For its sigmas.
         threshold: A pair less similar than this is not the same person.
-        max_missing: Frames that a person may be out of sight and be known again; 0: none.
+        max_missing: Frames that a person may be out of sight and be known again, where frames come without
+            times; 0: none.
         min_score: Joints scored below it do not count.
+        max_gap: Seconds likewise, where frames have times; whoever was in the frame before is always known.
 
     Raises:
         ConfigError: If the skeleton states no sigmas, or a setting is out of range.
     """
 
     def __init__(
-        self, skeleton: Skeleton, threshold: float = 0.3, max_missing: int = 15, min_score: float = 0.2
+        self,
+        skeleton: Skeleton,
+        threshold: float = 0.3,
+        max_missing: int = 15,
+        min_score: float = 0.2,
+        max_gap: float = 0.5,
     ) -> None:
         if not skeleton.sigmas:
             raise ConfigError(f"tracking: skeleton '{skeleton.name}' states no 'sigmas', which OKS needs")
-        if not 0 < threshold <= 1 or max_missing < 0:
+        if not 0 < threshold <= 1 or max_missing < 0 or not max_gap >= 0:
             raise ConfigError(
-                "tracking: expected 'threshold' in (0, 1] and 'max_missing' of at least 0, "
-                f"found {threshold} and {max_missing}"
+                "tracking: expected 'threshold' in (0, 1], 'max_missing' and 'max_gap' of at least 0, "
+                f"found {threshold}, {max_missing} and {max_gap}"
             )
         self.skeleton = skeleton
         self.threshold = threshold
         self.max_missing = max_missing
         self.min_score = min_score
-        self._known: dict[int, tuple[Pose, int]] = {}  # id -> last pose, frame it was seen in
+        self.max_gap = max_gap
+        # id -> last pose, frame it was seen in, that frame's time
+        self._known: dict[int, tuple[Pose, int, float | None]] = {}
         self._frame = -1
         self._next_id = 0
 
-    def __call__(self, poses: Sequence[Pose]) -> list[Pose]:
-        """The poses of the next frame, in their order, ``person_id`` being 0, 1, 2 ... as people appear."""
+    def __call__(self, poses: Sequence[Pose], time: float | None = None) -> list[Pose]:
+        """The poses of the next frame, in their order, ``person_id`` being 0, 1, 2 ... as people appear.
+
+        Args:
+            poses: In image pixels.
+            time: Of the frame, seconds; None: frames are counted.
+        """
         self._frame += 1
-        self._forget()
+        self._forget(time)
         ids = self._match(poses)
         for row in range(len(poses)):
             if row not in ids:
                 ids[row] = self._next_id
                 self._next_id += 1
         numbered = [replace(pose, person_id=ids[row]) for row, pose in enumerate(poses)]
-        self._known.update({pose.person_id: (pose, self._frame) for pose in numbered})
+        self._known.update({pose.person_id: (pose, self._frame, time) for pose in numbered})
         return numbered
 
-    def _forget(self) -> None:
+    def _forget(self, time: float | None) -> None:
         oldest = self._frame - self.max_missing - 1
-        self._known = {number: entry for number, entry in self._known.items() if entry[1] >= oldest}
+        self._known = {
+            number: (pose, frame, seen)
+            for number, (pose, frame, seen) in self._known.items()
+            if (frame >= oldest if time is None or seen is None else time - seen <= self.max_gap)
+            or frame == self._frame - 1
+        }
 
     def _match(self, poses: Sequence[Pose]) -> dict[int, int]:
         """Row of a pose -> id, for those that are known."""

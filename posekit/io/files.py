@@ -129,6 +129,22 @@ def too_large(packed: int, limit: int) -> str:
 
 
 @contextlib.contextmanager
+def _replacement(path: Path) -> Iterator[tuple[int, Path]]:
+    """A new file in ``path``'s folder, open and by name, that replaces ``path`` when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        yield handle, temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
 def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     """Opens a temporary file in ``path``'s folder that replaces ``path`` when the block ends well.
 
@@ -138,21 +154,21 @@ def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: If the folder cannot be written or the disk is full; ``path`` is left as it was.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with _replacement(Path(path)) as (handle, _), os.fdopen(handle, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """As :func:`atomic_file`, but gives the temporary file's name, for libraries that open files by name."""
+    with _replacement(Path(path)) as (handle, temporary):
+        try:
+            yield temporary
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_text(path: str | Path, text: str) -> None:

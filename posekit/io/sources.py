@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -20,9 +19,10 @@ class Frame(NamedTuple):
 
     Attributes:
         image: uint8 (H, W, 3) RGB.
-        image_id: The number its results carry.
+        image_id: The number its results carry; of a frame of a video its place in it, from 0.
         path: The photo's file; None for a frame of a video.
-        time: Seconds since the first frame.
+        time: Seconds since the beginning of the video, by its own time stamps; photos
+            are counted at 25 a second.
     """
 
     image: np.ndarray
@@ -36,8 +36,8 @@ class Source(Protocol):
 
     Attributes:
         name: For messages.
-        count: How many frames there will be; None where nobody knows.
-        rate: Frames a second, for videos.
+        count: How many frames there will be, for videos about; None where nobody knows.
+        rate: Frames a second, for videos; about, as their frames have times of their own.
         is_video: Whether the frames make a video.
         is_live: Whether it goes on until it is stopped.
         problems: What could not be read, in words; complete at the end.
@@ -89,7 +89,7 @@ class Photos:
 
 
 class Video:
-    """A video or a webcam; a frame's number counts from 0."""
+    """A video or a webcam; a frame's number is its place in the video, also where others were lost."""
 
     is_video = True
 
@@ -101,9 +101,8 @@ class Video:
         self.problems: list[str] = []
 
     def __iter__(self) -> Iterator[Frame]:
-        start = time.monotonic()
-        for number, image in enumerate(self._reader):
-            yield Frame(image, number, None, time.monotonic() - start if self.is_live else number / self.rate)
+        for frame in self._reader.timed():
+            yield Frame(frame.image, frame.number, None, frame.time)
         if self._reader.problem:
             self.problems.append(self._reader.problem)
 

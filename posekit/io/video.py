@@ -1,19 +1,25 @@
-"""Videos and webcams as frames, and frames as videos; uint8 (H, W, 3) RGB, one frame in memory at a time."""
+"""Videos and webcams as frames, and frames as videos; uint8 (H, W, 3) RGB, one frame in memory at a time.
+
+Files are read and written by PyAV, which knows the frames' time stamps; webcams by OpenCV.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from posekit.errors import DataError
+from posekit.io.film import Film, VideoFrame
+from posekit.io.film_stream import DEFAULT_RATE
+from posekit.io.film_writer import UnwrittenError, video_writer
 from posekit.io.images import cv2
+
+__all__ = ["FILMS", "UnwrittenError", "VideoFrame", "VideoReader", "video_writer"]
 
 # What a video is called. FFmpeg would open more: it makes a film of any text.
 # fmt: off
@@ -22,17 +28,10 @@ FILMS = (
     ".ts", ".mts", ".m2ts", ".mjpeg",
 )
 # fmt: on
-_DEFAULT_RATE = 25.0
-# Frames that may fail in a row where more are announced, before the video counts as ended.
-_MAX_FAILURES = 25
-
-
-class UnwrittenError(DataError):
-    """A video that could not be written whole, most often because the disk is full."""
 
 
 class VideoReader:
-    """The frames of a video, or of a webcam.
+    """The frames of a video, or of a webcam, to be iterated over once.
 
     A video that breaks off or holds frames that cannot be decoded gives those that can; ``problem`` then says
     what is missing.
@@ -41,69 +40,84 @@ class VideoReader:
         source: A file's path, or a webcam's number.
 
     Attributes:
-        size_hw: Height and width of a frame, pixels.
-        rate: Frames a second; 25 where the source does not say.
-        frames: How many frames the file announces; None where it does not, as webcams.
+        size_hw: Height and width of a frame, pixels; turned as the file says that it is to be shown.
+        rate: Frames a second, about (:meth:`timed` gives the frames' own times); 25 where nobody knows.
+        frames: How many frames the file announces, about where it announces its length; None where it does
+            neither, as webcams.
         problem: What went wrong so far, in words; "" if nothing did.
 
     Raises:
-        DataError: If it is missing or cannot be opened.
+        DataError: If it is missing, cannot be opened, or no frame of it can be decoded.
+        ConfigError: If PyAV, which reads the files, is not installed.
     """
 
     def __init__(self, source: str | os.PathLike[str] | int) -> None:
         self.source = source if isinstance(source, int) else os.fspath(source)
-        if isinstance(self.source, str) and not Path(self.source).is_file():
-            raise DataError(f"{self.source}: file not found")
-        if isinstance(self.source, str):
-            _refuse_texts(self.source)
-        self._capture = cv2.VideoCapture(self.source)
+        self._frames = _Webcam(source) if isinstance(source, int) else _film(os.fspath(source))
+        self.size_hw, self.rate, self.frames = self._frames.size_hw, self._frames.rate, self._frames.frames
+
+    @property
+    def problem(self) -> str:
+        return self._frames.problem
+
+    def timed(self) -> Iterator[VideoFrame]:
+        """Reads on from where the video stands: frames with their numbers and times.
+
+        The number is the frame's place in the video, from 0, and the time its own time stamp, seconds since
+        the first; frames that cannot be decoded are left out and move no other. The file is closed at its
+        end.
+        """
+        return iter(self._frames)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """The frames' pictures alone, as :meth:`timed` gives them."""
+        return (frame.image for frame in self._frames)
+
+    def close(self) -> None:
+        """Lets the file or the webcam go."""
+        self._frames.close()
+
+
+class _Webcam:
+    """The frames of a webcam, with the time that has passed since the first was asked for."""
+
+    frames = None
+    problem = ""
+
+    def __init__(self, number: int) -> None:
+        self._capture = cv2.VideoCapture(number)
         if not self._capture.isOpened():
-            if isinstance(source, int):
-                raise DataError(f"webcam {source}: cannot be opened: no such device, or it is in use")
-            raise DataError(f"{source}: neither an image nor a video that OpenCV can read; is it damaged?")
+            raise DataError(f"webcam {number}: cannot be opened: no such device, or it is in use")
         self.size_hw = self._number(cv2.CAP_PROP_FRAME_HEIGHT), self._number(cv2.CAP_PROP_FRAME_WIDTH)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _DEFAULT_RATE
-        count = 0 if isinstance(source, int) else self._number(cv2.CAP_PROP_FRAME_COUNT)
-        self.frames = count if count > 0 else None
-        self.problem = ""
+        self.rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else DEFAULT_RATE
 
     def _number(self, which: int) -> int:
         value = self._capture.get(which)
         return int(value) if math.isfinite(value) and 0 <= value < 1e9 else 0
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        """Reads on from where the video stands; the file is closed at its end."""
-        read = lost = failures = 0
+    def __iter__(self) -> Iterator[VideoFrame]:
+        start, number = time.monotonic(), 0
         try:
-            while failures <= _MAX_FAILURES:
-                good, frame = self._next()
-                if good:
-                    lost, failures, read = lost + failures, 0, read + 1
-                    yield frame
-                elif self.frames is None or read + lost + failures >= self.frames:
-                    break
-                else:
-                    failures += 1
+            while (image := self._next()) is not None:
+                yield VideoFrame(image, number, time.monotonic() - start)
+                number += 1
         finally:
             self.close()
-        if lost or (
-            self.frames is not None and read + lost < self.frames - 1
-        ):  # announced counts may be one off
-            self.problem = (
-                f"{self.source}: {read} of {self.frames} frames could be read; is the video damaged?"
-            )
 
-    def _next(self) -> tuple[bool, Any]:
-        try:
-            good, frame = self._capture.read()
-        except cv2.error:  # of one frame; whether more follow shows at the next
-            return False, None
-        return (True, cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)) if good and frame is not None else (False, None)
+    def _next(self) -> np.ndarray | None:
+        good, frame = self._capture.read()
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) if good and frame is not None else None
 
     def close(self) -> None:
-        """Lets the file or the webcam go."""
         self._capture.release()
+
+
+def _film(path: str) -> Film:
+    if not Path(path).is_file():
+        raise DataError(f"{path}: file not found")
+    _refuse_texts(path)
+    return Film(path)
 
 
 def _refuse_texts(path: str) -> None:
@@ -116,67 +130,3 @@ def _refuse_texts(path: str) -> None:
         raise DataError(f"{path}: cannot be read: {reason}") from error
     if not any(byte < 9 or 13 < byte < 27 for byte in start):
         raise DataError(f"{path}: is {'a text, not a video' if start else 'empty'}")
-
-
-@contextlib.contextmanager
-def video_writer(path: str | os.PathLike[str], rate: float, size_hw: tuple[int, int]) -> Iterator[Any]:
-    """Opens a video for writing, which appears under its name when the block ends well, or not at all.
-
-    Args:
-        path: ``.mp4`` (MPEG-4) or ``.avi`` (Motion JPEG); its folder is made if missing.
-        rate: Frames a second.
-        size_hw: Height and width of a frame, pixels.
-
-    Yields:
-        A function that appends a frame, uint8 (H, W, 3) RGB; of another size, it is resized.
-
-    Raises:
-        DataError: On another suffix, or where OpenCV cannot write such a video.
-        UnwrittenError: If frames were lost on the way to the disk.
-    """
-    path = Path(path)
-    codes = {".mp4": "mp4v", ".avi": "MJPG"}
-    if path.suffix.lower() not in codes:
-        raise DataError(f"{path}: expected a video's suffix, one of {sorted(codes)}, found '{path.suffix}'")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary, size_wh = Path(name), size_hw[::-1]
-    code = cv2.VideoWriter.fourcc(*codes[path.suffix.lower()])
-    writer = cv2.VideoWriter(name, code, rate, size_wh)
-    try:
-        if not writer.isOpened():
-            raise DataError(
-                f"{path}: OpenCV cannot write a video of {size_wh[0]}x{size_wh[1]} at {rate:g} a second"
-            )
-
-        count = 0
-
-        def append(frame: np.ndarray) -> None:
-            nonlocal count
-            count += 1
-            if frame.shape[:2] != size_hw:
-                frame = cv2.resize(frame, size_wh)
-            writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
-
-        yield append
-        writer.release()
-        # OpenCV does not say that a write failed; a video without its end cannot be opened or is shorter.
-        if (whole := _count_frames(name)) < count:
-            raise UnwrittenError(f"{path}: {whole} of {count} frames could be written; is the disk full?")
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        temporary.replace(path)
-    finally:
-        writer.release()
-        temporary.unlink(missing_ok=True)
-
-
-def _count_frames(name: str) -> int:
-    """How many frames a video announces; 0 if it cannot be opened."""
-    capture = cv2.VideoCapture(name)
-    try:
-        return int(max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 0)) if capture.isOpened() else 0
-    finally:
-        capture.release()

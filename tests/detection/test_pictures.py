@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from detection.detector_cases import write_set
+from toy_films import destroy_frames, write_film
 from toy_people import picture, write_picture
 
 from posekit.detection.pictures import Picture, ahead, batches, list_pictures
@@ -52,6 +53,13 @@ def test_every_second_frame_of_a_film(tmp_path):
     assert [(f.image_id, f.name) for f in frames] == [(n, f"film_{n:06d}.jpg") for n in (0, 2, 4)]
     assert [round(float(f.load().mean()), -1) for f in frames] == [0, 80, 160]
     assert not listed.problems
+
+
+def test_frames_of_a_damaged_film_keep_their_numbers(tmp_path):
+    whole = write_film(tmp_path / "whole.avi", range(30), codec="mjpeg")
+    listed = list_pictures([str(destroy_frames(whole, range(10, 13), tmp_path / "film.avi"))], every=4)
+    assert [frame.image_id for frame in listed.pictures] == [0, 4, 8, 16, 20, 24, 28]
+    assert "27 of 30 frames could be read" in listed.problems[0]
 
 
 def test_a_photo_is_turned_as_its_exif_says(tmp_path):

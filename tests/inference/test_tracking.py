@@ -84,6 +84,23 @@ def test_a_person_out_of_sight_is_known_for_max_missing_frames(missing, expected
     assert ids(track([pose(0)])) == expected
 
 
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0.1, 0.2, 0.3], [0]),
+        ([0.1, 0.2, 0.6], [1]),  # as many frames, but longer
+        ([0.02 * n for n in range(1, 21)], [0]),  # many frames, but not for long
+        ([3.0], [0]),  # nothing came between
+    ],
+)
+def test_a_person_out_of_sight_is_known_for_max_gap_seconds(times, expected):
+    track = OKSTracker(SKELETON, max_missing=2, max_gap=0.5)
+    track([pose(0)], 0.0)
+    for time in times[:-1]:
+        track([], time)
+    assert ids(track([pose(0)], times[-1])) == expected
+
+
 def test_a_pose_of_nothing_is_nobody_known():
     track = OKSTracker(SKELETON)
     track([pose(0)])
@@ -104,6 +121,8 @@ def test_impossible_trackers():
         OKSTracker(SKELETON, threshold=0)
     with pytest.raises(ConfigError, match="max_missing"):
         OKSTracker(SKELETON, max_missing=-1)
+    with pytest.raises(ConfigError, match="max_gap"):
+        OKSTracker(SKELETON, max_gap=float("nan"))
 
 
 # --- the One-Euro filter ------------------------------------------------------------------------------------

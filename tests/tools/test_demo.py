@@ -16,6 +16,7 @@ import torch
 import toy_predictor
 from detection.detector_cases import write_weights
 from reference import ROOT
+from toy_films import MILLISECOND, write_film
 from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
 
 import posekit
@@ -172,6 +173,25 @@ def test_a_video_tracked_and_smoothed(monkeypatch, tmp_path):
     assert (last[:, 0] > np.array(ANN)[:, 0] + 2).all()
 
 
+def test_a_video_keeps_its_frames_times(monkeypatch, tmp_path):
+    """Ann walks 20 pixels a second, seen 10 times a second and then, after a gap, twice as often."""
+    times = [100 * n for n in range(5)] + [1000 + 50 * n for n in range(10)]
+    images = [picture(96, 160, np.add(ANN, (0.02 * time, 0))) for time in times]
+    path = write_film(tmp_path / "video.mkv", times, MILLISECOND, "ffv1", images=images)
+    words = ("--out", tmp_path / "out.mp4", "--boxes", "20,15,80,75")
+    assert run(monkeypatch, path, *words) == 0
+    records = results(tmp_path / "out.json")
+    assert [(r["image_id"], r["time"]) for r in records] == [(n, t / 1000) for n, t in enumerate(times)]
+    film = list(VideoReader(tmp_path / "out.mp4").timed())
+    np.testing.assert_allclose([frame.time for frame in film], np.array(times) / 1000, atol=1e-5)
+    # After the gap of 0.6 s the filter begins anew; by counted frames it would lag behind.
+    assert run(monkeypatch, path, *words, "--smooth") == 0
+    smoothed = results(tmp_path / "out.json")
+    np.testing.assert_allclose(points(smoothed[5]), points(records[5]), atol=1e-2)
+    lag = np.abs(points(smoothed[4]) - points(records[4]))[:, 0].max()
+    assert lag > 0.05
+
+
 def test_frames_limits_a_video(monkeypatch, tmp_path):
     assert run(monkeypatch, video(tmp_path / "video.avi"), "--out", tmp_path / "o", "--frames", 3) == 0
     assert len(results(tmp_path / "o" / "results.json")) == 3
@@ -253,7 +273,7 @@ def test_a_full_disk_keeps_the_poses_found_so_far(monkeypatch, tmp_path, capsys)
 
 def test_a_video_that_could_not_be_written_keeps_the_poses(monkeypatch, tmp_path, capsys):
     path = video(tmp_path / "video.avi", frames=4)
-    monkeypatch.setattr("posekit.io.video._count_frames", lambda name: 2)
+    monkeypatch.setattr("posekit.io.film_writer._count_frames", lambda name: 2)
     assert run(monkeypatch, path, "--out", tmp_path / "out", "--boxes", *boxes()) == 2
     assert len(results(tmp_path / "out" / "results.json")) == 8
     assert not (tmp_path / "out" / "video.mp4").exists()

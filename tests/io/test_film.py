@@ -1,0 +1,350 @@
+"""Films by their own time stamps: what is lost, reordered, slower or misstated, a frame keeps its place."""
+
+from __future__ import annotations
+
+import errno
+import io
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from toy_films import MILLISECOND, SLOWER, destroy_frames, picture, shown_number, write_film
+
+from posekit.errors import ConfigError, DataError
+from posekit.io.film import upright
+from posekit.io.frame_places import Places
+from posekit.io.sources import open_source
+from posekit.io.video import VideoReader
+
+
+def read(path: Path) -> tuple[VideoReader, list[int], list[float]]:
+    """The reader at its end, the frames' numbers and times; the pictures must be of those numbers."""
+    reader = VideoReader(path)
+    numbers, times = [], []
+    for frame in reader.timed():
+        assert frame.image.dtype == np.uint8
+        assert frame.image.flags.c_contiguous
+        assert shown_number(frame.image) == frame.number
+        numbers.append(frame.number)
+        times.append(frame.time)
+    return reader, numbers, times
+
+
+# --- times and numbers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "libx264", None),  # B-frames: decoded in another order than shown
+        ("a.mkv", "libx264", None),
+        ("a.ts", "libx264", None),  # begins at 1.4 s
+        ("a.avi", "libx264", None),  # knows no time stamps but the order of its chunks
+        ("b.avi", "mpeg4", {"bf": "2"}),
+        ("a.mpg", "mpeg2video", {"bf": "2"}),
+        ("a.webm", "libvpx-vp9", {"lag-in-frames": "10", "cpu-used": "8", "deadline": "realtime"}),
+        ("a.mov", "mjpeg", None),
+        ("a.flv", "flv1", None),
+    ],
+)
+def test_a_sound_film_of_30_a_second(tmp_path, name, codec, options):
+    reader, numbers, times = read(write_film(tmp_path / name, codec=codec, options=options))
+    assert numbers == list(range(60))
+    np.testing.assert_allclose(times, np.arange(60) / 30, atol=6e-4)  # some count milliseconds
+    assert reader.rate == pytest.approx(30)
+    assert reader.problem == ""
+    assert reader.frames == pytest.approx(60, abs=10)  # MPEG tells its length alone
+
+
+@pytest.mark.parametrize(("name", "codec"), [("whole.avi", "mjpeg"), ("whole.mov", "mjpeg")])
+def test_frames_lost_in_the_middle_move_no_other(tmp_path, name, codec):
+    path = destroy_frames(
+        write_film(tmp_path / name, codec=codec), range(20, 25), tmp_path / f"damaged_{name}"
+    )
+    reader, numbers, times = read(path)
+    assert numbers == [*range(20), *range(25, 60)]
+    np.testing.assert_allclose(times, np.array(numbers) / 30, atol=1e-6)
+    assert "55 of 60 frames could be read (number 20 is the first missing)" in reader.problem
+    assert f"damaged_{name}" in reader.problem
+    source = open_source(str(path))
+    assert [(frame.image_id, frame.time) for frame in source] == list(zip(numbers, times, strict=True))
+    assert source.problems == [reader.problem]
+
+
+def test_the_first_and_the_last_frames_lost(tmp_path):
+    whole = write_film(tmp_path / "a.avi", codec="mjpeg")
+    _, numbers, times = read(destroy_frames(whole, range(3), tmp_path / "b.avi"))
+    assert numbers == list(range(3, 60))
+    assert times[0] == pytest.approx(0.1)
+    reader, numbers, _ = read(destroy_frames(whole, range(50, 60), tmp_path / "c.avi"))
+    assert numbers == list(range(50))
+    assert "50 of 60 frames could be read (number 50 is the first missing)" in reader.problem
+
+
+def test_lost_frames_of_a_film_in_another_order(tmp_path):
+    """Of H.264 the frames that follow are decoded, wrongly perhaps, until the next key frame."""
+    whole = write_film(
+        tmp_path / "a.mp4", codec="libx264", options={"g": "10", "bf": "2", "sc_threshold": "0"}
+    )
+    reader = VideoReader(destroy_frames(whole, range(20, 23), tmp_path / "b.mp4"))
+    frames = list(reader.timed())
+    for frame in frames:
+        assert frame.time == pytest.approx(frame.number / 30)
+        if not 19 <= frame.number < 42:
+            assert shown_number(frame.image) == frame.number
+    assert f"{len(frames)} of 60 frames could be read" in reader.problem
+
+
+def test_packets_that_a_broadcast_lost_leave_a_gap(tmp_path):
+    whole = write_film(tmp_path / "a.ts", codec="mpeg2video", options={"g": "1"})
+    content = whole.read_bytes()
+    with av.open(str(whole)) as container:
+        at = [packet.pos for packet in container.demux(video=0) if packet.size]
+    (tmp_path / "b.ts").write_bytes(content[: at[30]] + content[at[35] :])
+    reader, numbers, times = read(tmp_path / "b.ts")
+    assert numbers == [*range(30), *range(35, 60)]
+    np.testing.assert_allclose(times, np.array(numbers) / 30, atol=1e-6)
+    assert "55 of 60 frames could be read (number 30 is the first missing)" in reader.problem
+
+
+def test_a_variable_rate(tmp_path):
+    for name, codec in (("a.mkv", "mpeg4"), ("a.mp4", "libx264")):
+        reader, numbers, times = read(write_film(tmp_path / name, SLOWER, MILLISECOND, codec))
+        assert numbers == list(range(60))
+        np.testing.assert_allclose(times, np.array(SLOWER) / 1000, atol=1e-9)
+        assert reader.problem == ""
+
+
+def test_a_browsers_recording_announces_nothing(tmp_path):
+    path = write_film(tmp_path / "a.webm", SLOWER, MILLISECOND, "libvpx", 1000, {"live": "1"})
+    reader, numbers, times = read(path)
+    assert (reader.frames, numbers) == (None, list(range(60)))
+    np.testing.assert_allclose(times, np.array(SLOWER) / 1000, atol=1e-9)
+
+
+def test_a_clock_of_milliseconds_is_no_rate(tmp_path):
+    reader, numbers, times = read(write_film(tmp_path / "a.avi", range(0, 1980, 33), MILLISECOND, rate=1000))
+    assert numbers == list(range(60))
+    np.testing.assert_allclose(times, np.arange(60) * 0.033, atol=1e-9)
+    assert reader.rate == pytest.approx(1000 / 33)
+    assert reader.frames == pytest.approx(60, abs=1)
+    assert reader.problem == ""
+
+
+def test_pictures_that_are_never_shown_have_no_number(tmp_path):
+    """VP8 keeps them for prediction; here a frame's flag that it is shown is taken away."""
+    path = write_film(tmp_path / "a.webm", codec="libvpx")
+    with av.open(str(path)) as container:
+        packets = [(p.pos, bytes(p)) for p in container.demux(video=0) if p.size]
+    content = bytearray(path.read_bytes())
+    at = content.index(packets[30][1], packets[30][0])
+    content[at] &= ~0x10
+    path.write_bytes(content)
+    reader = VideoReader(path)
+    frames = list(reader.timed())
+    assert [frame.number for frame in frames] == list(range(59))
+    assert shown_number(frames[30].image) == 31
+    assert reader.problem == ""
+
+
+def test_the_values_are_opencvs(tmp_path):
+    path = write_film(tmp_path / "a.mp4", codec="libx264")
+    capture = cv2.VideoCapture(str(path))
+    for image in VideoReader(path):
+        expected = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
+        np.testing.assert_allclose(image.astype(int), expected.astype(int), atol=2)
+
+
+# --- numbers by hand ----------------------------------------------------------------------------------------
+
+
+def test_places_by_hand():
+    places = Places()
+    for stamp in (100, 400, 200, 300, 500):  # in the order of decoding
+        places.sent(stamp)
+    assert [places.next(stamp) for stamp in (100, 200, 500)] == [(0, 0), (1, 100), (4, 400)]
+    assert (places.lost, places.first_lost) == (2, 2)
+    places.sent(600)
+    places.end()
+    assert places.lost == 3
+
+
+def test_the_beginning_is_the_first_frames_though_it_is_lost():
+    places = Places()
+    for stamp in (7, 8, 9):
+        places.sent(stamp)
+    assert [places.next(8), places.next(9)] == [(1, 1), (2, 2)]
+
+
+def test_the_order_alone_tells_where_stamps_are_those_of_the_file():
+    places = Places(reordered=True)
+    for stamp in (0, 1, 2, 3):
+        places.sent(stamp)
+    places.failed(2)
+    assert [places.next(stamp)[1] for stamp in (0, 3, 1)] == [0, 1, 3]
+    assert places.lost == 1
+
+
+def test_stamps_that_do_not_increase():
+    places = Places()
+    found = []
+    for stamp in (0, 10, 20, 20, None, 5, 60):
+        places.sent(stamp)
+        found.append(places.next(stamp))
+    assert found == [(0, 0), (1, 10), (2, 20), (3, 30), (4, 40), (5, 50), (6, 60)]
+    assert (places.disordered, places.lost) == (3, 0)
+
+
+@pytest.mark.parametrize(("damaged", "expected"), [(True, 10), (False, 7)])
+def test_a_gap_counts_only_where_something_was_damaged(damaged, expected):
+    """A camera that leaves out frames in the dark has gaps, too."""
+    places = Places(damaged=damaged)
+    for stamp in (0, 10, 20, 30, 40, 50, 60, 100):
+        places.sent(stamp)
+        last = places.next(stamp)
+    assert last == (expected, 100)
+
+
+# --- upright ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("hflip", [False, True])
+def test_pictures_are_upright(tmp_path, rotation, hflip):
+    """The file says to turn counter-clockwise by ``rotation`` and then to mirror."""
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:16, :16], stored[:16, 48:] = (255, 0, 0), (0, 0, 255)  # red upper left, blue upper right
+    path = write_film(
+        tmp_path / "a.mp4", range(3), codec="libx264", images=[stored] * 3, rotation=rotation, hflip=hflip
+    )
+    reader = VideoReader(path)
+    seen = np.rot90(stored, rotation // 90)[:, :: -1 if hflip else 1]
+    assert reader.size_hw == seen.shape[:2]
+    image = next(iter(reader))
+    for corner in ((4, 4), (4, -4), (-4, 4), (-4, -4)):
+        np.testing.assert_allclose(image[corner].astype(int), seen[corner].astype(int), atol=25)
+
+
+def test_upright_by_hand():
+    image = np.arange(6).reshape(2, 3, 1)
+    rows = lambda matrix: upright(image, np.array(matrix))[..., 0].tolist()  # noqa: E731
+    assert rows([[1, 0], [0, 1]]) == [[0, 1, 2], [3, 4, 5]]
+    assert rows([[0, -1], [1, 0]]) == [[2, 5], [1, 4], [0, 3]]  # (x, y) is seen at (y, -x)
+    assert rows([[-1, 0], [0, 1]]) == [[2, 1, 0], [5, 4, 3]]
+
+
+# --- what is no film, or no whole one -----------------------------------------------------------------------
+
+
+def write_sound(path: Path, cover: bool = False) -> Path:
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("aac", rate=8000, layout="mono")
+        for start in range(0, 8000, 1024):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 8000, start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode())
+    return path
+
+
+def test_sound_alone(tmp_path):
+    with pytest.raises(DataError, match=r"a\.mp4: holds sound \(aac\) and no pictures; give a video"):
+        VideoReader(write_sound(tmp_path / "a.mp4"))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp"])
+def test_a_picture_with_a_films_name(tmp_path, suffix):
+    (tmp_path / "a.mp4").write_bytes(cv2.imencode(suffix, picture(3))[1].tobytes())
+    with pytest.raises(DataError, match=r"a\.mp4: is a picture \(\w+\), not a video; give it the suffix"):
+        VideoReader(tmp_path / "a.mp4")
+
+
+def test_a_film_without_its_index(tmp_path):
+    path = write_film(tmp_path / "a.mp4")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(DataError, match=r"a\.mp4: is an MP4 or MOV file without its index .* Copy it again"):
+        VideoReader(path)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.mp4"])
+def test_a_film_that_is_cut_off(tmp_path, name):
+    path = write_film(
+        tmp_path / name,
+        codec="mjpeg" if name != "a.mp4" else "libx264",
+        container={"movflags": "faststart"} if name == "a.mp4" else None,
+    )
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    reader = VideoReader(path)
+    frames = list(reader.timed())
+    assert 10 < len(frames) < 50
+    assert [frame.number for frame in frames] == list(range(len(frames)))
+    assert name in reader.problem
+    assert "cut off? Use a whole copy if there is one" in reader.problem
+
+
+def test_not_one_frame(tmp_path):
+    path = destroy_frames(write_film(tmp_path / "a.avi", codec="mjpeg"), range(60), tmp_path / "b.avi")
+    with pytest.raises(DataError, match=r"b\.avi: a video \(mjpeg\), but not one frame of it can be decoded"):
+        VideoReader(path)
+
+
+def test_a_disk_that_fails_in_the_middle(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 96, 160, 3), dtype=np.uint8)
+    path = write_film(tmp_path / "a.avi", range(20), codec="mjpeg", images=noise)
+
+    class Failing(io.FileIO):
+        def read(self, size=-1):
+            if failing and self.tell() > path.stat().st_size // 2:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    class FailingPath(type(path)):
+        def open(self, mode):
+            return Failing(self)
+
+    failing = []
+    monkeypatch.setattr("posekit.io.film.Path", FailingPath)
+    reader = VideoReader(path)
+    failing.append(True)
+    frames = list(reader.timed())
+    assert 5 < len(frames) < 20
+    assert "a.avi: " in reader.problem
+    assert "Input/output error" in reader.problem
+
+
+def test_a_film_of_too_many_pixels(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "a.mp4")
+    monkeypatch.setenv("POSEKIT_MAX_PIXELS", "1000")
+    with pytest.raises(
+        DataError, match=r"a\.mp4: frames of 256 x 32 are more than 1,000 pixels; .* set POSEKIT"
+    ):
+        VideoReader(path)
+
+
+def test_a_playlist_in_disguise_opens_nothing(tmp_path):
+    write_film(tmp_path / "secret.ts", codec="mpeg2video")
+    path = tmp_path / "a.mp4"
+    path.write_bytes(
+        b"#EXTM3U\n#\x01\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n"
+        + str(tmp_path / "secret.ts").encode()
+        + b"\n#EXT-X-ENDLIST\n"
+    )
+    with pytest.raises(DataError, match=r"a\.mp4"):
+        VideoReader(path)
+
+
+def test_without_pyav_the_remedy_is_said(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "a.mp4")
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    with pytest.raises(ConfigError, match=r"videos need PyAV.*pip install av"):
+        VideoReader(path)
+
+
+def test_a_rate_is_never_nonsense(tmp_path):
+    path = write_film(tmp_path / "a.mkv", [0], Fraction(1, 1000))
+    reader = VideoReader(path)
+    assert 0 < reader.rate <= 1000
+    assert [frame.time for frame in reader.timed()] == [0.0]
