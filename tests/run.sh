@@ -4,37 +4,19 @@
 #
 #     bash tests/run.sh [arguments for pytest, e.g. -k codecs]
 #
-# PYTHON chooses the interpreter, VENV the environment's folder, JOBS the number of pytest processes.
+# PYTHON chooses the interpreter, VENV the environment's folder (one that this script did not make is left
+# alone), JOBS the number of pytest processes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tools/environment.sh
+help_if_asked tests/run.sh "$@"
 
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv-test}
-STAMP=$VENV/posekit-test-installed
+make_environment posekit-test-installed '.[test]'
 
 step() { printf '\n== %s\n' "$*"; }
 
-command -v "$PYTHON" >/dev/null || {
-    echo "$PYTHON is not there. posekit needs Python >= 3.10; set PYTHON=/path/to/python3." >&2
-    exit 2
-}
-"$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || {
-    echo "posekit needs Python >= 3.10; $PYTHON is $("$PYTHON" --version 2>&1). Set PYTHON=/path/to/python3." >&2
-    exit 2
-}
-
-# The stamp is the setup.py that was installed: an interrupted or outdated installation is done again. The
-# interpreter is started as well, for a folder that was moved or whose Python is gone.
-if ! cmp -s setup.py "$STAMP" || ! "$VENV/bin/python" -c 'import posekit' 2>/dev/null; then
-    step "Installing posekit and its test tools into $VENV (once; a few minutes)"
-    "$PYTHON" -m venv --clear "$VENV" || {
-        echo "No virtual environment could be made; on Debian and Ubuntu: apt install python3-venv." >&2
-        exit 2
-    }
-    "$VENV/bin/python" -m pip install --quiet --upgrade pip
-    "$VENV/bin/python" -m pip install --progress-bar off -e '.[test]'
-    cp setup.py "$STAMP"
-fi
 BIN=$PWD/$VENV/bin
 [[ $VENV == /* ]] && BIN=$VENV/bin
 

@@ -86,7 +86,8 @@ def _places(tables: list[PersonTable]) -> list[np.ndarray]:
         image = np.array([number[name] for name in own], np.float64)[table.image_index]
         unlabelled = (table.visible == 0).all(axis=1, keepdims=True)
         boxes = np.where(unlabelled, table.boxes_xyxy, 0.0)
-        points = np.concatenate([table.keypoints.reshape(len(table), -1), boxes], axis=1)
+        points = table.keypoints.reshape(len(table), 2 * table.skeleton.num_keypoints)
+        points = np.concatenate([points, boxes], axis=1)
         points = np.clip(points, -_APART / 4, _APART / 4)
         found.append(np.concatenate([_APART * image[:, None], points], axis=1, dtype=np.float64))
     return found

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posekit.engine.cli import add_cfg_options, require_writable, run_tool
+from posekit.engine.cli import add_cfg_options, require_writable, run_tool, work_dir
 from posekit.errors import ConfigError
 from posekit.metrics.errors import PersonErrors
 from posekit.study.error_kinds import AT_TRUTH, MEANS, STRONG, MapFacts, as_table, diagnose
@@ -180,7 +180,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("config", help="a config file")
     parser.add_argument("checkpoint", help="a checkpoint of any known form")
     parser.add_argument("--split", choices=("val", "test"), default="val", help="whose people (val)")
-    parser.add_argument("--out", metavar="PATH", default="diagnosis.json", help="file (diagnosis.json)")
+    parser.add_argument("--out", metavar="PATH", help="file (default: diagnosis.json in the work folder)")
     add_cfg_options(parser)
     return parser.parse_args()
 
@@ -192,11 +192,12 @@ def main() -> None:
     from posekit.engine.configs.config import load_config, parse_options
     from posekit.io.files import write_json
 
-    require_writable(Path(args.out).parent)
     cfg = load_config(args.config, parse_options(args.cfg_options))
+    out = Path(args.out or Path(work_dir(None, cfg.get("work_dir"), args.config), "diagnosis.json"))
+    require_writable(out.parent)
     found = diagnose_checkpoint(cfg, args.checkpoint, args.split, args.config)
-    write_json(args.out, found)
-    print(f"{as_table(found)}\n\nwritten to {args.out}")
+    write_json(out, found)
+    print(f"{as_table(found)}\n\nwritten to {out}")
 
 
 if __name__ == "__main__":

@@ -99,6 +99,37 @@ def test_people_without_keypoints_are_known_by_their_boxes(tmp_path):
     assert compare_people(bare, others).kind == "disjoint"
 
 
+def boxes_file(folder="", moved=()):
+    """The file of people with a box each and no keypoints; some boxes elsewhere."""
+    content = people_file()
+    del content["categories"][0]["keypoints"]
+    for image in content["images"]:
+        image["file_name"] = folder + image["file_name"]
+    for number, annotation in enumerate(content["annotations"]):
+        del annotation["keypoints"]
+        annotation["bbox"] = [10 + 9 * number + 30 * (number in moved), 10, 50, 60]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("moved", "kind", "common"), [((), "same", 12), ((0, 5), "overlapping", 10), (range(12), "disjoint", 0)]
+)
+def test_people_of_no_skeleton_are_known_by_their_boxes(tmp_path, moved, kind, common):
+    """Other files, folders and names: only the people tell, also where a config names the skeleton "none"."""
+    val = {"source": source_of(tmp_path / "a", boxes_file(), skeleton="none")}
+    source = source_of(tmp_path / "b", boxes_file("test/", moved))
+    del source["skeleton"]
+    found = compare_sets(val, {"source": source, "skeleton": "none"})
+    assert (found.kind, found.common, found.test) == (kind, common, 12)
+    assert found.chosen_on_test == (kind != "disjoint")
+
+
+def test_nobody_is_nobody_known(tmp_path):
+    for table in (table_of(tmp_path, people_file()), table_of(tmp_path, boxes_file(), skeleton="none")):
+        nobody = table.select(np.arange(0))
+        assert compare_people(table, nobody).kind == compare_people(nobody, table).kind == "disjoint"
+
+
 def test_other_numbers_of_keypoints_are_refused(tmp_path):
     first = table_of(tmp_path, people_file())
     with pytest.raises(ConfigError, match="people of 3 and of 16 keypoints cannot be compared"):

@@ -299,6 +299,14 @@ def test_command(home, capsys):
     assert all(0 <= found["overall"][name] <= 100 for name in SHARES)
 
 
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_it_goes_to_the_work_folder(home, capsys):
+    assert _command(home, "people.py", "model.pth") == 0
+    assert (home / "work_dirs" / "people" / "diagnosis.json").is_file()
+    assert not (home / "diagnosis.json").exists()
+    assert f"written to {Path('work_dirs', 'people', 'diagnosis.json')}" in capsys.readouterr().out
+
+
 def test_the_diagnosis_is_of_what_the_evaluator_scores(home, monkeypatch):
     from posekit.engine.runner import PoseRunner
 
