@@ -8,9 +8,11 @@
 ``samples``: crops as they come out of the augmentation, with their keypoints, and beside each the target
 that the codec draws from them. With a shuffled training set they are the first crops of that epoch. Hollow
 rings: labelled, but without a target. ``heatmaps`` and ``flip``: one row of panels per crop, and of the first
-crops a sheet with every joint (--joints). ``worst``: everybody of the split is predicted (or read from the
-results that tools/test.py wrote), ranked by the error that the config's evaluator goes by. In all pictures
-sky blue is the person's own left, vermillion the right, yellow what has no side.
+crops a sheet with every joint (--joints). ``worst``: everybody of the split is predicted (or read from a
+results file in COCO's form, anybody's), ranked by the error that the config's evaluator goes by. Results
+without ``annotation_id``, as on detected boxes, belong to the people whom COCO's evaluation would give them
+to; who gets none, and what is nobody's, is on sheets of its own. In all pictures sky blue is the person's own
+left, vermillion the right, yellow what has no side.
 
 Prints how many people, images and joints there are, and writes contact sheets into the output folder.
 """
@@ -28,7 +30,8 @@ from posekit.engine.cli import add_cfg_options, run_tool
 if TYPE_CHECKING:
     import numpy as np
 
-    from posekit.structures import Sample
+    from posekit.datasets.table import PersonTable
+    from posekit.structures import Pose, Sample
 
 SPLITS = ("train", "val", "test")
 PICTURES = ("samples", "heatmaps", "flip", "worst")
@@ -46,7 +49,7 @@ def parse_arguments() -> argparse.Namespace:
         "--what", choices=PICTURES, help="what to show (samples; with --checkpoint: heatmaps)"
     )
     parser.add_argument("--checkpoint", metavar="PATH", help="the weights, of any form tools/test.py takes")
-    parser.add_argument("--results", metavar="PATH", help="for 'worst': results.json of tools/test.py")
+    parser.add_argument("--results", metavar="PATH", help="for 'worst': keypoint results in COCO's form")
     parser.add_argument("--num", type=positive, default=24, metavar="N", help="how many people to show (24)")
     parser.add_argument("--joints", type=int, default=2, metavar="N", help="sheets with every joint (2)")
     parser.add_argument("--seed", type=int, metavar="N", help="of order and augmentation (the config's)")
@@ -244,25 +247,72 @@ def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out
     from posekit.metrics.predictions import read_poses
     from posekit.visualization import prediction_sheet, save_image
 
+    norm, areas = evaluator_norm(cfg, dataset, args.split)
+    people, written = dataset, list[Path]()
     if model is not None:
         # A mirrored crop's left knee is the image's right one; and scores are those of plain crops.
         dataset.augment = None
         poses = predict_people(model, dataset, cfg[f"{args.split}_dataloader"])
     else:
         poses = read_poses(args.results)
-    norm, areas = evaluator_norm(cfg, dataset, args.split)
-    written = []
-    for which in ("worst", "best"):
+        if any(pose.person_id < 0 for pose in poses):
+            people = annotated_people(cfg[f"{args.split}_dataloader"]["dataset"], dataset)
+            poses, written = show_strays(args, people, poses, areas, out)
+    for which in ("worst", "best") if poses or not written else ():
         title = f"{args.split}: the {which} {min(args.num, len(poses))} · white: to the truth · {SIDES}"
         try:
             sheet = prediction_sheet(
-                dataset, poses, count=args.num, which=which, norm=norm, title=title,
+                people, poses, count=args.num, which=which, norm=norm, title=title,
                 areas=None if areas is None else [areas.get(pose.person_id) for pose in poses],
             )  # fmt: skip
         except ValueError as error:
             raise DataError(f"{args.results or args.split}: {error}") from error
         written.append(save_image(out / f"{args.split}_{which}.png", sheet))
     return written
+
+
+def annotated_people(settings: Any, dataset: Any) -> PersonTable:
+    """The people of a data set as they are annotated, whatever boxes it cuts its crops by."""
+    from posekit.datasets.overlap import people_alone
+    from posekit.datasets.table import GROUND_TRUTH
+    from posekit.datasets.topdown import load_people, select_people
+
+    if dataset.table.box_source == GROUND_TRUTH:
+        return dataset.table
+    part = people_alone(settings)
+    return select_people(load_people(part["source"], part["skeleton"]), part["subset"])
+
+
+def show_strays(
+    args: argparse.Namespace, people: PersonTable, poses: Sequence[Pose], areas: Any, out: Path
+) -> tuple[list[Pose], list[Path]]:
+    """Gives results to people; shows who got none and what is nobody's. Returns the others, by person."""
+    from dataclasses import replace
+
+    from posekit.errors import DataError
+    from posekit.metrics.result_pairs import LEAST, pair_results
+    from posekit.visualization import save_image
+    from posekit.visualization.strays import missed_sheet, stray_sheet
+
+    try:
+        pairs = pair_results(people, poses, areas)
+    except DataError as error:
+        raise DataError(f"{args.results}: {error}") from error
+    print(
+        f"{len(pairs.people)} people have a result ({pairs.measure} of {LEAST} or more), "
+        f"{len(pairs.missed)} have none; {len(pairs.strays)} results are nobody's"
+    )
+    written = []
+    for name, drawn, some in (
+        ("missed", missed_sheet, pairs.missed.tolist()),
+        ("strays", stray_sheet, [poses[i] for i in pairs.strays]),
+    ):
+        if some:
+            title = f"{args.split}: {name}, {min(args.num, len(some))} of {len(some)} · {SIDES}"
+            written.append(save_image(out / f"{args.split}_{name}.png", drawn(people, some, args.num, title)))
+    ids = people.person_ids[pairs.people].tolist()
+    own = [replace(poses[i], person_id=id_) for i, id_ in zip(pairs.results.tolist(), ids, strict=True)]
+    return own, written
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def compare_sets(validation: Any, test: Any, people: PersonTable | None = None) 
         people: The people of ``validation``, where they have been read.
     """
     try:
-        sets = [_people_alone(part) for part in (validation, test)]
+        sets = [people_alone(part) for part in (validation, test)]
         if sets[0] == sets[1]:
             return Overlap(SAME)
         if any("source" not in part for part in sets):
@@ -119,7 +119,7 @@ def compare_sets(validation: Any, test: Any, people: PersonTable | None = None) 
         return Overlap(UNKNOWN, why=f"{kind}{error}")
 
 
-def _people_alone(dataset: Any) -> dict[str, Any]:
+def people_alone(dataset: Any) -> dict[str, Any]:
     """What of a data set's config says who is in it; of another kind than posekit's, all of it."""
     if not isinstance(dataset, Mapping) or "source" not in dataset:
         return {"dataset": dataset}

@@ -85,9 +85,10 @@ def write_results(
 
 
 def read_poses(path: str | Path) -> list[Pose]:
-    """Reads back what :func:`write_results` wrote, e.g. to draw it.
+    """Reads keypoint results in COCO's form, e.g. what :func:`write_results` wrote, to draw them.
 
-    ``person_id`` is -1 without annotation_id.
+    The box is the record's ``box_xywh`` or ``bbox``, else the keypoints' extent; ``box_score`` is the
+    record's score, 1 if it states none; ``person_id`` is -1 without annotation_id.
 
     Raises:
         DataError: If the file is not such a list.
@@ -100,7 +101,6 @@ def _pose_of(record: Mapping[str, Any], where: str) -> Pose:
     stated = record.get("keypoints")
     count = len(stated) // 3 if isinstance(stated, list) else 1
     keypoints = rec.numbers([record], "keypoints", where, 3 * max(count, 1)).reshape(-1, 3)
-    box = rec.numbers([record], "box_xywh", where, 4)[0]
     extra = record.get("extra", {})
     if not isinstance(extra, Mapping):
         raise DataError(f"{where}, field 'extra': expected an object, found {shown(extra)}")
@@ -108,11 +108,19 @@ def _pose_of(record: Mapping[str, Any], where: str) -> Pose:
         return Pose(
             keypoints=keypoints[:, :2].astype(np.float32),
             scores=keypoints[:, 2].astype(np.float32),
-            box_xyxy=xywh_to_xyxy(box).astype(np.float32),
+            box_xyxy=_box_of(record, keypoints, where).astype(np.float32),
+            box_score=float(rec.numbers([{"score": 1.0, **record}], "score", where)[0]),
             image_id=int(rec.integers([record], "image_id", where)[0]),
             person_id=int(rec.integers([{"annotation_id": -1, **record}], "annotation_id", where)[0]),
             extra={name: np.asarray(value) for name, value in extra.items()},
         )
+
+
+def _box_of(record: Mapping[str, Any], keypoints: np.ndarray, where: str) -> np.ndarray:
+    for name in ("box_xywh", "bbox"):
+        if record.get(name):
+            return xywh_to_xyxy(rec.numbers([record], name, where, 4)[0])
+    return np.concatenate([keypoints[:, :2].min(axis=0), keypoints[:, :2].max(axis=0)])
 
 
 def write_mpii_predictions(path: str | Path, predicted: np.ndarray) -> None:

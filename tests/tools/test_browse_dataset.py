@@ -108,6 +108,66 @@ def test_worst_and_best_from_a_checkpoint_or_from_results(home, capsys):
     assert "no pose belongs to a person" in capsys.readouterr().err
 
 
+def results_of(folder, *poses, **more):
+    """A results file without annotation ids: (image id, x and y of the first two joints, score) each."""
+    records = [
+        {
+            "image_id": image,
+            "category_id": 1,
+            "score": score,
+            "keypoints": [*first, 0.9, *second, 0.9, 3, 3, 0.1],
+        }
+        for image, first, second, score in poses
+    ]
+    path = folder / "anybodys.json"
+    path.write_text(json.dumps([{**record, **more} for record in records]))
+    return path.name
+
+
+TRUE, OFF, FAR = ([10, 5], [20, 25]), ([10, 6], [20, 28]), ([1, 45], [3, 48])
+
+
+def test_results_that_name_nobody_are_given_to_people(home, capsys):
+    """Person 101 gets the surer of two; the other and one far away are nobody's, and 102 gets none."""
+    name = results_of(home, (5, *FAR, 0.95), (5, *OFF, 0.7), (5, *TRUE, 0.9))
+    words = ["people.py", "--what", "worst", "--results", name, "--out", "given"]
+    assert run("browse_dataset", *words, cwd=home) == 0
+    said = "1 people have a result (OKS of 0.1 or more), 1 have none; 2 results are nobody's"
+    assert said in capsys.readouterr().out
+    names = sorted(path.name for path in (home / "given").iterdir())
+    assert names == ["val_best.png", "val_missed.png", "val_strays.png", "val_worst.png"]
+    assert all(picture(home / "given" / name).size for name in names)
+
+
+def test_the_results_of_a_test_on_detected_boxes(home, capsys):
+    """As tools/test.py writes them; the data set's own rows are then detections, and know no truth."""
+    boxes = [
+        {"image_id": 5, "category_id": 1, "bbox": [2, 3, 20, 30], "score": 0.9},
+        {"image_id": 11, "category_id": 1, "bbox": [10, 5, 30, 30], "score": 0.8},
+    ]
+    (home / "boxes.json").write_text(json.dumps(boxes))
+    options = ["--cfg-options", "val_dataloader.dataset.source.detections=boxes.json"]
+    name = results_of(home, (5, *TRUE, 0.9), box_xywh=[2, 3, 20, 30])
+    words = ["people.py", "--what", "worst", "--results", name, "--out", "detected"]
+    assert run("browse_dataset", *words, *options, cwd=home) == 0
+    assert "1 people have a result" in capsys.readouterr().out
+    assert {path.name for path in (home / "detected").iterdir()} == {
+        "val_best.png", "val_missed.png", "val_worst.png"
+    }  # fmt: skip
+
+
+def test_results_of_which_none_is_anybodys(home, capsys):
+    words = ["people.py", "--what", "worst", "--out", "none", "--results"]
+    assert run("browse_dataset", *words, results_of(home, (5, *FAR, 0.9)), cwd=home) == 0
+    assert "0 people have a result" in capsys.readouterr().out
+    assert {path.name for path in (home / "none").iterdir()} == {"val_missed.png", "val_strays.png"}
+    assert run("browse_dataset", *words, results_of(home, (77, *TRUE, 0.9)), cwd=home) == 2
+    assert "anybodys.json: none of the 1 results is on one of the 2 images" in capsys.readouterr().err
+    (home / "two.json").write_text('[{"image_id": 5, "keypoints": [1, 2, 1, 3, 4, 1], "score": 1}]')
+    assert run("browse_dataset", *words, "two.json", cwd=home) == 2
+    assert "expected 3 keypoints (arm3), found a result of 2" in capsys.readouterr().err
+
+
 def test_other_codecs_are_browsed_too(tmp_path, capsys):
     toy_people.write_coco(tmp_path)
     for codec in ("MSRACodec", "MegviiCodec", "DarkCodec"):
