@@ -156,6 +156,7 @@ def _records(
             "file_name": picture.name,
             "height": image.shape[0],
             "width": image.shape[1],
+            **({} if picture.time is None else {"time": picture.time}),
             "people": coco_detections(people, picture.image_id, category_id),
         }
         for (picture, image), people in zip(pictures, found, strict=True)
@@ -196,10 +197,10 @@ def finish(
 
 def _image_list(listed: PictureList, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The images in COCO's form, so that ids can be resolved; ``load_coco`` takes it with detections."""
-    keys = ("id", "file_name", "height", "width")
+    keys = ("id", "file_name", "height", "width", "time")  # a film's frames have times, seconds
     return {
         "info": {"description": "images that people were looked for in", "image_dir": listed.folder},
-        "images": [{key: record[key] for key in keys} for record in records],
+        "images": [{key: record[key] for key in keys if key in record} for record in records],
         "categories": [{"id": 1, "name": "person"}],
     }
 

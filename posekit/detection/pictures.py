@@ -26,7 +26,7 @@ from posekit.errors import DataError
 from posekit.io.files import read_json
 from posekit.io.images import check_image_name, missing_images, read_image
 from posekit.io.pictures import PICTURES, is_picture, picture_files
-from posekit.io.video import FILMS, VideoReader
+from posekit.io.video import FILMS, VideoFrame, VideoReader
 
 T = TypeVar("T")
 
@@ -40,12 +40,14 @@ class Picture:
         image_id: What its detections carry.
         name: Its ``file_name``, relative to the list's folder.
         load: Reads it: uint8 (H, W, 3) RGB; raises DataError.
+        time: Of a film's frame, seconds.
     """
 
     key: str
     image_id: int
     name: str
     load: Callable[[], np.ndarray]
+    time: float | None = None
 
 
 @dataclass
@@ -157,7 +159,7 @@ def _of_film(path: Path, every: int) -> PictureList:
     def frames() -> Iterator[Picture]:
         for frame in reader.timed():
             if frame.number % every == 0:
-                yield _frame(path, frame.number, frame.image)
+                yield _frame(path, frame)
         if reader.problem:
             listed.problems.append(reader.problem)
 
@@ -165,8 +167,9 @@ def _of_film(path: Path, every: int) -> PictureList:
     return listed
 
 
-def _frame(path: Path, number: int, frame: np.ndarray) -> Picture:
-    return Picture(str(number), number, f"{path.stem}_{number:06d}.jpg", lambda: frame)
+def _frame(path: Path, frame: VideoFrame) -> Picture:
+    name = f"{path.stem}_{frame.number:06d}.jpg"
+    return Picture(str(frame.number), frame.number, name, lambda: frame.image, round(frame.time, 6))
 
 
 # --- reading ahead -----------------------------------------------------------------------------------------

@@ -54,6 +54,7 @@ class Film:
     def __init__(self, path: str) -> None:
         self.path, self.problem = path, ""
         self._read = self._corrupt = 0
+        self._trimmed = 0  # frames that the file holds and does not show
         self._end = self._interval = 0.0  # time of the last frame, seconds, and since the one before it
         self._broken = ""
         self._container: Any = None
@@ -128,6 +129,7 @@ class Film:
                 continue
             if not (ends or packet.is_discard or _is_hidden(packet, self._stream)):
                 places.sent(packet.pts)
+            self._trimmed += packet.is_discard
             places.damaged = places.damaged or packet.is_corrupt
             try:
                 yield from packet.decode()
@@ -155,7 +157,8 @@ class Film:
         places, told = self._places, []
         counted = self._read + places.lost
         # Announced counts may be one off.
-        short = self._announced - counted if self._announced > counted + 1 else 0
+        short = self._announced - self._trimmed - counted
+        short = short if short > 1 else 0
         if places.lost or short:
             lost = places.first_lost
             number = "" if lost is None else f" (number {lost} is the first missing)"

@@ -129,4 +129,4 @@ def _refuse_texts(path: str) -> None:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path}: cannot be read: {reason}") from error
     if not any(byte < 9 or 13 < byte < 27 for byte in start):
-        raise DataError(f"{path}: is {'a text, not a video' if start else 'empty'}")
+        raise DataError(f"{path}: is {'a text, not a video' if start else 'empty; copy or record it again'}")

@@ -58,7 +58,11 @@ def test_every_second_frame_of_a_film(tmp_path):
 def test_frames_of_a_damaged_film_keep_their_numbers(tmp_path):
     whole = write_film(tmp_path / "whole.avi", range(30), codec="mjpeg")
     listed = list_pictures([str(destroy_frames(whole, range(10, 13), tmp_path / "film.avi"))], every=4)
-    assert [frame.image_id for frame in listed.pictures] == [0, 4, 8, 16, 20, 24, 28]
+    frames = list(listed.pictures)
+    assert [frame.image_id for frame in frames] == [0, 4, 8, 16, 20, 24, 28]
+    np.testing.assert_allclose(
+        [frame.time for frame in frames], np.array([0, 4, 8, 16, 20, 24, 28]) / 30, atol=1e-6
+    )
     assert "27 of 30 frames could be read" in listed.problems[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -72,6 +73,14 @@ def test_frames_lost_in_the_middle_move_no_other(tmp_path, name, codec):
     source = open_source(str(path))
     assert [(frame.image_id, frame.time) for frame in source] == list(zip(numbers, times, strict=True))
     assert source.problems == [reader.problem]
+
+
+def test_frames_lost_where_the_rate_varies(tmp_path):
+    whole = write_film(tmp_path / "a.mov", SLOWER, MILLISECOND, "mjpeg")
+    reader, numbers, times = read(destroy_frames(whole, range(25, 35), tmp_path / "b.mov"))
+    assert numbers == [*range(25), *range(35, 60)]
+    np.testing.assert_allclose(times, np.array(SLOWER)[numbers] / 1000, atol=1e-9)
+    assert "50 of 60 frames could be read (number 25 is the first missing)" in reader.problem
 
 
 def test_the_first_and_the_last_frames_lost(tmp_path):
@@ -147,6 +156,21 @@ def test_pictures_that_are_never_shown_have_no_number(tmp_path):
     frames = list(reader.timed())
     assert [frame.number for frame in frames] == list(range(59))
     assert shown_number(frames[30].image) == 31
+    assert reader.problem == ""
+
+
+def test_what_a_film_cuts_away_is_not_missing(tmp_path):
+    """An edit list that begins at frame 20, between key frames, as phones trim films."""
+    path = write_film(tmp_path / "a.mp4", codec="libx264", options={"g": "60"})
+    content = bytearray(path.read_bytes())
+    at = content.index(b"elst") + 12  # duration and start of the first entry
+    duration, start = struct.unpack_from(">Ii", content, at)
+    struct.pack_into(">Ii", content, at, duration * 40 // 60, start + 20 * 512)
+    path.write_bytes(content)
+    reader = VideoReader(path)
+    frames = list(reader.timed())
+    assert [(frame.number, shown_number(frame.image)) for frame in frames] == [(n, n + 20) for n in range(40)]
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(40) / 30, atol=1e-6)
     assert reader.problem == ""
 
 

@@ -119,4 +119,28 @@ INFERENCE = (
         "oldest = self._frame - self.max_missing",
         "inference/test_tracking.py",
     ),
+    Mutant(
+        "posekit/io/film.py",
+        "places.sent(packet.pts)",
+        "places.sent(packet.dts)",
+        "io/test_film.py::test_a_sound_film_of_30_a_second",
+    ),
+    Mutant(
+        "posekit/io/frame_places.py",
+        "self._lose(first or passed > self._last)",
+        "self._lose(0)",
+        "io/test_film.py::test_frames_lost_where_the_rate_varies",
+    ),
+    Mutant(
+        "posekit/io/film_writer.py",
+        "context.max_b_frames = 0",
+        "context.max_b_frames = 3",
+        "io/test_video.py::test_frames_keep_their_own_times",
+    ),
+    Mutant(
+        "posekit/io/sources.py",
+        "yield Frame(frame.image, frame.number, None, frame.time)",
+        "yield Frame(frame.image, frame.number, None, frame.number / self.rate)",
+        "tools/test_demo.py::test_a_video_keeps_its_frames_times",
+    ),
 )

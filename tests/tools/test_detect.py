@@ -7,6 +7,7 @@ import pytest
 import torch
 import toy_training
 from detection.detector_cases import write_set, write_weights
+from toy_films import destroy_frames, write_film
 
 from posekit.datasets import load_coco, read_image
 from posekit.detection import PersonDetector
@@ -60,6 +61,16 @@ def test_a_folders_detections_are_what_load_coco_takes(tmp_path, weights):
         boxes = table.boxes_xyxy[table.image_index == row]
         np.testing.assert_allclose(boxes, people.boxes_xyxy, atol=1e-2)
     assert read(tmp_path / "out" / "d.json")[0]["file_name"] == "000000000003.png"
+
+
+def test_a_damaged_films_frames_are_those_of_the_film(tmp_path, weights, capsys):
+    whole = write_film(tmp_path / "a.avi", range(6), codec="mjpeg")
+    film = destroy_frames(whole, range(2, 4), tmp_path / "film.avi")
+    assert run(weights, film, "--out", tmp_path / "d.json") == 0
+    images = read(tmp_path / "d_images.json")["images"]
+    assert [(i["id"], i["file_name"]) for i in images] == [(n, f"film_{n:06d}.jpg") for n in (0, 1, 4, 5)]
+    np.testing.assert_allclose([i["time"] for i in images], np.array([0, 1, 4, 5]) / 30, atol=1e-6)
+    assert "film.avi: 4 of 6 frames could be read (number 2 is the first missing)" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on(tmp_path, weights, monkeypatch, capsys):
