@@ -28,7 +28,7 @@ setup(
         "mmengine>=0.10.7",
         "pycocotools>=2.0.7",
         "opencv-python>=4.8",
-        "av>=17",  # videos
+        "av>=17.1",  # videos; 17.0.0 crashes on MPEG-2
         "numpy>=1.24",
         "scipy>=1.10",  # reads and writes MATLAB files
         "matplotlib>=3.7",

@@ -42,6 +42,6 @@ make_environment() {
     }
     : >"$stamp"
     "$VENV/bin/python" -m pip install --quiet --upgrade pip
-    "$VENV/bin/python" -m pip install --progress-bar off -e "$requirement"
+    "$VENV/bin/python" -m pip install --progress-bar "$([[ -t 1 ]] && echo on || echo off)" -e "$requirement"
     cp setup.py "$stamp"
 }
