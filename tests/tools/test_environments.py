@@ -71,6 +71,17 @@ def test_an_own_environment_that_was_interrupted_is_made_again(tmp_path, python,
     assert (tmp_path / "made").read_text().split() == [str(venv)] * 2
 
 
+def test_an_own_environment_that_is_whole_is_used_as_it_is(tmp_path, python):
+    venv = tmp_path / "venv"
+    python.write_text(python.read_text().replace("exit 7", "exit 0"))
+    for _ in range(2):
+        assert run("tools/quickstart.sh", venv, python).returncode == 0
+    assert (venv / "posekit-installed").read_text() == (ROOT / "setup.py").read_text()
+    (venv / "posekit-installed").write_text("an older setup.py")
+    assert run("tools/quickstart.sh", venv, python).returncode == 0
+    assert (tmp_path / "made").read_text().split() == [str(venv)] * 2
+
+
 @pytest.mark.parametrize("word", ["--help", "-h"])
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_does_nothing_else(tmp_path, script, word):
