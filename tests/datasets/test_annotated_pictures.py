@@ -136,11 +136,13 @@ def test_exchanged_sizes_the_pictures_hold(tmp_path):
     assert table.counts.get("keypoints_outside_image") == 0
 
 
-def test_an_exchanged_one_is_found_by_its_labels_where_the_sample_misses_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("lowest", [50, 35])  # the keypoints leave the stated size; the box alone does
+def test_an_exchanged_one_is_found_by_its_labels_where_the_sample_misses_it(tmp_path, monkeypatch, lowest):
     monkeypatch.setattr(pictures, "SAMPLED", 1)
     for number in range(3):
         write(tmp_path, f"{number}.jpg")
-    annotation(tmp_path, [(HEIGHT, WIDTH), (HEIGHT, WIDTH), (WIDTH, HEIGHT)])
+    sizes = [(HEIGHT, WIDTH), (HEIGHT, WIDTH), (WIDTH, HEIGHT)]
+    annotation(tmp_path, sizes, ((5, 10), (30, 12), (20, lowest)))
     table, _ = said(tmp_path)
     assert_array_equal(table.image_sizes_hw, [[HEIGHT, WIDTH]] * 3)
 

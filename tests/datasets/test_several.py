@@ -162,6 +162,7 @@ def test_shares_of_an_epoch(two):
     # Of the larger one all people come in turn, of the smaller one each as often as the others.
     of_b = [person for found in epochs for name, person in found if name == "b"]
     assert sorted(of_b[:8]) == sorted(of_b[8:]) == list(range(1, 9))
+    assert of_b[:8] != of_b[8:]  # in another order each time
     of_a = [person for found in epochs[:3] for name, person in found if name == "a"]
     assert sorted(of_a) == sorted([1, 2, 3] * 4)
     assert epochs[0] != epochs[1]
