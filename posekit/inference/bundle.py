@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from posekit.errors import CheckpointError, ConfigError, shown
+from posekit.io.bundled import WEIGHTS
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
@@ -28,7 +29,6 @@ from posekit.registry import MODELS
 from posekit.structures import Skeleton
 from posekit.transforms import Crop
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 # Of a card: deeper, longer or larger is no network.
 _MAX_DEPTH, _MAX_LIST, _MAX_NUMBER, _MAX_WEIGHTS = 12, 1000, 100_000, 50_000
 # What would read other files, or fetch some.

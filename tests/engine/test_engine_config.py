@@ -13,6 +13,7 @@ from posekit.engine.configs.config import load_config, parse_options, prepare_co
 from posekit.engine.configs.dump import config_text
 from posekit.engine.configs.schema import arguments_of
 from posekit.errors import ConfigError, did_you_mean
+from posekit.io.bundled import WEIGHTS
 
 
 def load(folder, text=CONFIG, **options):
@@ -63,6 +64,26 @@ def test_relative_bases(tmp_path):
     assert cfg.model.width == 5
     assert cfg.train_dataloader.dataset.size == 7
     assert cfg.val_dataloader.dataset.size == 24
+
+
+def test_a_config_knows_its_own_folder(tmp_path, monkeypatch):
+    """So that it can name what lies beside it, whoever calls it from where."""
+    path = write_config(tmp_path, CONFIG + '\ndata_root = __file__.rpartition("/")[0]\n')
+    assert load_config(path).data_root == str(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert load_config(path.name).data_root == str(tmp_path)
+
+
+def test_weights_that_come_with_posekit_are_known_by_name(tmp_path, monkeypatch):
+    path = write_config(tmp_path, CONFIG + '\nload_from = "mobilenetv2_lsp14_160x160"\n')
+    cfg = load_config(path)
+    assert cfg.load_from == str(WEIGHTS / "mobilenetv2_lsp14_160x160.safetensors")
+    assert prepare_config(cfg).load_from == cfg.load_from
+    for other in ("none_such", "../weights/mobilenetv2_lsp14_160x160"):
+        assert load_config(path, {"load_from": other}).load_from == other
+    monkeypatch.chdir(tmp_path)  # a file of the user's comes first
+    (tmp_path / "mobilenetv2_lsp14_160x160").touch()
+    assert load_config(path).load_from == "mobilenetv2_lsp14_160x160"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from mmengine.config.lazy import LazyAttr, LazyObject
 from posekit.engine.configs.dump import HANDED_DOWN, config_text
 from posekit.engine.configs.schema import arguments_of, check_config, check_values, resolve_type
 from posekit.errors import ConfigError, PosekitError, did_you_mean, shown
+from posekit.io.bundled import bundled_weights
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
@@ -73,7 +74,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"config {path}: expected a Python file (.py), found '{path.suffix}'")
     try:
         # lazy_import: never a text `_base_`; format_python_code: yapf costs over a second.
-        lazy = Config.fromfile(str(path), lazy_import=True, format_python_code=False)
+        # The absolute path is the config's own __file__, by which it may find what lies beside it.
+        lazy = Config.fromfile(str(path.absolute()), lazy_import=True, format_python_code=False)
         return {
             key: _resolve(value, f"config {path}", key)
             for key, value in lazy._to_lazy_dict().items()
@@ -199,6 +201,9 @@ def _set_defaults(cfg: dict[str, Any]) -> None:
         logger = (cfg.get("default_hooks") or {}).get("logger")
         interval = logger.get("interval", LOG_INTERVAL) if isinstance(logger, dict) else LOG_INTERVAL
         cfg["log_processor"] = {"window_size": interval}
+    if isinstance(cfg.get("load_from"), str) and not Path(cfg["load_from"]).exists():
+        # The weights that come with posekit, by their name.
+        cfg["load_from"] = str(bundled_weights(cfg["load_from"]) or cfg["load_from"])
     # With a default scope, mmengine's registries search only that one scope for a name.
     cfg["default_scope"] = None
 
