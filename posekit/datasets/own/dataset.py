@@ -1,0 +1,225 @@
+"""Labels of any form -> COCO-form annotations that every reader of posekit takes, and what was decided.
+
+Objects without a labelled point are left out, and pictures without an object. A missing box is drawn around
+the labelled points, 15 % of its longer side wider on every side and cut at the picture's edge; a missing area
+is the box's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.datasets.importers.labels import Labels, Person
+from posekit.datasets.importers.pictures import PictureFolder
+from posekit.datasets.own.repeats import merge_repeats
+from posekit.datasets.own.skeleton import propose_skeleton
+from posekit.datasets.own.split import TRAIN, VAL, split_pictures
+from posekit.errors import ConfigError, DataError
+from posekit.structures import Skeleton
+
+MARGIN = 0.15
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class OwnDataset:
+    """A data set ready to be written.
+
+    Attributes:
+        skeleton: As proposed.
+        mirrored: Whether its pictures may be mirrored.
+        contents: COCO-form contents of "annotations" (everything), "train" and "val".
+        facts: What was found and decided, in words by topic.
+        notes: What the user should know beside that.
+    """
+
+    skeleton: Skeleton
+    mirrored: bool
+    contents: dict[str, dict[str, Any]]
+    facts: dict[str, str]
+    notes: list[str]
+
+
+def own_dataset(
+    labels: Labels,
+    folder: PictureFolder,
+    source: str | Path,
+    name: str | None = None,
+    category: str | None = None,
+    val_share: float = 0.2,
+    seed: int = 0,
+    flip_pairs: Sequence[tuple[str, str]] | None = None,
+    mirror: bool = True,
+) -> OwnDataset:
+    """Proposes a data set for labels.
+
+    Args:
+        labels: From :func:`posekit.datasets.importers.read_labels`.
+        folder: The pictures.
+        source: Where the labels are from, for messages.
+        name: Of the data set; None: the category's and the number of its keypoints, such as "horse22".
+        category: Whose keypoints, where several categories have some.
+        val_share: See :func:`posekit.datasets.own.split.split_pictures`.
+        seed: Of the split.
+        flip_pairs: See :func:`posekit.datasets.own.skeleton.propose_skeleton`.
+        mirror: Likewise.
+
+    Raises:
+        DataError: If a picture is missing or nobody is labelled.
+        ConfigError: On settings that do not fit the labels.
+    """
+    category = _choose(labels, category, str(source))
+    files = folder.sizes(labels.pictures, str(source))
+    rows, names, sizes, parts = _once(files, [picture.part for picture in labels.pictures])
+    own = [replace(p, picture=rows[p.picture]) for p in labels.people if p.category == category]
+    people, left_out, drawn = _boxed(own, sizes)
+    if not people:
+        raise DataError(
+            f"{source}: expected objects of category '{category}' with labelled points, found none"
+        )
+    people, variances, merged = merge_repeats(people, [float(p.area or 0) for p in people])
+    kept = sorted({person.picture for person in people})
+    split, how = split_pictures([names[r] for r in kept], [parts[r] for r in kept], val_share, seed)
+    proposed = propose_skeleton(
+        labels.categories[category],
+        name or f"{category.lower()}{len(labels.categories[category].keypoints)}",
+        variances,
+        flip_pairs,
+        mirror,
+    )
+    skeleton = proposed.skeleton
+    content = {part: [kept[row] for row in split[part]] for part in (TRAIN, VAL)}
+    everything = range(len(kept))
+    facts = {
+        "form": labels.form,
+        "pictures": f"{len(kept)} with an object, of {len(names)} in {folder.root}",
+        "objects": f"{len(people)} of category '{category}'{_reasons(left_out)}"
+        + (f"; {merged} repeated labels were merged into others" if merged else ""),
+        "boxes": f"drawn around the points for {drawn} objects, which had none" if drawn else "the file's",
+        "keypoints": f"{skeleton.num_keypoints}: {', '.join(skeleton.keypoints)}",
+        "mirror": proposed.grounds["mirror"],
+        "limbs": f"{len(skeleton.limbs)}, {proposed.grounds['limbs']}",
+        "sigmas": f"{_sigma_words(skeleton)}, {proposed.grounds['sigmas']}",
+        "split": f"{len(content[TRAIN])} pictures to train on, {len(content[VAL])} to validate, {how}",
+    }
+    listed = {TRAIN: content[TRAIN], VAL: content[VAL], "annotations": [kept[row] for row in everything]}
+    numbered = list(enumerate(people, 1))
+    contents = {
+        part: _coco(part_rows, names, sizes, numbered, skeleton, category)
+        for part, part_rows in listed.items()
+    }
+    return OwnDataset(skeleton, proposed.mirrored, contents, facts, [*labels.notes, *proposed.notes])
+
+
+def _choose(labels: Labels, category: str | None, source: str) -> str:
+    count = Counter(person.category for person in labels.people if (person.points[:, 2] > 0).any())
+    found = ", ".join(f"{name} ({count[name]})" for name in labels.categories)
+    if category is not None:
+        if category not in labels.categories:
+            raise ConfigError(f"--category: expected one of {source}: {found}; found '{category}'")
+        return category
+    used = [name for name in labels.categories if count[name]] or list(labels.categories)
+    if len(used) > 1:
+        raise ConfigError(
+            f"{source}: expected one category with keypoints, found {found}; choose by --category"
+        )
+    return used[0]
+
+
+def _once(
+    files: Sequence[tuple[str, tuple[int, int]]], parts: Sequence[str | None]
+) -> tuple[list[int], list[str], list[tuple[int, int]], list[str | None]]:
+    """Pictures that are listed twice, as by two annotators, are one: new rows, names, sizes, parts."""
+    row_of: dict[str, int] = {}
+    rows = [row_of.setdefault(name, len(row_of)) for name, _ in files]
+    last = {row: k for k, row in enumerate(rows)}  # in the order of the rows
+    return rows, list(row_of), [files[k][1] for k in last.values()], [parts[k] for k in last.values()]
+
+
+def _boxed(
+    people: Sequence[Person], sizes: Sequence[tuple[int, int]]
+) -> tuple[list[Person], Counter[str], int]:
+    """The people with box and area, why others are left out, and how many boxes were drawn."""
+    found, left_out, drawn = [], Counter[str](), 0
+    for person in people:
+        labelled = person.points[:, 2] > 0
+        box = person.box_xywh or box_around(person.points[labelled, :2], sizes[person.picture])
+        if not labelled.any():
+            left_out["without a labelled point"] += 1
+        elif box is None:
+            left_out["with neither a box nor two points"] += 1
+        else:
+            drawn += person.box_xywh is None
+            area = person.area if person.area and person.area > 0 else box[2] * box[3]
+            found.append(replace(person, box_xywh=box, area=area))
+    return found, left_out, drawn
+
+
+def box_around(points: np.ndarray, size_hw: tuple[int, int]) -> Box | None:
+    """A box around points (N, 2) with a margin, within the picture; None for fewer than two places."""
+    if len(points) == 0:
+        return None
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = MARGIN * (high - low).max()
+    low = np.maximum(low - margin, 0)
+    size = np.minimum(high + margin, (size_hw[1], size_hw[0])) - low
+    if margin <= 0 or (size <= 1).any():
+        return None
+    return float(low[0]), float(low[1]), float(size[0]), float(size[1])
+
+
+def _reasons(left_out: Counter[str]) -> str:
+    return "".join(f"; left out: {number} {reason}" for reason, number in left_out.items())
+
+
+def _sigma_words(skeleton: Skeleton) -> str:
+    low, high = min(skeleton.sigmas), max(skeleton.sigmas)
+    return f"{low:g} each" if low == high else f"{low:g} to {high:g}"
+
+
+def _coco(
+    rows: Sequence[int],
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    people: Sequence[tuple[int, Person]],
+    skeleton: Skeleton,
+    category: str,
+) -> dict[str, Any]:
+    """COCO's form of these pictures; ids count from 1 in all parts together."""
+    wanted = set(rows)
+    return {
+        "images": [
+            {"id": r + 1, "file_name": names[r], "height": sizes[r][0], "width": sizes[r][1]} for r in rows
+        ],
+        "categories": [
+            {
+                "id": 1,
+                "name": category,
+                "keypoints": list(skeleton.keypoints),
+                "skeleton": (skeleton.limb_index + 1).tolist(),
+                "sigmas": list(skeleton.sigmas),
+            }
+        ],
+        "annotations": [_record(number, p) for number, p in people if p.picture in wanted],
+    }
+
+
+def _record(number: int, person: Person) -> dict[str, Any]:
+    labelled = person.points[:, 2] > 0
+    points = [[float(x), float(y), int(v)] for x, y, v in person.points.tolist()]
+    return {
+        "id": number,
+        "image_id": person.picture + 1,
+        "category_id": 1,
+        "iscrowd": 0,
+        "bbox": list(person.box_xywh or ()),
+        "area": person.area,
+        "num_keypoints": int(labelled.sum()),
+        "keypoints": [value for point in points for value in point],
+    }
