@@ -1,0 +1,131 @@
+"""From labels and pictures to a folder that trains: annotations, split, config, and what to run next."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from posekit.datasets.importers import Labels, read_labels
+from posekit.datasets.importers.pictures import PictureFolder
+from posekit.datasets.own.dataset import OwnDataset, own_dataset
+from posekit.datasets.own.names import plain_names
+from posekit.engine.configs.own_keypoints import BEST, OwnTraining, check_sizes, own_config
+from posekit.errors import ConfigError
+from posekit.io.files import write_json, write_text
+
+
+class NewDataset(NamedTuple):
+    """What was written: the config, and what to tell the user."""
+
+    config: Path
+    facts: dict[str, str]
+    notes: list[str]
+    commands: dict[str, str]
+
+
+def new_dataset(
+    source: str | Path,
+    images: str | Path | None = None,
+    out: str | Path | None = None,
+    name: str | None = None,
+    category: str | None = None,
+    val_share: float = 0.2,
+    seed: int = 0,
+    input_size_hw: tuple[int, int] = (160, 160),
+    epochs: int | None = None,
+    flip_pairs: Sequence[tuple[str, str]] | None = None,
+    mirror: bool = True,
+    overwrite: bool = False,
+    tools: str | Path = "tools",
+) -> NewDataset:
+    """Writes ``annotations.json``, ``train.json``, ``val.json`` and ``NAME.py`` for labels of any known form.
+
+    Args:
+        source: The labels: a file or a folder.
+        images: The pictures' folder; None: that of the labels.
+        out: The folder to write; None: NAME, in the current folder.
+        name: See :func:`posekit.datasets.own.dataset.own_dataset`, as the next four and ``flip_pairs``.
+        category: Whose keypoints.
+        val_share: Part of the pictures to validate on.
+        seed: Of the split and the training.
+        input_size_hw: Of the network.
+        epochs: None: by the number of people.
+        flip_pairs: Pairs of names; empty: each point is its own mirror image.
+        mirror: False: never mirror pictures.
+        overwrite: Replace a config that is there.
+        tools: Where train.py and test.py are, for the commands to run next.
+
+    Raises:
+        DataError: On labels or pictures that cannot be used.
+        ConfigError: On settings that cannot.
+    """
+    check_sizes(input_size_hw, epochs)
+    if name is not None and re.fullmatch(r"[A-Za-z_][\w-]*", name) is None:
+        raise ConfigError(f"--name: expected letters, digits, '_' and '-', found {name!r}")
+    source = Path(source)
+    labels = read_labels(source)
+    folder = PictureFolder(Path(images) if images else _usual_folder(source, labels))
+    data = own_dataset(labels, folder, source, name, category, val_share, seed, flip_pairs, mirror)
+    name = _file_name(data.skeleton.name)
+    target = Path(out) if out else Path(name)
+    config = target / f"{name}.py"
+    if config.exists() and not overwrite:
+        raise ConfigError(
+            f"{config}: is there already, maybe with changes of yours; --out another, or --overwrite"
+        )
+    commands = _commands(config, Path(tools))
+    training = OwnTraining(
+        train=len(data.contents["train"]["annotations"]),
+        images=_images_from(target, folder.root),
+        mirrored=data.mirrored,
+        sigmas_from=data.facts["sigmas"],
+        input_size_hw=input_size_hw,
+        epochs=epochs,
+        seed=seed,
+        command=commands["train"],
+    )
+    _write(target, config, data, own_config(data.skeleton, training))
+    return NewDataset(config, data.facts, data.notes, commands)
+
+
+def _usual_folder(source: Path, labels: Labels) -> Path:
+    """Where the pictures are if nobody says it: at the absolute paths of the labels, else beside these."""
+    names = [Path(picture.name) for picture in labels.pictures]
+    if names and all(name.is_absolute() and name.is_file() for name in names):
+        return Path(os.path.commonpath([name.parent for name in names]))
+    return source if source.is_dir() else source.parent
+
+
+def _write(target: Path, config: Path, data: OwnDataset, text: str) -> None:
+    try:
+        for part, content in data.contents.items():
+            write_json(target / f"{part}.json", content)
+        write_text(config, text)
+    except OSError as error:
+        raise ConfigError(f"--out {target}: cannot be written: {error.strerror or error}") from error
+
+
+def _file_name(name: str) -> str:
+    """A skeleton's name as a file's."""
+    return re.sub(r"\W+", "_", plain_names([name])[0][0])
+
+
+def _images_from(target: Path, images: Path) -> str:
+    """The pictures' folder as the config names it: from its own folder if it lies there, else absolute."""
+    target, images = target.absolute(), images.absolute()
+    inside = images.is_relative_to(target)
+    return Path(os.path.relpath(images, target)).as_posix() if inside else images.as_posix()
+
+
+def _commands(config: Path, tools: Path) -> dict[str, str]:
+    best = config.parent / "work_dir" / f"best_{BEST.replace('/', '_')}.pth"
+    words = {
+        "train": [tools / "train.py", config],
+        "test": [tools / "test.py", config, best],
+        "look": [tools / "demo.py", "PHOTO.jpg", "--config", config, "--checkpoint", best],
+    }
+    return {name: shlex.join(["python", *map(str, rest)]) for name, rest in words.items()}
