@@ -135,6 +135,26 @@ def test_label_studios_export_is_read(tmp_path):
     assert_array_equal(labels.people[1].points, points_of(FOXES[1]))
 
 
+@pytest.mark.parametrize(
+    ("limbs", "found"),
+    [
+        ([[0, 1], [2, 3]], ((0, 1), (2, 3))),
+        ([[1, 9]], None),
+        ([[0, 1], [1, 4]], None),
+        (["a"], None),
+        ({}, ()),
+    ],
+)
+def test_limbs_count_from_one_or_zero_and_those_of_other_keypoints_are_left_out(limbs, found, tmp_path):
+    path = label_forms.coco(tmp_path)
+    content = json.loads(path.read_text())
+    content["categories"][0]["skeleton"] = limbs
+    path.write_text(json.dumps(content))
+    labels = read_labels(path)
+    assert one_category(labels)[1].limbs == (found or ())
+    assert [("'skeleton' does not fit" in note) for note in labels.notes] == ([True] if found is None else [])
+
+
 # --- refusals --------------------------------------------------------------------------------------------
 
 
@@ -165,11 +185,6 @@ def _set(*keys, to):
             r"'categories': .* 'fox' twice",
         ),
         (_set("categories", 0, "sigmas", to=[1]), r"'sigmas': expected 4 numbers, found \[1\]"),
-        (
-            _set("categories", 0, "skeleton", 0, to=[1, 9]),
-            r"'skeleton': expected pairs .* 1 to 4, found \[1, 9\]",
-        ),
-        (_set("categories", 0, "skeleton", to=[[0, 1], [1, 4]]), r"'skeleton': .* found both 0 and 4"),
         (_set("annotations", 0, "image_id", to=5), r"annotation id 0, field 'image_id': .* found '5'"),
         (_set("annotations", 0, "keypoints", to=[1, 2]), r"'keypoints': expected 12 numbers .* found 2"),
         (_set("annotations", 0, "keypoints", 2, to=3), r"keypoint 1: expected 0 .*, found 3"),

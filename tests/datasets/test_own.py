@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import label_forms
 import numpy as np
@@ -108,17 +109,18 @@ def test_labels_merge_into_their_mean():
 def test_copies_and_neighbours_are_no_repeats():
     people, areas = _people(0.04, 3, 1)
     moved = [Person(p.picture, "fox", p.points + np.array([40, 0, 0]), p.box_xywh, p.area) for p in people]
-    kept, variances, merged = merge_repeats([*people, *people, *moved], areas * 3)
-    assert (len(kept), len(variances), merged) == (6, 0, 3)
+    apart = [replace(p, points=p.points + 0.5, box_xywh=(60, 60, 100, 100)) for p in people]
+    kept, variances, merged = merge_repeats([*people, *people, *moved, *apart], areas * 4)
+    assert (len(kept), len(variances), merged) == (9, 0, 3)
     assert sigmas_of_repeats(variances) == ()
 
 
 def test_a_rarely_repeated_keypoint_takes_the_mean():
-    variances = np.full((6, 2), 0.0016)
-    variances[:4, 1] = np.nan
-    variances[4:, 1] = 0.01
-    assert sigmas_of_repeats(variances) == (0.04, round(float(np.sqrt((6 * 0.0016 + 2 * 0.01) / 8)), 4))
-    assert sigmas_of_repeats(variances[:2]) == ()
+    variances = np.full((11, 2), 0.0016)
+    variances[:9, 1] = np.nan
+    variances[9:, 1] = 0.01
+    assert sigmas_of_repeats(variances) == (0.04, round(float(np.sqrt((11 * 0.0016 + 2 * 0.01) / 13)), 4))
+    assert sigmas_of_repeats(variances[:9]) == ()
 
 
 # --- skeleton --------------------------------------------------------------------------------------------

@@ -39,20 +39,25 @@ def read_coco_labels(content: Any, path: str) -> Labels:
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise DataError(f"{path}, field 'categories': expected different names, found '{repeated}' twice")
-    categories = {_name(c): _category(c, f"{path}: category id {key}") for key, c in named.items()}
+    categories, notes = {}, []
+    for key, category in named.items():
+        where = f"{path}: category id {key}"
+        categories[_name(category)] = _category(category, where)
+        if _limbs(category.get("skeleton") or [], len(category["keypoints"])) is None:  # CrowdPose has COCO's
+            notes.append(f"{where}: its 'skeleton' does not fit its keypoints, and is left out")
     pictures, rows = _pictures(content, path)
     people, crowds = [], 0
     for place, record in enumerate(record_list(content, "annotations", path)):
         where = f"{path}: annotation id {record['id']}" if "id" in record else f"{path}: annotations[{place}]"
-        category = named.get(str(require(record, "category_id", where, (int, str))))
-        if category is None:  # a bag, a car
+        own = named.get(str(require(record, "category_id", where, (int, str))))
+        if own is None:  # a bag, a car
             continue
         if record.get("iscrowd"):
             crowds += 1
             continue
-        name = _name(category)
+        name = _name(own)
         people.append(_person(record, rows, name, len(categories[name].keypoints), where))
-    notes = [f"{crowds} crowd regions are left out"] if crowds else []
+    notes += [f"{crowds} crowd regions are left out"] if crowds else []
     return Labels(FORM, categories, pictures, people, notes)
 
 
@@ -67,28 +72,19 @@ def _category(category: Mapping[str, Any], where: str) -> Category:
         raise DataError(f"{where}, field 'sigmas': expected {len(names)} numbers, found {shown(sigmas)}")
     return Category(
         names,
-        _limbs(category.get("skeleton") or [], len(names), where),
+        _limbs(category.get("skeleton") or [], len(names)) or (),
         sigmas=tuple(number(sigma, f"{where}, field 'sigmas'") for sigma in sigmas),
     )
 
 
-def _limbs(limbs: Any, count: int, where: str) -> tuple[tuple[int, int], ...]:
-    """COCO counts keypoints from 1; a list with a 0 in it counts from 0."""
+def _limbs(limbs: Any, count: int) -> tuple[tuple[int, int], ...] | None:
+    """COCO counts keypoints from 1; a list with a 0 in it counts from 0. None: it means other keypoints."""
     pairs = limbs if isinstance(limbs, list) else [limbs]
-    for pair in pairs:
-        whole = isinstance(pair, list) and len(pair) == 2 and all(type(k) is int for k in pair)
-        if not whole or not all(0 <= k <= count for k in pair) or pair[0] == pair[1]:
-            raise DataError(
-                f"{where}, field 'skeleton': expected pairs of different keypoint numbers from 1 to {count}, "
-                f"found {shown(pair)}; correct it, or empty the list"
-            )
+    if not all(isinstance(p, list) and len(p) == 2 and all(type(k) is int for k in p) for p in pairs):
+        return None
     first = 0 if any(0 in pair for pair in pairs) else 1
-    if any(k - first >= count for pair in pairs for k in pair):
-        raise DataError(
-            f"{where}, field 'skeleton': expected numbers from 1 to {count} or from 0 to {count - 1}, found "
-            f"both 0 and {count}; correct it, or empty the list"
-        )
-    return tuple((a - first, b - first) for a, b in pairs)
+    found = tuple((a - first, b - first) for a, b in pairs)
+    return found if all(0 <= k < count for pair in found for k in pair) else None
 
 
 def _pictures(content: Any, path: str) -> tuple[list[Picture], dict[str, int]]:

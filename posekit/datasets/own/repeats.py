@@ -13,10 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from posekit.datasets.importers.labels import Person
+from posekit.datasets.matching import box_iou
+from posekit.geometry import xywh_to_xyxy
 
-# Two labellings of one object differ, on average over its points, by less than this part of sqrt(area).
-SAME = 0.15
-LEAST_REPEATS = 5
+# Two labellings of one object differ, on average over its points, by less than this part of sqrt(area), and
+# their boxes overlap (in IoU) by at least that much.
+SAME, OVERLAP = 0.15, 0.3
+LEAST_REPEATS = 10
 SMALLEST, LARGEST = 0.01, 0.2
 
 
@@ -45,13 +48,13 @@ def merge_repeats(people: Sequence[Person], areas: Sequence[float]) -> tuple[lis
 
 
 def sigmas_of_repeats(variances: np.ndarray) -> tuple[float, ...]:
-    """Sigmas (K,) of the variances that :func:`merge_repeats` finds; none if there are too few.
+    """Sigmas (K,) of the variances that :func:`merge_repeats` finds; none for fewer than 10 objects.
 
-    A keypoint with fewer than 5 repeats takes the mean over all keypoints.
+    A keypoint with fewer than 10 repeats takes the mean over all keypoints.
     """
-    known = np.isfinite(variances)
-    if known.sum() < LEAST_REPEATS:
+    if len(variances) < LEAST_REPEATS:
         return ()
+    known = np.isfinite(variances)
     total = np.where(known, variances, 0.0)
     count = known.sum(axis=0)
     own = total.sum(axis=0) / np.maximum(count, 1)
@@ -73,12 +76,14 @@ def _groups(people: Sequence[Person], areas: Sequence[float]) -> list[list[int]]
 
 
 def _same(first: Person, second: Person, area: float) -> bool:
-    """By their points alone: people may share a box, hardly all their joints."""
+    """By their points: people may share a box, hardly all their joints. With overlapping boxes, if any."""
     both = (first.points[:, 2] > 0) & (second.points[:, 2] > 0)
     if both.sum() < min(3, len(both)):
         return False
     distance = np.hypot(*(first.points[both, :2] - second.points[both, :2]).T)
-    return bool(distance.mean() < SAME * np.sqrt(area))
+    boxes = [np.array([person.box_xywh or (0, 0, 1, 1)]) for person in (first, second)]
+    overlap = box_iou(*(xywh_to_xyxy(box) for box in boxes)).item()
+    return bool(distance.mean() < SAME * np.sqrt(area)) and overlap >= OVERLAP
 
 
 def _without_copies(members: Sequence[Person]) -> list[Person]:

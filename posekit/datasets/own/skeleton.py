@@ -9,7 +9,7 @@ import numpy as np
 
 from posekit.datasets.importers.labels import Category
 from posekit.datasets.own.names import pairs_by_side, plain_names
-from posekit.datasets.own.repeats import sigmas_of_repeats
+from posekit.datasets.own.repeats import LEAST_REPEATS, sigmas_of_repeats
 from posekit.errors import ConfigError
 from posekit.skeletons import SKELETONS
 from posekit.structures import Skeleton
@@ -122,6 +122,6 @@ def _sigmas(
     known = _known(names)
     if known is not None:
         return known.sigmas, f"those of {known.name}, whose keypoints these are"
-    few = f"{len(variances)} objects" if len(variances) else "none"
-    why = f"a default; repeated labels of one object would tell, the file has {few}"
+    few = f"{len(variances)} such objects" if len(variances) else "none"
+    why = f"a default; {LEAST_REPEATS} objects labelled more than once would tell, the file has {few}"
     return (DEFAULT_SIGMA,) * len(names), why
