@@ -12,7 +12,6 @@ from typing import NamedTuple
 from posekit.datasets.importers import Labels, read_labels
 from posekit.datasets.importers.pictures import PictureFolder
 from posekit.datasets.own.dataset import OwnDataset, own_dataset
-from posekit.datasets.own.names import plain_names
 from posekit.engine.configs.own_keypoints import BEST, OwnTraining, check_sizes, own_config
 from posekit.errors import ConfigError
 from posekit.io.files import write_json, write_text
@@ -70,7 +69,7 @@ def new_dataset(
     labels = read_labels(source)
     folder = PictureFolder(Path(images) if images else _usual_folder(source, labels))
     data = own_dataset(labels, folder, source, name, category, val_share, seed, flip_pairs, mirror)
-    name = _file_name(data.skeleton.name)
+    name = re.sub(r"\W+", "_", data.skeleton.name)
     target = Path(out) if out else Path(name)
     config = target / f"{name}.py"
     if config.exists() and not overwrite:
@@ -86,7 +85,7 @@ def new_dataset(
         input_size_hw=input_size_hw,
         epochs=epochs,
         seed=seed,
-        command=commands["train"],
+        command=commands["train"].replace("\\", "/"),
     )
     _write(target, config, data, own_config(data.skeleton, training))
     return NewDataset(config, data.facts, data.notes, commands)
@@ -109,11 +108,6 @@ def _write(target: Path, config: Path, data: OwnDataset, text: str) -> None:
         raise ConfigError(f"--out {target}: cannot be written: {error.strerror or error}") from error
 
 
-def _file_name(name: str) -> str:
-    """A skeleton's name as a file's."""
-    return re.sub(r"\W+", "_", plain_names([name])[0][0])
-
-
 def _images_from(target: Path, images: Path) -> str:
     """The pictures' folder as the config names it: from its own folder if it lies there, else absolute."""
     target, images = target.absolute(), images.absolute()
@@ -123,7 +117,7 @@ def _images_from(target: Path, images: Path) -> str:
 
 def _commands(config: Path, tools: Path) -> dict[str, str]:
     best = config.parent / "work_dir" / f"best_{BEST.replace('/', '_')}.pth"
-    words = {
+    words: dict[str, list[object]] = {
         "train": [tools / "train.py", config],
         "test": [tools / "test.py", config, best],
         "look": [tools / "demo.py", "PHOTO.jpg", "--config", config, "--checkpoint", best],

@@ -12,7 +12,7 @@ from label_forms import FOXES, NAMES, points_of
 from numpy.testing import assert_allclose
 
 from posekit.datasets import load_coco
-from posekit.datasets.importers import Category, Person, read_labels
+from posekit.datasets.importers import Category, Person, Picture, read_labels
 from posekit.datasets.importers.pictures import PictureFolder
 from posekit.datasets.own.dataset import box_around, own_dataset
 from posekit.datasets.own.names import pairs_by_side, plain_names
@@ -239,6 +239,31 @@ def test_open_questions_about_pictures_are_refused(folder, tmp_path):
         PictureFolder(tmp_path / "empty")
 
 
+def test_a_picture_on_its_side_is_refused_where_no_size_is_stated(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 8)).save(tmp_path / "a.jpg", exif=exif)
+    pictures = PictureFolder(tmp_path)
+    assert pictures.sizes([Picture("a.jpg", (8, 6))], "x") == [("a.jpg", (8, 6))]
+    with pytest.raises(DataError, match=r"found one on its side; .* save it upright"):
+        pictures.sizes([Picture("a.jpg")], "x")
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path, monkeypatch):
+    label_forms.write_picture(tmp_path / "out" / "a.png", label_forms.picture(8, 6))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").symlink_to(tmp_path / "out" / "a.png")
+    pictures = PictureFolder(tmp_path / "in")
+    with pytest.raises(
+        DataError, match=r"x\.json: .* found a link to .*; if you made it yourself, set POSEKIT"
+    ):
+        pictures.sizes([Picture("a.png")], "x.json")
+    monkeypatch.setenv("POSEKIT_OUTSIDE_LINKS", "allow")
+    assert pictures.sizes([Picture("a.png")], "x.json") == [("a.png", (8, 6))]
+
+
 # --- strange but legal shapes ----------------------------------------------------------------------------
 
 
@@ -361,10 +386,16 @@ def test_one_of_several_categories_is_chosen(tmp_path):
     [
         (
             lambda c: c["images"][0].update(file_name="gone.png"),
-            r"found 1 of them not there: gone\.png; state",
+            r"found 1 of them not there: 'gone\.png'; state",
         ),
-        (lambda c: c["images"][0].update(width=61), r"expected 61 x 40 pixels .* found 60 x 40$"),
-        (lambda c: c["images"][0].update(width=40, height=60), r"lies on its side in its file \(EXIF\)"),
+        (
+            lambda c: c["images"][0].update(width=61),
+            r"foxes\.json: picture .*a\.png: expected 61 x 40 pixels as stated, found 60 x 40$",
+        ),
+        (
+            lambda c: c["images"][0].update(width=40, height=60),
+            r"found 60 x 40; tools turn .* save it upright",
+        ),
         (lambda c: c["annotations"].clear(), r"objects of category 'fox' with labelled points, found none"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from . import files, people, samples
+from . import files, labels, people, samples
 from .arrays import Made, mutate_made
 from .containers import mutate_inside
 from .mutate import mutate_bytes, mutate_json, mutate_text
@@ -239,6 +239,11 @@ ALL = [
         _placed(f"{files.CELL}/progress.json", files.progress),
         files.write_sweep,
     ),
+    Reader("labels_coco", ".json", _values(samples.coco), labels.propose, labels.write_pictures),
+    Reader("labels_labelme", ".json", _values(labels.labelme), labels.propose, labels.write_pictures),
+    Reader("labels_cvat", ".xml", lambda: [labels.CVAT], labels.propose, labels.write_pictures),
+    Reader("labels_deeplabcut", ".csv", lambda: [labels.DEEPLABCUT], labels.propose, labels.write_pictures),
+    Reader("labels_yolo", ".txt", lambda: [labels.YOLO], labels.of_yolo("a.txt"), labels.write_yolo),
     Reader(
         "errors_npz",
         ".npz",

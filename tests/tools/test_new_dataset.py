@@ -17,6 +17,7 @@ from posekit.engine.configs.own_keypoints import BUNDLED, epochs_for
 from posekit.inference.bundle import bundled_models, plain_config
 from posekit.io.files import read_json
 from posekit.io.images import read_image
+from posekit.registry import DATASETS
 
 BEST = "best_PCK@0.05_mean.pth"
 
@@ -139,6 +140,27 @@ def test_impossible_settings_are_refused(words, message, tmp_path, capsys):
     assert run("new_dataset", path, *words, "--out", tmp_path / "my") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "my").exists()
+
+
+def test_a_folder_with_its_pictures_can_be_moved(tmp_path):
+    path = label_forms.coco(tmp_path / "here")
+    assert run("new_dataset", path, "--out", tmp_path / "here") == 0
+    (tmp_path / "here").rename(tmp_path / "there")
+    cfg = load_config(tmp_path / "there" / "fox4.py")
+    assert cfg.train_dataloader.dataset.source.image_dir == "."
+    loaders = (cfg.train_dataloader, cfg.val_dataloader)
+    assert sum(len(DATASETS.build(loader.dataset)) for loader in loaders) == 3
+
+
+@pytest.mark.parametrize("category", ['big "dog"', "a\\b", "{x}", "3d", "'''", '"""', "été", "%s/.."])
+def test_any_name_of_a_category_makes_a_config(category, tmp_path):
+    path = label_forms.coco(tmp_path)
+    content = read_json(path)
+    content["categories"][0]["name"] = category
+    label_forms.write(path, content)
+    assert run("new_dataset", path, "--out", tmp_path / "my 'out'") == 0
+    (config,) = (tmp_path / "my 'out'").glob("*.py")
+    assert load_config(config).skeleton["keypoints"] == list(label_forms.NAMES)
 
 
 def test_a_config_that_is_there_is_kept(tmp_path, capsys):

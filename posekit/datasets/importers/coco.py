@@ -38,7 +38,7 @@ def read_coco_labels(content: Any, path: str) -> Labels:
     names = [_name(category) for category in with_points]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
-        raise DataError(f"{path}, field 'categories': expected different names, found '{repeated}' twice")
+        raise DataError(f"{path}, field 'categories': expected different names, found '{repeated:.40}' twice")
     categories, notes = {}, []
     for key, category in named.items():
         where = f"{path}: category id {key}"

@@ -51,7 +51,7 @@ def read_cvat(path: Path) -> Labels:
     pictures: list[Picture] = []
     groups: list[Group] = []
     for image in root.iter("image"):
-        where = f"{path}: image '{image.get('name', '')}'"
+        where = f"{path}: image '{image.get('name', ''):.80}'"
         sides = [int(number(_attribute(image, side, where), where)) for side in ("height", "width")]
         pictures.append(Picture(_attribute(image, "name", where), (sides[0], sides[1])))
         groups += _groups(image, len(pictures) - 1, where)
@@ -93,7 +93,7 @@ def _groups(image: Element, picture: int, where: str) -> list[Group]:
     points, boxes, people = [], [], []
     for shape in image:
         label = shape.get("label", "")
-        at = f"{where}, <{shape.tag}> '{label}'"
+        at = f"{where}, <{shape.tag:.40}> '{label:.40}'"
         if shape.tag == "skeleton":
             people.append(_skeleton(shape, picture, at))
         elif shape.tag == "box":
@@ -117,13 +117,13 @@ def _skeleton(skeleton: Element, picture: int, where: str) -> Group:
     for point in skeleton.findall("points"):
         label = _attribute(point, "label", where)
         if label in named:
-            raise DataError(f"{where}: expected one point '{label}', found two")
+            raise DataError(f"{where}: expected one point '{label:.40}', found two")
         if point.get("outside") == "1":
             named[label] = (0.0, 0.0, 0)
             continue
-        found = _points(point, f"{where}, point '{label}'")
+        found = _points(point, f"{where}, point '{label:.40}'")
         if len(found) != 1:
-            raise DataError(f"{where}, point '{label}': expected one x, y, found {len(found)}")
+            raise DataError(f"{where}, point '{label:.40}': expected one x, y, found {len(found)}")
         named[label] = (*found[0], _visible(point))
     return Group(picture, skeleton.get("label", ""), named, None)
 

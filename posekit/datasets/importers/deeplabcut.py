@@ -8,6 +8,7 @@ centres at integers, as posekit does: coordinates are taken as they stand.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,16 @@ def _table(path: Path) -> list[list[str]]:
 
 
 def _hdf(path: Path) -> list[list[str]]:
-    """The rows that the csv of the same name has."""
+    """The rows that the csv of the same name has; of that itself, if it lies beside the file."""
     beside = path.with_suffix(".csv")
-    advice = f"give {beside.name}, which DeepLabCut writes beside it" if beside.exists() else "give the .csv"
+    if beside.is_file():
+        return _table(beside)
+    advice = f"give {beside.name}, which DeepLabCut writes beside it"
+    if os.environ.get("POSEKIT_TRUST_H5") != "allow":
+        raise DataError(
+            f"{path}: pandas may run what is in an .h5; {advice}, or, if you made the file yourself, set "
+            "POSEKIT_TRUST_H5=allow"
+        )
     try:
         import pandas as pd
         import tables  # noqa: F401 - pandas reads with it
@@ -90,7 +98,8 @@ def _hdf(path: Path) -> list[list[str]]:
     try:
         frame = pd.read_hdf(path)
     except Exception as error:  # pandas raises whatever it meets in a file
-        raise DataError(f"{path}: cannot be read as DeepLabCut's .h5 ({error}); {advice}") from error
+        reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        raise DataError(f"{path}: cannot be read as DeepLabCut's .h5 ({reason[0]}); {advice}") from error
     wide = frame.index.nlevels
     blank = [""] * (wide - 1)
     head = [
@@ -143,7 +152,7 @@ def _people(
         empty = [cell.lower() in ("", "nan") for cell in pair]
         if all(empty):
             continue
-        at = f"{where}, '{bodypart}' of {individual}"
+        at = f"{where}, '{bodypart:.40}' of {individual:.40}"
         if any(empty):
             raise DataError(f"{at}: expected x and y, or neither, found {shown(pair)}")
         x, y = (number(cell, at) for cell in pair)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from posekit.datasets.importers.labels import Picture
-from posekit.errors import DataError
-from posekit.io.images import image_size_hw
+from posekit.errors import DataError, shown
+from posekit.io.images import image_size_hw, missing_images
 from posekit.io.pictures import PICTURES
 
-_SHOWN = 3
+_ORIENTATION = 0x0112  # of EXIF: 5 to 8 are turned by 90 degrees
+_UPRIGHT = "tools turn it by its EXIF entry before it is labelled, posekit does not: save it upright"
 
 
 class PictureFolder:
@@ -53,13 +54,14 @@ class PictureFolder:
         candidates = self._by_name.get(wanted[-1], []) if wanted else []
         within = [parts for parts in candidates if wanted[-len(parts) :] == parts]
         if within:
-            return "/".join(max(within, key=lambda parts: len(parts)))
+            longest = max(within, key=len)
+            return "/".join(longest)
         below = [parts for parts in candidates if parts[-len(wanted) :] == wanted]
         if len(below) > 1:
             found = " and ".join("/".join(parts) for parts in below[:2])
             raise DataError(
-                f"{self.root}: expected one picture '{name}', found {found}; give --images as the folder "
-                "that the annotation's names start from"
+                f"{self.root}: expected one picture {shown(name)}, found {found}; give --images as the "
+                "folder that the annotation's names start from"
             )
         return "/".join(below[0]) if below else None
 
@@ -72,24 +74,35 @@ class PictureFolder:
         names = [self.find(picture.name) for picture in pictures]
         missing = [picture.name for picture, name in zip(pictures, names, strict=True) if name is None]
         if missing:
-            more = ", ..." if len(missing) > _SHOWN else ""
             raise DataError(
                 f"{source}: expected its {len(pictures)} pictures in {self.root}, found {len(missing)} of "
-                f"them not there: {', '.join(missing[:_SHOWN])}{more}; state --images DIR"
+                f"them not there: {shown(missing)[1:-1]}; state --images DIR"
             )
-        return [
-            (name, self._size(name, picture)) for name, picture in zip(names, pictures, strict=True) if name
-        ]
+        found = [name for name in names if name is not None]
+        try:
+            missing_images(self.root, found)  # refuses links that lead out of the folder
+            return [(name, self._size(name, picture)) for name, picture in zip(found, pictures, strict=True)]
+        except DataError as error:
+            raise DataError(f"{source}: {error}") from error
 
     def _size(self, name: str, picture: Picture) -> tuple[int, int]:
         path = self.root / name
         size = image_size_hw(path)
+        if picture.size_hw is None and lies_sideways(path):
+            raise DataError(f"{path}: expected an upright picture, found one on its side; {_UPRIGHT}")
         if picture.size_hw in (None, size):
             return size
         height, width = picture.size_hw or (0, 0)
-        words = (
-            f"{path}: expected {width} x {height} pixels as the annotation says, found {size[1]} x {size[0]}"
-        )
-        if (width, height) == size:
-            words += "; it lies on its side in its file (EXIF), and was labelled upright: save it upright"
-        raise DataError(words)
+        words = f"picture {path}: expected {width} x {height} pixels as stated, found {size[1]} x {size[0]}"
+        raise DataError(f"{words}; {_UPRIGHT}" if (width, height) == size else words)
+
+
+def lies_sideways(path: Path) -> bool:
+    """Whether a picture's EXIF entry says that viewers turn it by 90 degrees."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return int(image.getexif().get(_ORIENTATION, 1)) >= 5
+    except (OSError, ValueError, TypeError, SyntaxError):  # no picture of PIL's, or a damaged entry
+        return False

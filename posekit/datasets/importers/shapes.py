@@ -56,9 +56,8 @@ def groups_of_picture(
     for box in boxes:
         key = box.group if box.group is not None else alone.index(box)
         if key in own:
-            raise DataError(
-                f"{where}: group {key}: expected one box, found '{own[key].label}' and '{box.label}'"
-            )
+            found = f"'{own[key].label:.40}' and '{box.label:.40}'"
+            raise DataError(f"{where}: group {key!s:.40}: expected one box, found {found}; {_ADVICE}")
         own[key] = box
     members: dict[str | int, list[NamedPoint]] = {key: [] for key in own}
     for point in points:
@@ -68,7 +67,7 @@ def groups_of_picture(
         Group(
             picture,
             own[key].label if key in own else UNNAMED,
-            _by_name(found, f"{where}: group {key}" if isinstance(key, str) else where),
+            _by_name(found, f"{where}: group {key:.40}" if isinstance(key, str) else where),
             own[key].box_xywh if key in own else None,
         )
         for key, found in members.items()
@@ -85,7 +84,7 @@ def _box_around(point: NamedPoint, boxes: Sequence[NamedBox], where: str) -> int
     ]
     if len(around) != 1:
         raise DataError(
-            f"{where}: point '{point.label}' at {x:g}, {y:g} without a group: expected it in one of the "
+            f"{where}: point '{point.label:.40}' at {x:g}, {y:g} without a group: expected it in one of the "
             f"{len(boxes)} boxes without a group, found it in {len(around)}; {_ADVICE}"
         )
     return around[0]
@@ -95,7 +94,9 @@ def _by_name(points: Iterable[NamedPoint], where: str) -> dict[str, tuple[float,
     named: dict[str, tuple[float, float, int]] = {}
     for point in points:
         if point.label in named:
-            raise DataError(f"{where}: expected one point '{point.label}' of a person, found two; {_ADVICE}")
+            raise DataError(
+                f"{where}: expected one point '{point.label:.40}' of a person, found two; {_ADVICE}"
+            )
         named[point.label] = (*point.xy, point.v)
     return named
 

@@ -7,7 +7,7 @@ does with COCO's coordinates. Without v a point at exactly (0, 0) is not labelle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from posekit.datasets.importers.labels import (
     visibility,
 )
 from posekit.errors import DataError, shown
-from posekit.io.images import image_size_hw
+from posekit.io.images import image_size_hw, missing_images
 from posekit.io.pictures import PICTURES
 from posekit.skeletons import COCO17
 
@@ -52,11 +52,11 @@ def read_yolo(settings: Mapping[str, Any], path: str) -> Labels:
     for part, part_files in files.items():
         for file in part_files:
             labels = _label_file(file)
-            pictures.append(Picture(str(file), image_size_hw(file), part))
+            pictures.append(Picture(str(file), part=part))
             if not labels.is_file():
                 without += 1
                 continue
-            people += _people(labels, len(pictures) - 1, pictures[-1].size_hw, (count, width), names)
+            people += _people(labels, len(pictures) - 1, image_size_hw(file), (count, width), names)
     if not people:
         raise DataError(
             f"{path}: expected labels in {_label_file(pictures[0].name)} and the like, found nobody in the "
@@ -114,7 +114,7 @@ def _keypoint_names(
     if stated is not None:
         if not isinstance(stated, list) or len(stated) != count:
             raise DataError(
-                f"{path}, field 'kpt_names': expected {count} names for class '{category}', "
+                f"{path}, field 'kpt_names': expected {count} names for class '{category:.40}', "
                 f"found {shown(stated)}"
             )
         return tuple(map(str, stated)), []
@@ -156,16 +156,26 @@ def _existing(entry: str, root: Any, path: Path, where: str) -> Path:
 
 
 def _pictures_at(place: Path, where: str) -> list[Path]:
+    """The pictures in a folder and its sub-folders, or that a list names."""
     if place.is_dir():
         found = [file for file in place.rglob("*") if file.suffix.lower() in PICTURES]
     else:
         lines = [line.strip() for line in place.read_text("utf-8", errors="replace").splitlines()]
         found = [place.parent / line.replace("\\", "/") for line in lines if line]
-    missing = [file for file in found if not file.is_file()]
-    if missing or not found:
-        raise DataError(f"{where}: expected pictures at {place}, found {missing[0] if missing else 'none'}"
-                        f"{' listed, but not there' if missing else ''}")  # fmt: skip
-    return [file.resolve() for file in found]
+    if not found:
+        raise DataError(f"{where}: expected pictures at {place}, found none")
+    for folder, names in _by_folder(found).items():
+        missing = missing_images(folder, names)  # refuses links that lead out of the folder
+        if missing:
+            raise DataError(f"{where}: expected pictures at {place}, found {folder / missing[0]} not there")
+    return [file.absolute() for file in found]
+
+
+def _by_folder(files: Sequence[Path]) -> dict[Path, list[str]]:
+    folders: dict[Path, list[str]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file.name)
+    return folders
 
 
 def _label_file(picture: Path | str) -> Path:
@@ -179,7 +189,7 @@ def _label_file(picture: Path | str) -> Path:
 
 
 def _people(
-    file: Path, picture: int, size_hw: Any, shape: tuple[int, int], names: Mapping[int, str]
+    file: Path, picture: int, size_hw: tuple[int, int], shape: tuple[int, int], names: Mapping[int, str]
 ) -> list[Person]:
     people = []
     for line, text in enumerate(file.read_text("utf-8", errors="replace").splitlines(), 1):

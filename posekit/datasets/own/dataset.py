@@ -17,10 +17,11 @@ import numpy as np
 
 from posekit.datasets.importers.labels import Labels, Person
 from posekit.datasets.importers.pictures import PictureFolder
+from posekit.datasets.own.names import plain_names
 from posekit.datasets.own.repeats import merge_repeats
 from posekit.datasets.own.skeleton import propose_skeleton
 from posekit.datasets.own.split import TRAIN, VAL, split_pictures
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 from posekit.structures import Skeleton
 
 MARGIN = 0.15
@@ -81,14 +82,14 @@ def own_dataset(
     people, left_out, drawn = _boxed(own, sizes)
     if not people:
         raise DataError(
-            f"{source}: expected objects of category '{category}' with labelled points, found none"
+            f"{source}: expected objects of category {shown(category)} with labelled points, found none"
         )
     people, variances, merged = merge_repeats(people, [float(p.area or 0) for p in people])
     kept = sorted({person.picture for person in people})
     split, how = split_pictures([names[r] for r in kept], [parts[r] for r in kept], val_share, seed)
     proposed = propose_skeleton(
         labels.categories[category],
-        name or f"{category.lower()}{len(labels.categories[category].keypoints)}",
+        name or f"{plain_names([category.lower()])[0][0]}{len(labels.categories[category].keypoints)}",
         variances,
         flip_pairs,
         mirror,
@@ -119,7 +120,7 @@ def own_dataset(
 
 def _choose(labels: Labels, category: str | None, source: str) -> str:
     count = Counter(person.category for person in labels.people if (person.points[:, 2] > 0).any())
-    found = ", ".join(f"{name} ({count[name]})" for name in labels.categories)
+    found = ", ".join(f"{name:.40} ({count[name]})" for name in list(labels.categories)[:20])
     if category is not None:
         if category not in labels.categories:
             raise ConfigError(f"--category: expected one of {source}: {found}; found '{category}'")
