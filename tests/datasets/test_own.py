@@ -190,7 +190,7 @@ def test_the_split_depends_on_names_and_seed_alone():
 def test_a_stated_split_is_kept():
     rows, how = split_pictures(["a", "b", "c", "d"], ["val", "train", "test", "train"], 0.5, 0)
     assert rows == {"train": [1, 3], "val": [0]}
-    assert how == "as the data set states it; 1 other pictures are in neither"
+    assert how == "as the data set states it; others in neither: 1"
 
 
 def test_the_smallest_sets_have_both_parts():

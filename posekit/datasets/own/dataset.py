@@ -107,7 +107,7 @@ def own_dataset(
         "mirror": proposed.grounds["mirror"],
         "limbs": f"{len(skeleton.limbs)}, {proposed.grounds['limbs']}",
         "sigmas": f"{_sigma_words(skeleton)}, {proposed.grounds['sigmas']}",
-        "split": f"{len(content[TRAIN])} pictures to train on, {len(content[VAL])} to validate, {how}",
+        "split": f"{len(content[TRAIN])} train, {len(content[VAL])} val; {how}",
     }
     listed = {TRAIN: content[TRAIN], VAL: content[VAL], "annotations": [kept[row] for row in everything]}
     numbered = list(enumerate(people, 1))

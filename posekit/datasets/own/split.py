@@ -33,9 +33,7 @@ def split_pictures(
     stated = {part: [row for row, own in enumerate(parts) if own == part] for part in (TRAIN, VAL)}
     if all(stated.values()):
         rest = len(names) - sum(map(len, stated.values()))
-        return stated, "as the data set states it" + (
-            f"; {rest} other pictures are in neither" if rest else ""
-        )
+        return stated, "as the data set states it" + (f"; others in neither: {rest}" if rest else "")
     if len(names) < 2:
         every = list(range(len(names)))
         return {TRAIN: every, VAL: every}, "the only picture is both: the scores say nothing of others"

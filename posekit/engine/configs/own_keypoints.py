@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from posekit.engine.configs.dump import config_text
 from posekit.errors import ConfigError
 from posekit.structures import Skeleton
 
@@ -42,10 +43,9 @@ from posekit.transforms import Augment, Crop
 _here = __file__.replace("\\\\", "/").rpartition("/")[0]
 data_root = _here
 work_dir = f"{{_here}}/work_dir"
-load_from = {load_from!r}  # None: from random weights
+load_from = "{load_from}"  # None: from random weights
 
-skeleton = {skeleton}
-
+{skeleton}
 _images = {images!r}
 _crop = dict(type=Crop, input_size_hw={size}, padding=1.25, convention="udp")
 train_dataloader = dict(
@@ -94,7 +94,7 @@ train_cfg = dict(max_epochs={epochs}, val_interval=1)
 optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=AdamW, lr=2e-3, weight_decay=1e-4))
 param_scheduler = [dict(type=OneCycleLR, eta_max=2e-3, by_epoch=True, convert_to_iter_based=True)]
 default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=1, save_best={best!r})
+    logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=1, save_best="{best}")
 )
 randomness = dict(seed={seed}, deterministic=False)
 '''
@@ -134,6 +134,7 @@ def own_config(skeleton: Skeleton, training: OwnTraining) -> str:
     """
     check_sizes(training.input_size_hw, training.epochs)
     workers = 2 if training.train >= _MANY else 0
+    stated = {key: value for key, value in skeleton.to_dict().items() if key != "upper_body"}
     return _TEXT.format(
         name=skeleton.name,
         count=skeleton.num_keypoints,
@@ -141,7 +142,7 @@ def own_config(skeleton: Skeleton, training: OwnTraining) -> str:
         sigmas=training.sigmas_from.split(";")[0],
         command=training.command,
         load_from=BUNDLED,
-        skeleton=_skeleton_text(skeleton),
+        skeleton=config_text({"skeleton": stated}),
         images=training.images,
         size=training.input_size_hw,
         batch=_LARGE_BATCH if training.train >= _MANY else _BATCH,
@@ -169,10 +170,3 @@ def check_sizes(input_size_hw: Sequence[int], epochs: int | None) -> None:
 def epochs_for(people: int) -> int:
     """Epochs that take a laptop a minute or two; for thousands of people a few more minutes."""
     return min(max(round(_SEEN / max(people, 1)), _FEWEST), _MOST)
-
-
-def _skeleton_text(skeleton: Skeleton) -> str:
-    rows: dict[str, Any] = {**skeleton.to_dict(), "flip_pairs": list(skeleton.flip_pairs)}
-    rows["limbs"] = list(skeleton.limbs)
-    lines = [f"    {key}={value!r},\n" for key, value in rows.items() if key != "upper_body"]
-    return "dict(\n" + "".join(lines) + ")"
