@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.importers.labels import Labels, Person
+from posekit.datasets.importers.labels import Labels, Person, Picture
 from posekit.datasets.importers.pictures import PictureFolder
 from posekit.datasets.own.names import plain_names
 from posekit.datasets.own.repeats import merge_repeats
-from posekit.datasets.own.skeleton import propose_skeleton
+from posekit.datasets.own.skeleton import Proposed, propose_skeleton
 from posekit.datasets.own.split import TRAIN, VAL, split_pictures
 from posekit.errors import ConfigError, DataError, shown
 from posekit.structures import Skeleton
@@ -76,46 +76,49 @@ def own_dataset(
         ConfigError: On settings that do not fit the labels.
     """
     category = _choose(labels, category, str(source))
-    files = folder.sizes(labels.pictures, str(source))
-    rows, names, sizes, parts = _once(files, [picture.part for picture in labels.pictures])
+    points = labels.categories[category]
+    rows, pictures = _once(labels.pictures, folder.sizes(labels.pictures, str(source)))
     own = [replace(p, picture=rows[p.picture]) for p in labels.people if p.category == category]
-    people, left_out, drawn = _boxed(own, sizes)
+    people, words = _boxed(own, pictures)
     if not people:
         raise DataError(
             f"{source}: expected objects of category {shown(category)} with labelled points, found none"
         )
-    people, variances, merged = merge_repeats(people, [float(p.area or 0) for p in people])
+    people, variances, merged = merge_repeats(people, [person.area or 0.0 for person in people])
+    name = name or f"{plain_names([category.lower()])[0][0]}{len(points.keypoints)}"
+    proposed = propose_skeleton(points, name, variances, flip_pairs, mirror)
     kept = sorted({person.picture for person in people})
-    split, how = split_pictures([names[r] for r in kept], [parts[r] for r in kept], val_share, seed)
-    proposed = propose_skeleton(
-        labels.categories[category],
-        name or f"{plain_names([category.lower()])[0][0]}{len(labels.categories[category].keypoints)}",
-        variances,
-        flip_pairs,
-        mirror,
+    split, how = split_pictures(
+        [pictures[row].name for row in kept], [pictures[row].part for row in kept], val_share, seed
     )
-    skeleton = proposed.skeleton
-    content = {part: [kept[row] for row in split[part]] for part in (TRAIN, VAL)}
-    everything = range(len(kept))
+    parts = {"annotations": kept, **{part: [kept[k] for k in chosen] for part, chosen in split.items()}}
+    again = f"; {merged} repeated labels were merged into others" if merged else ""
     facts = {
         "form": labels.form,
-        "pictures": f"{len(kept)} with an object, of {len(names)} in {folder.root}",
-        "objects": f"{len(people)} of category '{category}'{_reasons(left_out)}"
-        + (f"; {merged} repeated labels were merged into others" if merged else ""),
-        "boxes": f"drawn around the points for {drawn} objects, which had none" if drawn else "the file's",
-        "keypoints": f"{skeleton.num_keypoints}: {', '.join(skeleton.keypoints)}",
-        "mirror": proposed.grounds["mirror"],
-        "limbs": f"{len(skeleton.limbs)}, {proposed.grounds['limbs']}",
-        "sigmas": f"{_sigma_words(skeleton)}, {proposed.grounds['sigmas']}",
-        "split": f"{len(content[TRAIN])} train, {len(content[VAL])} val; {how}",
+        "pictures": f"{len(kept)} with an object, of {len(pictures)} in {folder.root}",
+        "objects": f"{len(people)} of category '{category}'{words['left_out']}{again}",
+        "boxes": words["boxes"],
+        **_skeleton_facts(proposed),
+        "split": f"{len(parts[TRAIN])} train, {len(parts[VAL])} val; {how}",
     }
-    listed = {TRAIN: content[TRAIN], VAL: content[VAL], "annotations": [kept[row] for row in everything]}
     numbered = list(enumerate(people, 1))
     contents = {
-        part: _coco(part_rows, names, sizes, numbered, skeleton, category)
-        for part, part_rows in listed.items()
+        part: _coco(chosen, pictures, numbered, proposed.skeleton, category) for part, chosen in parts.items()
     }
-    return OwnDataset(skeleton, proposed.mirrored, contents, facts, [*labels.notes, *proposed.notes])
+    notes = [*labels.notes, *proposed.notes]
+    return OwnDataset(proposed.skeleton, proposed.mirrored, contents, facts, notes)
+
+
+def _skeleton_facts(proposed: Proposed) -> dict[str, str]:
+    skeleton, grounds = proposed.skeleton, proposed.grounds
+    low, high = min(skeleton.sigmas), max(skeleton.sigmas)
+    sigmas = f"{low:g} each" if low == high else f"{low:g} to {high:g}"
+    return {
+        "keypoints": f"{skeleton.num_keypoints}: {', '.join(skeleton.keypoints)}",
+        "mirror": grounds["mirror"],
+        "limbs": f"{len(skeleton.limbs)}, {grounds['limbs']}",
+        "sigmas": f"{sigmas}, {grounds['sigmas']}",
+    }
 
 
 def _choose(labels: Labels, category: str | None, source: str) -> str:
@@ -134,23 +137,29 @@ def _choose(labels: Labels, category: str | None, source: str) -> str:
 
 
 def _once(
-    files: Sequence[tuple[str, tuple[int, int]]], parts: Sequence[str | None]
-) -> tuple[list[int], list[str], list[tuple[int, int]], list[str | None]]:
-    """Pictures that are listed twice, as by two annotators, are one: new rows, names, sizes, parts."""
+    pictures: Sequence[Picture], files: Sequence[tuple[str, tuple[int, int]]]
+) -> tuple[list[int], list[Picture]]:
+    """Pictures that are listed twice, as by two annotators, are one.
+
+    Returns:
+        The new row of each, and the pictures with the names and sizes of their files.
+    """
     row_of: dict[str, int] = {}
     rows = [row_of.setdefault(name, len(row_of)) for name, _ in files]
-    last = {row: k for k, row in enumerate(rows)}  # in the order of the rows
-    return rows, list(row_of), [files[k][1] for k in last.values()], [parts[k] for k in last.values()]
+    found = {
+        row: Picture(name, size, picture.part)
+        for row, picture, (name, size) in zip(rows, pictures, files, strict=True)
+    }
+    return rows, list(found.values())
 
 
-def _boxed(
-    people: Sequence[Person], sizes: Sequence[tuple[int, int]]
-) -> tuple[list[Person], Counter[str], int]:
-    """The people with box and area, why others are left out, and how many boxes were drawn."""
+def _boxed(people: Sequence[Person], pictures: Sequence[Picture]) -> tuple[list[Person], dict[str, str]]:
+    """The people with box and area; and in words how boxes were come by, and why others are left out."""
     found, left_out, drawn = [], Counter[str](), 0
     for person in people:
         labelled = person.points[:, 2] > 0
-        box = person.box_xywh or box_around(person.points[labelled, :2], sizes[person.picture])
+        size_hw = pictures[person.picture].size_hw
+        box = person.box_xywh or box_around(person.points[labelled, :2], size_hw or (0, 0))
         if not labelled.any():
             left_out["without a labelled point"] += 1
         elif box is None:
@@ -159,7 +168,9 @@ def _boxed(
             drawn += person.box_xywh is None
             area = person.area if person.area and person.area > 0 else box[2] * box[3]
             found.append(replace(person, box_xywh=box, area=area))
-    return found, left_out, drawn
+    boxes = f"drawn around the points for {drawn} objects, which had none" if drawn else "the file's"
+    reasons = "".join(f"; left out: {number} {reason}" for reason, number in left_out.items())
+    return found, {"boxes": boxes, "left_out": reasons}
 
 
 def box_around(points: np.ndarray, size_hw: tuple[int, int]) -> Box | None:
@@ -175,19 +186,9 @@ def box_around(points: np.ndarray, size_hw: tuple[int, int]) -> Box | None:
     return float(low[0]), float(low[1]), float(size[0]), float(size[1])
 
 
-def _reasons(left_out: Counter[str]) -> str:
-    return "".join(f"; left out: {number} {reason}" for reason, number in left_out.items())
-
-
-def _sigma_words(skeleton: Skeleton) -> str:
-    low, high = min(skeleton.sigmas), max(skeleton.sigmas)
-    return f"{low:g} each" if low == high else f"{low:g} to {high:g}"
-
-
 def _coco(
     rows: Sequence[int],
-    names: Sequence[str],
-    sizes: Sequence[tuple[int, int]],
+    pictures: Sequence[Picture],
     people: Sequence[tuple[int, Person]],
     skeleton: Skeleton,
     category: str,
@@ -195,9 +196,7 @@ def _coco(
     """COCO's form of these pictures; ids count from 1 in all parts together."""
     wanted = set(rows)
     return {
-        "images": [
-            {"id": r + 1, "file_name": names[r], "height": sizes[r][0], "width": sizes[r][1]} for r in rows
-        ],
+        "images": [_image(row + 1, pictures[row]) for row in rows],
         "categories": [
             {
                 "id": 1,
@@ -209,6 +208,11 @@ def _coco(
         ],
         "annotations": [_record(number, p) for number, p in people if p.picture in wanted],
     }
+
+
+def _image(number: int, picture: Picture) -> dict[str, Any]:
+    height, width = picture.size_hw or (0, 0)
+    return {"id": number, "file_name": picture.name, "height": height, "width": width}
 
 
 def _record(number: int, person: Person) -> dict[str, Any]:

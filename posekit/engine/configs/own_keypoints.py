@@ -94,7 +94,9 @@ train_cfg = dict(max_epochs={epochs}, val_interval=1)
 optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=AdamW, lr=2e-3, weight_decay=1e-4))
 param_scheduler = [dict(type=OneCycleLR, eta_max=2e-3, by_epoch=True, convert_to_iter_based=True)]
 default_hooks = dict(
-    logger=dict(interval=10), checkpoint=dict(interval=1, max_keep_ckpts=1, save_best="{best}")
+    logger=dict(interval=10),
+    checkpoint=dict(interval=1, max_keep_ckpts=1, save_best="{best}"),
+    curves=dict(pause=120),  # drawing them takes as long as half an epoch
 )
 randomness = dict(seed={seed}, deterministic=False)
 '''
