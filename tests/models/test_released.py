@@ -12,7 +12,17 @@ from models import plain_networks, recipe, release_files, released
 
 from posekit.codecs import MSRACodec
 from posekit.errors import CheckpointError
-from posekit.models import HeatmapHead, Hourglass, HRNet, MSELoss, PoseEstimator, SimpleBaseline, TimmBackbone
+from posekit.models import (
+    Head,
+    HeatmapHead,
+    Hourglass,
+    HRNet,
+    MSELoss,
+    MultiHead,
+    PoseEstimator,
+    SimpleBaseline,
+    TimmBackbone,
+)
 from posekit.models.released import describe, load_into
 
 KINDS = {"hrnet": HRNet, "simple": SimpleBaseline, "hg": Hourglass, "hourglass": Hourglass}
@@ -182,6 +192,38 @@ def test_only_the_head_differs(w8_file):
     assert torch.equal(model.head.final_layer.weight, head)
     assert torch.equal(model.backbone.conv1.weight, weights["conv1.weight"])
     assert str(report).startswith("hrnet release form, 348 keys loaded, 2 left over (final_layer.weight, ")
+
+
+def test_one_head_of_several_takes_the_files(w8_file):
+    """Keypoints beside something else: the released head goes where it fits, the other keeps its start."""
+    weights = small("hrnet_w8")[1]
+    head = {"type": HeatmapHead, "codec": {"type": MSRACodec}, "loss": {"type": MSELoss}}
+    skeleton = {"name": "dots", "keypoints": ["k0", "k1", "k2"]}
+    heads = {"label": {"type": Label}, "pose": head}
+    model = PoseEstimator({"type": HRNet, "variant": "w8"}, {"type": MultiHead, "heads": heads}, skeleton)
+    refused(model, w8_file, r"Only the head differs \(head\.heads\.label\.\)")
+    start = model.head.heads["label"].linear.weight.clone()
+    report = load_into(model, w8_file, allow_head=True)
+    assert torch.equal(model.head.heads["pose"].final_layer.weight, weights["final_layer.weight"])
+    assert torch.equal(model.head.heads["label"].linear.weight, start)
+    assert report.left_over == ()
+    assert set(report.random) == {"head.heads.label.linear.weight", "head.heads.label.linear.bias"}
+    # Its own checkpoint has both.
+    torch.save(model.state_dict(), w8_file.with_name("both.pth"))
+    assert load_into(model, w8_file.with_name("both.pth")).kept == ()
+
+
+class Label(Head):
+    """Another head, of which nothing is asked here."""
+
+    def __init__(self, in_channels, **_):
+        super().__init__()
+        self.linear = torch.nn.Linear(in_channels, 2)
+
+    def forward(self, maps):
+        raise NotImplementedError
+
+    loss = predict = flip = forward
 
 
 def test_an_hourglass_of_other_keypoints(tmp_path):

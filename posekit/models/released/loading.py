@@ -17,6 +17,7 @@ from posekit.models.released.trunks import fit_trunk
 
 # What may differ between two uses of one trunk; a group is loaded whole or not at all.
 _HEADS = ("head.", "backbone.deconv_layers.", "backbone.decoder.", "backbone.score")
+_SEVERAL_HEADS = "head.heads."  # of a MultiHead
 _USE_OF_TRUNK = (
     "the rest can start a training, by 'load_from' in its config or allow_head=True in Python, but without "
     "its own head the network predicts nothing"
@@ -64,7 +65,8 @@ def load_into(model: nn.Module, path: str | Path, allow_head: bool = False) -> L
         model: Its weights are replaced only if everything fits.
         path: Written by ``torch.save`` (.pth, .pth.tar), or .safetensors. Nothing in it is executed.
         allow_head: Let the head keep its start where the file has none or another one: final layer,
-            transposed convolutions or decoder, an hourglass's heatmap layers.
+            transposed convolutions or decoder, an hourglass's heatmap layers. Of several heads the one that
+            has the form of the file's is loaded, and the others keep theirs.
 
     Raises:
         CheckpointError: If the file cannot be read or is of another network, with a table of missing,
@@ -84,6 +86,7 @@ def load_checkpoint_into(
         for key, tensor in released.weights.items()
         if key not in released.added or key in expected
     }
+    found = _into_one_of_several(expected, found)
     kept = _heads_that_differ(expected, found)
     own = {key: tensor for key, tensor in expected.items() if not key.startswith(kept or ("\0",))}
     used = {key: tensor for key, tensor in found.items() if not key.startswith(kept or ("\0",))}
@@ -114,8 +117,35 @@ def released_weights(checkpoint: Mapping[str, Any], source: str | Path) -> Relea
 
 
 def _heads_that_differ(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """The groups of ``_HEADS`` in which a model and a file differ."""
-    return tuple(head for head in _HEADS if compare_weights(_part(expected, head), _part(found, head)))
+    """The groups of ``_HEADS`` in which a model and a file differ; several heads are a group each."""
+    several = dict.fromkeys(
+        ".".join([*key.split(".")[:3], ""]) for key in expected if key.startswith(_SEVERAL_HEADS)
+    )
+    groups = (*several, *_HEADS[1:]) if several else _HEADS
+    return tuple(head for head in groups if compare_weights(_part(expected, head), _part(found, head)))
+
+
+def _into_one_of_several(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Puts the only head of a file where a network of several heads has one of its form.
+
+    Nothing changes where the file has several itself, or not exactly one head has its form.
+    """
+    own = {key.removeprefix("head."): tensor for key, tensor in _part(found, "head.").items()}
+    names = {key.split(".")[2] for key in expected if key.startswith(_SEVERAL_HEADS)}
+    fitting = [
+        prefix
+        for prefix in (f"{_SEVERAL_HEADS}{name}." for name in sorted(names))
+        if own
+        and not compare_weights(
+            {key.removeprefix(prefix): tensor for key, tensor in _part(expected, prefix).items()}, own
+        )
+    ]
+    if len(fitting) != 1:
+        return dict(found)
+    return {
+        f"{fitting[0]}{key.removeprefix('head.')}" if key.startswith("head.") else key: tensor
+        for key, tensor in found.items()
+    }
 
 
 def _part(weights: Mapping[str, Tensor], beginning: str) -> dict[str, Tensor]:
