@@ -142,7 +142,7 @@ def _check_parts(dataset: Any) -> None:
                 f"{other.keypoints}; give all of them one: TopDownDataset(skeleton=..., keypoint_map='names')"
             )
     for what, of in (("input sizes", _input_size), ("extra columns", _extra_names)):
-        values = [of(info) for info in infos if "table" in info]
+        values = [of(info) for info in infos if {"crop", "table"} <= info.keys()]
         for other in values[1:]:
             if other != values[0]:
                 raise ConfigError(
