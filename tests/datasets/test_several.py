@@ -2,9 +2,11 @@
 
 import json
 import pickle
+import re
 
 import numpy as np
 import pytest
+import reference
 import toy_people
 from mmengine.evaluator import Evaluator
 from numpy.testing import assert_array_equal
@@ -18,6 +20,7 @@ from posekit.datasets.several import JoinedDataset, MixedDataset
 from posekit.datasets.topdown import TopDownDataset
 from posekit.errors import ConfigError
 from posekit.metrics.evaluators import OKSMetric, OnEachSet, PCKMetric, PredictionWriter
+from posekit.registry import METRICS
 from posekit.skeletons import COCO17, MPII16
 from posekit.structures import Pose, Skeleton
 from posekit.transforms import Augment, Crop
@@ -270,3 +273,38 @@ def test_evaluators_of_other_sets_are_refused(two):
         OnEachSet({"type": PCKMetric}).dataset_meta = joined.parts[0].metainfo
     with pytest.raises(ConfigError, match="part 'a': expected a data set of one annotation file"):
         JoinedDataset({"a": [1, 2]})
+
+
+def test_the_example_of_the_readme(tmp_path, monkeypatch):
+    """Builds what README shows, MPII being another file of MPII's joints."""
+    readme = (reference.ROOT / "README.md").read_text("utf-8").partition("**Several sets at once**")[2]
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1]
+    for name, count, skeleton in (("own", 2, COCO17), ("mpii", 3, MPII16)):
+        (tmp_path / name).mkdir()
+        write_set(tmp_path / name, count, skeleton.keypoints)
+    (tmp_path / "own" / "people.json").rename(tmp_path / "own.json")
+
+    def of_mpii(ann_file, image_dir, split):
+        assert (ann_file, image_dir, split) == ("annot/train.json", "images", "train")
+        return load_coco("mpii/people.json", "mpii/images", MPII16)
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own" / "images").rename(tmp_path / "pictures")
+    (tmp_path / "own").rmdir()
+    (tmp_path / "pictures").rename(tmp_path / "own")
+    names = {
+        **{
+            known.__name__: known
+            for known in (TopDownDataset, MixedDataset, JoinedDataset, OnEachSet, PCKMetric)
+        },
+        "load_coco": load_coco,
+        "load_mpii": of_mpii,
+        "crop": Crop((64, 48)),
+    }
+    exec(code, names)
+    training = KeyedDataset(names["train_dataloader"]["dataset"])
+    assert training.dataset.shares.tolist() == [1, 4]
+    validation = KeyedDataset(names["val_dataloader"]["dataset"])
+    metric = METRICS.build(names["val_evaluator"])
+    metric.dataset_meta = validation.metainfo
+    assert {"own/PCK@0.2/mean", "mpii/PCK@0.2/mean"} <= metric.score_names().keys()
