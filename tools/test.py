@@ -155,13 +155,15 @@ def with_writer(evaluator: Any, out_dir: str, sets: Any = None) -> list[Any]:
     from posekit.metrics.evaluators import OKSMetric, OnEachSet, PredictionWriter
 
     evaluators = list(evaluator) if isinstance(evaluator, (list, tuple)) else [evaluator]
-    if isinstance(sets, Mapping) and [part.get("type") for part in evaluators] == [OnEachSet]:
-        stated = evaluators[0]["metrics"]
+    first = next((n for n, part in enumerate(evaluators) if part.get("type") is OnEachSet), None)
+    if isinstance(sets, Mapping) and first is not None:
+        stated = evaluators[first]["metrics"]
         named = (
             stated if isinstance(stated, Mapping) and "type" not in stated else dict.fromkeys(sets, stated)
         )
         metrics = {name: with_writer(one, str(Path(out_dir) / name)) for name, one in named.items()}
-        return [{**evaluators[0], "metrics": metrics}]
+        evaluators[first] = {**evaluators[first], "metrics": metrics}
+        return evaluators
     evaluators = with_errors(evaluators, out_dir)
     if any(part.get("type") is PredictionWriter for part in evaluators):
         return evaluators

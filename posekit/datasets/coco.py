@@ -18,7 +18,7 @@ import numpy as np
 from posekit.datasets.coco_detections import DetectionReader, check_detections, find_matches, take_matched
 from posekit.datasets.coco_records import AnnotationReader, columns
 from posekit.datasets.matching import MATCH_IOU
-from posekit.datasets.pictures import OTHER_SIZE, compare_pictures
+from posekit.datasets.pictures import OTHER_SIZE, Agreement, compare_pictures, label_reach
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import clean_box_xyxy
@@ -118,7 +118,8 @@ def load_coco(
             people = detected
         else:
             people["match"] = find_matches(people, detected, match_iou)
-    people, sizes, turn = _as_pictured(people, images, images_in, path, on_bad_record, counts)
+    people, agreement = _as_pictured(people, images, images_in, path, on_bad_record, counts)
+    sizes = agreement.sizes_hw
     if boxes != DETECTED and clean_boxes:
         people = _clean(people, sizes, images[1], path, counts)
     if boxes == MATCHED:
@@ -135,8 +136,12 @@ def load_coco(
         {reason: number for reason, number in counts.items() if number},
         on_bad_record,
         annotated=boxes != DETECTED,
-        turn_by_exif=turn,
-        reading={"area": area, "category": category},
+        turn_by_exif=agreement.turn_by_exif,
+        reading={
+            "area": area,
+            "category": category,
+            "images_left_out": tuple(np.asarray(images[1], np.int64)[agreement.other_size].tolist()),
+        },
     )
 
 
@@ -252,24 +257,22 @@ def _as_pictured(
     path: str,
     on_bad_record: str,
     counts: Counter[str],
-) -> tuple[dict[str, np.ndarray], np.ndarray, bool]:
-    """The people whose pictures agree with the file, the pictures' sizes, and whether EXIF turns them."""
+) -> tuple[dict[str, np.ndarray], Agreement]:
+    """The people whose pictures agree with the file, and what was found of the pictures."""
     stated = np.asarray(images[2], dtype=np.int64).reshape(-1, 2)
     image = people["image_index"]
     last_xy = stated[image, ::-1]
-    # Labels beyond the stated size, by more than a pixel's rounding.
-    points = (people["keypoints"] > last_xy[:, None] + 1).any(-1) & (people["visible"] > 0)
-    beyond = points.any(axis=1) | (people["boxes_xyxy"][:, 2:] > last_xy + 1).any(axis=1)
-    agreement = compare_pictures(
-        images_in, images[0], stated, np.unique(image), np.unique(image[beyond]), path, on_bad_record
-    )
+    points = np.where(people["visible"][..., None] > 0, people["keypoints"], 0)
+    far_xy = np.concatenate([points, people["boxes_xyxy"][:, None, 2:]], axis=1).max(axis=1)
+    reach_xy = label_reach(len(stated), image, far_xy)
+    agreement = compare_pictures(images_in, images[0], stated, reach_xy, path, on_bad_record)
     # A box that is the whole stated picture is the whole picture.
     whole = np.column_stack([np.zeros_like(last_xy), last_xy])
     of_whole = (people["boxes_xyxy"] == whole).all(axis=1)
     people["boxes_xyxy"][of_whole, 2:] = agreement.sizes_hw[image[of_whole], ::-1]
     kept = ~np.isin(image, agreement.other_size)
     counts[OTHER_SIZE] += int((~kept).sum())
-    return {name: column[kept] for name, column in people.items()}, agreement.sizes_hw, agreement.turn_by_exif
+    return {name: column[kept] for name, column in people.items()}, agreement
 
 
 def _clean(

@@ -195,8 +195,8 @@ class AnnotationReader(RecordReader):
         if crowd:
             return "crowd"
         area = 1 if self.any_area else record.get("area", 1)
-        if not isinstance(area, Number) or area != area:
-            raise DataError(f"{where}, field 'area': expected a number, found {shown(area)}")
+        if not isinstance(area, Number) or not abs(area) < 1e30:
+            raise DataError(f"{where}, field 'area': expected a finite number, found {shown(area)}")
         return "no_area" if area <= 0 else None
 
     def _keypoints(self, record: Mapping[str, Any], where: str) -> list[float]:

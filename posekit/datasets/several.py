@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ class MixedDataset(Dataset[Sample]):
             )
         self._ends = np.cumsum(self.shares)
         self._draws = Draws(self.size, seed)
-        self._orders: dict[int, tuple[tuple[int, int], np.ndarray]] = {}
+        self._orders: dict[tuple[int, int, int], np.ndarray] = {}
 
     def __len__(self) -> int:
         return self.size
@@ -78,11 +79,16 @@ class MixedDataset(Dataset[Sample]):
     def _row(self, part: int, seed: int, number: int) -> int:
         """The ``number``-th person of a part since the start: one permutation of it after another."""
         cycle, place = divmod(number, len(self.parts[part]))
-        known = self._orders.get(part)
-        if known is None or known[0] != (seed, cycle):
+        if (part, seed, cycle) not in self._orders:
+            # An epoch has two passes of a part, the end of one and the beginning of the next, or more short
+            # ones; what is kept grows to as many numbers as the parts have people, twice.
+            kept = [key for key in self._orders if key[0] == part]
+            most = 1 + math.ceil(self.shares[part] / len(self.parts[part]))
+            for old in kept[: len(kept) - most]:
+                del self._orders[old]
             order = np.random.default_rng((seed, cycle, part)).permutation(len(self.parts[part]))
-            known = self._orders[part] = (seed, cycle), order
-        return int(known[1][place])
+            self._orders[part, seed, cycle] = order
+        return int(self._orders[part, seed, cycle][place])
 
 
 @DATASETS.register_module()

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from posekit.datasets.coco import read_images
 from posekit.datasets.draws import Draw, Draws
-from posekit.datasets.pictures import compare_pictures, read_annotated
+from posekit.datasets.pictures import compare_pictures, label_reach, read_annotated
 from posekit.detection.box_ap import person_category
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import xywh_to_xyxy
@@ -107,11 +107,10 @@ class PeopleImages(Dataset[ImageSample]):
         self, names: list[str], stated_hw: list[tuple[int, int]], boxes: list[np.ndarray]
     ) -> list[tuple[int, int]]:
         """The pictures' sizes; of those that agree with the annotation only after a turn, that one."""
-        stated = np.array(stated_hw).reshape(-1, 2)
-        used = np.array([row for row, found in enumerate(boxes) if len(found)], int)
-        beyond = [row for row in used if (boxes[row].max(axis=0)[2:] > stated[row, ::-1] + 1).any()]
+        image = np.repeat(np.arange(len(boxes)), [len(found) for found in boxes])
+        reach_xy = label_reach(len(names), image, np.concatenate([np.zeros((0, 4)), *boxes])[:, 2:])
         agreement = compare_pictures(
-            self.image_dir, names, stated, used, np.array(beyond, int), self.ann_file, self.on_bad_image
+            self.image_dir, names, np.array(stated_hw), reach_xy, self.ann_file, self.on_bad_image
         )
         self.turn_by_exif = agreement.turn_by_exif
         return [(height, width) for height, width in agreement.sizes_hw.tolist()]

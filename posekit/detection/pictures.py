@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from posekit.datasets.coco import read_images
-from posekit.datasets.pictures import compare_pictures, read_annotated
+from posekit.datasets.pictures import compare_pictures, label_reach, read_annotated
 from posekit.detection.box_ap import person_category
 from posekit.detection.networks import PERSON
 from posekit.errors import DataError
@@ -136,13 +136,26 @@ def _of_coco(path: str, image_dir: str | None) -> PictureList:
         check_image_name(name, f"{path}: image id {image_id}")
     missing_images(folder, names)  # refuses links that lead out of it
     # A picture of another size fails when it is read, by itself.
-    every, none = np.arange(len(names)), np.zeros(0, int)
-    agreement = compare_pictures(folder, names, np.array(stated), every, none, path, "skip")
+    agreement = compare_pictures(folder, names, np.array(stated), _reach(content, ids), path, "skip")
     pictures = [
         _annotated(str(Path(folder) / name), image_id, name, (height, width), agreement.turn_by_exif, path)
         for name, image_id, (height, width) in zip(names, ids, agreement.sizes_hw.tolist(), strict=True)
     ]
     return PictureList(pictures, len(pictures), folder, path, person_category(content, path))
+
+
+def _reach(content: Any, ids: list[int]) -> np.ndarray:
+    """How far the labels of a file's images reach, where it has any that can be read."""
+    row_of = {image_id: row for row, image_id in enumerate(ids)}
+    rows, far = [], []
+    annotations = content.get("annotations")
+    for annotation in annotations if isinstance(annotations, list) else ():
+        image_id = annotation.get("image_id") if isinstance(annotation, dict) else None
+        box = annotation.get("bbox") if isinstance(image_id, int) and image_id in row_of else None
+        if isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box):
+            rows.append(row_of[image_id])
+            far.append([box[0] + box[2], box[1] + box[3]])
+    return label_reach(len(ids), np.array(rows, int), np.array(far, float).reshape(-1, 2))
 
 
 def _annotated(

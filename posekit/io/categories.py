@@ -13,12 +13,18 @@ from posekit.errors import ConfigError, DataError, shown
 from posekit.io.records import require
 
 ALL = "all"
+_NUMBERED = re.compile(r"(k|kp|kpt|keypoint|joint|point|p)?[\s_\-]*\d+", re.IGNORECASE)
 Category = str | int | Sequence[str | int] | None
 
 
 def same_names(first: Sequence[Any], second: Sequence[Any]) -> bool:
     """Whether keypoint names agree, but for case, blanks and hyphens."""
     return [plain_name(name) for name in first] == [plain_name(name) for name in second]
+
+
+def are_numbers(names: Sequence[str]) -> bool:
+    """Whether keypoints are merely numbered ("kp0", "joint 3"), and their names so say nothing."""
+    return all(_NUMBERED.fullmatch(name) for name in names)
 
 
 def plain_name(name: Any) -> str:

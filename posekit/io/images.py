@@ -37,6 +37,7 @@ except ImportError as error:  # most often libGL.so.1 on a server without a disp
 
 _LONGEST_NAME = 1000
 _ORIENTATION = 0x0112  # EXIF's tag
+_EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")  # of JPEG, PNG, WebP
 # OpenCV >= 4.11 decodes straight to RGB.
 _COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
@@ -222,6 +223,9 @@ def read_header(image_dir: str | os.PathLike[str], name: str) -> Header | None:
 
 
 def _header(content: bytes) -> Header | None:
+    size = stated_size_hw(content)
+    if size is not None and all(size) and not any(mark in content for mark in _EXIF_MARKS):
+        return Header(size, 1)
     from PIL import Image, UnidentifiedImageError  # torchvision brings it
 
     exif = Image.Exif()

@@ -116,7 +116,7 @@ def _refuse_other_kinds(path: Path) -> None:
     elif not start.strip(b"\0"):
         kind = "empty" if not start else "nothing but zeros where it begins, as a copy that failed leaves it"
         raise CheckpointError(f"checkpoint {path}: damaged: it is {kind}; {EXPECTED}")
-    elif tarfile.is_tarfile(path):
+    elif _is_tar(path):
         # torch before 2.6 would hand it to the ordinary unpickler, whatever ``weights_only`` says.
         raise _other_kind(path, _TAR)
     elif _LEGACY_START not in start:
@@ -126,6 +126,15 @@ def _refuse_other_kinds(path: Path) -> None:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             for _ in range(5):  # magic number, version, system, content, keys of the storages
                 _scan_pickle(content)
+
+
+def _is_tar(path: Path) -> bool:
+    """Whether it is a tar; a compressed one is none, since to see would be to unpack it."""
+    try:
+        with tarfile.open(path, "r:"):
+            return True
+    except (tarfile.TarError, OSError):
+        return False
 
 
 def _start(path: Path) -> bytes:

@@ -55,6 +55,12 @@ class OnEachSet(PoseMetric):
         for name, metrics in self.metrics.items():
             for metric in metrics:
                 metric.dataset_meta = sets[name]
+        scores = [one for name, metrics in self.metrics.items() for m in metrics for one in _names(name, m)]
+        again = sorted({score for score in scores if scores.count(score) > 1})
+        if again:
+            raise ConfigError(
+                f"OnEachSet: {again[:3]}: a name of two scores each; give their evaluators a 'prefix'"
+            )
 
     def _by_set(self, sets: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(self.stated, Mapping) or "type" in self.stated:
@@ -80,17 +86,23 @@ class OnEachSet(PoseMetric):
             part = replace(part, person_ids=ids[part.person_ids - start])
             start += len(ids)
             for metric in metrics:
-                scores.update({f"{name}/{key}": value for key, value in metric._score_people(part).items()})
+                found = metric._score_people(part)
+                scores.update({f"{_prefix(name, metric)}{key}": value for key, value in found.items()})
         return scores
 
     def score_names(self) -> dict[str, str | None]:
-        return {
-            f"{name}/{key}": direction
-            for name, metrics in self.metrics.items()
-            for metric in metrics
-            for key, direction in metric.score_names().items()
-        }
+        named = [_names(name, m) for name, metrics in self.metrics.items() for m in metrics]
+        return {score: direction for names in named for score, direction in names.items()}
 
     def describe(self) -> str:
         words = (f"{name}: {m.describe()}" for name, metrics in self.metrics.items() for m in metrics)
         return " | ".join(words)
+
+
+def _prefix(name: str, metric: PoseMetric) -> str:
+    return f"{name}/{metric.prefix}/" if metric.prefix else f"{name}/"
+
+
+def _names(name: str, metric: PoseMetric) -> dict[str, str | None]:
+    """A set's scores by one of its evaluators, with their directions."""
+    return {f"{_prefix(name, metric)}{key}": way for key, way in metric.score_names().items()}

@@ -6,7 +6,6 @@ because predictions refer to them. Coordinates are 0-based image pixels.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import head_sizes, keypoint_box_xywh
 from posekit.io import records as rec
-from posekit.io.categories import Category, named_categories, same_names
+from posekit.io.categories import Category, are_numbers, named_categories, same_names
 from posekit.io.files import read_json
 from posekit.metrics.oks import COCO_SIGMAS, GroundTruth, crowded_images
 from posekit.skeletons import COCO17
@@ -28,7 +27,6 @@ _AREA_REMEDY = "; state it, or take 0.53 x the box: --area box, OKSMetric(area='
 
 FILE, BOX, NO_AREA = "file", "box", "none"
 AREA_OF_BOX = 0.53  # CrowdPose's share, of a person's segment in the box
-_NUMBERED = re.compile(r"(k|kp|kpt|keypoint|joint|point|p)?[\s_\-]*\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +45,7 @@ class CocoPeople:
         other_images: Ids of the file's images that are not scored.
         other_categories: Ids of the file's categories that are not scored.
         on_bad_record: How it was read.
+        left_out_ids: Ids of the annotations that were left out.
         notes: Sentences about what was read otherwise than it is stated, or cannot be matched.
     """
 
@@ -60,6 +59,7 @@ class CocoPeople:
     other_images: frozenset[int] = frozenset()
     other_categories: frozenset[int] = frozenset()
     on_bad_record: str = "error"
+    left_out_ids: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property
@@ -111,19 +111,23 @@ def read_coco(
     categories = _chosen_categories(all_categories, path, category, names)
     keypoints, sigmas = _keypoint_names(categories, path)
     category_ids = np.array(sorted(c["id"] for c in categories), np.int64)
-    annotations = list(rec.record_list(content, "annotations", path))
-    left_out = boxes_alone = 0
+    left_out, boxes_alone, lost = 0, 0, frozenset[int]()
     if on_bad_record == "skip":
         from posekit.metrics.usable import usable_annotations  # brings torch, which scoring does without
 
-        annotations, left_out, boxes_alone = usable_annotations(
-            annotations,
+        stated = rec.require(content, "annotations", str(path), list)
+        annotations, lost, boxes_alone = usable_annotations(
+            stated,
             str(path),
             len(keypoints),
             category_ids,
+            known_categories,
             known_images,
             lambda annotation: _arrays_of_one(annotation, len(keypoints), str(path)),
         )
+        left_out = len(stated) - len(annotations)
+    else:
+        annotations = list(rec.record_list(content, "annotations", path))
     where = f"{path}: annotations"
     annotation_ids = rec.integers(annotations, "id", where)
     rec.unique(annotation_ids, "id", where, REMEDY)
@@ -150,11 +154,13 @@ def read_coco(
         annotation_ids[rows],
         keypoints,
         sigmas,
-        _annotated_head_sizes(annotations, where),
+        # Of no use to OKS: nobody need be refused for them there.
+        _annotated_head_sizes(annotations, where) if area == NO_AREA else np.full(len(rows), np.nan),
         tuple(name_of[i] for i in category_ids.tolist()),
         frozenset(np.setdiff1d(known_images, scored).tolist()),
         frozenset(np.setdiff1d(known_categories, category_ids).tolist()),
         on_bad_record,
+        lost,
         _notes(str(path), truth, left_out, boxes_alone, recounted, area),
     )
 
@@ -186,6 +192,8 @@ def _completed(annotation: Mapping[str, Any], area: str) -> Mapping[str, Any]:
     """The annotation with a box, which may be its keypoints', and with an area where none is needed."""
     if "bbox" not in annotation and isinstance(annotation.get("keypoints"), list):
         annotation = {**annotation, "bbox": _box_of(annotation["keypoints"])}
+    if area == BOX:
+        return {**annotation, "area": 0.0}
     return annotation if area == FILE else {"area": 0.0, **annotation}
 
 
@@ -236,7 +244,7 @@ def _keypoint_names(categories: Sequence[Mapping[str, Any]], path: str | Path) -
                 f"{path}: category id {category['id']}: expected 'keypoints' to be a list of names, found "
                 f"{rec.describe(category['keypoints'])}"
             )
-        if list(category["keypoints"]) != list(first["keypoints"]):
+        if not same_names(category["keypoints"], first["keypoints"]):
             raise DataError(
                 f"{path}: categories {first['id']} and {category['id']} have different 'keypoints'; "
                 f"choose one (--category, category=): {_listed(categories)}"
@@ -356,8 +364,8 @@ def choose_sigmas(people: CocoPeople, stated: Sequence[float] | np.ndarray | Non
     if stated is None and people.sigmas:
         return np.array(people.sigmas)
     if stated is None:
-        nameless = all(_NUMBERED.fullmatch(name) for name in people.names)
-        if count == len(COCO_SIGMAS) and (nameless or same_names(people.names, COCO17.keypoints)):
+        cocos = are_numbers(people.names) or same_names(people.names, COCO17.keypoints)
+        if count == len(COCO_SIGMAS) and cocos:
             return COCO_SIGMAS
         kind = "other keypoints than COCO's 17" if count == len(COCO_SIGMAS) else f"{count} keypoints"
         raise ConfigError(

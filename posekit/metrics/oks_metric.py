@@ -11,7 +11,7 @@ import numpy as np
 
 from posekit.datasets.mapping import Columns, map_keypoints
 from posekit.errors import ConfigError
-from posekit.io.categories import Category
+from posekit.io.categories import Category, are_numbers, same_names
 from posekit.io.files import read_json
 from posekit.metrics.base import (
     GROUND_TRUTH_BOXES,
@@ -103,6 +103,7 @@ class OKSMetric(PoseMetric):
             return
         told = dict(meta["table"].reading)
         names, columns = told.pop("names", skeleton.keypoints), told.pop("columns", None)
+        told.pop("images_left_out", None)
         reading = {name: told.get(name) if value is None else value for name, value in self.reading.items()}
         people = self._read(
             path,
@@ -111,9 +112,16 @@ class OKSMetric(PoseMetric):
             names=names,
             **{name: value for name, value in reading.items() if value is not None},
         )
-        if columns is not None and self.ann_file is None:
+        # Another file than the data set's may have the source's keypoints, or those that it is made into.
+        if columns is not None and same_names(people.names, names):
             people = _mapped(people, columns, skeleton.keypoints)
         self._people = people
+        others = not (same_names(people.names, skeleton.keypoints) or are_numbers(people.names))
+        if people.num_keypoints == skeleton.num_keypoints and others:
+            raise ConfigError(
+                f"{name}: {path} has the keypoints {list(people.names)}, skeleton '{skeleton.name}' "
+                f"{list(skeleton.keypoints)}: the same names in the same order are needed"
+            )
         if people.num_keypoints != skeleton.num_keypoints:
             raise ConfigError(
                 f"{name}: {path} has {people.num_keypoints} keypoints, skeleton '{skeleton.name}' "
@@ -202,5 +210,5 @@ def _scored_images(meta: Mapping[str, Any]) -> np.ndarray:
     if meta.get("image_ids") is not None:
         return np.asarray(meta["image_ids"])
     if meta["box_source"] != GROUND_TRUTH_BOXES:
-        return np.unique(table.image_ids)
+        return np.setdiff1d(table.image_ids, table.reading.get("images_left_out", ()))
     return np.unique(table.image_ids[table.image_index])

@@ -101,6 +101,11 @@ def _of_scored(
             if number.any():
                 notes.append(f"{where}: {number.sum()} are of {what} {of}, and are left out")
         kept &= wanted
+    if people.left_out_ids:
+        lost = np.array([record.get("annotation_id") in people.left_out_ids for record in file_records])
+        if lost.any():
+            notes.append(f"{where}: {lost.sum()} are of annotations that are left out, and are left out too")
+        kept &= ~lost
     if kept.all():
         return file_records, ()
     return [record for record, keep in zip(file_records, kept.tolist(), strict=True) if keep], tuple(notes)

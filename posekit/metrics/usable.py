@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from posekit.datasets.coco_records import AnnotationReader
 from posekit.errors import DataError
-from posekit.io import records as rec
 
 
 def usable_annotations(
-    annotations: rec.Records,
+    annotations: Sequence[Any],
     path: str,
     num_keypoints: int,
     category_ids: np.ndarray,
+    all_category_ids: np.ndarray,
     image_ids: np.ndarray,
     check: Callable[[Mapping[str, Any]], object],
-) -> tuple[list[Mapping[str, Any]], int, int]:
+) -> tuple[list[Mapping[str, Any]], frozenset[int], int]:
     """Leaves out what is at fault by the loader's own reading, and what a metric could not read.
 
     Args:
         annotations: Of the file.
         path: The file, for messages.
         num_keypoints: K.
-        category_ids: Categories with keypoints; others' annotations stay as they are.
+        category_ids: Categories with keypoints.
+        all_category_ids: Of the file; annotations of those without keypoints stay as they are.
         image_ids: The file's images.
         check: Raises DataError of what the metric cannot read: of crowds, too, of which the loader reads
             nothing more.
 
     Returns:
-        The annotations, those with a box alone having K keypoints that are not labelled; how many were left
-        out; and how many have a box alone.
+        The annotations, those with a box alone having K keypoints that are not labelled; the ids of those
+        that were left out; and how many have a box alone.
     """
     images = image_ids.tolist()
     reader = AnnotationReader(
@@ -47,13 +48,18 @@ def usable_annotations(
         {},
         any_area=True,
     )
+    known = frozenset(all_category_ids.tolist())
     kept, boxes_alone = [], 0
     for number, annotation in enumerate(annotations):
-        category = annotation.get("category_id")
-        of_people = isinstance(category, int) and category in reader.categories
+        category = annotation.get("category_id") if isinstance(annotation, Mapping) else None
+        if not isinstance(category, int) or category not in known:
+            continue
+        of_people = category in reader.categories
         box_alone = of_people and "keypoints" not in annotation
         if box_alone:
-            annotation = {**annotation, "keypoints": [0] * (3 * num_keypoints), "num_keypoints": 0}
+            annotation = {**annotation, "keypoints": [0] * (3 * num_keypoints)}
+        if of_people:  # counted anew whatever it is, so that it makes nobody unusable
+            annotation = {**annotation, "num_keypoints": None}
         try:
             reader.read(number, annotation)
             if of_people:
@@ -62,4 +68,5 @@ def usable_annotations(
             continue
         kept.append(annotation)
         boxes_alone += box_alone
-    return kept, len(annotations) - len(kept), boxes_alone
+    ids = {a["id"] for a in annotations if isinstance(a, Mapping) and isinstance(a.get("id"), int)}
+    return kept, frozenset(ids - {annotation["id"] for annotation in kept}), boxes_alone

@@ -51,7 +51,7 @@ def build_part(part: Part, where: str, given: Mapping[str, Any]) -> Any:
     """
     if not isinstance(part, nn.Module):
         settings = settings_of(part, where)
-        taken = inspect.signature(kind_of(settings, where)).parameters
+        taken = _arguments_of(kind_of(settings, where))
         part = MODELS.build({**{name: value for name, value in given.items() if name in taken}, **settings})
     missing = [name for name in _OF_A_HEAD if not callable(getattr(part, name, None))]
     if missing:
@@ -60,6 +60,19 @@ def build_part(part: Part, where: str, given: Mapping[str, Any]) -> Any:
             "posekit.models.Head"
         )
     return part
+
+
+def _arguments_of(kind: Any) -> set[str]:
+    """The arguments that a class takes by name, those that it hands on to its bases by ``**`` among them."""
+    names: set[str] = set()
+    for one in kind.__mro__ if isinstance(kind, type) else (kind,):
+        if isinstance(kind, type) and "__init__" not in vars(one):
+            continue
+        parameters = inspect.signature(one).parameters.values()
+        names |= {p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return names
 
 
 def _build_backbone(backbone: Part, num_maps: int | None, head: Part) -> Any:

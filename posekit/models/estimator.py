@@ -157,11 +157,28 @@ class PoseEstimator(BaseModel):
                 f"model.backbone: {type(self.backbone).__name__}: expected a map (B, C, h, w) or a list of "
                 f"maps, found {type(maps).__name__}"
             )
-        return self.head(maps)
+        outputs = self.head(maps)
+        if not isinstance(outputs, (list, tuple)):  # of a tensor, the last stage would be the last sample
+            raise ConfigError(
+                f"model.head: {type(self.head).__name__}.forward: expected a list of outputs, one per "
+                f"supervised stage, found {type(outputs).__name__}"
+            )
+        return list(outputs)
 
     def loss(self, sample: Sample) -> dict[str, Tensor]:
-        """Computes the losses of a batch; see the head for the keys."""
-        return self.head.loss(self.stages(self.normalise(sample.image)), sample)
+        """Computes the losses of a batch; see the head for the keys.
+
+        Raises:
+            ConfigError: If the head gives no loss by a name that says so.
+        """
+        losses = self.head.loss(self.stages(self.normalise(sample.image)), sample)
+        if not isinstance(losses, Mapping) or not any("loss" in name for name in losses):
+            found = sorted(losses) if isinstance(losses, Mapping) else type(losses).__name__
+            raise ConfigError(
+                f"model.head: {type(self.head).__name__}.loss: expected a dict, of which the entries with "
+                f"'loss' in their name are summed, found {found}"
+            )
+        return losses
 
     def outputs(self, image: Tensor) -> Any:
         """Maps a normalised batch to the last stage's outputs, averaged over mirror images and scales.
@@ -200,7 +217,14 @@ class PoseEstimator(BaseModel):
 
         No gradient is kept for poses, which are arrays; ``outputs`` has one.
         """
-        return poses_of(self.head.predict(self.outputs(self.normalise(sample.image)), sample), sample)
+        prediction = self.head.predict(self.outputs(self.normalise(sample.image)), sample)
+        wanted, points = (self.skeleton.num_keypoints, 2), prediction.points
+        if points is not None and tuple(points.shape[1:]) != wanted:
+            raise ConfigError(
+                f"model.head: {type(self.head).__name__}.predict: expected points of shape "
+                f"(B, {wanted[0]}, 2), found {tuple(points.shape)}"
+            )
+        return poses_of(prediction, sample)
 
     def describe(self) -> dict[str, str]:
         """States the codec, the flip test and the multi-scale test, as every score must."""

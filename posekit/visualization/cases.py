@@ -166,8 +166,6 @@ def prediction_sheet(
         ValueError: If no pose belongs to a person of the table, ``errors`` or ``areas`` has another length,
             or on another ``which`` or ``norm``.
     """
-    from posekit.datasets.pictures import read_picture
-
     table = getattr(table, "table", table)
     skeleton = skeleton or getattr(table, "skeleton", None)
     for name, values in (("errors", errors), ("areas", areas)):
@@ -180,9 +178,7 @@ def prediction_sheet(
     for rank in _chosen(len(cases), count, which):
         case = cases[rank]
         record = table[case.row]
-        photo, warp = crop_photo(
-            read_picture(table, int(table.image_index[case.row])), record.box_xyxy, cell_size_hw
-        )
+        photo, warp = crop_photo(_photo(table, case.row), record.box_xyxy, cell_size_hw)
         predicted, truth = (
             apply_warp(points.astype(np.float64), warp) for points in (case.pose.keypoints, record.keypoints)
         )
@@ -191,6 +187,15 @@ def prediction_sheet(
         ids = dict.fromkeys([record.image_id, record.person_id])
         captions.append(f"{rank + 1}/{len(cases)} · {case.words} · id {'/'.join(map(str, ids))}")
     return contact_sheet(pictures, columns, captions, cell_size_hw=cell_size_hw, title=title)
+
+
+def _photo(table: Any, row: int) -> np.ndarray:
+    """The picture of a table's person, or of one in a list of records."""
+    from posekit.datasets.pictures import read_picture
+    from posekit.io.images import read_image
+
+    listed = not hasattr(table, "image_index")
+    return read_image(table[row].image_path) if listed else read_picture(table, int(table.image_index[row]))
 
 
 def _chosen(total: int, count: int, which: str) -> list[int]:

@@ -63,7 +63,7 @@ def read_scalars(run: str | Path) -> list[dict[str, Any]]:
     run = Path(run)
     if not run.exists():
         raise DataError(f"{run}: no such file or folder; expected a work directory or a scalars.json")
-    files = [run] if run.is_file() else sorted(run.glob("**/vis_data/scalars.json"))
+    files = [run] if run.is_file() else _logs_under(run)
     if not files:
         raise DataError(f"{run}: no scalars.json, nor a work directory with '<time>/vis_data/scalars.json'")
     merged: dict[tuple[bool, int], dict[str, Any]] = {}
@@ -74,6 +74,12 @@ def read_scalars(run: str | Path) -> list[dict[str, Any]]:
             key = (_is_train(record), int(record.get("step", 0)))
             merged[key] = {**merged.get(key, {}), **record} if not key[0] else record
     return list(merged.values())
+
+
+def _logs_under(folder: Path) -> list[Path]:
+    """A work directory's own logs; what lies deeper may be of other runs, and counts where there are none."""
+    own = [*folder.glob("vis_data/scalars.json"), *folder.glob("*/vis_data/scalars.json")]
+    return sorted(own or folder.glob("**/vis_data/scalars.json"))
 
 
 def _read_lines(file: Path) -> list[dict[str, Any]]:

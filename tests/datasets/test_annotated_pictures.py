@@ -41,7 +41,7 @@ def write(folder, name, orientation=1, size_hw=(HEIGHT, WIDTH)):
     stored.save(path, quality=95, subsampling=0, exif=exif.tobytes())
 
 
-def annotation(folder, sizes_hw, points=((5, 10), (30, 12), (20, 50))):
+def annotation(folder, sizes_hw, points=((5, 10), (30, 12), (20, 50)), box=(3, 4, 30, 50)):
     """One person, labelled upright, on each of as many pictures as there are stated sizes."""
     keypoints = [v for x, y in points for v in (x, y, 2)]
     content = {
@@ -50,7 +50,7 @@ def annotation(folder, sizes_hw, points=((5, 10), (30, 12), (20, 50))):
         ],
         "categories": toy_people.COCO["categories"][:1],
         "annotations": [
-            {"id": i, "image_id": i, "category_id": 1, "bbox": [3, 4, 30, 50], "keypoints": keypoints,
+            {"id": i, "image_id": i, "category_id": 1, "bbox": list(box), "keypoints": keypoints,
              "area": 900}
             for i in range(len(sizes_hw))
         ],
@@ -92,10 +92,56 @@ def test_labelled_upright_read_upright(tmp_path, orientation):
 
 def test_labelled_as_stored_stays_as_stored(tmp_path):
     write(tmp_path, "0.jpg", 6)
-    annotation(tmp_path, [(WIDTH, HEIGHT)])
+    annotation(tmp_path, [(WIDTH, HEIGHT)], ((5, 10), (50, 12), (20, 30)), (3, 4, 50, 30))
     table, words = said(tmp_path)
-    assert not words
+    assert not words  # they fit no other way
+    annotation(tmp_path, [(WIDTH, HEIGHT)], ((5, 10), (30, 12), (20, 30)), (3, 4, 30, 30))
+    table, words = said(tmp_path)
+    assert "1 carry an EXIF turn, and neither sizes nor labels say" in words[0]
     assert_array_equal(read_picture(table, 0), read_image(tmp_path / "images" / "0.jpg"))
+
+
+def test_labels_tell_where_a_stated_size_is_that_of_the_stored_rows(tmp_path):
+    """As a converter that asks the file for its size writes it, of labels that a browser showed upright."""
+    for number in range(3):
+        write(tmp_path, f"{number}.jpg", 6)
+    annotation(tmp_path, [(WIDTH, HEIGHT)] * 3)
+    content = json.loads((tmp_path / "people.json").read_text())
+    content["annotations"][2].update(bbox=[3, 4, 20, 20], keypoints=[5, 10, 2, 20, 12, 2, 20, 20, 2])
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    table, words = said(tmp_path)
+    assert "3 are labelled upright, though their size is stated as stored" in words[0]
+    assert_array_equal(table.image_sizes_hw, [[HEIGHT, WIDTH]] * 3)
+    assert_array_equal(table.boxes_xyxy[0], [3, 4, 32, 53])
+    assert all(shows_upright(read_picture(table, number)) for number in range(3))
+    content["annotations"][1].update(bbox=[3, 4, 50, 30], keypoints=[5, 10, 2, 50, 12, 2, 20, 30, 2])
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="labelled in two ways: the labels of 1 fit the stored rows alone"):
+        load(tmp_path)
+
+
+def test_pictures_of_each_kind_beside_each_other(tmp_path):
+    """Sizes tell of each picture by itself, whatever the others are."""
+    write(tmp_path, "0.jpg", 6)
+    write(tmp_path, "1.jpg", 6)
+    write(tmp_path, "2.jpg", 6)
+    annotation(tmp_path, [(HEIGHT, WIDTH), (HEIGHT, WIDTH), (WIDTH, HEIGHT)])
+    content = json.loads((tmp_path / "people.json").read_text())
+    content["annotations"][2].update(bbox=[3, 4, 50, 30], keypoints=[5, 10, 2, 50, 12, 2, 20, 30, 2])
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    table, _ = said(tmp_path)
+    assert_array_equal(table.image_sizes_hw, [[HEIGHT, WIDTH], [HEIGHT, WIDTH], [WIDTH, HEIGHT]])
+    assert [shows_upright(read_picture(table, n)) for n in range(2)] == [True, True]
+    assert_array_equal(read_picture(table, 2), read_image(tmp_path / "images" / "2.jpg"))
+
+
+def test_every_picture_is_looked_at_where_faulty_ones_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "SAMPLED", 1)
+    for number in range(3):
+        write(tmp_path, f"{number}.jpg")
+    annotation(tmp_path, [(HEIGHT, WIDTH), (120, 80), (HEIGHT, WIDTH)])
+    table, _ = said(tmp_path, on_bad_record="skip")
+    assert table.counts["picture_of_other_size"] == 1
 
 
 def test_what_no_size_tells_goes_by_the_others(tmp_path):
@@ -109,7 +155,7 @@ def test_what_no_size_tells_goes_by_the_others(tmp_path):
     assert all(shows_upright(read_picture(table, number)) for number in range(3))
     write(tmp_path, "0.jpg", 1)
     table, words = said(tmp_path)
-    assert "2 carry an EXIF turn that their size does not show; they are read as stored" in words[0]
+    assert "2 carry an EXIF turn, and neither sizes nor labels say" in words[0]
     assert not shows_upright(read_picture(table, 1))
 
 

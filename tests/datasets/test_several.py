@@ -190,6 +190,18 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(two):
     assert rows(first, 5) != rows(first, 5, seed=1)
 
 
+def test_each_pass_of_a_part_is_drawn_once(two, monkeypatch):
+    """Of a shuffled epoch two passes alternate; a permutation for every sample would take longer than it."""
+    people = mixed(two, ratios={"a": 1, "b": 1}, size=12)
+    made = []
+    new = np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: made.append(seed) or new(seed))
+    for number in new(0).permutation(12):
+        people._row(1, 0, 6 + int(number) % 6)
+        people._row(0, 0, 6 + int(number) % 6)
+    assert len(made) == len(set(made)) == 4
+
+
 def test_any_sampler_gets_fresh_draws(two):
     people = mixed(two, ratios={"a": 1, "b": 1}, size=8)
     loader = DataLoader(people, batch_size=4, shuffle=True)
@@ -263,6 +275,16 @@ def pose_of(parts, number, sample):
         record.image_id,
         int(sample.person_id),
     )
+
+
+def test_no_score_hides_another(two):
+    joined = JoinedDataset({"a": part(two[0]), "b": part(two[1], TAILED)})
+    metrics = [{"type": PCKMetric, "norm": "bbox"}, {"type": PCKMetric, "norm": "bbox"}]
+    with pytest.raises(ConfigError, match="a name of two scores each; give their evaluators a 'prefix'"):
+        OnEachSet(metrics).dataset_meta = joined.metainfo
+    metric = OnEachSet([metrics[0], {**metrics[1], "prefix": "again"}])
+    metric.dataset_meta = joined.metainfo
+    assert {"a/PCK@0.2/mean", "a/again/PCK@0.2/mean"} <= metric.score_names().keys()
 
 
 def test_evaluators_of_other_sets_are_refused(two):

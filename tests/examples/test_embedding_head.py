@@ -44,7 +44,8 @@ class RetrievalMetric(PoseMetric):
 
     def score(self, poses, meta):
         embeddings = poses.extra.get("embedding", np.zeros((1, 1)))
-        identity = meta["table"].extra["animal"][: len(embeddings)]
+        animal = dict(zip(meta["table"].person_ids, meta["table"].extra["animal"], strict=True))
+        identity = np.array([animal[person] for person in poses.person_ids])  # some may be unreadable
         likeness = embeddings @ embeddings.T - 3 * np.eye(len(embeddings))
         return {"rank1": 100 * float(np.mean(identity[likeness.argmax(axis=1)] == identity))}
 

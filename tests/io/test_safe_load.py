@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import os
@@ -223,3 +224,15 @@ def test_safetensors(tmp_path):
     (tmp_path / "b.safetensors").write_bytes(b"junk" * 9)
     with pytest.raises(CheckpointError, match=r"b\.safetensors: damaged or not a safetensors file"):
         read_checkpoint(tmp_path / "b.safetensors")
+
+
+def test_a_compressed_tar_is_not_unpacked_to_be_known(tmp_path, monkeypatch):
+    """A few hundred bytes may state hundreds of megabytes."""
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 300 << 20
+    path = tmp_path / "bomb.pth"
+    with bz2.open(path, "wb") as file:
+        file.write(header.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20))
+    monkeypatch.setattr(bz2, "BZ2File", None)
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        read_checkpoint(path)

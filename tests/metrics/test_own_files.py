@@ -196,6 +196,9 @@ FAULTS = {
     "no category": {"category_id": KeyError},
     "a crowd without keypoints": {"iscrowd": 1, "keypoints": [1, 2, 2]},
     "again": {"id": 101},
+    "no record": None,
+    "an unknown category": {"category_id": 9},
+    "an endless area": {"area": float("inf")},
 }
 
 
@@ -203,12 +206,15 @@ FAULTS = {
 def test_one_policy_for_loader_evaluator_and_tool(tmp_path, capsys, change):
     content, results = people(species=(3,))
     faulty = content["annotations"][0]
+    if change is None:
+        content["annotations"][0], change = 5, {}
     for field, value in change.items():
         if value is KeyError:
             faulty.pop(field)
         else:
             faulty[field] = value
-    if "iscrowd" not in change:  # of which the loader reads nothing more
+    # Of crowds the loader reads nothing more; those of other categories are none of its business.
+    if "iscrowd" not in change and change != {"category_id": 9}:
         with pytest.raises(DataError):
             table_of(tmp_path, content)
     if "bbox" not in change:  # which the loader alone needs
@@ -220,6 +226,70 @@ def test_one_policy_for_loader_evaluator_and_tool(tmp_path, capsys, change):
     del results[lost]
     own = score(tmp_path, content, results, *SIGMAS, "--on-bad-record", "skip")
     assert own["AP"] == own["AR"] == 1
+
+
+@pytest.mark.parametrize("stated", [17, -1, "2", 2.0, True, None])
+def test_no_num_keypoints_makes_anybody_unusable(tmp_path, stated):
+    content, results = people(species=(3,))
+    content["annotations"][0]["num_keypoints"] = stated
+    assert len(table_of(tmp_path, content, on_bad_record="skip")) == 8
+    scores = score(tmp_path, content, results, *SIGMAS, "--on-bad-record", "skip")
+    assert scores["AP"] == scores["AR"] == 1
+
+
+def test_results_of_annotations_that_are_left_out_leave_with_them(tmp_path, capsys):
+    content, results = people(species=(3,))
+    for result, annotation in zip(results, content["annotations"], strict=True):
+        result["annotation_id"] = annotation["id"]
+    results[0]["score"] = 1.0
+    content["annotations"][0]["bbox"] = [1, 2, -3, 4]
+    assert score(tmp_path, content, results, *SIGMAS, "--on-bad-record", "skip")["AP"] == 1
+    assert "1 are of annotations that are left out" in capsys.readouterr().out
+    words = ("--norm", "bbox", "--on-bad-record", "skip")
+    assert score(tmp_path, content, results, *words, command="pck")["PCK@0.2/mean"] == 100
+
+
+def test_names_that_differ_in_spelling_are_the_same(tmp_path):
+    content, results = people(species=(3, 7))
+    content["categories"][1]["keypoints"] = ["Nose", "TAIL", "left paw", "right-paw"]
+    assert len(table_of(tmp_path, content)) == 16
+    assert score(tmp_path, content, results, *SIGMAS)["AP"] == pytest.approx(1)
+
+
+def test_another_file_needs_the_same_keypoints_in_the_same_order(tmp_path):
+    content, _ = people(species=(3,))
+    table = table_of(tmp_path, content)
+    content["categories"][0]["keypoints"] = NAMES[::-1]
+    other = write(tmp_path / "other.json", content)
+    with pytest.raises(ConfigError, match="the same names in the same order are needed"):
+        evaluate(OKSMetric(ann_file=str(other)), table)
+
+
+def test_images_of_another_size_are_not_scored_with_detected_boxes_either(tmp_path):
+    import cv2
+
+    content, _ = people(species=(3,))
+    for image in content["images"]:
+        cv2.imwrite(str(tmp_path / image["file_name"]), np.zeros((60, 120, 3), np.uint8))
+    content["images"][0].update(width=240, height=120)
+    boxes = [
+        {"image_id": a["image_id"], "category_id": 3, "bbox": a["bbox"], "score": 0.9}
+        for a in content["annotations"]
+    ]
+    detected = {"detections": str(write(tmp_path / "boxes.json", boxes)), "on_bad_record": "skip"}
+    with pytest.warns(UserWarning, match="1 are of another size"):
+        table = table_of(tmp_path, content, **detected)
+    truth = np.array([a["keypoints"] for a in content["annotations"]], np.float32).reshape(8, 4, 3)
+    metric = OKSMetric()
+    metric.dataset_meta = meta(table)
+    poses = [
+        Pose(truth[number, :, :2], np.ones(4, np.float32), table.boxes_xyxy[row], 0.9,
+             int(table[row].image_id), int(number))
+        for row, number in enumerate(table.person_ids)
+    ]  # fmt: skip
+    metric.process(None, poses)
+    assert len(poses) == 6
+    assert metric.evaluate(6)["AP"] == pytest.approx(1)
 
 
 def test_people_with_a_box_alone_are_no_false_alarm(tmp_path, capsys):

@@ -58,7 +58,12 @@ OWN_FILES = (
     Mutant(_MAPPING, "visible[:, chosen].min(axis=1)", "visible[:, chosen].max(axis=1)", _BY_SETS),
     Mutant(_MAPPING, "points[:, chosen].mean(axis=1)", "points[:, chosen].max(axis=1)", _BY_SETS),
     Mutant(_TRUTH, "if area == BOX:", "if area == NO_AREA:", _BY_FILES),
-    Mutant(_TRUTH, "(nameless or same_names(people.names, COCO17.keypoints))", "True", _BY_FILES),
+    Mutant(
+        _TRUTH,
+        "if count == len(COCO_SIGMAS) and cocos:",
+        "if count == len(COCO_SIGMAS):",
+        _BY_FILES,
+    ),
     Mutant(
         "posekit/metrics/poses.py",
         "return category * (image.max(initial=0) + 1) + image",
