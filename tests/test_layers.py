@@ -26,6 +26,7 @@ WINGS = [
     {"metrics"},
     {"models"},
     {"visualization"},
+    {"doctor"},
     {"engine"},
     {"detection"},
     {"inference"},

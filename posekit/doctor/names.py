@@ -1,0 +1,74 @@
+"""Left and right by the names of keypoints, and whether the flip pairs say the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from posekit.doctor.facts import Facts
+from posekit.doctor.finding import Finding
+from posekit.doctor.name_sides import named_pairs, side_of
+
+
+def check_names(facts: Facts) -> list[Finding]:
+    """Names with a side that no flip pair has, and pairs of names that are no two sides of one thing."""
+    if facts.pairs is None:
+        return []
+    paired = {name for pair in facts.pairs for name in pair}
+    sided = [name for name in facts.names if side_of(name)]
+    alone = [name for name in sided if name not in paired]
+    expected = {frozenset(pair) for pair in named_pairs(facts.names)}
+    partnered = {name for pair in expected for name in pair}
+    odd = [pair for pair in facts.pairs if frozenset(pair) not in expected and partnered & set(pair)]
+    return [*_unpaired(facts, alone, partnered), *_mispaired(facts, odd)]
+
+
+def _unpaired(facts: Facts, names: list[str], partnered: set[str]) -> list[Finding]:
+    if not names:
+        return []
+    missing = [pair for pair in named_pairs(facts.names) if pair[0] in names or pair[1] in names]
+    orphans = [name for name in names if name not in partnered]
+    remedy = [f"State flip_pairs={[list(pair) for pair in missing]} in the skeleton."] if missing else []
+    remedy += [f"There is no keypoint of the other side for {orphans}: a misspelt name?"] if orphans else []
+    meaning = (
+        "Training shows mirror images, in which the left one is called by the left one's name still: what is "
+        "learnt is the mean of both sides."
+        if facts.mirrored
+        else "In a mirrored training, and in the flip test, the two sides are taken for each other."
+    )
+    remedy += ["Or train without mirroring (flip_prob=0, flip_test=False)."] if facts.mirrored else []
+    return [
+        Finding(
+            "no_flip_pairs",
+            f"{', '.join(names)}: a name with a side, in no flip pair",
+            meaning,
+            " ".join(remedy),
+            len(names),
+            len(facts.names),
+            "keypoints",
+        )
+    ]
+
+
+def _mispaired(facts: Facts, pairs: list[tuple[str, str]]) -> list[Finding]:
+    if not pairs:
+        return []
+    return [
+        Finding(
+            "wrong_flip_pairs",
+            f"flip pairs of names that are no two sides of one thing: {[list(pair) for pair in pairs]}",
+            "Each mirror image teaches one keypoint at the place of the other.",
+            f"By the names the pairs are {[list(pair) for pair in named_pairs(facts.names)]}.",
+            2 * len(pairs),
+            len(facts.names),
+            "keypoints",
+        )
+    ]
+
+
+def mirror_index(facts: Facts) -> np.ndarray:
+    """int64 (K,): where each keypoint goes in a mirror image by the stated flip pairs."""
+    index = np.arange(len(facts.names))
+    for a, b in facts.pairs or ():
+        i, j = facts.names.index(a), facts.names.index(b)
+        index[i], index[j] = j, i
+    return index

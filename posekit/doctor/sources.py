@@ -1,0 +1,184 @@
+"""Where the people of a config come from -> parts to be examined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.datasets.coco import load_coco
+from posekit.datasets.lsp import load_lsp
+from posekit.datasets.mpii import load_mpii
+from posekit.datasets.table import PersonTable
+from posekit.datasets.topdown import load_people, select_people
+from posekit.doctor.checks import Part
+from posekit.doctor.coco_facts import facts_of_coco
+from posekit.doctor.facts import Facts, facts_of_table
+from posekit.doctor.pictures import look_at
+from posekit.errors import ConfigError, PosekitError
+from posekit.io.files import read_json, under
+from posekit.registry import DATASETS
+from posekit.skeletons import get_skeleton
+from posekit.structures import Pose
+
+STAGES = {"train": "training", "val": "validation", "test": "test"}
+# Loaders whose boxes are made from joints or a scale: a file that states none has no wrong ones.
+_MAKES_BOXES = (load_lsp, load_mpii)
+_BESIDE = (".", "images")
+
+
+def parts_of_files(files: Sequence[str], image_dirs: Sequence[str] = ()) -> list[Part]:
+    """The parts of annotation files, of which the first is what is trained on.
+
+    Args:
+        files: COCO-form json files.
+        image_dirs: The folder of all their images, or one folder for each; without, a folder beside the file
+            is taken if it holds the first image.
+
+    Raises:
+        ConfigError: If the folders are neither one nor as many as the files.
+        DataError: If a file cannot be read.
+    """
+    if len(image_dirs) not in (0, 1, len(files)):
+        raise ConfigError(f"--images: expected one folder, or {len(files)}, found {len(image_dirs)}")
+    parts = []
+    for number, file in enumerate(files):
+        folder = image_dirs[number % len(image_dirs)] if image_dirs else None
+        kinds = facts_of_coco(read_json(file), file, folder)
+        for facts in kinds:
+            name = Path(file).name if len(files) > 1 else ""
+            kind = f"keypoints {', '.join(facts.names[:3])}, ..." if len(kinds) > 1 else ""
+            found = replace(facts, image_dir=folder or _folder_beside(facts))
+            parts.append(Part(", ".join(filter(None, (name, kind))), found))
+    return parts
+
+
+def _folder_beside(facts: Facts) -> str | None:
+    names = facts.image_names[:1]
+    folders = [Path(facts.file).parent / folder for folder in _BESIDE]
+    return next((str(folder) for folder in folders if names and (folder / names[0]).is_file()), None)
+
+
+def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
+    """The training, validation and test people of a config; of two stages with the same people one part.
+
+    A COCO-form file is looked at as it is written, whatever its loader would refuse or leave out.
+
+    Raises:
+        ConfigError: If no data set names a source.
+        DataError: If a file cannot be read.
+    """
+    named: list[tuple[str, Mapping[str, Any]]] = []
+    for stage, name in STAGES.items():
+        loader = cfg.get(f"{stage}_dataloader") or {}
+        stated = list(_stated(loader.get("dataset")))
+        for number, dataset in enumerate(stated, 1):
+            named.append((name if len(stated) == 1 else f"{name} {number}", dataset))
+    if not named:
+        raise ConfigError("config: no data set of it has a 'source' that can be looked at")
+    joined: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
+    for name, dataset in named:
+        joined.setdefault(_people(dataset), ([], dataset))[0].append(name)
+    read = cache(read_json)
+    parts = [Part(" and ".join(names), facts_of_dataset(one, read), one) for names, one in joined.values()]
+    return [part for part in parts if len(part.facts)]
+
+
+def _people(dataset: Mapping[str, Any]) -> str:
+    """Who is in it, as text: validation and test often are the same."""
+    return repr([dataset.get(key) for key in ("source", "skeleton", "subset")])
+
+
+def _stated(dataset: Any) -> Iterator[Mapping[str, Any]]:
+    """The data sets with a source in a data set's settings, wrappers opened."""
+    if isinstance(dataset, Mapping):
+        if isinstance(dataset.get("source"), (Mapping, PersonTable)):
+            yield dataset
+        for key in ("dataset", "datasets"):
+            yield from _stated(dataset.get(key))
+    elif isinstance(dataset, (list, tuple)):
+        for one in dataset:
+            yield from _stated(one)
+
+
+def facts_of_dataset(dataset: Mapping[str, Any], read: Any = read_json) -> Facts:
+    """The facts of one data set's settings."""
+    source = dataset["source"]
+    maker = source.get("type") if isinstance(source, Mapping) else None
+    mirrored = _mirrors(dataset.get("augment"))
+    if maker not in (load_coco, "load_coco"):
+        table = select_people(load_people(source, dataset.get("skeleton")), dataset.get("subset"))
+        return facts_of_table(table, mirrored, boxes_stated=maker not in _MAKES_BOXES)
+    skeleton = get_skeleton(source.get("skeleton") or dataset.get("skeleton") or "coco17")
+    root = source.get("data_root") or ""
+    file, folder = under(root, source["ann_file"]), under(root, source["image_dir"])
+    content = read(file)
+    if not skeleton.keypoints or (source.get("detections") and "annotations" not in content):
+        content = {**content, "annotations": []}
+    facts = replace(facts_of_coco(content, file, folder, skeleton)[0], mirrored=mirrored)
+    return facts if dataset.get("subset") is None else _subset(facts, dataset)
+
+
+def _mirrors(augment: Any) -> bool:
+    if augment is None:
+        return False
+    stated = (
+        augment.get("flip_prob", 0.5) if isinstance(augment, Mapping) else getattr(augment, "flip_prob", 0)
+    )
+    return bool(stated)
+
+
+def _subset(facts: Facts, dataset: Mapping[str, Any]) -> Facts:
+    """The people on the images of a data set's subset, as far as its loader can read the file."""
+    source = dataset["source"]
+    settings = {**source, "on_bad_record": "skip", "clean_boxes": False}
+    settings = {key: value for key, value in settings.items() if key not in ("detections", "boxes")}
+    try:
+        table = select_people(load_people(settings, dataset.get("skeleton")), dataset["subset"])
+    except PosekitError:
+        return facts
+    images = np.unique(table.image_ids[table.image_index])
+    return facts.select(np.isin(facts.image_ids[facts.image], images) & (facts.image >= 0))
+
+
+def with_pictures(part: Part, decode: bool = True, most: int | None = None) -> Part:
+    """The part with what its image files say.
+
+    Args:
+        part: Its images need a folder that there is.
+        decode: Whether to decode all files, or to read their first bytes.
+        most: Look at so many, evenly through the part; None: all.
+    """
+    facts = part.facts
+    if facts.image_dir is None or not Path(facts.image_dir).is_dir():
+        return part
+    rows = facts.used
+    if most is not None and len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).astype(int)]
+    pictures = look_at(facts.image_dir, facts.image_names, rows.tolist(), decode)
+    return part._replace(facts=replace(facts, pictures=pictures))
+
+
+def with_poses(part: Part, predict: Callable[[Any], Sequence[Pose]]) -> Part:
+    """The part with a model's joints of its people.
+
+    Args:
+        part: Of a config.
+        predict: A data set, not augmented -> the poses of its people, as far as they can be read.
+    """
+    assert part.dataset is not None
+    settings = {key: value for key, value in part.dataset.items() if key != "augment"}
+    source = settings["source"]
+    if isinstance(source, Mapping):
+        settings["source"] = {**source, "on_bad_record": "skip"}
+    poses = predict(DATASETS.build({**settings, "on_bad_image": "skip"}))
+    rows = {int(person): row for row, person in enumerate(part.facts.ids)}
+    predicted = np.full(part.facts.keypoints.shape, np.nan)
+    for pose in poses:
+        if pose.person_id in rows:
+            predicted[rows[pose.person_id]] = pose.keypoints
+    return part._replace(facts=replace(part.facts, predicted=predicted))
