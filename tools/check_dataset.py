@@ -2,15 +2,15 @@
 
     python tools/check_dataset.py CONFIG                      the people that a config trains and tests on
     python tools/check_dataset.py ANN.json --images DIR       a COCO-form file as it is written
-    python tools/check_dataset.py train.json val.json         ... and what others have in common with the first
-    python tools/check_dataset.py CONFIG --checkpoint PATH    ... and where a model sees it otherwise
+    python tools/check_dataset.py train.json val.json         ... what others have in common with the first
+    python tools/check_dataset.py CONFIG --checkpoint PATH    ... where a model sees it otherwise
     python tools/check_dataset.py ANN.json --fix MENDED.json  a copy without what can surely be mended
 
 Looks for left/right names without flip pairs and pairs that do not mirror; boxes in another form, of no
 size, without their joints; coordinates that are fractions, exchanged, beyond the picture or counted from 1;
 repeated ids and people; pictures that cannot be read, or are turned or of another size; validation people
 who are training people; joints never labelled or far off; left and right exchanged in some of the records.
-For each it says how many have it, what it means and what to do; --sheet draws the worst, --json is for scripts.
+For each it says how many have it, what it means and what to do; --sheet draws the worst.
 
 Exit status: 0 nothing found, 1 findings, 2 cannot be read. An input is never overwritten.
 """

@@ -12,8 +12,8 @@ import numpy as np
 
 # Candidates differ in at most so many of 63 bits; alike are those that correlate by so much. Of the 20
 # million pairs of LSP-extended 13 do, each of them one photo twice (looked at); the first two different
-# photos differ in 14 bits. Of copies at half the size, at JPEG quality 30, brighter by a third or mirrored all are
-# found, of those without a twentieth of the picture 92 %.
+# photos differ in 14 bits. Of copies at half the size, at JPEG quality 30, brighter by a third or mirrored
+# all are found, of those without a twentieth of the picture 92 %.
 _BITS, _ALIKE = 12, 0.88
 _LOW = 8
 _DETAIL = 4.0  # gray levels, standard deviation

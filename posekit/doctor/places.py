@@ -100,8 +100,10 @@ def check_one_based(facts: Facts) -> list[Finding]:
     below = int((boxes[:, :2] < 1 - _SAME).sum())
     joints_last = int(((np.abs(points - sizes[:, None]) < _SAME) & labelled[..., None]).sum())
     joints_below = int(((points < 1 - _SAME) & labelled[..., None]).sum())
-    by_boxes = first >= _LAST and below == 0
-    by_joints = joints_last >= _LAST and joints_below == 0
+    beyond = ((boxes[:, :2] + boxes[:, 2:] > sizes + 1 + _SAME).any(axis=1)).sum()
+    joints_beyond = ((points > sizes[:, None] + _SAME) & labelled[..., None]).sum()
+    by_boxes = first >= _LAST and below + beyond == 0
+    by_joints = joints_last >= _LAST and joints_below + joints_beyond == 0
     if not (by_boxes or by_joints):
         return []
     what = [

@@ -128,24 +128,22 @@ def _scaled_boxes(people: People, points: np.ndarray, sizes: np.ndarray) -> tupl
     scaled = boxes * np.where(np.isfinite(sizes), sizes, 1)[:, [0, 1, 0, 1]]
     holds = np.zeros(len(people), bool)
     for kind in (RIGHT, CORNERS, CENTRE):
-        share, _ = _in_box(points, people.labelled, FORMS[kind].corners(scaled))
-        holds |= share >= _SHARE_IN_BOX
+        holds |= _in_box(points, people.labelled, FORMS[kind].corners(scaled)) >= _SHARE_IN_BOX
     normal = small & holds & (sizes.min(axis=1, initial=np.inf) >= _LEAST_SIDE)
     return np.where(normal[:, None], scaled, boxes), normal
 
 
-def _in_box(points: np.ndarray, labelled: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The share of labelled joints in the grown box (1 of none), and the IoU of the box and their extent."""
+def _in_box(points: np.ndarray, labelled: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """The share of labelled joints in the grown box, float64 (N,); 1 of none."""
     grown = _GROWN * (corners[:, 2:] - corners[:, :2])
     low, high = corners[:, None, :2] - grown[:, None], corners[:, None, 2:] + grown[:, None]
     inside = ((points >= low) & (points <= high)).all(-1) & labelled
     number = labelled.sum(axis=1)
-    share = np.where(number > 0, inside.sum(axis=1) / np.maximum(number, 1), 1.0)
-    return share, _tightness(points, labelled, corners)
+    return np.where(number > 0, inside.sum(axis=1) / np.maximum(number, 1), 1.0)
 
 
-def _tightness(points: np.ndarray, labelled: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    low, high = extents(points, labelled)
+def _tightness(low: np.ndarray, high: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """The IoU of boxes and the extents of joints, float64 (N,)."""
     both = np.minimum(high, corners[:, 2:]) - np.maximum(low, corners[:, :2])
     common = np.clip(both, 0, None).prod(axis=1)
     areas = (high - low).prod(axis=1) + np.clip(corners[:, 2:] - corners[:, :2], 0, None).prod(axis=1)
@@ -162,19 +160,26 @@ def extents(points: np.ndarray, labelled: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _fit(
-    kind: int, points: np.ndarray, labelled: np.ndarray, boxes: np.ndarray, sizes: np.ndarray
+    kind: int,
+    points: np.ndarray,
+    labelled: np.ndarray,
+    boxes: np.ndarray,
+    sizes: np.ndarray,
+    ends: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether a form fits each person, bool (N,), and how tightly."""
+    """Whether a form fits each person, bool (N,), and how tightly; ``ends``: the extents of the joints."""
     form = FORMS[kind]
-    points = points[..., ::-1] if form.swaps_points else points
+    if form.swaps_points:
+        points, ends = points[..., ::-1], (ends[0][:, ::-1], ends[1][:, ::-1])
     corners = form.corners(boxes)
     beyond = _BEYOND_PX + _BEYOND * np.where(np.isfinite(sizes), sizes, 0)
     inside = ((points >= -beyond[:, None]) & (points <= (sizes + beyond)[:, None])).all(-1) & labelled
     number = np.maximum(labelled.sum(axis=1), 1)
     in_image = (inside.sum(axis=1) / number >= _SHARE_IN_IMAGE) | ~labelled.any(axis=1)
     in_image &= (corners[:, :2] >= -beyond).all(axis=1) & (corners[:, 2:] <= sizes + beyond).all(axis=1)
-    share, tight = _in_box(points, labelled, corners)
-    return in_image & (corners[:, 2:] > corners[:, :2]).all(axis=1) & (share >= _SHARE_IN_BOX), tight
+    share = _in_box(points, labelled, corners)
+    fits = in_image & (corners[:, 2:] > corners[:, :2]).all(axis=1) & (share >= _SHARE_IN_BOX)
+    return fits, _tightness(*ends, corners)
 
 
 def _choose(
@@ -183,7 +188,8 @@ def _choose(
     """The form of each record, and whether nothing else fits it."""
     judged = np.flatnonzero(np.isfinite(boxes).all(axis=1) & labelled.any(axis=1))
     arrays = points[judged], labelled[judged], boxes[judged], sizes[judged]
-    fits = {kind: _fit(kind, *arrays) for kind in FORMS}
+    ends = extents(*arrays[:2])
+    fits = {kind: _fit(kind, *arrays, ends) for kind in FORMS}
     right, tight = fits.pop(RIGHT)
     unexplained, n = ~right, len(judged)
     chosen, sure = np.zeros(n, np.int64), np.ones(n, bool)

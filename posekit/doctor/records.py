@@ -116,7 +116,8 @@ def check_areas(facts: Facts) -> list[Finding]:
     people = facts.labelled.any(axis=1)
     area, stated, number = facts.areas, facts.stated, facts.labelled.sum(axis=1)
     zero, no_area = people & (area <= 0), people & np.isnan(area)
-    wrong = np.isfinite(stated) & ((stated <= 0) != (number == 0))  # CrowdPose counts visible ones alone
+    readable = np.isfinite(stated) & np.isfinite(facts.keypoints).all(axis=(1, 2))
+    wrong = readable & ((stated <= 0) != (number == 0))  # CrowdPose counts visible ones alone
     if not facts.boxes_stated:
         return []
     of = int(people.sum())

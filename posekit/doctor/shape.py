@@ -29,7 +29,7 @@ _DEVIATIONS, _OFF_MIDDLE = 2.5, 0.1
 def check_never_labelled(facts: Facts) -> list[Finding]:
     """Joints that nobody has."""
     people = int(facts.labelled.any(axis=1).sum())
-    names = [name for name, n in zip(facts.names, facts.labelled.sum(axis=0), strict=True) if n == 0]
+    names = [name for name, n in zip(facts.names, (facts.visible > 0).sum(axis=0), strict=True) if n == 0]
     if people < _PEOPLE or not names:
         return []
     return [

@@ -26,8 +26,9 @@ from posekit.doctor.shape import normalised
 
 _MOST = 20_000  # people that are looked at, evenly through the file
 # Two kinds: within half of the median lie no more than VALLEY of the people, and so few that with people
-# who turn (TURNING and more in COCO, LSP-extended, MPII and machine-made labels; 0.06 in rendered people, seen
-# from the front or, 11 %, from behind) it would happen once in 250 times; the smaller kind has MINORITY or more.
+# who turn (TURNING and more in COCO, LSP-extended, MPII and machine-made labels; 0.06 in rendered people,
+# seen from the front or, 11 %, from behind) it would happen once in 250 times; the smaller kind has MINORITY
+# or more.
 _VALLEY, _TURNING, _CHANCE, _MINORITY = 0.07, 0.16, 1 / 250, 0.3
 _DIRECTIONS, _OF_VARIATION = 3, 0.1
 # Human skeletons. From 150 people on, of samples of LSP-extended and MPII at least 61 % are told from their
@@ -35,6 +36,8 @@ _DIRECTIONS, _OF_VARIATION = 3, 0.1
 _PEOPLE, _TOLD = 150, 0.58
 _MORE_PEOPLE, _CLEAR, _TOLD_CLEAR = 300, 0.2, 0.72
 _RIDGE = 100.0
+# Mirrored faces, of which that share lie on their side, have x and y exchanged, not left and right.
+_LYING = 0.4
 _HUMAN = {"shoulder", "elbow", "wrist", "hip", "knee", "ankle"}
 
 
@@ -64,7 +67,18 @@ def check_faces(facts: Facts) -> list[Finding]:
     wrong = judged & (across[:, 0] * up[:, 1] - across[:, 1] * up[:, 0] > 0)
     if wrong.sum() > 0.97 * judged.sum():  # the picture's left and right, throughout
         return []
+    if (np.abs(up[wrong, 0]) > np.abs(up[wrong, 1])).sum() >= max(1, _LYING * wrong.sum()):
+        return _lying(wrong, int(judged.sum()))
     return _found(wrong, int(judged.sum()), "the left eye is on the face's right-hand side")
+
+
+def _lying(rows: np.ndarray, of: int) -> list[Finding]:
+    return of_people(
+        "xy_exchanged_by_face", rows, of,
+        "the face lies on its side and is mirrored, as one with x and y exchanged does",
+        "What is to be learnt lies elsewhere in the picture.",
+        "Look at the sheet, and exchange x and y of keypoints and box.",
+    )  # fmt: skip
 
 
 def _only(facts: Facts, *words: str) -> int | None:
@@ -87,16 +101,23 @@ def odd_features(facts: Facts) -> tuple[np.ndarray, np.ndarray]:
     both = facts.labelled[:, left] & facts.labelled[:, right]
     rows = np.flatnonzero(both.any(axis=1) & (facts.labelled.sum(axis=1) >= 3))
     rows = rows[:: -(-len(rows) // _MOST)] if len(rows) > _MOST else rows
-    some = facts.select(rows)
-    points = np.nan_to_num(normalised(some))
+    points = np.nan_to_num(normalised(facts)[rows])
     both, n = both[rows], len(rows)
     difference, middle = (
-        np.where(both[..., None], (points[:, left] + sign * points[:, right]) / 2, 0).reshape(n, -1)
+        np.where(both[..., None], (points[:, left] + sign * points[:, right]) / 2, 0).reshape(
+            n, 2 * len(left)
+        )
         for sign in (-1, 1)
     )
-    even = [np.ones((n, 1)), middle, points[:, single].reshape(n, -1), both, some.labelled[:, single]]
+    even = [
+        np.ones((n, 1)),
+        middle,
+        points[:, single].reshape(n, 2 * len(single)),
+        both,
+        facts.labelled[rows][:, single],
+    ]
     stays = np.concatenate(even, axis=1)
-    return (difference[:, :, None] * stays[:, None]).reshape(n, -1), rows
+    return np.einsum("ij,ik->ijk", difference, stays).reshape(n, difference.shape[1] * stays.shape[1]), rows
 
 
 def check_two_kinds(facts: Facts) -> list[Finding]:

@@ -75,9 +75,9 @@ def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
     named: list[tuple[str, Mapping[str, Any]]] = []
     for stage, name in STAGES.items():
         loader = cfg.get(f"{stage}_dataloader") or {}
-        stated = list(_stated(loader.get("dataset")))
-        for number, dataset in enumerate(stated, 1):
-            named.append((name if len(stated) == 1 else f"{name} {number}", dataset))
+        datasets = list(stated(loader.get("dataset")))
+        for number, dataset in enumerate(datasets, 1):
+            named.append((name if len(datasets) == 1 else f"{name} {number}", dataset))
     if not named:
         raise ConfigError("config: no data set of it has a 'source' that can be looked at")
     joined: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
@@ -93,25 +93,37 @@ def _people(dataset: Mapping[str, Any]) -> str:
     return repr([dataset.get(key) for key in ("source", "skeleton", "subset")])
 
 
-def _stated(dataset: Any) -> Iterator[Mapping[str, Any]]:
+def stated(dataset: Any) -> Iterator[Mapping[str, Any]]:
     """The data sets with a source in a data set's settings, wrappers opened."""
     if isinstance(dataset, Mapping):
         if isinstance(dataset.get("source"), (Mapping, PersonTable)):
             yield dataset
         for key in ("dataset", "datasets"):
-            yield from _stated(dataset.get(key))
+            yield from stated(dataset.get(key))
     elif isinstance(dataset, (list, tuple)):
         for one in dataset:
-            yield from _stated(one)
+            yield from stated(one)
 
 
-def facts_of_dataset(dataset: Mapping[str, Any], read: Any = read_json) -> Facts:
-    """The facts of one data set's settings."""
+def facts_of_dataset(
+    dataset: Mapping[str, Any], read: Any = read_json, table: PersonTable | None = None
+) -> Facts:
+    """The facts of one data set's settings.
+
+    Args:
+        dataset: The settings of a ``TopDownDataset``.
+        read: Reads a json file.
+        table: Its people, where they have been read.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
     source = dataset["source"]
     maker = source.get("type") if isinstance(source, Mapping) else None
     mirrored = _mirrors(dataset.get("augment"))
     if maker not in (load_coco, "load_coco"):
-        table = select_people(load_people(source, dataset.get("skeleton")), dataset.get("subset"))
+        if table is None:
+            table = select_people(load_people(source, dataset.get("skeleton")), dataset.get("subset"))
         return facts_of_table(table, mirrored, boxes_stated=maker not in _MAKES_BOXES)
     skeleton = get_skeleton(source.get("skeleton") or dataset.get("skeleton") or "coco17")
     root = source.get("data_root") or ""
@@ -120,7 +132,7 @@ def facts_of_dataset(dataset: Mapping[str, Any], read: Any = read_json) -> Facts
     if not skeleton.keypoints or (source.get("detections") and "annotations" not in content):
         content = {**content, "annotations": []}
     facts = replace(facts_of_coco(content, file, folder, skeleton)[0], mirrored=mirrored)
-    return facts if dataset.get("subset") is None else _subset(facts, dataset)
+    return facts if dataset.get("subset") is None else _subset(facts, dataset, table)
 
 
 def _mirrors(augment: Any) -> bool:
@@ -132,15 +144,15 @@ def _mirrors(augment: Any) -> bool:
     return bool(stated)
 
 
-def _subset(facts: Facts, dataset: Mapping[str, Any]) -> Facts:
+def _subset(facts: Facts, dataset: Mapping[str, Any], table: PersonTable | None) -> Facts:
     """The people on the images of a data set's subset, as far as its loader can read the file."""
-    source = dataset["source"]
-    settings = {**source, "on_bad_record": "skip", "clean_boxes": False}
-    settings = {key: value for key, value in settings.items() if key not in ("detections", "boxes")}
-    try:
-        table = select_people(load_people(settings, dataset.get("skeleton")), dataset["subset"])
-    except PosekitError:
-        return facts
+    if table is None:
+        source = {k: v for k, v in dataset["source"].items() if k not in ("detections", "boxes")}
+        settings = {**source, "on_bad_record": "skip", "clean_boxes": False}
+        try:
+            table = select_people(load_people(settings, dataset.get("skeleton")), dataset["subset"])
+        except PosekitError:
+            return facts
     images = np.unique(table.image_ids[table.image_index])
     return facts.select(np.isin(facts.image_ids[facts.image], images) & (facts.image >= 0))
 

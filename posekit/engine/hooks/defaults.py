@@ -14,6 +14,7 @@ import torch
 from mmengine.hooks import DistSamplerSeedHook, ParamSchedulerHook
 
 from posekit.engine.hooks.checkpoint import CheckpointHook
+from posekit.engine.hooks.doctor import DoctorHook
 from posekit.engine.hooks.ema import EMAHook
 from posekit.engine.hooks.loss import LossLogHook, ValidationLossHook
 from posekit.engine.hooks.progress import CurvesHook, ImageFaultHook, PeopleHook, ProgressHook, TimeLeftHook
@@ -43,6 +44,7 @@ def default_hooks() -> dict[str, dict[str, Any]]:
         "logger": {"type": ProgressHook},
         "param_scheduler": {"type": ParamSchedulerHook},
         "people": {"type": PeopleHook},
+        "doctor": {"type": DoctorHook},
         "image_faults": {"type": ImageFaultHook},
         "curves": {"type": CurvesHook},
         "checkpoint": {"type": CheckpointHook},

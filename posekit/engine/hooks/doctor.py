@@ -1,0 +1,53 @@
+"""Warns, before a training starts, of what looks wrong with its data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+
+from posekit.datasets.mixture import parts_of
+from posekit.datasets.table import PersonTable
+from posekit.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DoctorHook(Hook):
+    """Looks at the training's data for about a second; ``default_hooks=dict(doctor=None)`` does without."""
+
+    @master_only
+    def before_train(self, runner: Any) -> None:
+        """Logs each finding as a warning; that the data cannot be looked at is no reason to stop."""
+        from posekit.doctor.sources import stated
+        from posekit.doctor.start import quick_findings
+
+        training = people_of(runner.train_dataloader)
+        settings: list[Any] = list(stated((runner.cfg.get("train_dataloader") or {}).get("dataset")))
+        if len(settings) != len(training):
+            settings = [None] * len(training)
+        loop = runner._val_loop  # built by now, or None
+        validation = people_of(loop.dataloader) if hasattr(loop, "dataloader") else []
+        try:
+            found = quick_findings(
+                [(one, part.table, mirrors(part)) for one, part in zip(settings, training, strict=True)],
+                [part.table for part in validation],
+            )
+        except Exception as error:  # a training does not need the answer
+            runner.logger.warning(f"the data could not be looked at: {type(error).__name__}: {error}")
+            return
+        for finding in found:
+            runner.logger.warning(f"{finding.part} data: {finding.kind}: {finding.sentence}")
+        if found:
+            runner.logger.warning("tools/check_dataset.py CONFIG looks closer, and draws examples")
+
+
+def people_of(loader: Any) -> list[Any]:
+    """The data sets of a loader that have a table of people, wrappers opened."""
+    dataset = getattr(loader.dataset, "dataset", loader.dataset)
+    return [part for part in parts_of(dataset) if isinstance(getattr(part, "table", None), PersonTable)]
+
+
+def mirrors(dataset: Any) -> bool:
+    """Whether a data set shows mirror images."""
+    return bool(getattr(getattr(dataset, "augment", None), "flip_prob", 0))

@@ -1,0 +1,169 @@
+"""Faults planted in a clean set: who is found, who is not, and that a clean set is passed in silence."""
+
+from __future__ import annotations
+
+import doctor_cases as cases
+import numpy as np
+import pytest
+from doctor_cases import found, labelled, part, people, plant
+
+from posekit.doctor import CHECKS, examine
+
+
+def test_a_clean_set_is_passed_in_silence():
+    content = people()
+    assert len(labelled(content)) > 150
+    assert found(content) == {}
+
+
+# Fault, its kind, share of the people, share of them that must be found.
+PLANTED = [
+    (cases.corners, "boxes_as_corners", 1, 1),
+    (cases.corners, "boxes_as_corners", 0.5, 0.85),
+    (cases.corners, "boxes_as_corners", 0.1, 0.6),
+    (cases.centre, "boxes_as_centre", 1, 1),
+    (cases.centre, "boxes_as_centre", 0.5, 0.95),
+    (cases.centre, "boxes_as_centre", 0.1, 0.95),
+    (cases.box_fractions, "boxes_normalised", 1, 0.97),
+    (cases.box_fractions, "boxes_normalised", 0.1, 0.95),
+    (cases.fractions, "keypoints_normalised", 1, 1),
+    (cases.fractions, "keypoints_normalised", 0.1, 1),
+    (cases.swap_points, "keypoints_exchanged", 1, 1),
+    (cases.swap_points, "keypoints_exchanged", 0.3, 0.7),
+    (cases.swap_all, "xy_exchanged", 1, 1),
+    (cases.tiny, "box_tiny", 1, 1),
+    (cases.tiny, "box_tiny", 0.1, 1),
+    (cases.elsewhere, "joints_outside_box", 1, 0.9),
+    (cases.elsewhere, "joints_outside_box", 0.1, 0.9),
+    (cases.enlarge, "joints_beyond_picture", 1, 0.9),
+    (cases.enlarge, "joints_beyond_picture", 0.1, 0.9),
+    (cases.in_corner, "joint_in_corner", 1, 1),
+    (cases.in_corner, "joint_in_corner", 0.1, 1),
+    (cases.no_area, "area_zero", 1, 1),
+    (cases.no_area, "area_zero", 0.1, 1),
+    (cases.area_gone, "area_missing", 0.1, 1),
+    (cases.count_gone, "num_keypoints_missing", 0.1, 1),
+    (cases.count_zero, "num_keypoints_wrong", 0.1, 1),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "share", "recall"), PLANTED)
+def test_a_planted_fault_is_found_and_nobody_else(fault, kind, share, recall):
+    content = people()
+    everybody = labelled(content)
+    faulty = plant(content, fault, share)
+    one = part(content)
+    findings = {finding.kind: finding for finding in examine([one])}
+    assert set(findings) == {kind}
+    named = set(one.facts.record[findings[kind].people].tolist())
+    assert len(named & faulty) >= recall * len(faulty)
+    assert (named & set(everybody)) <= faulty
+    assert findings[kind].count == len(findings[kind].people)
+
+
+def test_far_joints_are_found():
+    content = people()
+    faulty = plant(content, cases.far_off, 0.1)
+    one = part(content)
+    findings = {finding.kind: finding for finding in examine([one])}
+    assert set(findings) <= {"joint_far_off", "joints_beyond_picture"}
+    assert set(one.facts.record[findings["joint_far_off"].people].tolist()) == faulty
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_exchanged_sides_are_found(share):
+    content = people()
+    faulty = plant(content, cases.exchange_sides, share)
+    one = part(content)
+    (finding,) = examine([one])
+    assert finding.kind == "sides_exchanged"
+    assert finding.of >= 0.9 * len(labelled(content))
+    # Who is the other way round: those exchanged, or those seen from behind; or all others.
+    named = set(one.facts.record[finding.people].tolist())
+    right = len(named & faulty) / len(faulty)
+    assert right > 0.8 or (share == 0.5 and right < 0.2)
+
+
+def test_coordinates_from_1():
+    content = people()
+    for person in content["annotations"]:
+        person["bbox"][0] += 1
+        person["bbox"][1] += 1
+        places = cases.points(person)
+        places[places[:, 2] > 0, :2] += 1
+        cases.put(person, places)
+    assert set(found(content)) == {"one_based"}
+
+
+def test_a_joint_that_nobody_has():
+    content = people()
+    for person in content["annotations"]:
+        places = cases.points(person)
+        places[[2, 9]] = 0
+        cases.put(person, places)
+    finding = found(content)["joint_never_labelled"]
+    assert finding.count == 2
+    assert "right_hip, head_top" in finding.found
+
+
+def test_exchanged_width_and_height_without_pictures_look_like_exchanged_x_and_y():
+    content = people()
+    for image in content["images"]:
+        image["width"], image["height"] = image["height"], image["width"]
+    finding = found(content)["xy_exchanged"]
+    assert "or the file's 'width' and 'height' are" in finding.found
+    assert not finding.mended
+
+
+def test_repeated_ids_and_people():
+    content = people()
+    first, *_ = labelled(content)
+    twin = {**content["annotations"][first], "id": 77_000}
+    near = {**twin, "id": 77_001, "keypoints": list(twin["keypoints"])}
+    near["keypoints"][0:2] = [v + 0.5 * (near["keypoints"][2] > 0) for v in near["keypoints"][0:2]]
+    content["annotations"] += [twin, near]
+    content["annotations"][3]["id"] = content["annotations"][5]["id"]
+    content["images"][4]["id"] = content["images"][6]["id"]
+    content["images"][8]["file_name"] = content["images"][9]["file_name"]
+    findings = found(content)
+    assert findings["person_repeated"].count == 2
+    assert "(1 to the digit)" in findings["person_repeated"].found
+    assert findings["id_repeated"].count == 1
+    assert findings["image_id_repeated"].count == 1
+    assert findings["file_repeated"].count == 1
+
+
+def test_unreadable_records_are_told_and_the_others_examined():
+    content = people()
+    rows = labelled(content)[:6]
+    broken = [content["annotations"][row] for row in rows]
+    broken[0]["keypoints"] = broken[0]["keypoints"][:-1]
+    del broken[1]["bbox"]
+    broken[2]["keypoints"][0] = float("nan")
+    broken[3]["image_id"] = 99_999
+    broken[4]["keypoints"][2] = 7
+    broken[5]["keypoints"] = "none"
+    one = part(content)
+    findings = {finding.kind: finding for finding in examine([one])}
+    assert set(findings) == {"record_unreadable"}
+    assert set(one.facts.record[findings["record_unreadable"].people].tolist()) == set(rows)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_check_takes_a_set_without_people_or_labels(check):
+    content = people()
+    content["annotations"] = []
+    assert check(part(content).facts) == []
+    content = people()
+    for person in content["annotations"]:
+        person.update(keypoints=[0] * 48, num_keypoints=0)
+    assert [finding.kind for finding in check(part(content).facts)] in ([], ["joint_never_labelled"])
+
+
+def test_many_people_take_seconds():
+    facts = part(people()).facts
+    rows = np.tile(np.arange(len(facts)), 30_000 // len(facts))
+    large = facts.select(rows)
+    assert len(large) > 29_000
+    assert large.reading.form.shape == (len(rows),)
+    assert not large.reading.form.any()
