@@ -13,8 +13,8 @@ from posekit.doctor.reading import extents
 # Sizes are the diagonal of the labelled joints' extent. A model that misses most joints by more than NEAR
 # knows less than the labels.
 _NEAR = 0.15
-# Exchanged: with left and right changed the label lies nearer by this factor, and near; so in two pairs at
-# least, or in the only one, whose sides are this far apart, and the reverse in none.
+# Exchanged: with left and right changed the label lies nearer by this factor, and near; so in half of the
+# pairs whose sides are this far apart, and the reverse in none.
 _NEARER, _PAIRS_APART = 3.0, 0.15
 # A doubtful label: a joint is further away than this, while half of the person's joints are near.
 _FAR = 0.5
@@ -90,5 +90,5 @@ def exchanged_by(facts: Facts, size: np.ndarray) -> np.ndarray:
         judged &= apart > _PAIRS_APART * size[:, None]
         says = judged & (other * _NEARER < own) & (other < 2 * _NEAR * size[:, None])
         against = judged & (own < other)
-    pairs = judged.sum(axis=1)
-    return np.asarray((says.sum(axis=1) >= np.minimum(2, np.maximum(pairs, 1))) & ~against.any(axis=1))
+    number = says.sum(axis=1)
+    return np.asarray((number > 0) & (2 * number >= judged.sum(axis=1)) & ~against.any(axis=1))

@@ -118,7 +118,7 @@ def check_areas(facts: Facts) -> list[Finding]:
     zero, no_area = people & (area <= 0), people & np.isnan(area)
     readable = np.isfinite(stated) & np.isfinite(facts.keypoints).all(axis=(1, 2))
     wrong = readable & ((stated <= 0) != (number == 0))  # CrowdPose counts visible ones alone
-    if not facts.boxes_stated:
+    if not facts.raw:
         return []
     of = int(people.sum())
     return [

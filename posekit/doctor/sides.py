@@ -124,6 +124,8 @@ def check_two_kinds(facts: Facts) -> list[Finding]:
     """People of two kinds, each the other with left and right exchanged, and nobody between."""
     features, rows = odd_features(facts)
     minority = two_kinds(features)
+    if not minority.any():
+        return []
     share = f"in {minority.mean():.0%} of the people they lie the other way round than in the rest"
     return _found(
         rows[minority], len(rows), f"{share}, with nothing between the two",

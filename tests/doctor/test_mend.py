@@ -1,0 +1,111 @@
+"""A mended copy: what is certain is as before the fault, the rest and the input are as they were."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import cv2
+import doctor_cases as cases
+import numpy as np
+import pytest
+from doctor_cases import labelled, people, plant
+
+from posekit.doctor.mend import mend, mended_copies, write_mended
+from posekit.errors import ConfigError
+
+MENDED = [
+    (cases.corners, 1),
+    (cases.centre, 1),
+    (cases.centre, 0.2),
+    (cases.fractions, 1),
+    (cases.fractions, 0.2),
+    (cases.swap_points, 1),
+]
+
+
+def mended(content):
+    return mend(content, [cases.part(content).facts])
+
+
+@pytest.mark.parametrize(("fault", "share"), MENDED)
+def test_the_copy_is_as_before_the_fault(fault, share):
+    clean, content = people(), people()
+    plant(content, fault, share)
+    before = copy.deepcopy(content)
+    result, done = mended(content)
+    assert content == before
+    assert sum(done.values()) >= share * len(labelled(clean)) * 0.95
+    for row in labelled(clean):
+        want, own = clean["annotations"][row], result["annotations"][row]
+        np.testing.assert_allclose(own["keypoints"], want["keypoints"], atol=2e-3)
+        np.testing.assert_allclose(own["bbox"], want["bbox"], atol=2e-3)
+    again, nothing = mended(result)
+    assert again == result
+    assert not nothing
+
+
+def test_a_clean_file_is_copied_as_it_is():
+    assert mended(people()) == (people(), {})
+
+
+def test_what_is_uncertain_is_left():
+    content = people()
+    plant(content, cases.tiny, 0.2)
+    plant(content, cases.exchange_sides, 0.3)
+    plant(content, cases.no_area, 1)
+    result, done = mended(content)
+    for own, want in zip(result["annotations"], content["annotations"], strict=True):
+        assert (own["bbox"], own["keypoints"]) == (want["bbox"], want["keypoints"])
+        if own["bbox"][2:] == [1.5, 1.5]:
+            assert own["area"] == want["area"]  # of a box that is none
+        elif want["area"] == 0:
+            assert own["area"] == pytest.approx(own["bbox"][2] * own["bbox"][3], abs=2e-3)
+    assert set(done) == {"area stated as the box's"}
+
+
+def test_x_and_y_are_exchanged_with_the_pictures_alone():
+    content = people()
+    plant(content, cases.swap_all, 1)
+    assert mended(content) == (content, {})
+
+
+def test_counts_and_twins():
+    content = people()
+    plant(content, cases.count_gone, 0.5)
+    row = labelled(content)[0]
+    content["annotations"].append({**content["annotations"][row], "id": 99_999})
+    result, done = mended(content)
+    assert len(result["annotations"]) == len(people()["annotations"])
+    assert [a["num_keypoints"] for a in result["annotations"]] == [
+        a["num_keypoints"] for a in people()["annotations"]
+    ]
+    assert done["people there twice, taken out"] == 1
+
+
+def write(folder, content):
+    path = folder / "people.json"
+    path.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+def test_files_with_their_pictures(tmp_path):
+    content = people()
+    for image in content["images"]:
+        cv2.imwrite(str(tmp_path / image["file_name"]), np.zeros((image["height"], image["width"]), np.uint8))
+        image["width"], image["height"] = image["height"], image["width"]
+    path, out = write(tmp_path, content), tmp_path / "new" / "mended.json"
+    words = write_mended(str(path), str(tmp_path), out)
+    number = sum(abs(image["width"] - image["height"]) > 1 for image in content["images"])
+    assert words == f"width and height exchanged ({number}); left: nothing"
+    own = [(image["width"], image["height"]) for image in json.loads(out.read_text("utf-8"))["images"]]
+    want = [(image["width"], image["height"]) for image in people()["images"]]
+    np.testing.assert_allclose(own, want, atol=1)  # nearly square ones are not told apart
+
+
+def test_nothing_is_overwritten(tmp_path):
+    path = write(tmp_path, people())
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="nothing is overwritten"):
+        list(mended_copies([cases.part(people())._replace(facts=cases.part(people()).facts)], path))
+    assert path.read_bytes() == before

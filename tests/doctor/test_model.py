@@ -1,0 +1,59 @@
+"""Labels against predictions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import doctor_cases as cases
+import numpy as np
+import pytest
+from doctor_cases import people, plant
+
+from posekit.doctor.model import check_predictions
+
+
+def predicted(noise=0.02):
+    """What a good model sees: the clean places, a little off."""
+    points = cases.part(people()).facts.keypoints
+    rng = np.random.default_rng(0)
+    return points + noise * 100 * rng.standard_normal(points.shape)
+
+
+def kinds(content, predictions):
+    facts = replace(cases.part(content).facts, predicted=predictions)
+    return {finding.kind: set(facts.record[finding.people].tolist()) for finding in check_predictions(facts)}
+
+
+def test_without_a_model_or_with_one_that_agrees_nothing_is_said():
+    assert check_predictions(cases.part(people()).facts) == []
+    assert kinds(people(), predicted()) == {}
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_exchanged_sides_are_found(share):
+    content = people()
+    faulty = plant(content, cases.exchange_sides, share)
+    found = kinds(content, predicted())
+    assert found.pop("label_doubtful", set()) <= faulty  # whose pairs do not agree
+    assert set(found) == {"sides_exchanged_by_model"}
+    assert found["sides_exchanged_by_model"] <= faulty
+    assert len(found["sides_exchanged_by_model"]) > 0.85 * len(faulty)  # of some, both sides are in one place
+
+
+def test_a_joint_elsewhere_is_found():
+    content = people()
+    faulty = plant(content, cases.far_off, 0.2)
+    found = kinds(content, predicted())
+    assert found.keys() == {"label_doubtful"}
+    assert found["label_doubtful"] <= faulty
+    assert len(found["label_doubtful"]) > 0.85 * len(faulty)
+
+
+def test_a_weak_model_says_nothing_of_the_labels():
+    facts = replace(cases.part(people()).facts, predicted=predicted(2.0))
+    (finding,) = check_predictions(facts)
+    assert finding.kind == "model_too_weak"
+
+
+def test_people_without_a_prediction_are_passed_by():
+    assert kinds(people(), np.full_like(predicted(), np.nan)) == {}
