@@ -16,8 +16,9 @@ _NEAR = 0.15
 # Exchanged: with left and right changed the label lies nearer by this factor, and near; so in half of the
 # pairs whose sides are this far apart, and the reverse in none.
 _NEARER, _PAIRS_APART = 3.0, 0.15
-# A doubtful label: a joint is further away than this, while half of the person's joints are near.
-_FAR = 0.5
+# A doubtful label: a joint is further away than FAR, of which the model is as sure as of the surest share of
+# joints that it sees where they are labelled; and half of the person's joints are near.
+_FAR, _SURE = 0.5, 0.5
 
 
 def check_predictions(facts: Facts) -> list[Finding]:
@@ -40,7 +41,8 @@ def check_predictions(facts: Facts) -> list[Finding]:
             )
         ] * bool(known.size)
     swapped = exchanged_by(facts, size)
-    far = (errors > _FAR) & np.isfinite(errors)
+    sure = facts.predicted[..., 2] >= np.quantile(facts.predicted[errors < _NEAR, 2], _SURE)
+    far = (errors > _FAR) & np.isfinite(errors) & sure
     near = (errors < _NEAR).sum(axis=1) >= np.isfinite(errors).sum(axis=1) / 2
     doubtful = far.any(axis=1) & near & ~swapped
     rows = np.flatnonzero(doubtful)
@@ -55,8 +57,8 @@ def check_predictions(facts: Facts) -> list[Finding]:
         ),
         *of_people(
             "label_doubtful", rows[np.argsort(-worst, kind="stable")], len(facts),
-            f"a joint lies further than {_FAR:.0%} of the person's size from where the model sees it, which "
-            "sees most of the others where they are labelled",
+            f"a joint lies further than {_FAR:.0%} of the person's size from where the model is sure to "
+            "see it, which sees most of the others where they are labelled",
             "One of the two is wrong.",
             "Look at the sheet, and mend the labels that are.",
         ),
@@ -69,7 +71,7 @@ def label_errors(facts: Facts) -> tuple[np.ndarray, np.ndarray]:
     low, high = extents(facts.reading.points, facts.labelled)
     size = np.linalg.norm(high - low, axis=1)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        distance = np.linalg.norm(facts.predicted - facts.reading.points, axis=-1) / size[:, None]
+        distance = np.linalg.norm(facts.predicted[..., :2] - facts.reading.points, axis=-1) / size[:, None]
     return np.where(facts.labelled & np.isfinite(distance), distance, np.nan), size
 
 
@@ -80,7 +82,7 @@ def exchanged_by(facts: Facts, size: np.ndarray) -> np.ndarray:
     left = np.flatnonzero(np.arange(len(index)) < index)
     right = index[left]
     own, other = (
-        np.linalg.norm(facts.predicted[:, [*left, *right]] - points[:, [*a, *b]], axis=-1)
+        np.linalg.norm(facts.predicted[:, [*left, *right], :2] - points[:, [*a, *b]], axis=-1)
         for a, b in ((left, right), (right, left))
     )
     own, other = (d[:, : len(left)] + d[:, len(left) :] for d in (own, other))

@@ -64,7 +64,7 @@ def _folder_beside(facts: Facts) -> str | None:
 
 
 def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
-    """The training, validation and test people of a config; of two stages with the same people one part.
+    """The training, validation and test people of a config; validation and test, if the same, are one part.
 
     A COCO-form file is looked at as it is written, whatever its loader would refuse or leave out.
 
@@ -82,7 +82,8 @@ def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
         raise ConfigError("config: no data set of it has a 'source' that can be looked at")
     joined: dict[str, tuple[list[str], Mapping[str, Any]]] = {}
     for name, dataset in named:
-        joined.setdefault(_people(dataset), ([], dataset))[0].append(name)
+        trained = name.startswith(STAGES["train"])  # apart: who is tested, too, is a finding
+        joined.setdefault(f"{trained} {_people(dataset)}", ([], dataset))[0].append(name)
     read = cache(read_json)
     parts = [Part(" and ".join(names), facts_of_dataset(one, read), one) for names, one in joined.values()]
     return [part for part in parts if len(part.facts)]
@@ -189,8 +190,8 @@ def with_poses(part: Part, predict: Callable[[Any], Sequence[Pose]]) -> Part:
         settings["source"] = {**source, "on_bad_record": "skip"}
     poses = predict(DATASETS.build({**settings, "on_bad_image": "skip"}))
     rows = {int(person): row for row, person in enumerate(part.facts.ids)}
-    predicted = np.full(part.facts.keypoints.shape, np.nan)
+    predicted = np.full((*part.facts.visible.shape, 3), np.nan)
     for pose in poses:
         if pose.person_id in rows:
-            predicted[rows[pose.person_id]] = pose.keypoints
+            predicted[rows[pose.person_id]] = np.column_stack([pose.keypoints, pose.scores])
     return part._replace(facts=replace(part.facts, predicted=predicted))

@@ -16,7 +16,8 @@ def predicted(noise=0.02):
     """What a good model sees: the clean places, a little off."""
     points = cases.part(people()).facts.keypoints
     rng = np.random.default_rng(0)
-    return points + noise * 100 * rng.standard_normal(points.shape)
+    places = points + noise * 100 * rng.standard_normal(points.shape)
+    return np.concatenate([places, np.full((*points.shape[:2], 1), 0.8)], axis=2)
 
 
 def kinds(content, predictions):
@@ -47,6 +48,15 @@ def test_a_joint_elsewhere_is_found():
     assert found.keys() == {"label_doubtful"}
     assert found["label_doubtful"] <= faulty
     assert len(found["label_doubtful"]) > 0.85 * len(faulty)
+
+
+def test_a_joint_that_the_model_is_not_sure_of_is_left_alone():
+    content = people()
+    plant(content, cases.far_off, 0.2)
+    predictions = predicted()
+    far = cases.part(content).facts.keypoints
+    predictions[np.abs(far - cases.part(people()).facts.keypoints).max(axis=-1) > 1, 2] = 0.3
+    assert kinds(content, predictions) == {}
 
 
 def test_a_weak_model_says_nothing_of_the_labels():
