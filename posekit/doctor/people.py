@@ -42,8 +42,8 @@ class People:
         mirrored: Whether a training mirrors these people at random.
         boxes_stated: Whether the boxes are the file's own, and not made from joints or a scale.
         raw: Whether they are a COCO-form file's, as written.
-        predicted: float64 (N, K, 3), a model's joints in pixels and their scores, NaN where it has none; None:
-            no model.
+        predicted: float64 (N, K, 3), a model's joints in pixels and their scores, NaN where it has none;
+            None: no model.
         pictures: What is known of the image files; None: not looked at.
     """
 

@@ -58,8 +58,8 @@ def _tiles(finding: Finding, facts: Facts, each: int) -> Iterator[tuple[np.ndarr
             photo = read_image(Path(facts.image_dir) / facts.image_names[image])
         except DataError:
             continue
-        who = f" · {facts.ids[people[0]]}" if len(people) == 1 else ""
-        yield _drawn(photo, facts, people), f"{finding.kind} · {facts.image_names[image]}{who}"
+        who = facts.ids[people[0]] if len(finding.people) else facts.image_ids[image]
+        yield _drawn(photo, facts, people), f"{finding.kind} · {who}"
 
 
 def _drawn(photo: np.ndarray, facts: Facts, people: np.ndarray) -> np.ndarray:
