@@ -1,10 +1,12 @@
-"""Left and right exchanged in a part of the records, as far as the labels alone can tell.
+"""Left and right exchanged in a part of the records, as far as can be told without a model.
 
 Calling the left joints right and the right ones left makes of a person seen from the front one seen from
-behind, which no single record betrays but by its face. Four tests, from sure to doubtful:
+behind, which no single record betrays but by its face. The tests, from sure to doubtful:
 
 * The face: where both eyes and the nose are labelled, the person's left eye is on the right-hand side, seen
   from the nose upwards. Of 2,000 people of COCO and of machine-made labels nobody has it otherwise.
+* Colours: where left and right joints are of two colours, these change places in some of the people. Of
+  people in photos a quarter or more show no difference to speak of.
 * Two kinds of people: whatever left and right differ in has one sign in some and the other in the rest, with
   nothing between.
   People who turn are there, too.
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from posekit.doctor.colours import colour_differences
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding, of_people
 from posekit.doctor.name_sides import words_of
@@ -30,6 +33,8 @@ _MOST = 20_000  # people that are looked at, evenly through the file
 # seen from the front or, 11 %, from behind) it would happen once in 250 times; the smaller kind has MINORITY
 # or more.
 _VALLEY, _TURNING, _CHANCE, _MINORITY = 0.07, 0.16, 1 / 250, 0.3
+# Colours, likewise; which change places in nobody for a natural reason.
+_ALIKE, _EXCHANGED = 0.25, 0.05
 _DIRECTIONS, _OF_VARIATION = 3, 0.1
 # Human skeletons. From 150 people on, of samples of LSP-extended and MPII at least 61 % are told from their
 # exchanged selves (of exchanged halves 49 to 58 %); from 300 on, of the clearest fifth at least 77 %.
@@ -43,7 +48,8 @@ _HUMAN = {"shoulder", "elbow", "wrist", "hip", "knee", "ankle"}
 
 def check_sides(facts: Facts) -> list[Finding]:
     """Records with left and right exchanged, by the first test that tells."""
-    return check_faces(facts) or check_two_kinds(facts) or check_majority(facts)
+    tests = (check_faces, check_colours, check_two_kinds, check_majority)
+    return next((found for test in tests if (found := test(facts))), [])
 
 
 def _found(rows: np.ndarray, of: int, words: str, doubt: str = "") -> list[Finding]:
@@ -120,6 +126,16 @@ def odd_features(facts: Facts) -> tuple[np.ndarray, np.ndarray]:
     return np.einsum("ij,ik->ijk", difference, stays).reshape(n, difference.shape[1] * stays.shape[1]), rows
 
 
+def check_colours(facts: Facts) -> list[Finding]:
+    """Joints of two colours, which change places in some of the people."""
+    differences, rows = colour_differences(facts)
+    exchanged = two_kinds(differences, _ALIKE, _EXCHANGED)
+    share = f"in {exchanged.mean():.0%} of the people" if len(rows) else ""
+    return _found(
+        rows[exchanged], len(rows), f"the colours at left and right joints have changed places {share}"
+    )
+
+
 def check_two_kinds(facts: Facts) -> list[Finding]:
     """People of two kinds, each the other with left and right exchanged, and nobody between."""
     features, rows = odd_features(facts)
@@ -133,11 +149,16 @@ def check_two_kinds(facts: Facts) -> list[Finding]:
     )  # fmt: skip
 
 
-def two_kinds(features: np.ndarray) -> np.ndarray:
+def two_kinds(features: np.ndarray, turning: float = _TURNING, minority: float = _MINORITY) -> np.ndarray:
     """Bool (P,): the smaller of two kinds that differ in sign alone; nobody where there are no two kinds.
 
     The directions of greatest variation do not depend on who is exchanged. The first along which there is
     nobody in the middle decides.
+
+    Args:
+        features: float64 (P, F), which change their sign with left and right.
+        turning: The share of people in the middle where there are no two kinds.
+        minority: The least share of the smaller kind.
     """
     nobody = np.zeros(len(features), bool)
     if not features.any():
@@ -145,19 +166,19 @@ def two_kinds(features: np.ndarray) -> np.ndarray:
     variation, axes = np.linalg.eigh(features.T @ features)
     for axis in axes.T[variation > _OF_VARIATION * variation.sum()][: -_DIRECTIONS - 1 : -1]:
         along = features @ axis
-        if _is_split(np.abs(along)):
-            minority = along * np.sign(np.median(along)) < 0
-            return minority if minority.mean() >= _MINORITY else nobody
+        if _is_split(np.abs(along), turning):
+            fewer = along * np.sign(np.median(along)) < 0
+            return fewer if fewer.mean() >= minority else nobody
     return nobody
 
 
-def _is_split(size: np.ndarray) -> bool:
+def _is_split(size: np.ndarray, turning: float) -> bool:
     """Whether too few are near zero for people who turn; by Chernoff's bound of the binomial distribution."""
     share = (size < 0.5 * np.median(size)).mean()
     if share > _VALLEY:
         return False
-    distance = (1 - share) * np.log((1 - share) / (1 - _TURNING))
-    distance += share * np.log(share / _TURNING) if share else 0
+    distance = (1 - share) * np.log((1 - share) / (1 - turning))
+    distance += share * np.log(share / turning) if share else 0
     return bool(len(size) * distance > -np.log(_CHANCE))
 
 
