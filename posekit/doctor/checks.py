@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from posekit.doctor import boxes, model, names, places, records, shape, sides, sizes
+from posekit.doctor import boxes, marks, model, names, places, records, shape, sides, sizes
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding
 from posekit.doctor.splits import check_splits
@@ -30,6 +30,7 @@ CHECKS: tuple[Check, ...] = (
     places.check_fractions,
     places.check_exchanged,
     places.check_one_based,
+    marks.check_marks,
     boxes.check_tiny,
     boxes.check_joints_in_box,
     places.check_beyond,
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     shape.check_never_labelled,
     shape.check_far_joints,
     shape.check_mirror,
+    shape.check_upright,
     sides.check_sides,
     model.check_predictions,
 )

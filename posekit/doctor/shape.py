@@ -8,7 +8,7 @@ import numpy as np
 
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding, of_people
-from posekit.doctor.name_sides import side_of
+from posekit.doctor.name_sides import side_of, words_of
 from posekit.doctor.names import mirror_index
 
 # From so many labelled people on it is no chance that a joint is never labelled.
@@ -24,6 +24,11 @@ _ASYMMETRY, _PAIR_PEOPLE = 0.25, 50
 # A keypoint is one-sided if it lies off the middle of its person by so many standard deviations, at least
 # that share of the width.
 _DEVIATIONS, _OFF_MIDDLE = 2.5, 0.1
+
+# People lie on their side in 0 to 6 % of COCO, MPII and machine-made labels, in 26 % of LSP-extended.
+_LYING_PEOPLE, _LYING = 20, 0.7
+_HUMAN, _ANIMAL = ("shoulder", "hip"), {"tail", "paw", "hoof", "withers", "wing", "beak"}
+_ABOVE, _BELOW = {"nose", "eye", "ear", "head", "neck"}, {"hip", "knee", "ankle"}
 
 
 def check_never_labelled(facts: Facts) -> list[Finding]:
@@ -172,3 +177,31 @@ def _one_sided(facts: Facts) -> list[Finding]:
             "keypoints",
         )
     ]
+
+
+def check_upright(facts: Facts) -> list[Finding]:
+    """A human skeleton whose people lie on their sides throughout."""
+    words = [set(words_of(name)) for name in facts.names]
+    if not all(any(part in own for own in words) for part in _HUMAN) or any(own & _ANIMAL for own in words):
+        return []
+    above, below = (np.array([bool(own & ends) for own in words]) for ends in (_ABOVE, _BELOW))
+    height = _middle(facts, above) - _middle(facts, below)
+    known = np.isfinite(height).all(axis=1)
+    lying = np.abs(height[:, 0]) > np.abs(height[:, 1])
+    if known.sum() < _LYING_PEOPLE or lying[known].mean() < _LYING:
+        return []
+    return of_people(
+        "people_lying", lying & known, int(known.sum()),
+        "the person lies on the side, as most of the file do",
+        "If they do not in the pictures, x and y are exchanged, or the labels were made on pictures turned "
+        "as their EXIF entry says.",
+        "Look at the sheet.",
+    )  # fmt: skip
+
+
+def _middle(facts: Facts, some: np.ndarray) -> np.ndarray:
+    """The mean of some keypoints, float64 (N, 2); NaN where none is labelled."""
+    labelled = facts.labelled[:, some, None]
+    number = labelled.sum(axis=1)
+    total = np.where(labelled, facts.reading.points[:, some], 0).sum(axis=1)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)

@@ -115,6 +115,17 @@ def test_exchanged_width_and_height_without_pictures_look_like_exchanged_x_and_y
     assert not finding.mended
 
 
+def test_people_who_all_lie_on_their_side_are_doubted():
+    content = people()
+    for image in content["images"]:
+        image["width"] = image["height"] = max(image["width"], image["height"])  # their size does not tell
+    for person in content["annotations"]:
+        cases.swap_all(person, np.zeros(2))
+    findings = found(content)
+    assert set(findings) == {"people_lying"}
+    assert findings["people_lying"].count > 0.8 * findings["people_lying"].of
+
+
 def test_repeated_ids_and_people():
     content = people()
     first, *_ = labelled(content)
