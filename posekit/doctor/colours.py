@@ -28,7 +28,7 @@ def colour_differences(facts: Facts) -> tuple[np.ndarray, np.ndarray]:
     nobody = np.zeros((0, 3 * len(left))), np.zeros(0, np.int64)
     if pictures is None or pictures.thumbs is None or not len(left):
         return nobody
-    both = facts.labelled[:, pairs].all(axis=2)
+    both = facts.labelled[:, pairs[:, 0]] & facts.labelled[:, pairs[:, 1]]
     rows = np.flatnonzero(both.any(axis=1) & (facts.image >= 0))
     rows = rows[pictures.seen[facts.image[rows]]][:: max(1, -(-len(rows) // _MOST))]
     found = np.zeros((len(rows), len(left), 3))

@@ -66,7 +66,7 @@ def _shared(training: PersonTable, other: PersonTable) -> list[Finding]:
     if training.skeleton.num_keypoints != other.skeleton.num_keypoints:
         return []
     names = [np.unique(table.image_names[np.unique(table.image_index)]) for table in (training, other)]
-    if not len(np.intersect1d(*names)):
+    if not len(np.intersect1d(names[0], names[1])):
         return []
     overlap = compare_people(training, other)
     if not overlap.common:
