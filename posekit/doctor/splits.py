@@ -25,8 +25,10 @@ def check_splits(training: Facts, other: Facts) -> list[Finding]:
     """
     people = same_people(training, other)
     pictures = np.setdiff1d(same_files(training, other), other.image[people])
-    alike = near_files(training, other)
-    alike = np.setdiff1d(alike, np.concatenate([pictures, other.image[people]]))
+    alike, twins = near_files(training, other)
+    new = ~np.isin(alike, np.concatenate([pictures, other.image[people]]))
+    alike, twins = alike[new], twins[new]
+    example = f"{other.image_names[alike[0]]} is like {training.image_names[twins[0]]}" if len(alike) else ""
     of = len(other.used)
     return [
         *of_people(
@@ -40,7 +42,7 @@ def check_splits(training: Facts, other: Facts) -> list[Finding]:
         *of_images(
             "pictures_like_training", alike, of,
             "the picture looks like a training picture: a copy of another size, compression or brightness, "
-            "mirrored, or the next frame", _MEANING, _REMEDY,
+            f"mirrored, or the next frame ({example})", _MEANING, _REMEDY,
         ),
     ]  # fmt: skip
 
@@ -85,14 +87,14 @@ def same_files(training: Facts, other: Facts) -> np.ndarray:
     return np.array(rows, dtype=np.int64)
 
 
-def near_files(training: Facts, other: Facts) -> np.ndarray:
-    """Rows of the other part's images that look like training images, int64."""
+def near_files(training: Facts, other: Facts) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the other part's images that look like training images, and of these images: int64 each."""
     thumbs, rows = [], []
     for facts in (training, other):
         pictures = facts.pictures
         if pictures is None or pictures.thumbs is None:
-            return np.zeros(0, np.int64)
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
         rows.append(facts.used[pictures.seen[facts.used]])
         thumbs.append(pictures.thumbs[rows[-1]])
-    _, alike = near_pictures(thumbs[1], thumbs[0])
-    return rows[1][alike]
+    where, alike = near_pictures(thumbs[1], thumbs[0])
+    return rows[1][alike], rows[0][where[alike]]

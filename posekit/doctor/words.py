@@ -44,7 +44,8 @@ def report(findings: Sequence[Finding], parts: Sequence[Part], width: int = 118)
         shown = [_words(one) for one in examples(finding, facts_of(finding, parts))]
         more = f" E.g. {', '.join(shown)}." if shown else ""
         lines += ["", *textwrap.wrap(head + more, width, subsequent_indent="    ", break_long_words=False)]
-    return "\n".join([*lines, "", f"{len(findings)} findings" if findings else "nothing found"])
+    number = f"{len(findings)} finding{'s' * (len(findings) > 1)}" if findings else "nothing found"
+    return "\n".join([*lines, "", number])
 
 
 def _words(example: Mapping[str, Any]) -> str:

@@ -111,6 +111,7 @@ def test_a_copy_under_another_name(tmp_path):
         cv2.imwrite(str(folder / "6.png"), recompressed(photo(2)))
 
     findings = shared(tmp_path, change)
+    assert "(6.png is like 2.png)" in findings["pictures_like_training"].found
     assert {kind: finding.images.tolist() for kind, finding in findings.items()} == {
         "pictures_like_training": [0]
     }

@@ -49,7 +49,7 @@ def test_findings_in_words_and_as_a_sheet(home, capsys):
     assert "boxes_as_corners: " in words
     assert "'bbox' holds two corners, x1, y1, x2, y2." in words
     assert "E.g. annotation 1000 (0.jpg)" in words
-    assert out.endswith("1 findings\n")
+    assert out.endswith("1 finding\n")
     assert "examples: s.png" in err
     assert cv2.imread(str(home / "s.png")).shape[1] > 6 * 240
 
