@@ -142,6 +142,19 @@ def far_off(person: dict[str, Any], size_wh: np.ndarray) -> None:
     put(person, places)
 
 
+def astray(person: dict[str, Any], size_wh: np.ndarray) -> None:
+    """One joint on the far side of the picture from a small box about the others."""
+    places = points(person)
+    there = np.flatnonzero(places[:, 2] > 0)
+    places[there, :2] = 20 + 10 * (places[there, :2] - places[there, :2].min(axis=0)) / np.ptp(
+        places[there, :2]
+    )
+    low, high = places[there, :2].min(axis=0), places[there, :2].max(axis=0)
+    person["bbox"] = [*(low - 5), *(high - low + 10)]
+    places[there[0], :2] = np.minimum(size_wh - 2, high + 30)
+    put(person, places)
+
+
 def no_area(person: dict[str, Any], size_wh: np.ndarray) -> None:
     person["area"] = 0
 

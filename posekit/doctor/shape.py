@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from posekit.doctor.boxes import tiny_boxes
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding, of_people
 from posekit.doctor.name_sides import side_of, words_of
@@ -17,6 +18,8 @@ _PEOPLE = 10
 # many times its diagonal. Of 8,500 people of COCO, LSP-extended and machine-made labels none does (at most
 # 1.8: a hip below folded arms), of MPII's 22,246 training people two, whose joint is another person's.
 _FAR, _OTHERS = 1.9, 4
+# Or out of the box by this many of its longer sides, while most joints are in it; those 8,500: at most 0.42.
+_FAR_FROM_BOX = 0.8
 # A pair that mirrors: the two lie equally far from what the mirror image leaves and exchanges. Ratios of
 # median distances, as the median |log|, over at least so many people. True pairs stay below 0.10 on sets of
 # 50 people or more; pairs at random have 0.35.
@@ -52,12 +55,12 @@ def check_never_labelled(facts: Facts) -> list[Finding]:
 
 def check_far_joints(facts: Facts) -> list[Finding]:
     """Joints far off from the person's others."""
-    distance = distance_from_others(facts)
-    rows = np.flatnonzero((distance > _FAR).any(axis=1))
+    distance = np.maximum(distance_from_others(facts) / _FAR, distance_from_box(facts) / _FAR_FROM_BOX)
+    rows = np.flatnonzero((distance > 1).any(axis=1))
     worst = distance[rows].max(axis=1, initial=0)
     return of_people(
         "joint_far_off", rows[np.argsort(-worst, kind="stable")], len(facts),
-        "a joint lies far off from all others of the person",
+        "a joint lies far off from all others of the person, or from the box",
         "It is most likely a slip of the annotator, or of a conversion.",
         "Look at the sheet; move it, or state v = 0.",
     )  # fmt: skip
@@ -79,6 +82,21 @@ def distance_from_others(facts: Facts) -> np.ndarray:
         ratio = out / np.linalg.norm(most - least, axis=-1)
     counts = facts.labelled & (facts.labelled.sum(axis=1, keepdims=True) > _OTHERS)
     return np.where(counts & np.isfinite(ratio), np.clip(ratio, 0, None), 0)
+
+
+def distance_from_box(facts: Facts) -> np.ndarray:
+    """How far each joint lies out of its person's box, over the box's longer side: float64 (N, K).
+
+    0 for a joint within or not labelled, and for people most of whose joints are outside.
+    """
+    corners, points = facts.reading.boxes_xyxy[:, None], facts.reading.points
+    out = np.maximum(corners[..., :2] - points, points - corners[..., 2:]).max(axis=-1)
+    with np.errstate(all="ignore"):
+        ratio = out / (corners[..., 2:] - corners[..., :2]).max(axis=-1)
+    outside = facts.labelled & (out > 0)
+    mostly_in = outside.sum(axis=1) < facts.labelled.sum(axis=1) / 2
+    counts = outside & (mostly_in & ~tiny_boxes(facts) & facts.boxes_stated)[:, None]
+    return np.where(counts & np.isfinite(ratio), ratio, 0)
 
 
 def normalised(facts: Facts) -> np.ndarray:

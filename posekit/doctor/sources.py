@@ -85,8 +85,8 @@ def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
         trained = name.startswith(STAGES["train"])  # apart: who is tested, too, is a finding
         joined.setdefault(f"{trained} {_people(dataset)}", ([], dataset))[0].append(name)
     read = cache(read_json)
-    parts = [Part(" and ".join(names), facts_of_dataset(one, read), one) for names, one in joined.values()]
-    return [part for part in parts if len(part.facts)]
+    found = [(" and ".join(names), facts_of_dataset(one, read), one) for names, one in joined.values()]
+    return [Part(name, facts, one) for name, facts, one in found if facts is not None and len(facts)]
 
 
 def _people(dataset: Mapping[str, Any]) -> str:
@@ -108,8 +108,8 @@ def stated(dataset: Any) -> Iterator[Mapping[str, Any]]:
 
 def facts_of_dataset(
     dataset: Mapping[str, Any], read: Any = read_json, table: PersonTable | None = None
-) -> Facts:
-    """The facts of one data set's settings.
+) -> Facts | None:
+    """The facts of one data set's settings; None if its people have no keypoints, or are not annotated.
 
     Args:
         dataset: The settings of a ``TopDownDataset``.
@@ -125,13 +125,14 @@ def facts_of_dataset(
     if maker not in (load_coco, "load_coco"):
         if table is None:
             table = select_people(load_people(source, dataset.get("skeleton")), dataset.get("subset"))
-        return facts_of_table(table, mirrored, boxes_stated=maker not in _MAKES_BOXES)
+        known = facts_of_table(table, mirrored, boxes_stated=maker not in _MAKES_BOXES)
+        return known if known.names else None
     skeleton = get_skeleton(source.get("skeleton") or dataset.get("skeleton") or "coco17")
     root = source.get("data_root") or ""
     file, folder = under(root, source["ann_file"]), under(root, source["image_dir"])
     content = read(file)
     if not skeleton.keypoints or (source.get("detections") and "annotations" not in content):
-        content = {**content, "annotations": []}
+        return None
     facts = replace(facts_of_coco(content, file, folder, skeleton)[0], mirrored=mirrored)
     return facts if dataset.get("subset") is None else _subset(facts, dataset, table)
 

@@ -38,19 +38,25 @@ def quick_findings(
     """
     found = []
     for settings, table, mirrored in training:
-        part = Part("training", _some(_facts(settings, table, mirrored)))
+        facts = _facts(settings, table, mirrored)
+        if facts is None:
+            continue
+        part = Part("training", _some(facts))
         found += examine([with_pictures(part, decode=False, most=_PICTURES)], CHECKS)
         for other in validation:
             found += _shared(table, other)
     return found
 
 
-def _facts(settings: Mapping[str, Any] | None, table: PersonTable, mirrored: bool) -> Facts:
+def _facts(settings: Mapping[str, Any] | None, table: PersonTable, mirrored: bool) -> Facts | None:
+    if not table.skeleton.keypoints:
+        return None
     source = (settings or {}).get("source")
     if isinstance(source, Mapping) and source.get("type") in (load_coco, "load_coco"):
         assert settings is not None
         if Path(under(source.get("data_root") or "", source["ann_file"])).stat().st_size <= _SMALL:
-            return replace(facts_of_dataset(settings, table=table), mirrored=mirrored)
+            facts = facts_of_dataset(settings, table=table)
+            return None if facts is None else replace(facts, mirrored=mirrored)
         return facts_of_table(table, mirrored, boxes_stated=table.box_source == GROUND_TRUTH)
     return facts_of_table(table, mirrored)
 

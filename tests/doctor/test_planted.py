@@ -70,6 +70,22 @@ def test_far_joints_are_found():
     assert set(one.facts.record[findings["joint_far_off"].people].tolist()) == faulty
 
 
+def test_joints_far_from_their_box_are_found():
+    content = people()
+    rows = [
+        row
+        for row in labelled(content)
+        if sum(v > 0 for v in content["annotations"][row]["keypoints"][2::3]) > 3
+    ]
+    image = {image["id"]: np.array([image["width"], image["height"]]) for image in content["images"]}
+    for row in rows[:8]:
+        cases.astray(content["annotations"][row], image[content["annotations"][row]["image_id"]])
+    one = part(content)
+    (finding,) = examine([one])
+    assert finding.kind == "joint_far_off"
+    assert set(one.facts.record[finding.people].tolist()) == set(rows[:8])
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5])
 def test_exchanged_sides_are_found(share):
     content = people()

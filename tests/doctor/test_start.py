@@ -55,6 +55,13 @@ def test_training_people_in_validation(tmp_path):
     ]
 
 
+def test_people_without_keypoints_are_passed_by(tmp_path):
+    settings, _ = load(tmp_path, people())
+    source = {**settings["source"], "skeleton": "none"}
+    table = load_coco(source["ann_file"], source["image_dir"], "none")
+    assert quick_findings([({"source": source}, table, True)], [table]) == []
+
+
 def test_of_many_people_whole_images_are_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr("posekit.doctor.start._PEOPLE", 60)
     content = people()

@@ -128,3 +128,20 @@ def test_a_config_of_pairs_forgotten(tmp_path, capsys):
     assert "left_hand, right_hand: a name with a side, in no flip pair" in " ".join(
         capsys.readouterr().out.split()
     )
+
+
+def test_people_without_keypoints_or_annotations_are_passed_by(tmp_path, capsys):
+    toy_people.write_coco(tmp_path)
+    content = toy_people.coco()
+    del content["annotations"]
+    (tmp_path / "images.json").write_text(json.dumps({"images": content["images"], "categories": []}))
+    config = write_config(tmp_path)
+    none = "train_dataloader.dataset.source.skeleton=none"
+    detected = [
+        "val_dataloader.dataset.source.ann_file=images.json",
+        "val_dataloader.dataset.source.detections=found.json",
+    ]
+    run("check_dataset", config, "--cfg-options", *detected, cwd=tmp_path)
+    assert capsys.readouterr().out.count("people on") == 1
+    assert run("check_dataset", config, "--cfg-options", none, *detected, cwd=tmp_path) == 0
+    assert capsys.readouterr().out.strip() == "nothing found"
