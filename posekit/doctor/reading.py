@@ -184,6 +184,19 @@ def _fit(
     return fits, _tightness(*ends, corners)
 
 
+def _also(kind: int, judged: np.ndarray, boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Who is in a form that all judged people are in, bool (N,): others too if their boxes fit as well."""
+    others = np.setdiff1d(np.flatnonzero(np.isfinite(boxes).all(axis=1)), judged)
+    corners = FORMS[kind].corners(boxes[others])
+    beyond = _BEYOND_PX + _BEYOND * np.where(np.isfinite(sizes[others]), sizes[others], 0)
+    fit = (corners[:, :2] >= -beyond).all(axis=1) & (corners[:, 2:] <= sizes[others] + beyond).all(axis=1)
+    fit &= (corners[:, 2:] > corners[:, :2]).all(axis=1)
+    found = np.zeros(len(boxes), bool)
+    found[judged] = True
+    found[others] = fit.sum() >= (1 - _NOISE) * len(others)
+    return found
+
+
 def _choose(
     points: np.ndarray, labelled: np.ndarray, boxes: np.ndarray, sizes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -204,7 +217,9 @@ def _choose(
             break
         many = number >= max(_FEW, _SUPPORT * n)
         if many and not chosen.any() and (right & ~fit).sum() <= _NOISE * n:
-            return np.full(len(points), kind), np.ones(len(points), bool)
+            form = np.full(len(points), kind)
+            form[~_also(kind, judged, boxes, sizes)] = RIGHT
+            return form, np.ones(len(points), bool)
         chosen[support] = kind
         if many:
             doubtful = right & fit & tighter & (chosen == RIGHT)

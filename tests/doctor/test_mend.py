@@ -45,6 +45,24 @@ def test_the_copy_is_as_before_the_fault(fault, share):
     assert not nothing
 
 
+@pytest.mark.parametrize(("fault", "share"), [(cases.corners, 1), (cases.centre, 1)])
+def test_people_without_labels_are_changed_with_the_others_if_their_boxes_are_so(fault, share):
+    clean, content = people(), people()
+    unlabelled = [n for n in range(len(clean["annotations"])) if n not in labelled(clean)]
+    unlabelled = [n for n in unlabelled if not clean["annotations"][n]["iscrowd"]]
+    assert len(unlabelled) >= 5
+    plant(content, fault, share)
+    result, _ = mended(content)  # theirs are right as they are
+    assert all(result["annotations"][n] == clean["annotations"][n] for n in unlabelled)
+    for n in unlabelled:
+        fault(content["annotations"][n], np.zeros(2))
+    result, _ = mended(content)
+    for n in unlabelled:
+        np.testing.assert_allclose(
+            result["annotations"][n]["bbox"], clean["annotations"][n]["bbox"], atol=2e-3
+        )
+
+
 def test_a_clean_file_is_copied_as_it_is():
     assert mended(people()) == (people(), {})
 
