@@ -151,7 +151,9 @@ def _reach(content: Any, ids: list[int]) -> np.ndarray:
     annotations = content.get("annotations")
     for annotation in annotations if isinstance(annotations, list) else ():
         image_id = annotation.get("image_id") if isinstance(annotation, dict) else None
-        box = annotation.get("bbox") if isinstance(image_id, int) and image_id in row_of else None
+        if not isinstance(image_id, int) or image_id not in row_of:
+            continue
+        box = annotation.get("bbox")
         if isinstance(box, list) and len(box) == 4 and all(isinstance(v, (int, float)) for v in box):
             rows.append(row_of[image_id])
             far.append([box[0] + box[2], box[1] + box[3]])

@@ -178,7 +178,7 @@ class PoseEstimator(BaseModel):
                 f"model.head: {type(self.head).__name__}.loss: expected a dict, of which the entries with "
                 f"'loss' in their name are summed, found {found}"
             )
-        return losses
+        return dict(losses)
 
     def outputs(self, image: Tensor) -> Any:
         """Maps a normalised batch to the last stage's outputs, averaged over mirror images and scales.
