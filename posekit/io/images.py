@@ -36,6 +36,10 @@ except ImportError as error:  # most often libGL.so.1 on a server without a disp
     ) from error
 
 _LONGEST_NAME = 1000
+# What an annotation's size of a picture may be to the file's.
+STORED, TURNED, EXCHANGED, OTHER, UNKNOWN = range(5)
+
+Size = tuple[int, int]
 _ORIENTATION = 0x0112  # EXIF's tag
 _EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")  # of JPEG, PNG, WebP
 # OpenCV >= 4.11 decodes straight to RGB.
@@ -205,6 +209,18 @@ class Header(NamedTuple):
     def turned_hw(self) -> tuple[int, int]:
         """The size after the turn that EXIF asks for."""
         return self.size_hw[::-1] if self.orientation >= 5 else self.size_hw
+
+
+def relation(stated_hw: Sequence[int] | np.ndarray, header: Header) -> int:
+    """How a stated height and width relate to a file's: one of the constants above."""
+    stated, stored = (int(stated_hw[0]), int(stated_hw[1])), header.size_hw
+    if not all(stated):
+        return UNKNOWN
+    if stated == stored:
+        return STORED
+    if stated == header.turned_hw:
+        return TURNED
+    return EXCHANGED if stated == stored[::-1] else OTHER
 
 
 def read_header(image_dir: str | os.PathLike[str], name: str) -> Header | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from mutant_lists.mutant import Mutant
 
 _PICS = "posekit/datasets/pictures.py"
+_TURNS = "posekit/datasets/turns.py"
+_IMAGES = "posekit/io/images.py"
 _SEVERAL = "posekit/datasets/several.py"
 _MAPPING = "posekit/datasets/mapping.py"
 _TRUTH = "posekit/metrics/ground_truth.py"
@@ -13,11 +15,16 @@ _BY_SETS = "datasets/test_several.py"
 _BY_FILES = "metrics/test_own_files.py"
 
 OWN_FILES = (
-    Mutant(_PICS, "return told.count(TURNED) > told.count(STORED)", "return False", _PICTURED),
-    Mutant(_PICS, "return EXCHANGED if stated_hw == stored[::-1] else OTHER", "return OTHER", _PICTURED),
+    Mutant(_TURNS, "upright = turn if kind == UNKNOWN", "upright = False if kind == UNKNOWN", _PICTURED),
     Mutant(
-        _PICS,
-        "return EXCHANGED if stated_hw == stored[::-1] else OTHER",
+        _TURNS, "return Agreement(sizes, turn, other)", "return Agreement(sizes, False, other)", _PICTURED
+    ),
+    Mutant(_TURNS, "by_labels = fits_turned and not fits", "by_labels = False", _PICTURED),
+    Mutant(_TURNS, "if against_size and stored_by_size:", "if False:", _PICTURED),
+    Mutant(_IMAGES, "return EXCHANGED if stated == stored[::-1] else OTHER", "return OTHER", _PICTURED),
+    Mutant(
+        _IMAGES,
+        "return EXCHANGED if stated == stored[::-1] else OTHER",
         "return EXCHANGED",
         _PICTURED,
         why="labels of a resized picture are trained on",
@@ -29,16 +36,15 @@ OWN_FILES = (
         _PICTURED,
         why="a picture that the sample missed lies down",
     ),
+    Mutant(_PICS, "np.union1d(sample, suspects)", "sample", _PICTURED),
+    Mutant(_PICS, 'if sound and on_bad_record == "error":', "if sound:", _PICTURED),
+    Mutant(_IMAGES, "if self.orientation >= 5 else", "if self.orientation >= 7 else", _PICTURED),
     Mutant(
-        _PICS,
-        "np.unique(np.concatenate([sample, suspects])",
-        "np.unique(np.concatenate([sample])",
+        "posekit/datasets/coco.py",
+        'np.concatenate([points, people["boxes_xyxy"][:, None, 2:]], axis=1)',
+        "points",
         _PICTURED,
     ),
-    Mutant(
-        "posekit/io/images.py", "if self.orientation >= 5 else", "if self.orientation >= 7 else", _PICTURED
-    ),
-    Mutant("posekit/datasets/coco.py", "last_xy + 1).any(axis=1)", "last_xy + 1e9).any(axis=1)", _PICTURED),
     Mutant(
         _SEVERAL,
         "draw.epoch * int(self.shares[part]) + place",
@@ -57,7 +63,7 @@ OWN_FILES = (
     ),
     Mutant(_MAPPING, "visible[:, chosen].min(axis=1)", "visible[:, chosen].max(axis=1)", _BY_SETS),
     Mutant(_MAPPING, "points[:, chosen].mean(axis=1)", "points[:, chosen].max(axis=1)", _BY_SETS),
-    Mutant(_TRUTH, "if area == BOX:", "if area == NO_AREA:", _BY_FILES),
+    Mutant(_TRUTH, "* AREA_OF_BOX", "* 1", _BY_FILES),
     Mutant(
         _TRUTH,
         "if count == len(COCO_SIGMAS) and cocos:",
@@ -85,6 +91,7 @@ OWN_FILES = (
         _BY_FILES,
         why="results carry the lowest category",
     ),
-    Mutant("posekit/metrics/usable.py", "            continue", "            pass", _BY_FILES),
+    Mutant("posekit/metrics/usable.py", "        except DataError:", "        except KeyError:", _BY_FILES),
+    Mutant("posekit/metrics/usable.py", '"num_keypoints": None}', '"num_keypoints": 1}', _BY_FILES),
     Mutant("posekit/geometry.py", "if (box[2:] > 0).all() else None", "", _BY_FILES),
 )
