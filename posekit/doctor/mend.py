@@ -122,13 +122,18 @@ def write_mended(file: str, image_dir: str | None, out: Path) -> str:
     if out.exists():
         raise ConfigError(f"--fix {out}: it is there already, and nothing is overwritten; state a new name")
     content = read_json(file)
-    mended, done = mend(content, _people(content, file, image_dir))
+    people = _people(content, file, image_dir)
+    mended, done = mend(content, people)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, json.dumps(mended, ensure_ascii=False))
     left = examine([Part("", facts) for facts in _people(mended, str(out), image_dir)][:1])
     changed = ", ".join(f"{what} ({number:,})" for what, number in done.items()) or "nothing to mend"
-    remains = ", ".join(f"{finding.kind} ({finding.count:,})" for finding in left) or "nothing"
-    return f"{changed}; left: {remains}"
+    # One record alone need not be a finding any more.
+    unsure = sum(int((~facts.reading.sure & (facts.reading.form != RIGHT)).sum()) for facts in people)
+    remains = [f"{finding.kind} ({finding.count:,})" for finding in left]
+    if unsure:
+        remains.append(f"places of which the right form is not certain, as they were ({unsure:,})")
+    return f"{changed}; left: {', '.join(remains) or 'nothing'}"
 
 
 def _people(content: Mapping[str, Any], file: str, image_dir: str | None) -> list[Facts]:

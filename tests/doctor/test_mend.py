@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 
 import cv2
@@ -127,3 +128,23 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(ConfigError, match="nothing is overwritten"):
         list(mended_copies([cases.part(people())._replace(facts=cases.part(people()).facts)], path))
     assert path.read_bytes() == before
+
+
+def test_what_is_not_certain_is_said_to_be_left(tmp_path, monkeypatch):
+    """It need be no finding of the copy any more: a few records are too few to tell by."""
+    from posekit.doctor import mend as module
+
+    path = write(tmp_path, people())
+
+    def unsure(content, file, image_dir):
+        part = cases.part(content).facts
+        form, sure = np.full_like(part.reading.form, module.EXCHANGED), np.zeros_like(part.reading.sure)
+        reading = dataclasses.replace(part.reading, form=form, sure=sure)
+        part.__dict__["reading"] = reading
+        return [part]
+
+    monkeypatch.setattr(module, "_people", unsure)
+    monkeypatch.setattr(module, "examine", lambda parts: [])
+    words = write_mended(str(path), None, tmp_path / "mended.json")
+    number = len(cases.part(people()).facts)
+    assert f"left: places of which the right form is not certain, as they were ({number})" in words
