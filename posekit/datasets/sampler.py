@@ -12,6 +12,7 @@ reach the augmentation is told in :mod:`posekit.datasets.draws`.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sized
@@ -19,11 +20,13 @@ from itertools import count, repeat
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from posekit.datasets.draws import SampleKey
+from posekit.errors import ConfigError
 from posekit.registry import SAMPLERS
 
 __all__ = ["EpochSampler", "KeyedSampler", "SampleKey"]
@@ -96,6 +99,27 @@ class EpochSampler(Sampler[SampleKey]):
         return len(self._share(np.arange(len(self.dataset))))
 
 
+def _built(stated: Mapping[str, Any], dataset: Sized, seed: int | None) -> Any:
+    """A sampler from its settings: of mmengine's kind, or one of torch's, which take other arguments.
+
+    Raises:
+        ConfigError: If it has a weight for more or fewer samples than there are.
+    """
+    settings = dict(stated)
+    kind = settings.pop("type")
+    if isinstance(kind, str):
+        kind = SAMPLERS.get(kind) or getattr(torch.utils.data, kind, kind)
+    taken = inspect.signature(kind).parameters if isinstance(kind, type) else {"dataset": None, "seed": None}
+    given = {"dataset": dataset, "data_source": dataset, "seed": seed}
+    if "weights" in settings and len(settings["weights"]) != len(dataset):
+        raise ConfigError(
+            f"sampler: {getattr(kind, '__name__', kind)}: expected {len(dataset)} 'weights', one for each "
+            f"sample, found {len(settings['weights'])}"
+        )
+    own = {name: value for name, value in given.items() if name in taken}
+    return SAMPLERS.build({"type": kind, **own, **settings})
+
+
 class KeyedSampler(Sampler[Any]):
     """Yields another sampler's indices, in its order, as keys.
 
@@ -111,7 +135,7 @@ class KeyedSampler(Sampler[Any]):
 
     def __init__(self, sampler: Any, dataset: Sized, seed: int | None = None) -> None:
         if isinstance(sampler, Mapping):
-            sampler = SAMPLERS.build(dict(sampler), default_args={"dataset": dataset, "seed": seed})
+            sampler = _built(sampler, dataset, seed)
         self.sampler, self.dataset = sampler, dataset
         own = getattr(sampler, "seed", None)
         seed = own if isinstance(own, int) else seed

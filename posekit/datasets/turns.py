@@ -53,6 +53,10 @@ def settle(
         on_bad_record: "error" or "skip".
     """
     kinds = {row: relation(stated[row], header) for row, header in headers.items()}
+    for row, kind in kinds.items():
+        own, said = (np.array(hw[::-1]) + 1 for hw in (headers[row].size_hw, stated[row]))
+        if kind == EXCHANGED and (reach_xy[row] <= said).all() and (reach_xy[row] > own).any():
+            kinds[row] = OTHER  # the labels fit what is stated: the picture lies on its side
     evidence = _evidence(kinds, headers, reach_xy, ann_file)
     turn = evidence.turned > evidence.stored
     sizes = stated.copy()

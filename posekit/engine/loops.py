@@ -208,6 +208,8 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
     loader.setdefault("worker_init_fn", {"type": init_worker, **facts})
     if "batch_sampler" not in loader:
         loader.setdefault("sampler", {"type": EpochSampler, "shuffle": training})
+    if not training and loader.get("drop_last"):
+        raise ValueError("drop_last=True would leave people out of the score; it is for trainings alone")
     sampler = loader.get("sampler")
     kind = sampler.get("type") if isinstance(sampler, dict) else type(sampler)
     # A training with one is refused by its loop, which knows whether it counts epochs.

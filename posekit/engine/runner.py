@@ -47,6 +47,7 @@ from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_t
 from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import write_json, write_text
+from posekit.metrics.each_set import OnEachSet
 from posekit.models.estimator import PoseEstimator
 from posekit.models.pretrained import starting_later
 from posekit.models.released import load_checkpoint_into
@@ -175,6 +176,8 @@ class PoseRunner(Runner):
 
     def build_evaluator(self, evaluator: Any) -> Any:
         """As mmengine's, whose metrics would gather their results in the current folder."""
+        if isinstance(evaluator, Mapping) and evaluator.get("type") in (OnEachSet, OnEachSet.__name__):
+            evaluator = [evaluator]  # its "metrics" would make mmengine take it for its own Evaluator
         built = super().build_evaluator(evaluator)
         for number, metric in enumerate(built.metrics if self.world_size > 1 else []):
             if metric.collect_device == "cpu" and metric.collect_dir is None:

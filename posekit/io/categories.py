@@ -38,7 +38,7 @@ def named_categories(categories: Sequence[Mapping[str, Any]], wanted: Category, 
     Raises:
         ConfigError: If there is none such, listing those that there are.
     """
-    if wanted is None or wanted == ALL:
+    if wanted is None or wanted == ALL or (isinstance(wanted, (list, tuple)) and ALL in wanted):
         return frozenset(category["id"] for category in categories)
     chosen = set()
     for one in [wanted] if isinstance(wanted, (str, int)) else wanted:

@@ -7,6 +7,7 @@ optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -125,7 +126,15 @@ class PoseMetric(BaseMetric):
         meta = self.dataset_meta or {}
         _, first = np.unique(poses.person_ids, return_index=True)
         poses = poses.take(np.sort(first))
-        rows = _rows_of(poses.person_ids, np.asarray(meta["table"].person_ids))
+        known = np.asarray(meta["table"].person_ids)
+        if 0 < len(first) < len(known):
+            warnings.warn(
+                f"{type(self).__name__}: {len(first)} of the {len(known)} people of {meta.get('ann_file')} "
+                "were predicted; the others count as missed, or not at all. Is it a sampler of a part, or "
+                "were pictures skipped?",
+                stacklevel=2,
+            )
+        rows = _rows_of(poses.person_ids, known)
         poses = poses.take(np.argsort(rows, kind="stable"))
         if self.errors_file is not None and len(first):
             self._write_errors(self.errors_file, poses, meta)

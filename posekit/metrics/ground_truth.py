@@ -21,6 +21,7 @@ from posekit.io.files import read_json
 from posekit.metrics.oks import COCO_SIGMAS, GroundTruth, crowded_images
 from posekit.skeletons import COCO17
 
+DIFFERENT = (-1.0,)  # in place of sigmas: categories have their own each
 REMEDY = "; mend it, or leave such records out and count them: --on-bad-record skip, on_bad_record='skip'"
 _AREA_REMEDY = "; state it, or take 0.53 x the box: --area box, OKSMetric(area='box')"
 
@@ -38,7 +39,7 @@ class CocoPeople:
         truth: The arrays that OKS needs; rows in file order.
         annotation_ids: int64 (G,).
         names: K keypoint names; empty if the file states none.
-        sigmas: K sigmas if a category states them, else empty.
+        sigmas: K sigmas if a category states them, else empty; :data:`DIFFERENT` if categories differ.
         head_sizes: float64 (G,), pixels: an annotation's ``head_size``, or 0.6 x the diagonal of its
             ``head_box`` (x1, y1, x2, y2); NaN where it has neither.
         category_names: Those of ``truth.category_ids``.
@@ -250,8 +251,10 @@ def _keypoint_names(categories: Sequence[Mapping[str, Any]], path: str | Path) -
                 f"choose one (--category, category=): {_listed(categories)}"
             )
     names = tuple(str(name) for name in first["keypoints"])
-    if not first.get("sigmas"):
+    if not any(category.get("sigmas") for category in categories):
         return names, ()
+    if any(category.get("sigmas") != first.get("sigmas") for category in categories):
+        return names, DIFFERENT
     sigmas = rec.numbers([first], "sigmas", f"{path}: categories", len(names))[0]
     if (sigmas <= 0).any():
         raise DataError(f"{path}: categories[0]: expected 'sigmas' to be positive, found {first['sigmas']}")
@@ -361,6 +364,11 @@ def choose_sigmas(people: CocoPeople, stated: Sequence[float] | np.ndarray | Non
         ConfigError: If there are none, or of the wrong number or sign.
     """
     count = people.num_keypoints
+    if stated is None and people.sigmas == DIFFERENT:
+        raise ConfigError(
+            f"{people.file}: its categories {list(people.category_names)} state different 'sigmas'; score "
+            f"one at a time (--category), or state {count} for all (--sigmas, OKSMetric(sigmas=[...]))"
+        )
     if stated is None and people.sigmas:
         return np.array(people.sigmas)
     if stated is None:

@@ -128,6 +128,13 @@ class OKSMetric(PoseMetric):
                 f"{skeleton.num_keypoints}"
             )
         self._sigmas = choose_sigmas(people, self.sigmas if self.sigmas else skeleton.sigmas or None)
+        if len(people.sigmas) == len(self._sigmas) and not np.allclose(people.sigmas, self._sigmas):
+            warnings.warn(
+                f"{name}: {path} states other sigmas than are scored with here, which are "
+                f"{'the evaluator' if self.sigmas else 'the skeleton'}'s; tools/evaluate.py takes the file's "
+                "unless --sigmas says otherwise",
+                stacklevel=2,
+            )
         for note in (*people.notes, *crowding_notes(people, self.max_per_image)):
             warnings.warn(f"{name}: {note}", stacklevel=2)
 

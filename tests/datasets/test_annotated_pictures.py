@@ -193,6 +193,14 @@ def test_an_exchanged_one_is_found_by_its_labels_where_the_sample_misses_it(tmp_
     assert_array_equal(table.image_sizes_hw, [[HEIGHT, WIDTH]] * 3)
 
 
+def test_a_picture_that_lies_on_its_side_is_refused(tmp_path):
+    """A tool stripped the EXIF entry: the labels fit what is stated, not the file."""
+    write(tmp_path, "0.jpg", 1, (WIDTH, HEIGHT))
+    annotation(tmp_path, [(HEIGHT, WIDTH)])
+    with pytest.raises(DataError, match=r"0\.jpg: the picture is 60 x 40 .*states 40 x 60"):
+        load(tmp_path)
+
+
 def test_another_size_is_refused_or_left_out(tmp_path):
     for number in range(3):
         write(tmp_path, f"{number}.jpg")

@@ -7,9 +7,11 @@ from itertools import islice
 import numpy as np
 import pytest
 from mmengine.dataset import DefaultSampler, InfiniteSampler
+from torch.utils.data import WeightedRandomSampler
 
 from posekit.datasets import EpochSampler, SampleKey
 from posekit.datasets.sampler import KeyedSampler
+from posekit.errors import ConfigError
 from posekit.registry import SAMPLERS
 
 
@@ -123,3 +125,12 @@ def test_the_epoch_of_an_endless_stream_is_the_pass(monkeypatch, world):
     for start in range(0, 30, 5):
         assert sorted(index for _, _, index, _ in stream[start : start + 5]) == list(range(5))
     assert {(seed, repeat) for seed, _, _, repeat in stream} == {(3, 0)}
+
+
+def test_torchs_samplers_are_built_from_their_settings():
+    rows = list(range(5))
+    weighted = {"type": WeightedRandomSampler, "weights": [0, 0, 1, 0, 0], "num_samples": 4}
+    assert [int(key) for key in KeyedSampler(weighted, rows, seed=1)] == [2] * 4
+    assert sorted(int(key) for key in KeyedSampler({"type": "RandomSampler"}, rows, seed=1)) == rows
+    with pytest.raises(ConfigError, match=r"WeightedRandomSampler: expected 5 'weights', .* found 2"):
+        KeyedSampler({**weighted, "weights": [1, 1]}, rows, seed=1)

@@ -38,11 +38,16 @@ def test_every_stage_of_a_run_has_both(tmp_path, monkeypatch, stage):
     runner.close()
 
 
+def test_nobody_is_dropped_from_a_score():
+    with pytest.raises(ValueError, match="drop_last=True would leave people out of the score"):
+        completed(training=False, drop_last=True)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_sampler_of_a_stage(training):
-    stated = {**STATED, "drop_last": True}
+    stated = {**STATED, "drop_last": training}
     loader = complete_loader(stated, training, rank=0, seed=3)
-    expected = {"shuffle": training, "round_up": training, "batch_size": 4, "drop_last": True}
+    expected = {"shuffle": training, "round_up": training, "batch_size": 4, "drop_last": training}
     assert loader["sampler"] == {"type": EpochSampler, **expected}
     assert "sampler" not in stated  # the config's section is left alone
     own = {"type": EpochSampler, "shuffle": False}

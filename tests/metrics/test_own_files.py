@@ -392,6 +392,35 @@ def test_cocos_sigmas_are_for_cocos_keypoints(tmp_path):
         sigmas([*COCO17.keypoints[1:], "nose"])
 
 
+def test_sigmas_of_categories_and_of_the_skeleton(tmp_path, capsys):
+    content, results = people(species=(3, 7))
+    for category, sigma in zip(content["categories"], (0.05, 0.5), strict=True):
+        category["sigmas"] = [sigma] * 4
+    gt, dt = write(tmp_path / "gt.json", content), write(tmp_path / "dt.json", results)
+    assert run("coco", "--gt", gt, "--results", dt) == 2
+    assert "['kind3', 'kind7'] state different 'sigmas'; score one at a time" in capsys.readouterr().err
+    assert score(tmp_path, content, results, "--category", "kind7")["AP"] == 1
+    assert score(tmp_path, content, results, *SIGMAS)["AP"] == pytest.approx(1)
+    content["categories"] = content["categories"][1:]
+    content["annotations"] = [a for a in content["annotations"] if a["category_id"] == 7]
+    with pytest.warns(UserWarning, match="states other sigmas than are scored with here, .* the skeleton's"):
+        evaluate(OKSMetric(), table_of(tmp_path, content))
+
+
+def test_people_who_were_not_predicted_are_told(tmp_path):
+    content, _ = people(species=(3,))
+    table = table_of(tmp_path, content)
+    metric = OKSMetric()
+    metric.dataset_meta = meta(table)
+    record = table[0]
+    metric.process(
+        None,
+        [Pose(record.keypoints, np.ones(4, np.float32), record.box_xyxy, 1.0, 0, record.person_id)],
+    )
+    with pytest.warns(UserWarning, match=r"1 of the 8 people of .*own\.json were predicted"):
+        metric.evaluate(1)
+
+
 def test_windows_and_absolute_names(tmp_path):
     content, _ = people(species=(3,))
     content["images"][0]["file_name"] = "sub\\0.png"

@@ -194,6 +194,14 @@ def test_only_the_head_differs(w8_file):
     assert str(report).startswith("hrnet release form, 348 keys loaded, 2 left over (final_layer.weight, ")
 
 
+def test_the_same_keypoints_in_another_order_are_refused(tmp_path):
+    model = estimator(HRNet, variant="w8")
+    skeleton = {"name": "dots", "keypoints": ["k1", "k0", "k2"]}
+    saved = {"state_dict": model.state_dict(), "meta": {"skeleton": skeleton}}
+    torch.save(saved, tmp_path / "other.pth")
+    refused(model, tmp_path / "other.pth", r"made for the keypoints \['k1', 'k0', 'k2'\], .*another order")
+
+
 def test_one_head_of_several_takes_the_files(w8_file):
     """Keypoints beside something else: the released head goes where it fits, the other keeps its start."""
     weights = small("hrnet_w8")[1]

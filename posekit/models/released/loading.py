@@ -79,6 +79,7 @@ def load_checkpoint_into(
     model: nn.Module, checkpoint: Mapping[str, Any], source: str | Path, allow_head: bool = False
 ) -> LoadReport:
     """As :func:`load_into`, from a checkpoint that has been read from ``source``."""
+    _refuse_other_order(model, checkpoint, source)
     expected = model.state_dict()
     released = fit_trunk(model, released_weights(checkpoint, source))
     found = {
@@ -102,6 +103,19 @@ def load_checkpoint_into(
         left_over=released.left_over + heads,
         kept=tuple(key for key in expected if key not in used or key in released.added),
     )
+
+
+def _refuse_other_order(model: nn.Module, checkpoint: Mapping[str, Any], source: str | Path) -> None:
+    """Weights for the same keypoints in another order would fit, and exchange them without a word."""
+    meta = checkpoint.get("meta")
+    made_for = meta.get("skeleton") if isinstance(meta, Mapping) else None
+    stated = made_for.get("keypoints") if isinstance(made_for, Mapping) else None
+    own = list(getattr(getattr(model, "skeleton", None), "keypoints", ()))
+    if isinstance(stated, (list, tuple)) and list(stated) != own and sorted(map(str, stated)) == sorted(own):
+        raise CheckpointError(
+            f"checkpoint {source}: was made for the keypoints {list(stated)}, the config has the same in "
+            f"another order, {own}; state the checkpoint's order"
+        )
 
 
 def released_weights(checkpoint: Mapping[str, Any], source: str | Path) -> Released:
