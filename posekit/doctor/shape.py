@@ -33,6 +33,8 @@ _LYING_PEOPLE, _LYING = 20, 0.7
 _HUMAN, _ANIMAL = ("shoulder", "hip"), {"tail", "paw", "hoof", "withers", "wing", "beak"}
 _ABOVE, _BELOW = {"nose", "eye", "ear", "head", "neck"}, {"hip", "knee", "ankle"}
 
+NEVER_LABELLED = "joint_never_labelled"
+
 
 def check_never_labelled(facts: Facts) -> list[Finding]:
     """Joints that nobody has."""
@@ -42,7 +44,7 @@ def check_never_labelled(facts: Facts) -> list[Finding]:
         return []
     return [
         Finding(
-            "joint_never_labelled",
+            NEVER_LABELLED,
             f"never labelled: {', '.join(names)}",
             "The network is not taught them and answers anything there.",
             "Take them out of the skeleton, or look whether the file has them at another place of its list.",

@@ -101,6 +101,8 @@ def stated(dataset: Any) -> Iterator[Mapping[str, Any]]:
             yield dataset
         for key in ("dataset", "datasets"):
             yield from stated(dataset.get(key))
+            if key == "datasets" and isinstance(dataset.get(key), Mapping):  # by name
+                yield from stated(list(dataset[key].values()))
     elif isinstance(dataset, (list, tuple)):
         for one in dataset:
             yield from stated(one)
@@ -124,10 +126,10 @@ def facts_of_dataset(
     mirrored = _mirrors(dataset.get("augment"))
     if maker not in (load_coco, "load_coco"):
         if table is None:
-            table = select_people(load_people(source, dataset.get("skeleton")), dataset.get("subset"))
+            table = select_people(load_people(source, _own_skeleton(dataset)), dataset.get("subset"))
         known = facts_of_table(table, mirrored, boxes_stated=maker not in _MAKES_BOXES)
         return known if known.names else None
-    skeleton = get_skeleton(source.get("skeleton") or dataset.get("skeleton") or "coco17")
+    skeleton = get_skeleton(source.get("skeleton") or _own_skeleton(dataset) or "coco17")
     root = source.get("data_root") or ""
     file, folder = under(root, source["ann_file"]), under(root, source["image_dir"])
     content = read(file)
@@ -135,6 +137,11 @@ def facts_of_dataset(
         return None
     facts = replace(facts_of_coco(content, file, folder, skeleton)[0], mirrored=mirrored)
     return facts if dataset.get("subset") is None else _subset(facts, dataset, table)
+
+
+def _own_skeleton(dataset: Mapping[str, Any]) -> Any:
+    """What a data set states of its source; with a keypoint map, it states what the source is made into."""
+    return None if dataset.get("keypoint_map") is not None else dataset.get("skeleton")
 
 
 def _mirrors(augment: Any) -> bool:

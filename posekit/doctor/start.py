@@ -19,6 +19,7 @@ from posekit.datasets.table import GROUND_TRUTH, PersonTable
 from posekit.doctor.checks import CHECKS, Part, examine
 from posekit.doctor.facts import Facts, facts_of_table
 from posekit.doctor.finding import Finding
+from posekit.doctor.shape import NEVER_LABELLED
 from posekit.doctor.sources import facts_of_dataset, with_pictures
 from posekit.io.files import under
 
@@ -41,8 +42,11 @@ def quick_findings(
         facts = _facts(settings, table, mirrored)
         if facts is None:
             continue
-        part = Part("training", _some(facts))
-        found += examine([with_pictures(part, decode=False, most=_PICTURES)], CHECKS)
+        name = "training" if len(training) == 1 else f"training ({Path(table.ann_file).name})"
+        part = with_pictures(Part(name, _some(facts)), decode=False, most=_PICTURES)
+        # What one of several sets does not label another may.
+        mapped = "columns" in table.reading
+        found += [one for one in examine([part], CHECKS) if not (mapped and one.kind == NEVER_LABELLED)]
         for other in validation:
             found += _shared(table, other)
     return found

@@ -304,29 +304,22 @@ def test_the_example_of_the_readme(tmp_path, monkeypatch):
     for name, count, skeleton in (("own", 2, COCO17), ("mpii", 3, MPII16)):
         (tmp_path / name).mkdir()
         write_set(tmp_path / name, count, skeleton.keypoints)
-    (tmp_path / "own" / "people.json").rename(tmp_path / "own.json")
+    for name in ("own.json", "own_val.json"):
+        (tmp_path / name).write_bytes((tmp_path / "own" / "people.json").read_bytes())
+    for picture in (tmp_path / "own" / "images").iterdir():
+        picture.rename(tmp_path / "own" / picture.name)
 
     def of_mpii(ann_file, image_dir, split):
-        assert (ann_file, image_dir, split) == ("annot/train.json", "images", "train")
-        return load_coco("mpii/people.json", "mpii/images", MPII16)
+        assert (ann_file, split) in (("annot/train.json", "train"), ("annot/valid.json", "val"))
+        return load_coco("mpii/people.json", f"mpii/{image_dir}", MPII16)
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "own" / "images").rename(tmp_path / "pictures")
-    (tmp_path / "own").rmdir()
-    (tmp_path / "pictures").rename(tmp_path / "own")
-    names = {
-        **{
-            known.__name__: known
-            for known in (TopDownDataset, MixedDataset, JoinedDataset, OnEachSet, PCKMetric)
-        },
-        "load_coco": load_coco,
-        "load_mpii": of_mpii,
-        "crop": Crop((64, 48)),
-    }
+    known = (TopDownDataset, MixedDataset, JoinedDataset, OnEachSet, PCKMetric, load_coco)
+    names = {**{one.__name__: one for one in known}, "load_mpii": of_mpii, "_crop": Crop((64, 48))}
     exec(code, names)
     training = KeyedDataset(names["train_dataloader"]["dataset"])
     assert training.dataset.shares.tolist() == [1, 4]
     validation = KeyedDataset(names["val_dataloader"]["dataset"])
-    metric = METRICS.build(names["val_evaluator"])
+    metric = METRICS.build(names["val_evaluator"][0])
     metric.dataset_meta = validation.metainfo
     assert {"own/PCK@0.2/mean", "mpii/PCK@0.2/mean"} <= metric.score_names().keys()
