@@ -178,8 +178,10 @@ class PoseMetric(BaseMetric):
 
 
 def categories_of(poses: PoseArrays, meta: Mapping[str, Any]) -> np.ndarray:
-    """int64 (N,): the category of each pose's person in the data set."""
+    """int64 (N,): the category of each pose's person in the data set; 1 where its table has none."""
     table = meta["table"]
+    if not hasattr(table, "category_ids"):  # one of a user's own kind
+        return np.ones(len(poses.person_ids), np.int64)
     rows = _rows_of(poses.person_ids, np.asarray(table.person_ids))
     return np.append(table.category_ids, 1)[rows]
 

@@ -155,8 +155,10 @@ def read_coco(
         annotation_ids[rows],
         keypoints,
         sigmas,
-        # Of no use to OKS: nobody need be refused for them there.
-        _annotated_head_sizes(annotations, where) if area == NO_AREA else np.full(len(rows), np.nan),
+        # Of no use to OKS: nobody need be left out for them there.
+        _annotated_head_sizes(annotations, where)
+        if area == NO_AREA or on_bad_record == "error"
+        else np.full(len(rows), np.nan),
         tuple(name_of[i] for i in category_ids.tolist()),
         frozenset(np.setdiff1d(known_images, scored).tolist()),
         frozenset(np.setdiff1d(known_categories, category_ids).tolist()),

@@ -101,7 +101,7 @@ class OKSMetric(PoseMetric):
         if lacks_annotations(content):
             self._people = None
             return
-        told = dict(meta["table"].reading)
+        told = dict(getattr(meta["table"], "reading", {}))
         names, columns = told.pop("names", skeleton.keypoints), told.pop("columns", None)
         told.pop("images_left_out", None)
         reading = {name: told.get(name) if value is None else value for name, value in self.reading.items()}
@@ -217,5 +217,5 @@ def _scored_images(meta: Mapping[str, Any]) -> np.ndarray:
     if meta.get("image_ids") is not None:
         return np.asarray(meta["image_ids"])
     if meta["box_source"] != GROUND_TRUTH_BOXES:
-        return np.setdiff1d(table.image_ids, table.reading.get("images_left_out", ()))
+        return np.setdiff1d(table.image_ids, getattr(table, "reading", {}).get("images_left_out", ()))
     return np.unique(table.image_ids[table.image_index])
