@@ -4,8 +4,8 @@ LABELS is a COCO-form json (also Label Studio's or CVAT's export), Ultralytics' 
 LabelMe's json files or their folder, CVAT's annotations.xml ("CVAT for images 1.1"), or DeepLabCut's
 CollectedData_*.csv or project folder. Into ``--out`` go ``annotations.json`` (COCO's form), its parts
 ``train.json`` and ``val.json``, and ``NAME.py``, a config that starts from the weights that come with
-posekit, fits a laptop and runs from any folder. What was found and decided is printed, with the commands to
-run next.
+posekit, fits a laptop and runs from any folder; labels of yours that have one of these names are left alone,
+and it says so. What was found and decided is printed, with the commands to run next.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from posekit.datasets.importers import Labels, read_labels
 from posekit.datasets.importers.pictures import PictureFolder
-from posekit.datasets.own.dataset import OwnDataset, own_dataset
+from posekit.datasets.own.dataset import WRITTEN_BY, OwnDataset, own_dataset
 from posekit.engine.configs.own_keypoints import BEST, OwnTraining, check_sizes, own_config
-from posekit.errors import ConfigError
-from posekit.io.files import write_json, write_text
+from posekit.errors import ConfigError, DataError
+from posekit.io.files import read_object, write_json, write_text
 
 
 class NewDataset(NamedTuple):
@@ -55,7 +55,7 @@ def new_dataset(
         epochs: None: by the number of people.
         flip_pairs: Pairs of names; empty: each point is its own mirror image.
         mirror: False: never mirror pictures.
-        overwrite: Replace a config that is there.
+        overwrite: Replace a config that is there. Labels that this has not written are never replaced.
         tools: Where train.py and test.py are, for the commands to run next.
 
     Raises:
@@ -76,6 +76,7 @@ def new_dataset(
         raise ConfigError(
             f"{config}: is there already, maybe with changes of yours; --out another, or --overwrite"
         )
+    _spare(source, [target / f"{part}.json" for part in data.contents])
     commands = _commands(config, Path(tools))
     training = OwnTraining(
         train=len(data.contents["train"]["annotations"]),
@@ -97,6 +98,30 @@ def _usual_folder(source: Path, labels: Labels) -> Path:
     if names and all(name.is_absolute() and name.is_file() for name in names):
         return Path(os.path.commonpath([name.parent for name in names]))
     return source if source.is_dir() else source.parent
+
+
+def _spare(source: Path, targets: Sequence[Path]) -> None:
+    """Refuses to replace what is read, and json files that are not this function's own."""
+    inside = list(source.rglob("*.json")) if source.is_dir() else []
+    read = inside if len(inside) == 1 else [source]
+    for path in targets:
+        if not os.path.lexists(path):
+            continue
+        if any(path.samefile(file) for file in read if path.exists()):
+            raise ConfigError(f"{path}: is what is read and would be overwritten; give --out another folder")
+        if not _is_own(path):
+            raise ConfigError(
+                f"{path}: is there already and was not written by new_dataset, maybe your own labels; give "
+                "--out another folder"
+            )
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        info = read_object(path).get("info")
+    except DataError:
+        return False
+    return isinstance(info, dict) and info.get("written_by") == WRITTEN_BY
 
 
 def _write(target: Path, config: Path, data: OwnDataset, text: str) -> None:

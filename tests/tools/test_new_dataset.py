@@ -179,3 +179,34 @@ def test_a_config_that_is_there_is_kept(tmp_path, capsys):
 
 def test_small_sets_train_for_more_epochs():
     assert [epochs_for(people) for people in (1, 20, 72, 5000)] == [60, 40, 11, 8]
+
+
+@pytest.mark.parametrize(("name", "given"), [("annotations", "file"), ("train", "folder"), ("val", "file")])
+def test_labels_of_ones_own_are_never_overwritten(name, given, tmp_path, capsys):
+    """Neither those that are read nor others that lie where something is to be written."""
+    path = label_forms.coco(tmp_path / "data")
+    mine = path.rename(path.with_name(f"{name}.json"))
+    before = mine.read_bytes()
+    source = mine if given == "file" else mine.parent
+    for more in ([], ["--overwrite"]):
+        assert (
+            run("new_dataset", source, "--images", tmp_path / "data", "--out", tmp_path / "data", *more) == 2
+        )
+        said = capsys.readouterr().err
+        assert f"{mine}: is what is read and would be overwritten; give --out another folder" in said
+    other = label_forms.coco(tmp_path / "other")
+    assert run("new_dataset", other, "--out", tmp_path / "data", "--overwrite") == 2
+    assert f"{mine}: is there already and was not written by new_dataset" in capsys.readouterr().err
+    assert mine.read_bytes() == before
+    assert [file.name for file in (tmp_path / "data").iterdir() if file.suffix in (".json", ".py")] == [
+        mine.name
+    ]
+
+
+def test_its_own_files_are_replaced_but_not_where_they_are_read(tmp_path, capsys):
+    path, out = label_forms.coco(tmp_path), tmp_path / "my"
+    assert run("new_dataset", path, "--out", out) == 0
+    assert run("new_dataset", path, "--out", out, "--overwrite", "--seed", 1) == 0
+    again = [out / "train.json", "--images", tmp_path, "--out", out, "--overwrite"]
+    assert run("new_dataset", *again) == 2
+    assert f"{out / 'train.json'}: is what is read and would be overwritten" in capsys.readouterr().err

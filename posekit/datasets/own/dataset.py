@@ -25,6 +25,8 @@ from posekit.errors import ConfigError, DataError, shown
 from posekit.structures import Skeleton
 
 MARGIN = 0.15
+#: In "info" of what is written: such files may be replaced, others are the user's own.
+WRITTEN_BY = "posekit new_dataset"
 Box = tuple[float, float, float, float]
 
 
@@ -196,6 +198,7 @@ def _coco(
     """COCO's form of these pictures; ids count from 1 in all parts together."""
     wanted = set(rows)
     return {
+        "info": {"written_by": WRITTEN_BY},
         "images": [_image(row + 1, pictures[row]) for row in rows],
         "categories": [
             {
