@@ -293,9 +293,23 @@ def as_json(scores: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if math.isnan(value) else value for name, value in scores.items()}
 
 
+def refuse_overwriting(args: argparse.Namespace) -> None:
+    """Raises ConfigError where the scores would replace what is read."""
+    inputs = {
+        f"--{name}": getattr(args, name.replace("-", "_"), None)
+        for name in ("gt", "results", "pred", "images", "head-boxes")
+    }
+    for option, path in inputs.items():
+        if args.out and path and Path(args.out).resolve() == Path(path).resolve():
+            raise ConfigError(
+                f"--out: {args.out}, the file of {option}, would be overwritten; choose another place"
+            )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
+        refuse_overwriting(args)
         scores, title = args.evaluate(args)
         if args.out:
             try:

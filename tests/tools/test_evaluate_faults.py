@@ -24,6 +24,22 @@ def test_bad_protocol_settings(coco: tuple, capsys: pytest.CaptureFixture, words
     assert f"{words[0]}: expected" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["coco", "crowdpose", "pck", "mpii"])
+def test_scores_are_not_written_over_what_is_read(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture
+) -> None:
+    """Told before anything is read: the files need not even be sound."""
+    options = ["--gt", *(("--pred", "--head-boxes") if command == "mpii" else ("--results", "--images"))]
+    files = [write(tmp_path / f"{option.strip('-')}.json", []) for option in options]
+    words = [word for pair in zip(options, files, strict=True) for word in pair]
+    for option, file in zip(options, files, strict=True):
+        out = tmp_path / ".." / tmp_path.name / file.name
+        assert run(command, *words, "--out", out) == 2
+        said = f"--out: {out}, the file of {option}, would be overwritten; choose another place"
+        assert said in capsys.readouterr().err
+        assert file.read_text() == "[]"
+
+
 def change(value: Any, path: tuple, new: Any) -> Any:
     """A copy of nested JSON with one place changed; ``KeyError`` as the new value deletes it."""
     copied = json.loads(json.dumps(value))
