@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import add_cfg_options, run_tool
+from posekit.engine.cli import add_cfg_options, require_writable, run_tool
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,8 +81,11 @@ def main() -> None:
         raise_config(f"config {args.config}: there is no '{args.split}_dataloader'")
     with faults_of(f"{args.split}_dataloader", args.config):
         dataset = build_dataset(loader["dataset"])
+    if args.what == "worst":
+        require_one_set(dataset, args.split)
     seed = cfg.randomness.seed if args.seed is None else args.seed
     out = Path(args.out or Path("work_dirs") / Path(args.config).stem / "pictures")
+    require_writable(out)
     model = build_model(cfg, args)
     print(f"{args.split}: {describe_people(dataset)}")
     if args.what == "worst":
@@ -118,6 +121,17 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise_config("--what samples shows the data alone; drop --checkpoint, or state --what heatmaps")
     if args.epoch < 0 or args.joints < 0 or (args.seed or 0) < 0:
         raise_config("--epoch, --joints and --seed: expected numbers from 0 on")
+
+
+def require_one_set(dataset: Any, split: str) -> None:
+    """Raises ConfigError on a mixture: its people and results are of several files, each with its own ids."""
+    if not hasattr(dataset, "table"):
+        names = getattr(dataset, "names", None)
+        raise_config(
+            f"--what worst: expected a data set of one annotation file, found a {type(dataset).__name__}"
+            f"{f' of {names}' if names else ''}; browse each by itself, by a config whose "
+            f"{split}_dataloader has that set alone"
+        )
 
 
 def build_model(cfg: Any, args: argparse.Namespace) -> Any:
@@ -255,6 +269,8 @@ def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out
         poses = predict_people(model, dataset, cfg[f"{args.split}_dataloader"])
     else:
         poses = read_poses(args.results)
+        if not poses:
+            raise DataError(f"{args.results}: expected keypoint results, found an empty list")
         if any(pose.person_id < 0 for pose in poses):
             people = annotated_people(cfg[f"{args.split}_dataloader"]["dataset"], dataset)
             poses, written = show_strays(args, people, poses, areas, out)

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import add_cfg_options, run_tool
+from posekit.engine.cli import add_cfg_options, require_writable, run_tool
 from posekit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -164,6 +164,9 @@ def draw_predictions(args: argparse.Namespace) -> None:
 
     if args.num < 1:
         raise ConfigError(f"--num: expected a number from 1 on, found {args.num}")
+    folder, name, suffix = destination(args.out)
+    if suffix not in (None, "png"):
+        raise ConfigError(f"--out {args.out}: photos are written as .png, found .{suffix}")
     cfg = load_config(args.config, parse_options(args.cfg_options))
     loader = cfg.get(f"{args.split}_dataloader")
     if loader is None:
@@ -171,6 +174,7 @@ def draw_predictions(args: argparse.Namespace) -> None:
     with faults_of(f"{args.split}_dataloader", args.config):
         dataset = DATASETS.build(loader["dataset"])
     dataset.augment = None  # a mirrored crop's left knee is the image's right one
+    require_writable(folder)
     model = predictions.load_network(cfg, args.config, args.checkpoint)
     norm, areas = predictions.evaluator_norm(cfg, dataset, args.split)
     rows = predictions.measurable_rows(dataset, args.num, norm) if args.which == "spread" else None
@@ -189,9 +193,6 @@ def draw_predictions(args: argparse.Namespace) -> None:
         title=args.title or f"{title} · white: to the truth · blue: the person's left, orange: right",
         areas=None if areas is None else [areas.get(pose.person_id) for pose in poses],
     )  # fmt: skip
-    folder, name, suffix = destination(args.out)
-    if suffix not in (None, "png"):
-        raise ConfigError(f"--out {args.out}: photos are written as .png, found .{suffix}")
     print("written:", save_image(folder / f"{name or 'predictions'}.png", sheet))
 
 
@@ -294,6 +295,7 @@ def write(args: argparse.Namespace, figures: Mapping[str, Figure]) -> None:
         raise ConfigError(
             f"--out {args.out}: expected a folder for {len(figures)} figures ({', '.join(figures)})"
         )
+    require_writable(folder)
     for own, figure in figures.items():
         written = save_figure(figure, folder / (name or own), (suffix,) if suffix else FORMATS[:2])
         print("written:", *written)

@@ -168,6 +168,35 @@ def test_results_of_which_none_is_anybodys(home, capsys):
     assert "expected 3 keypoints (arm3), found a result of 2" in capsys.readouterr().err
 
 
+def test_results_that_are_empty_are_told(home, capsys):
+    (home / "empty.json").write_text("[]")
+    assert run("browse_dataset", "people.py", "--results", "empty.json", cwd=home) == 2
+    assert "empty.json: expected keypoint results, found an empty list" in capsys.readouterr().err
+
+
+def test_the_worst_of_several_sets_is_refused(home, capsys):
+    config = home / "joined.py"
+    config.write_text(
+        (home / "people.py").read_text()
+        + "from posekit.datasets.several import JoinedDataset\n"
+        + "_one = val_dataloader['dataset']\n"
+        + "val_dataloader['dataset'] = dict(type=JoinedDataset, datasets=dict(a=_one, b=_one))\n"
+    )
+    for words in (["--checkpoint", "model.pth"], ["--results", "r.json"]):
+        assert run("browse_dataset", config.name, "--what", "worst", *words, cwd=home) == 2
+        said = "expected a data set of one annotation file, found a JoinedDataset of ['a', 'b']; browse each"
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["a.txt", "a.txt/pictures"])
+def test_a_place_where_nothing_can_be_written_is_told(home, capsys, out):
+    """Before the network is asked; where the user is root nothing else than a file refuses to be a folder."""
+    (home / "a.txt").write_text("")
+    words = ["people.py", "--what", "worst", "--checkpoint", "missing.pth", "--out", out]
+    assert run("browse_dataset", *words, cwd=home) == 2
+    assert f"--out: nothing can be written to the folder {out}" in capsys.readouterr().err
+
+
 def test_other_codecs_are_browsed_too(tmp_path, capsys):
     toy_people.write_coco(tmp_path)
     for codec in ("MSRACodec", "MegviiCodec", "DarkCodec"):

@@ -202,3 +202,12 @@ def test_mistakes_end_with_a_message(tmp_path, capsys, words, message):
     write_run(tmp_path / "run", [1.0])
     assert run("plot", *words, cwd=tmp_path) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["a.txt/figures", "a.txt/losses.png"])
+def test_a_place_where_nothing_can_be_written_is_told(tmp_path, capsys, out):
+    """A folder below a file: where the user is root nothing else is refused."""
+    (tmp_path / "a.txt").write_text("")
+    run_folder = write_run(tmp_path / "run", [1.0, 2.0])
+    assert run("plot", "curves", run_folder, "--out", tmp_path / out) == 2
+    assert "--out: nothing can be written to the folder" in capsys.readouterr().err
