@@ -13,6 +13,7 @@ left out.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections import deque
@@ -95,13 +96,18 @@ def places(out: str | None, source: Source) -> Places:
     """The output's paths.
 
     Raises:
-        ConfigError: If one file's name is given for several pictures, or one of another kind.
+        ConfigError: If one file's name is given for several pictures, or one of another kind or suffix.
     """
     from posekit.errors import ConfigError
 
     stem = source.name.replace(" ", "_") if source.is_live else Path(source.name).resolve().stem
     path = Path(out) if out else Path("work_dirs", "demo", stem)
     videos = (".mp4", ".avi")
+    if out and path.suffix and path.suffix.lower() not in (*SUFFIXES, *videos) and not is_folder(out):
+        raise ConfigError(
+            f"--out {out}: expected a file that ends in {', '.join((*videos, *SUFFIXES))}, or a folder, "
+            f"found '{path.suffix}'; end the name of a new folder with '/' if it has a dot"
+        )
     if path.is_dir() or path.suffix.lower() not in (*SUFFIXES, *videos):
         video = path / f"{stem}.mp4" if source.is_video else None
         return Places(path / "results.json", video, None if source.is_video else path)
@@ -113,6 +119,11 @@ def places(out: str | None, source: Source) -> Places:
     if source.count != 1 or Path(source.name).is_dir():
         raise ConfigError(f"--out {path}: one file's name for the photos of {source.name}; give a folder")
     return Places(path.with_suffix(".json"), picture=path)
+
+
+def is_folder(out: str) -> bool:
+    """Whether a path is a folder's: of one that is there, or by the slash at its end."""
+    return Path(out).is_dir() or out.endswith(("/", os.sep))
 
 
 def main() -> None:

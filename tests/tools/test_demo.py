@@ -213,6 +213,14 @@ def test_nobody_is_an_empty_list(monkeypatch, tmp_path):
     assert (tmp_path / "out" / "photo.png").is_file()
 
 
+def test_a_folder_with_a_dot_is_one_if_it_is_there_or_by_its_slash(tmp_path, monkeypatch):
+    path = save(tmp_path / "photo.png", picture(96, 160, ANN))
+    (tmp_path / "run.v1").mkdir()
+    for out in ("run.v1", "run.v2/"):
+        assert run(monkeypatch, path, "--out", f"{tmp_path}/{out}") == 0
+        assert (tmp_path / out / "photo.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("make", "words", "message"),
     [
@@ -226,6 +234,9 @@ def test_nobody_is_an_empty_list(monkeypatch, tmp_path):
         (lambda t: save(t / "a.png", picture(9, 9)), ("--detections", "none.json"), "none.json"),
         (lambda t: save(t / "a.png", picture(9, 9)), ("--frames", "0"), "--frames"),
         (lambda t: video(t / "a.mp4"), ("--out", "x.png"), "the output is a video"),
+        (lambda t: video(t / "a.mp4"), ("--out", "film.xyz"), "ends in .mp4, .avi, .jpg, .jpeg, .png, or a"),
+        (lambda t: video(t / "a.mp4"), ("--out", "x.gif"), "or a folder, found '.gif'; end the name of a"),
+        (lambda t: save(t / "a.png", picture(9, 9)), ("--out", "x.tiff"), "or a folder, found '.tiff'"),
     ],
 )
 def test_what_the_user_can_mend(monkeypatch, tmp_path, capsys, make, words, message):
