@@ -1,8 +1,8 @@
 """What an annotation file of any form says, and the checks that all readers share.
 
-Points are (x, y, v): pixels of the picture as it is stored, 0-based, an integer being a pixel's centre; v as
-COCO has it, 0 not labelled, 1 labelled but hidden, 2 labelled and visible. Boxes are (x, y, width, height)
-in the same pixels.
+Points are (x, y, v): pixels of the picture in the size that the file states, 0-based, an integer being a
+pixel's centre; v as COCO has it, 0 not labelled, 1 labelled but hidden, 2 labelled and visible. Boxes are
+(x, y, width, height) in the same pixels.
 """
 
 from __future__ import annotations

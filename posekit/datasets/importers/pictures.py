@@ -8,11 +8,13 @@ from pathlib import Path
 
 from posekit.datasets.importers.labels import Picture
 from posekit.errors import DataError, shown
-from posekit.io.images import image_size_hw, missing_images
+from posekit.io.images import image_size_hw, missing_images, read_header
 from posekit.io.pictures import PICTURES
 
-_ORIENTATION = 0x0112  # of EXIF: 5 to 8 are turned by 90 degrees
-_UPRIGHT = "tools turn it by its EXIF entry before it is labelled, posekit does not: save it upright"
+_TURNED = (
+    "labelling tools turn it, or do not, and nothing tells what its labels were made on; save it upright, "
+    "without the entry, as it was labelled"
+)
 
 
 class PictureFolder:
@@ -68,8 +70,11 @@ class PictureFolder:
     def sizes(self, pictures: Sequence[Picture], source: str) -> list[tuple[str, tuple[int, int]]]:
         """Path from the folder and size (height, width) of each picture.
 
+        The size of a picture that was labelled upright, as its EXIF entry turns it, is the upright one.
+
         Raises:
-            DataError: If a picture is missing, cannot be read or is of another size than stated.
+            DataError: If a picture is missing, cannot be read or is of another size than stated; or if EXIF
+                turns it and the size does not tell whether its labels were made so.
         """
         names = [self.find(picture.name) for picture in pictures]
         missing = [picture.name for picture, name in zip(pictures, names, strict=True) if name is None]
@@ -86,23 +91,18 @@ class PictureFolder:
             raise DataError(f"{source}: {error}") from error
 
     def _size(self, name: str, picture: Picture) -> tuple[int, int]:
+        """The size of a picture as it was labelled: that of its rows, or of the picture turned by EXIF."""
         path = self.root / name
-        size = image_size_hw(path)
-        if picture.size_hw is None and lies_sideways(path):
-            raise DataError(f"{path}: expected an upright picture, found one on its side; {_UPRIGHT}")
-        if picture.size_hw in (None, size):
-            return size
+        size, header = image_size_hw(path), read_header(self.root, name)
+        entry, turned = (header.orientation, header.turned_hw) if header else (1, size)
+        if entry != 1 and (picture.size_hw is None or picture.size_hw == size == turned):
+            raise DataError(
+                f"{path}: expected a picture without an EXIF turn, found EXIF orientation {entry}; {_TURNED}"
+            )
+        if picture.size_hw in (None, size, turned):
+            return picture.size_hw or size
         height, width = picture.size_hw or (0, 0)
         words = f"picture {path}: expected {width} x {height} pixels as stated, found {size[1]} x {size[0]}"
-        raise DataError(f"{words}; {_UPRIGHT}" if (width, height) == size else words)
-
-
-def lies_sideways(path: Path) -> bool:
-    """Whether a picture's EXIF entry says that viewers turn it by 90 degrees."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return int(image.getexif().get(_ORIENTATION, 1)) >= 5
-    except (OSError, ValueError, TypeError, SyntaxError):  # no picture of PIL's, or a damaged entry
-        return False
+        if (width, height) == size:
+            words += "; width and height are exchanged: state its own, or give the picture that was labelled"
+        raise DataError(words)
