@@ -408,3 +408,35 @@ def test_every_point_of_a_form_keeps_its_digits(tmp_path):
     """Half pixels on and off lose nothing that matters."""
     people = [read_labels(WRITERS[form](tmp_path / form)).people for form in ("labelme", "cvat")]
     assert np.abs(people[0][0].points - people[1][0].points).max() < 1e-9
+
+
+def labelme_of_names(folder, *people):
+    """A LabelMe file for each person, with points of these names."""
+    for number, names in enumerate(people):
+        shapes = [
+            {"label": name, "points": [[3 + 2 * k, 5 + k]], "shape_type": "point"}
+            for k, name in enumerate(names)
+        ]
+        label_forms.write_picture(folder / f"{number}.png", label_forms.picture(40, 60))
+        sides = {"imagePath": f"{number}.png", "imageHeight": 40, "imageWidth": 60}
+        label_forms.write(folder / f"{number}.json", {**sides, "shapes": shapes})
+    return folder
+
+
+def test_names_that_differ_by_case_or_blanks_are_one_keypoint(tmp_path):
+    people = [("Nose", "left ear"), ("nose", "left_ear"), ("nose ", "Left-Ear"), ("nose", "left_ear")]
+    labels = read_labels(labelme_of_names(tmp_path, *people))
+    assert labels.categories["object"].keypoints == ("nose", "left_ear")
+    assert all((person.points[:, 2] == 2).all() for person in labels.people)
+    assert labels.notes == [
+        "keypoint 'Nose' (1) is taken for 'nose'",
+        "keypoint 'nose ' (1) is taken for 'nose'",
+        "keypoint 'left ear' (1) is taken for 'left_ear'",
+        "keypoint 'Left-Ear' (1) is taken for 'left_ear'",
+    ]
+
+
+def test_names_that_somebody_has_both_of_are_two_keypoints(tmp_path):
+    labels = read_labels(labelme_of_names(tmp_path, ("a", "A"), ("a",), ("A",)))
+    assert labels.categories["object"].keypoints == ("a", "A")
+    assert labels.notes == []

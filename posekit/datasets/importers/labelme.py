@@ -27,6 +27,7 @@ from posekit.datasets.importers.shapes import (
     NamedPoint,
     categories_of,
     groups_of_picture,
+    one_spelling,
     people_of,
     settled,
 )
@@ -53,13 +54,13 @@ def read_labelme(paths: Sequence[Path]) -> Labels:
         pictures.append(_picture(content, path))
         points, boxes = _shapes(content, str(path), other)
         groups += groups_of_picture(points, boxes, len(pictures) - 1, str(path))
-    groups = settled(groups)
+    groups, notes = one_spelling(settled(groups))
     categories = categories_of(groups)
     if not categories:
         raise DataError(
             f"{paths[0]}: expected shapes of type 'point' in {len(paths)} LabelMe files, found none"
         )
-    notes = [f"{count} shapes of type '{kind}' are left out" for kind, count in other.items()]
+    notes += [f"{count} shapes of type '{kind}' are left out" for kind, count in other.items()]
     return Labels(FORM, categories, pictures, people_of(groups, categories), notes)
 
 

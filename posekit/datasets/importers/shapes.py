@@ -7,11 +7,13 @@ label says what the person is, a point's which keypoint.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from posekit.datasets.importers.labels import Category, Person, points_by_name
 from posekit.errors import DataError
+from posekit.io.categories import plain_name
 
 UNNAMED = "object"
 _ADVICE = "give the shapes of one person the same group number"
@@ -108,6 +110,30 @@ def settled(groups: Sequence[Group]) -> list[Group]:
         return list(groups)
     (category,) = known
     return [group._replace(category=category) if group.category == UNNAMED else group for group in groups]
+
+
+def one_spelling(groups: Sequence[Group]) -> tuple[list[Group], list[str]]:
+    """Names that differ by case, blanks or hyphens alone are one keypoint, unless somebody has two of them.
+
+    Returns:
+        The groups, with the commonest spelling (of equals the first); and a note for each other spelling.
+    """
+    count = Counter(name for group in groups for name in group.named)
+    spellings: dict[str, list[str]] = {}
+    for name in count:
+        spellings.setdefault(plain_name(name), []).append(name)
+    chosen: dict[str, str] = {}
+    notes: list[str] = []
+    for names in spellings.values():
+        together = any(len(group.named.keys() & set(names)) > 1 for group in groups)
+        best = max(names, key=lambda name: count[name])
+        chosen |= {name: name if together else best for name in names}
+        others = [name for name in names if chosen[name] != name]
+        notes += [f"keypoint '{name:.40}' ({count[name]}) is taken for '{best:.40}'" for name in others]
+    renamed = [
+        group._replace(named={chosen[name]: point for name, point in group.named.items()}) for group in groups
+    ]
+    return renamed, notes
 
 
 def categories_of(groups: Sequence[Group]) -> dict[str, Category]:
