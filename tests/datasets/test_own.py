@@ -16,7 +16,7 @@ from posekit.datasets import load_coco
 from posekit.datasets.importers import Category, Person, Picture, read_labels
 from posekit.datasets.importers.pictures import PictureFolder
 from posekit.datasets.own.dataset import box_around, own_dataset
-from posekit.datasets.own.names import pairs_by_side, plain_names
+from posekit.datasets.own.names import misspelt, pairs_by_side, plain_names
 from posekit.datasets.own.repeats import merge_repeats, sigmas_of_repeats
 from posekit.datasets.own.skeleton import DEFAULT_SIGMA, propose_skeleton
 from posekit.datasets.own.split import split_pictures
@@ -319,6 +319,50 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path, monkeypatch):
         pictures.sizes([Picture("a.png")], "x.json")
     monkeypatch.setenv("POSEKIT_OUTSIDE_LINKS", "allow")
     assert pictures.sizes([Picture("a.png")], "x.json") == [("a.png", (8, 6))]
+
+
+def labelled(*counts: tuple[int, ...]) -> np.ndarray:
+    """bool (N, K): (how many objects, with which keypoints) each."""
+    rows = [np.isin(range(3), own) for number, *own in counts for _ in range(number)]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize(
+    ("names", "rows", "note"),
+    [
+        (
+            ("nose", "tail", "nsoe"),
+            labelled((9, 0, 1), (1, 1, 2)),
+            "'nsoe' occurs once on 10 objects; did you",
+        ),
+        (("nose", "tail", "noses"), labelled((97, 0), (3, 2)), "'noses' occurs 3 times on 100 objects; did"),
+        (("nose", "tail", "noses"), labelled((95, 0), (5, 2)), None),  # 5 % is not rare
+        (("l_ear", "tail", "r_ear"), labelled((9, 0), (1, 0, 2)), None),  # one object has both
+        (("nose", "tail", "paw"), labelled((9, 0), (1, 2)), None),
+        (("point_1", "tail", "point_2"), labelled((9, 0), (1, 2)), None),
+        (("l_ear", "tail", "r_ear"), labelled((9, 0), (1, 2)), None),
+        (("nose", "tail", "nose"), labelled((9, 0), (1, 2)), None),
+        (("eye", "tail", "ear"), labelled((9, 0), (1, 2)), None),  # two of three letters
+        (("nose", "tail", "noses"), labelled((1, 0), (1, 2)), None),  # neither is the usual one
+    ],
+)
+def test_a_rare_name_near_a_frequent_one_is_doubted(names, rows, note):
+    found = misspelt(names, rows)
+    assert len(found) == (note is not None)
+    assert all(f"keypoint {note}" in one and f"mean '{names[0]}'?" in one for one in found)
+
+
+def test_doubts_about_a_name_are_told(tmp_path):
+    for number in range(4):
+        label_forms.write_picture(tmp_path / f"{number}.png", label_forms.picture(40, 60))
+        shapes = [
+            {"label": name, "points": [point], "shape_type": "point"}
+            for name, point in (("nose" if number else "noes", [9, 9]), ("tail", [30, 30]))
+        ]
+        sides = {"imagePath": f"{number}.png", "imageHeight": 40, "imageWidth": 60}
+        label_forms.write(tmp_path / f"{number}.json", {**sides, "shapes": shapes})
+    data = own_dataset(read_labels(tmp_path), PictureFolder(tmp_path), tmp_path)
+    assert data.notes[0] == "keypoint 'noes' occurs once on 4 objects; did you mean 'nose'?"
 
 
 # --- strange but legal shapes ----------------------------------------------------------------------------

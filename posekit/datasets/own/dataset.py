@@ -17,7 +17,7 @@ import numpy as np
 
 from posekit.datasets.importers.labels import Labels, Person, Picture
 from posekit.datasets.importers.pictures import PictureFolder
-from posekit.datasets.own.names import plain_names
+from posekit.datasets.own.names import misspelt, plain_names
 from posekit.datasets.own.repeats import merge_repeats
 from posekit.datasets.own.skeleton import Proposed, propose_skeleton
 from posekit.datasets.own.split import TRAIN, VAL, split_pictures
@@ -86,6 +86,7 @@ def own_dataset(
         raise DataError(
             f"{source}: expected objects of category {shown(category)} with labelled points, found none"
         )
+    doubts = misspelt(points.keypoints, np.array([person.points[:, 2] > 0 for person in people]))
     people, variances, merged = merge_repeats(people, [person.area or 0.0 for person in people])
     name = name or f"{plain_names([category.lower()])[0][0]}{len(points.keypoints)}"
     proposed = propose_skeleton(points, name, variances, flip_pairs, mirror)
@@ -107,7 +108,7 @@ def own_dataset(
     contents = {
         part: _coco(chosen, pictures, numbered, proposed.skeleton, category) for part, chosen in parts.items()
     }
-    notes = [*labels.notes, *proposed.notes]
+    notes = [*labels.notes, *doubts, *proposed.notes]
     return OwnDataset(proposed.skeleton, proposed.mirrored, contents, facts, notes)
 
 

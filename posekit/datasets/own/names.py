@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
+RARE = 0.05  # of the objects
 _OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 # Words of a name: at separators, at capitals within a word, between letters and digits.
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
@@ -32,6 +35,52 @@ def plain_names(names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         if found != name:
             notes.append(f"keypoint {k} '{name}' is called '{found}'")
     return tuple(plain), notes
+
+
+def misspelt(names: Sequence[str], labelled: np.ndarray) -> list[str]:
+    """Notes on names that may be another's, misspelt.
+
+    Such a one is rare (once, or on less than 5 % of the objects), is one or two letters from a more frequent
+    one (one, if it has less than four letters), no object has both, and they differ by more than a number or
+    the side.
+
+    Args:
+        names: K.
+        labelled: bool (N, K).
+    """
+    count = labelled.sum(axis=0)
+    together = labelled.T.astype(np.int64) @ labelled
+    notes = []
+    for k in np.flatnonzero((count == 1) | ((count > 0) & (count < RARE * len(labelled)))).tolist():
+        near = [
+            other
+            for other in np.flatnonzero((together[k] == 0) & (count > count[k])).tolist()
+            if _edits(names[k].lower(), names[other].lower()) <= (1 if len(names[k]) < 4 else 2)
+            and not _meant_apart(names[k], names[other])
+        ]
+        if near:
+            often = "once" if count[k] == 1 else f"{count[k]} times"
+            known = names[max(near, key=lambda other: count[other])]
+            notes.append(
+                f"keypoint '{names[k]:.40}' occurs {often} on {len(labelled)} objects; did you mean "
+                f"'{known:.40}'?"
+            )
+    return notes
+
+
+def _meant_apart(first: str, second: str) -> bool:
+    numbered = re.sub(r"\d+", "", first) == re.sub(r"\d+", "", second)
+    return numbered or any(_words(second) == mirrored for mirrored, _ in _mirrored(first))
+
+
+def _edits(first: str, second: str) -> int:
+    """Letters to insert, delete or replace between two words (Levenshtein's distance)."""
+    row = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        above, row = row, [i]
+        for j, b in enumerate(second, 1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a != b)))
+    return row[-1]
 
 
 def pairs_by_side(names: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
