@@ -143,6 +143,7 @@ def _images_from(target: Path, images: Path) -> str:
 def _commands(config: Path, tools: Path) -> dict[str, str]:
     best = config.parent / "work_dir" / f"best_{BEST.replace('/', '_')}.pth"
     words: dict[str, list[object]] = {
+        "check": [tools / "check_dataset.py", config],
         "train": [tools / "train.py", config],
         "test": [tools / "test.py", config, best],
         "look": [tools / "demo.py", "PHOTO.jpg", "--config", config, "--checkpoint", best],

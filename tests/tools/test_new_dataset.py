@@ -93,6 +93,7 @@ def test_what_was_found_is_told(tmp_path, capsys):
         "mirror:    left_ear <-> right_ear, by their names",
         "sigmas:    0.05 each, a default",
         "split:     1 train, 1 val; drawn by picture, seed 0, val share 0.2",
+        "check_dataset.py fox4/fox4.py",
         "train.py fox4/fox4.py",
         "demo.py PHOTO.jpg --config fox4/fox4.py --checkpoint fox4/work_dir/best_PCK@0.05_mean.pth",
     ):
