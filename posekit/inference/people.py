@@ -24,7 +24,7 @@ class People(list[Pose]):
             then that of the last look.
         image_size_hw: Height and width of the image, pixels; (0, 0) if it could not be read.
         unusable: Numbers of the boxes that no crop can be cut from (not finite, without area, wholly outside
-            the image); their poses are (0, 0) with the score 0.
+            the image) or without a finite score; their poses are (0, 0) with the score 0.
         error: Why there are no poses, if the image cannot be used; None otherwise.
     """
 

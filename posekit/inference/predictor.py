@@ -17,7 +17,7 @@ from posekit.inference.crops import cut_people
 from posekit.inference.detectors import Detect, describe_detector, load_detector
 from posekit.inference.network import Model, load_network
 from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
-from posekit.inference.scenes import Found, Request, Scene, joined, narrowed, open_scene, people_of
+from posekit.inference.scenes import Found, Request, Scene, joined, left_out, narrowed, open_scene, people_of
 from posekit.io.pictures import picture_files
 from posekit.structures import Skeleton, blank_sample
 from posekit.transforms import Crop
@@ -125,7 +125,8 @@ class Predictor:
             image: A path, an RGB array (H, W, 3), a PIL image, a list of these, or a folder's path (its image
                 files by name). Gray, RGBA and 16-bit images are converted.
             boxes: (n, 4) xyxy image pixels, for several images a list with such an array, or None, for each.
-                They may leave the image. None: the detector's, or the whole frame as one person.
+                They may leave the image; one that no crop can be cut from keeps its place, with zeros, and
+                is warned of. None: the detector's, or the whole frame as one person.
             box_scores: (n,), or a list of such: copied into the poses, 1 by default.
 
         Returns:
@@ -140,6 +141,8 @@ class Predictor:
             (people,) = self._predict([Request(image, boxes, box_scores)])
             if people.error is not None:
                 raise people.error
+            if (words := left_out(people, boxes, box_scores)) is not None:
+                warnings.warn(words, stacklevel=2)
             return people
         images = list(image) if isinstance(image, (list, tuple)) else picture_files(image)
         for name, values in (("boxes", boxes), ("box_scores", box_scores)):
@@ -175,9 +178,11 @@ class Predictor:
         """
         requests = _requests(images, boxes=boxes, box_scores=box_scores)
         while group := list(islice(requests, images_at_once)):
-            for people in self._predict(group):
+            for request, people in zip(group, self._predict(group), strict=True):
                 if people.error is not None:
                     warnings.warn(f"left out: {people.error}", stacklevel=2)
+                elif (words := left_out(people, request.boxes, request.box_scores)) is not None:
+                    warnings.warn(words, stacklevel=2)
                 yield people
 
     # --- one group of images ------------------------------------------------------------------------------

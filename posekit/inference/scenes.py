@@ -35,8 +35,8 @@ class Scene(NamedTuple):
     box_source: str
 
     def usable(self) -> np.ndarray:
-        """Which boxes a crop can be cut from: bool (n,)."""
-        return usable_boxes(self.boxes, self.image.shape[:2])
+        """Which boxes a crop can be cut from, with a finite score: bool (n,)."""
+        return usable_boxes(self.boxes, self.image.shape[:2]) & np.isfinite(self.scores)
 
 
 class Found(NamedTuple):
@@ -118,6 +118,7 @@ def people_of(scene: Scene, found: Found) -> People:
     """The poses of a scene, in the order of its boxes."""
     with np.errstate(over="ignore"):  # of an unusable box
         boxes = scene.boxes.astype(np.float32)
+    box_scores = np.where(np.isfinite(scene.scores), scene.scores, 0).tolist()
     poses = [
         Pose(
             keypoints,
@@ -128,8 +129,30 @@ def people_of(scene: Scene, found: Found) -> People:
             extra={name: values[number] for name, values in found.extra.items()},
         )
         for number, (keypoints, keypoint_scores, box, box_score) in enumerate(
-            zip(found.points, found.scores, boxes, scene.scores.tolist(), strict=True)
+            zip(found.points, found.scores, boxes, box_scores, strict=True)
         )
     ]
     unusable = tuple(np.flatnonzero(~scene.usable()).tolist())
     return People(poses, scene.box_source, scene.image.shape[:2], unusable)
+
+
+def left_out(people: People, given: Any, scores: Any = None) -> str | None:
+    """What is to be said of given boxes that no pose is predicted for; None where there are none.
+
+    Args:
+        people: Of the image.
+        given: The boxes as they were given.
+        scores: Likewise.
+    """
+    if people.box_source != GIVEN or not people.unusable:
+        return None
+    boxes, values = check_boxes(given, scores)
+    first = people.unusable[0]
+    box = ", ".join(f"{side:g}" for side in boxes[first].tolist())
+    height, width = people.image_size_hw
+    return (
+        f"{len(people.unusable)} of {len(boxes)} boxes left out, the first number {first}: [{box}] with "
+        f"score {values[first]:g}; expected x1, y1, x2, y2 in pixels, x1 < x2 and y1 < y2 (no width and "
+        f"height), that touch the image of {width} x {height}, and a finite score. Their poses are all "
+        "(0, 0) with score 0 (People.unusable)"
+    )

@@ -164,17 +164,36 @@ def test_flip_test_can_be_set_and_leaves_the_model_alone():
     ],
 )
 def test_useless_boxes_keep_their_place_with_score_0(predict, bad):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with pytest.warns() as caught:
         people = predict(photo(), [BOX_ANN, bad, BOX_BOB])
+    (said,) = [str(warning.message) for warning in caught]  # none of numpy's
+    assert said.startswith(f"1 of 3 boxes left out, the first number 1: [{bad[0]:g}, {bad[1]:g}, ")
+    assert "x1, y1, x2, y2 in pixels" in said
     assert people.unusable == (1,)
     close(People([people[0], people[2]]), ANN, BOB)
     assert people[1].scores.tolist() == [0, 0, 0]
     assert people[1].keypoints.tolist() == [[0, 0]] * 3
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf])
+def test_a_box_with_a_score_that_is_no_number_keeps_its_place_with_score_0(predict, score):
+    with pytest.warns(UserWarning, match=f"first number 0: .* with score {score:g}; expected"):
+        people = predict(photo(), BOTH, [score, 0.5])
+    assert people.unusable == (0,)
+    assert [pose.box_score for pose in people] == [0, 0.5]
+    assert people[0].scores.tolist() == [0, 0, 0]
+
+
+def test_useless_boxes_of_several_images_are_warned_of(predict):
+    with pytest.warns(UserWarning, match="1 of 2 boxes left out, the first number 1: ") as caught:
+        predict([photo(), photo()], [BOTH, [BOX_ANN, (90, 70, 20, 30)]])
+    assert len(caught) == 1
+
+
 def test_boxes_that_leave_the_image_are_used(predict):
-    people = predict(photo(), [(-200, -200, 60, 75), (100, 20, 400, 300)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        people = predict(photo(), [(-200, -200, 60, 75), (100, 20, 400, 300)])
     assert people.unusable == ()
     assert all(np.isfinite(pose.keypoints).all() for pose in people)
 
