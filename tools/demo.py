@@ -136,6 +136,8 @@ def main() -> None:
 
     if args.frames is not None and args.frames < 1:
         raise ConfigError(f"--frames: expected at least 1, found {args.frames}")
+    if not args.box_threshold <= 1:  # NaN, too
+        raise ConfigError(f"--box-threshold: expected at most 1, as scores are, found {args.box_threshold:g}")
     source = open_source(args.input)
     where = places(args.out, source)
     refuse_overwriting(source, where)
@@ -193,7 +195,8 @@ def run(
         counts = predict_all(args, source, where, predictor, detections, add)
         if counts.images == 0:
             raise DataError("; ".join(source.problems) or f"{source.name}: there is no frame in it")
-    report(source, where, *counts[:3])
+    problems = [*source.problems, *(detections.notes() if detections is not None else ())]
+    report(source, where, problems, *counts[:3])
     if counts.failure is not None:
         raise DataError(
             f"{counts.failure}. It stopped there; the poses of {counts.images} of the images are in "
@@ -321,8 +324,10 @@ def writer(stack: ExitStack, source: Source, where: Places) -> Any:
     return write
 
 
-def report(source: Source, where: Places, images: int, people: int, unusable: int) -> None:
-    for problem in source.problems:
+def report(
+    source: Source, where: Places, problems: list[str], images: int, people: int, unusable: int
+) -> None:
+    for problem in problems:
         print(f"left out: {problem}")
     if unusable:
         print(f"left out: {unusable} boxes that are not finite, have no area or lie outside their image")

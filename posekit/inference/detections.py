@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -34,17 +35,24 @@ class DetectionFile:
     """
 
     def __init__(self, path: str | Path, threshold: float = 0.0) -> None:
-        self.path = path
+        self.path, self.threshold = path, threshold
         content = read_json(path)
         names = _file_names(content, path)
         records = content.get("annotations") if isinstance(content, Mapping) else content
         if not isinstance(records, list):
             raise DataError(f"{path}: expected a list of detections, found {type(content).__name__}")
         self._boxes: dict[int | str, list[list[float]]] = {}
+        self._other_categories: Counter[str] = Counter()
+        self._unsure = 0
+        self._absent: list[str] = []
         for number, record in enumerate(records):
             key, box = _read(record, f"{path}: record {number}", names)
             kept = self._boxes.setdefault(key, [])
-            if record.get("category_id", PERSON) == PERSON and not box[4] < threshold:
+            if record.get("category_id", PERSON) != PERSON:
+                self._other_categories[shown(record["category_id"])] += 1
+            elif box[4] < threshold:
+                self._unsure += 1
+            else:
                 kept.append(box)
 
     def __len__(self) -> int:
@@ -55,9 +63,38 @@ class DetectionFile:
         keys: list[int | str] = [image] if isinstance(image, int) else [image.name]
         if isinstance(image, Path) and image.stem.isdecimal():
             keys.append(int(image.stem))
-        found = next((self._boxes[key] for key in keys if key in self._boxes), [])
+        found = next((self._boxes[key] for key in keys if key in self._boxes), None)
+        if found is None:
+            self._absent.append(str(keys[0]))
+            found = []
         table = np.array(found, np.float64).reshape(-1, 5)
         return xywh_to_xyxy(table[:, :4]), table[:, 4]
+
+    def notes(self) -> list[str]:
+        """What was left out of the file and why, and which images asked for so far it says nothing of."""
+        notes = [
+            f"{_boxes(number)} of category {category} (person is {PERSON})"
+            for category, number in sorted(self._other_categories.items())
+        ]
+        if self._unsure:
+            notes.append(f"{_boxes(self._unsure)} scored below {self.threshold:g}, the threshold")
+        if self._absent:
+            more = f" and {len(self._absent) - 3} more" if len(self._absent) > 3 else ""
+            notes.append(f"the file has no box for {', '.join(self._absent[:3])}{more}; {self._known()}")
+        return [f"{self.path}: {note}" for note in notes]
+
+    def _known(self) -> str:
+        """What the file has boxes for, in words."""
+        ids = sorted(key for key in self._boxes if isinstance(key, int))
+        names = [key for key in self._boxes if isinstance(key, str)]
+        known = [f"its ids are {ids[0]}..{ids[-1]}"] if ids else []
+        if names:
+            known.append(f"its file names are {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}")
+        return ", ".join(known) or "it has none"
+
+
+def _boxes(number: int) -> str:
+    return "1 box" if number == 1 else f"{number} boxes"
 
 
 def _file_names(content: Any, path: str | Path) -> dict[int, str]:

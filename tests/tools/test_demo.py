@@ -204,12 +204,13 @@ def test_a_30000_pixel_wide_photo(monkeypatch, tmp_path):
     assert read_image(tmp_path / "out" / "wide.png").shape == (20, 30000, 3)
 
 
-def test_nobody_is_an_empty_list(monkeypatch, tmp_path):
+def test_nobody_is_an_empty_list(monkeypatch, tmp_path, capsys):
     path = save(tmp_path / "in" / "photo.png", picture(90, 160, ANN))
     (tmp_path / "found.json").write_text("[]")
     words = ("--detections", tmp_path / "found.json", "--out", tmp_path / "out")
     assert run(monkeypatch, path, *words) == 0
     assert results(tmp_path / "out" / "results.json") == []
+    assert "no box for photo.png; it has none" in capsys.readouterr().out
     assert (tmp_path / "out" / "photo.png").is_file()
 
 
@@ -219,6 +220,36 @@ def test_a_folder_with_a_dot_is_one_if_it_is_there_or_by_its_slash(tmp_path, mon
     for out in ("run.v1", "run.v2/"):
         assert run(monkeypatch, path, "--out", f"{tmp_path}/{out}") == 0
         assert (tmp_path / out / "photo.png").is_file()
+
+
+def test_detections_that_give_nothing_are_told(monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "in"
+    for name in ("000.png", "003.png"):
+        save(folder / name, picture(90, 160, ANN))
+    found = [
+        {"image_id": 3, "category_id": category, "bbox": [1, 2, 30, 40], "score": score}
+        for category, score in ((0, 0.9), (7, 0.9), (7, 0.8), (1, 0.25))
+    ]
+    found.append({"image_id": 12, "category_id": 1, "bbox": [1, 2, 30, 40], "score": 0.9})
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(found))
+    assert run(monkeypatch, folder, "--detections", path, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-5:-1] == [
+        f"left out: {path}: 1 box of category 0 (person is 1)",
+        f"left out: {path}: 2 boxes of category 7 (person is 1)",
+        f"left out: {path}: 1 box scored below 0.5, the threshold",
+        f"left out: {path}: the file has no box for 000.png; its ids are 3..12",
+    ]
+    assert said[-1].startswith("0 poses in 2 images")
+
+
+def test_detections_of_other_names(monkeypatch, tmp_path, capsys):
+    photo = save(tmp_path / "in" / "photo.png", picture(90, 160, ANN))
+    (tmp_path / "found.json").write_text(json.dumps([{"file_name": "Photo.jpg", "bbox": [1, 2, 30, 40]}]))
+    words = ("--detections", tmp_path / "found.json", "--out", tmp_path / "out")
+    assert run(monkeypatch, photo, *words) == 0
+    assert "the file has no box for photo.png; its file names are Photo.jpg\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -233,6 +264,8 @@ def test_a_folder_with_a_dot_is_one_if_it_is_there_or_by_its_slash(tmp_path, mon
         (lambda t: save(t / "b" / "a.png", picture(9, 9)).parent, ("--out", "x.jpg"), "give a folder"),
         (lambda t: save(t / "a.png", picture(9, 9)), ("--detections", "none.json"), "none.json"),
         (lambda t: save(t / "a.png", picture(9, 9)), ("--frames", "0"), "--frames"),
+        (lambda t: save(t / "a.png", picture(9, 9)), ("--box-threshold", "30"), "expected at most 1"),
+        (lambda t: save(t / "a.png", picture(9, 9)), ("--box-threshold", "nan"), "expected at most 1"),
         (lambda t: video(t / "a.mp4"), ("--out", "x.png"), "the output is a video"),
         (lambda t: video(t / "a.mp4"), ("--out", "film.xyz"), "ends in .mp4, .avi, .jpg, .jpeg, .png, or a"),
         (lambda t: video(t / "a.mp4"), ("--out", "x.gif"), "or a folder, found '.gif'; end the name of a"),
