@@ -19,7 +19,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.poolers import initLevelMapper
 
 from posekit.errors import CheckpointError, ConfigError
-from posekit.io.checkpoint import read_checkpoint, weights_of
+from posekit.io.checkpoint import read_checkpoint, refuse_non_finite, weights_of
 from posekit.io.downloads import WeightFile, obtain, weights_folder
 from posekit.io.files import sha256
 from posekit.models.weights import check_weights
@@ -268,7 +268,7 @@ def read_detector(path: str | Path, network: str | None = None) -> DetectorFile:
         network: What it must be; None: what its names say.
 
     Raises:
-        CheckpointError: If it cannot be read or holds another network.
+        CheckpointError: If it cannot be read, holds another network, or a weight is NaN or infinite.
     """
     found = weights_of(read_checkpoint(path), path)
     weights = {key.removeprefix(PREFIX): tensor for key, tensor in found.items()}
@@ -284,6 +284,7 @@ def read_detector(path: str | Path, network: str | None = None) -> DetectorFile:
         raise CheckpointError(
             f"checkpoint {path}: expected {network}, found the weights of {' or '.join(names)}"
         )
+    refuse_non_finite(weights, path)
     return DetectorFile(network or names[0], weights, input_size, Path(path))
 
 

@@ -122,6 +122,28 @@ def compare_weights(expected: Mapping[str, Tensor], found: Mapping[str, Tensor])
     return "\n".join(part for part in parts if part)
 
 
+def refuse_non_finite(weights: Mapping[str, Tensor], source: str | Path) -> None:
+    """Raises CheckpointError if a weight is NaN or infinite: whatever is computed from it is, too."""
+    faulty = {key: count for key, tensor in weights.items() if (count := _non_finite(tensor))}
+    if faulty:
+        key, count = next(iter(faulty.items()))
+        size = weights[key].numel()
+        more = f", and in {len(faulty) - 1} more keys" if len(faulty) > 1 else ""
+        raise CheckpointError(
+            f"checkpoint {source}: expected finite weights, found {count} of {size} values in '{key}' "
+            f"that are NaN or infinite{more}; it is of a training that diverged, or damaged: take an "
+            "earlier checkpoint, or get the file again"
+        )
+
+
+def _non_finite(tensor: Tensor) -> int:
+    """How many values of a strided tensor are NaN or infinite; whole numbers never are."""
+    if not tensor.is_floating_point():
+        return 0
+    finite = torch.isfinite(tensor if tensor.element_size() > 1 else tensor.float())  # float8 knows it not
+    return 0 if finite.all() else int((~finite).sum())
+
+
 def _shape(tensor: Tensor) -> str:
     return "x".join(str(side) for side in tensor.shape) or "scalar"
 

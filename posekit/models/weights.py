@@ -13,7 +13,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from posekit.errors import CheckpointError
-from posekit.io.checkpoint import compare_weights, read_checkpoint, weights_of
+from posekit.io.checkpoint import compare_weights, read_checkpoint, refuse_non_finite, weights_of
 
 Weights = dict[str, Tensor]
 
@@ -54,7 +54,7 @@ def load_backbone_weights(
 
     Raises:
         CheckpointError: If the file cannot be read, or with a table of missing, unexpected and mismatched
-            keys.
+            keys, or if a weight is NaN or infinite.
     """
     weights = read_state_dict(path)
     found, unused = _without_estimator(weights, path)
@@ -99,14 +99,16 @@ def _load(
 def check_weights(
     expected: Mapping[str, Tensor], found: Mapping[str, Tensor], source: str | Path, purpose: str
 ) -> None:
-    """Compares names and shapes.
+    """Compares names and shapes, and looks for NaN.
 
     Raises:
-        CheckpointError: With a table of missing, unexpected and mismatched keys, if there are any.
+        CheckpointError: With a table of missing, unexpected and mismatched keys, if there are any; or if a
+            weight is NaN or infinite.
     """
     table = compare_weights(expected, found)
     if table:
         raise CheckpointError(f"checkpoint {source} does not fit {purpose}:\n{table}")
+    refuse_non_finite(found, source)
 
 
 def described(weights: Mapping[str, Tensor], source: str | Path) -> str:

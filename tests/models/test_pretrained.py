@@ -169,3 +169,13 @@ def test_a_misspelt_setting_is_found_before_anything_is_built(tmp_path):
     load_config(config)
     with pytest.raises(ConfigError, match="unknown key 'strct' of PretrainedFile; did you mean 'strict'"):
         load_config(config, {"model.backbone.pretrained.strct": True})
+
+
+def test_a_start_that_is_no_number_is_refused(tmp_path, small):
+    weights, _ = write_file(tmp_path / "start.pth", small)
+    key = next(iter(weights))
+    torch.save({**weights, key: torch.full_like(weights[key], float("nan"))}, tmp_path / "start.pth")
+    with pytest.raises(
+        CheckpointError, match=r"start\.pth: expected finite weights, found (\d+) of \1 values"
+    ):
+        at_once(small, path=str(tmp_path / "start.pth"))

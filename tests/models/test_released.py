@@ -175,6 +175,20 @@ def test_another_network_is_described(w8_file, kind, options, expected):
     refused(estimator(kind, **options), w8_file, message, allow_head=True)
 
 
+def test_weights_that_are_no_numbers_are_refused(w8_file):
+    weights = torch.load(w8_file, weights_only=True)
+    weights["final_layer.bias"][1:] = torch.tensor([float("nan"), float("-inf")])
+    torch.save(weights, w8_file)
+    message = r"w8\.pth: expected finite weights, found 2 of 3 values in 'head.final_layer.bias' that are NaN"
+    refused(estimator(HRNet, variant="w8"), w8_file, message + r" or infinite; it is of a training that div")
+    # A head that is not loaded does not matter.
+    load_into(estimator(HRNet, keypoints=17, variant="w8"), w8_file, allow_head=True)
+    weights["bn1.running_var"][0] = float("inf")
+    torch.save(weights, w8_file)
+    message = r"1 of 16 values in 'backbone.bn1.running_var' that are NaN or infinite, and in 1 more keys"
+    refused(estimator(HRNet, variant="w8"), w8_file, message)
+
+
 def test_only_the_head_differs(w8_file):
     weights = small("hrnet_w8")[1]
     model = estimator(HRNet, keypoints=17, variant="w8")

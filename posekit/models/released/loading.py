@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from posekit.errors import CheckpointError
-from posekit.io.checkpoint import compare_weights, read_checkpoint, weights_of
+from posekit.io.checkpoint import compare_weights, read_checkpoint, refuse_non_finite, weights_of
 from posekit.models.released.describe import UNKNOWN, describe, identify, named
 from posekit.models.released.forms import COUNTER, Released
 from posekit.models.released.trunks import fit_trunk
@@ -70,7 +70,8 @@ def load_into(model: nn.Module, path: str | Path, allow_head: bool = False) -> L
 
     Raises:
         CheckpointError: If the file cannot be read or is of another network, with a table of missing,
-            unexpected and mismatched keys, or if only the head differs and ``allow_head`` is False.
+            unexpected and mismatched keys, or if only the head differs and ``allow_head`` is False; or if a
+            weight is NaN or infinite.
     """
     return load_checkpoint_into(model, read_checkpoint(path), path, allow_head)
 
@@ -95,6 +96,7 @@ def load_checkpoint_into(
     if not (allow_head and only_head) and (table := compare_weights(expected, found)):
         hint = f"\n  Only the head differs ({', '.join(kept)}): {_USE_OF_TRUNK}" if only_head else ""
         raise CheckpointError(_misfit(model, released, expected, source) + table + hint)
+    refuse_non_finite(used, source)
     model.load_state_dict({**expected, **used})
     heads = tuple(released.names[key] for key in found if key not in used and key in released.names)
     return LoadReport(
