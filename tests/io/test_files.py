@@ -40,6 +40,26 @@ def test_other_jsons_are_named(tmp_path, content, message):
         read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty; get"),
+        (b" \n", "the file is empty"),
+        (gzip.compress(b""), "the file is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", "Git LFS.*'git lfs pull'"),
+        (b"\n<!DOCTYPE html><html></html>", r"a web page \(HTML\).*download the file itself"),
+        (b"<HTML><body>404", "a web page"),
+        (b'{"image_id": 1}\n{"image_id": 2}\n{', r"on each line \(JSON lines\); write them as one list"),
+        (b'{"image_id": 1}\n2', "Extra data"),
+        (b'{"image_id": 1', "Expecting"),
+    ],
+)
+def test_what_is_there_instead_of_a_json_is_named(tmp_path, content, message):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.json: is not JSON: .*{message}"):
+        read_json(tmp_path / "a.json")
+
+
 def test_files_that_are_not_there_are_named(tmp_path):
     for read in (read_json, read_mat):
         with pytest.raises(DataError, match="none: file not found"):
