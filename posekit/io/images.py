@@ -70,6 +70,11 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
         raise DataError(f"{os.fspath(path)}: image file is truncated ({data.size} bytes, no end marker)")
     _check_pixels(stated_size_hw(content), path)
     image = _decode(data, orientation == "ignore")
+    if image is None and content[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf"):
+        raise DataError(
+            f"{os.fspath(path)}: is a HEIC picture, as phones take them, which OpenCV cannot decode; convert "
+            "it to JPEG"
+        )
     if image is None:
         raise DataError(
             f"{os.fspath(path)}: not an image that OpenCV can decode, or one of over 2^30 pixels "

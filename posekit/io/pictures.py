@@ -6,6 +6,7 @@ A user's own photo is turned as its EXIF entry says; annotated data are not (``p
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def load_rgb(image: Any) -> np.ndarray:
         name = os.fspath(image)
         if not name or "\0" in name:
             raise DataError(f"image: expected the path of a file, found {name!r}")
+        if advice := no_path(name):
+            raise DataError(f"{name}: {advice}")
         return read_image(name, orientation="apply")
     if isinstance(image, np.ndarray):
         return rgb_from_array(image)
@@ -41,6 +44,15 @@ def load_rgb(image: Any) -> np.ndarray:
         f"image: expected a path, an RGB array (H, W, 3) or a PIL image, found {type(image).__name__} "
         "(several images: a list; any other iterable: Predictor.stream)"
     )
+
+
+def no_path(name: str) -> str:
+    """What to do with a URL or a pattern of names, of which no file is there; "" for anything else."""
+    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", name):
+        return "is a URL; download it first, then give the file"
+    if re.search(r"[*?]|%0?\d*d", name) and not os.path.lexists(name):
+        return f"is a pattern, of no file's own; give the folder, {os.path.dirname(name) or '.'}"  # noqa: PTH120
+    return ""
 
 
 def rgb_from_array(image: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.io.pictures import PICTURES, is_picture, load_rgb, picture_files
+from posekit.io.pictures import PICTURES, is_picture, load_rgb, no_path, picture_files
 from posekit.io.video import FILMS, VideoReader
 
 
@@ -128,4 +128,6 @@ def open_source(text: str) -> Source:
         raise DataError(f"{path}: neither an image nor a video ({' '.join(FILMS)})")
     if text.isdecimal():
         return Video(int(text))
+    if advice := no_path(text):
+        raise DataError(f"{text}: {advice}")
     raise DataError(f"{text or repr(text)}: no such file or folder (a webcam is given by its number)")

@@ -142,3 +142,20 @@ def test_extreme_sizes(predict, size):
     height, width = size
     box = [width - 2, 0, width, height]
     assert np.isfinite(predict(np.full((*size, 3), 200, np.uint8), [box])[0].keypoints).all() or width < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("https://example.org/a.jpg", "https://example.org/a.jpg: is a URL; download it first"),
+        ("seq/%d.jpg", "is a pattern, of no file's own; give the folder, seq"),
+    ],
+)
+def test_names_of_no_file_of_ones_own(predict, name, message):
+    with pytest.raises(DataError, match=message):
+        predict(name)
+
+
+def test_a_file_may_have_a_patterns_name(predict, tmp_path):
+    save(tmp_path / "50%d*.png", photo())
+    close(predict(str(tmp_path / "50%d*.png"), BOTH), ANN, BOB)

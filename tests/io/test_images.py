@@ -107,7 +107,15 @@ def test_bytes_behind_a_jpeg_are_harmless(tmp_path, smooth, progressive):
         read_image(tmp_path / "b.jpg")
 
 
-@pytest.mark.parametrize(("content", "message"), [(b"", "empty"), (b"not an image", "not an image")])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"not an image", "not an image"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC .*convert it to JPEG"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC .*convert it to JPEG"),
+    ],
+)
 def test_other_files_are_named(tmp_path, content, message):
     (tmp_path / "x.jpg").write_bytes(content)
     with pytest.raises(DataError, match=rf"x\.jpg.*{message}"):
