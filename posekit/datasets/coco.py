@@ -294,4 +294,9 @@ def _clean(
     boxes = clean_box_xyxy(people["boxes_xyxy"], sizes)
     kept = np.isfinite(boxes).all(axis=1)
     counts["box_outside_image"] += int((~kept).sum())
+    if len(kept) and not kept.any() and (people["boxes_xyxy"] <= 1).all():
+        raise DataError(
+            f"{path}: annotations: field 'bbox': expected pixels, found no coordinate above 1; are they "
+            f"fractions of the picture? Multiply them by its width and height{_left_out(counts)}"
+        )
     return {name: column[kept] for name, column in (people | {"boxes_xyxy": boxes}).items()}

@@ -158,9 +158,10 @@ class PersonTable:
         """
         self._check_images()
         if len(self) == 0:
+            remedy = "state their areas, or take 0.53 x the box: area='box'"
             raise DataError(
                 f"{self.ann_file}: expected at least one usable person, found none; left out: "
-                f"{dict(self.counts) or 'none'}"
+                f"{dict(self.counts) or 'none'}{f'; {remedy}' if self.counts.get('no_area') else ''}"
             )
         for fault in self.faults():
             raise DataError(self.describe(fault))

@@ -145,8 +145,10 @@ def read_coco(
         annotations, len(keypoints), where, scored, category_ids, image_of[rows], category_of[rows], area
     )
     if not (truth.keypoints[..., 2] > 0).any():
+        faulty = f"; {left_out} faulty annotations are left out (on_bad_record 'skip')" if left_out else ""
         raise DataError(
             f"{path}: annotations: nobody has a labelled keypoint in the {len(scored)} images to score"
+            f"{faulty}"
         )
     name_of = {c["id"]: str(c.get("name", c["id"])) for c in categories}
     return CocoPeople(

@@ -433,3 +433,41 @@ def test_windows_and_absolute_names(tmp_path):
     table = table_of(tmp_path, content, on_bad_record="skip")
     assert table.counts["bad_record"] == 2
     assert 2 not in table.image_ids
+
+
+def test_when_everything_is_left_out_the_reason_is_told(tmp_path):
+    content, _ = people()
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = annotation["keypoints"][:-1]
+    path = write(tmp_path / "own.json", content)
+    with pytest.raises(DataError, match="in the 4 images to score; 24 faulty annotations are left out"):
+        read_coco(path, on_bad_record="skip")
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = [0] * 12
+    with pytest.raises(DataError, match=r"in the 4 images to score$"):
+        read_coco(write(path, content), on_bad_record="skip")
+
+
+def test_boxes_that_are_fractions_of_the_picture_are_told(tmp_path):
+    content, _ = people()
+    pixels = copy.deepcopy(content)
+    for annotation in content["annotations"]:
+        x, y, width, height = annotation["bbox"]
+        annotation["bbox"] = [x / 360, y / 60, width / 360, height / 60]
+    with pytest.raises(DataError, match=r"fractions of the picture\? .*; left out: box_outside_image 24"):
+        table_of(tmp_path, content)
+    for annotation in pixels["annotations"]:
+        annotation["bbox"][0] += 1000
+    with pytest.raises(
+        DataError, match=r"expected at least one usable person, found none; left out: \{'box_o"
+    ):
+        table_of(tmp_path, pixels)
+
+
+def test_people_who_all_lack_an_area_are_told_the_remedy(tmp_path):
+    content, _ = people()
+    for annotation in content["annotations"]:
+        annotation["area"] = 0
+    with pytest.raises(DataError, match=r"'no_area': 24\}; state their areas, or take .* area='box'"):
+        table_of(tmp_path, content)
+    assert len(table_of(tmp_path, content, area="box")) == 24
