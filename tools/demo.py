@@ -7,7 +7,7 @@ runs until Ctrl-C, or for ``--frames``.
 The people's boxes come from ``--boxes``, from a detection file, or from a detector (a network's name with its
 COCO weights, or a file of weights); without any of these, the whole frame is taken for one person, who is
 then looked at more closely (``--refine``), and the output says so. An image that cannot be read is named and
-left out.
+left out, and so is what is no image in a folder.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def predict_all(
                 if not source.is_live:
                     raise
             if not source.is_video:  # the bar counts what could not be read, too
-                bar.update(images + len(source.problems) - bar.n)
+                bar.update(min(images + len(source.problems), bar.total) - bar.n)
     except (OSError, UnwrittenError) as error:  # a full disk: what was found is not lost with it
         failure = error
     return Counts(images, people, unusable, failure)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +26,7 @@ from posekit.detection.networks import PERSON
 from posekit.errors import DataError
 from posekit.io.files import read_json
 from posekit.io.images import check_image_name, missing_images, read_image
-from posekit.io.pictures import PICTURES, is_picture, picture_files
+from posekit.io.pictures import PICTURES, is_picture, other_files, picture_files
 from posekit.io.video import FILMS, VideoFrame, VideoReader
 
 T = TypeVar("T")
@@ -98,6 +99,8 @@ def list_pictures(inputs: Sequence[str], image_dir: str | None = None, every: in
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
+        if others := other_files(path):
+            warnings.warn(f"{path}: left out: {others}", stacklevel=2)
         return picture_files(path)
     if not is_picture(path):
         raise DataError(

@@ -18,7 +18,7 @@ from posekit.inference.detectors import Detect, describe_detector, load_detector
 from posekit.inference.network import Model, load_network
 from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
 from posekit.inference.scenes import Found, Request, Scene, joined, left_out, narrowed, open_scene, people_of
-from posekit.io.pictures import picture_files
+from posekit.io.pictures import other_files, picture_files
 from posekit.structures import Skeleton, blank_sample
 from posekit.transforms import Crop
 
@@ -144,7 +144,12 @@ class Predictor:
             if (words := left_out(people, boxes, box_scores)) is not None:
                 warnings.warn(words, stacklevel=2)
             return people
-        images = list(image) if isinstance(image, (list, tuple)) else picture_files(image)
+        if isinstance(image, (list, tuple)):
+            images = list(image)
+        else:
+            images = picture_files(image)
+            if others := other_files(image):
+                warnings.warn(f"{os.fspath(image)}: left out: {others}", stacklevel=2)
         for name, values in (("boxes", boxes), ("box_scores", box_scores)):
             if values is not None and len(values) != len(images):
                 raise DataError(

@@ -16,7 +16,11 @@ from posekit.errors import DataError
 from posekit.io.images import cv2, read_image
 from posekit.io.video import FILMS
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+PICTURES = (
+    ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2",
+)  # fmt: skip
+_IN_FOLDERS = (*PICTURES, ".gif")  # which by itself is taken for a film
+_LISTED = 5
 
 
 def load_rgb(image: Any) -> np.ndarray:
@@ -101,7 +105,7 @@ def is_picture(path: Path) -> bool:
 
 
 def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The image files of a folder (not of its subfolders), by name.
+    """The image files of a folder (not of its subfolders), by name; of a GIF the first picture counts.
 
     What has an image's name but is a folder or a pipe is none; a link that leads nowhere is listed, so that
     reading it says so.
@@ -109,9 +113,35 @@ def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
     Raises:
         DataError: If it cannot be listed.
     """
+    return [path for path in _files(folder) if path.suffix.lower() in _IN_FOLDERS]
+
+
+def other_files(folder: str | os.PathLike[str]) -> str:
+    """What :func:`picture_files` leaves out of a folder, hidden files aside, with advice; "" if nothing.
+
+    Raises:
+        DataError: If it cannot be listed.
+    """
+    others = [path for path in _files(folder) if path.suffix.lower() not in _IN_FOLDERS]
+    if not others:
+        return ""
+    others.sort(key=lambda path: not _advice(path))  # what may have been meant comes first
+    names = ", ".join(path.name + _advice(path) for path in others[:_LISTED])
+    what = "1 file that is no picture" if len(others) == 1 else f"{len(others)} files that are no pictures"
+    return f"{what}: {names}{', ...' if len(others) > _LISTED else ''}"
+
+
+def _advice(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in (".heic", ".heif"):
+        return " (HEIC: convert it to JPEG first)"
+    return " (give a video by itself)" if suffix in FILMS else ""
+
+
+def _files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The files of a folder and its links to nowhere, by name, hidden ones aside."""
     try:
-        named = [path for path in Path(folder).iterdir() if path.suffix.lower() in PICTURES]
-        found = [path for path in named if path.is_file() or not path.exists()]
+        named = [path for path in Path(folder).iterdir() if not path.name.startswith(".")]
+        return sorted(path for path in named if path.is_file() or not path.exists())
     except OSError as error:
         raise DataError(f"{os.fspath(folder)}: cannot be listed: {error.strerror or error}") from error
-    return sorted(path for path in found if not path.name.startswith("."))

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.io.pictures import PICTURES, is_picture, load_rgb, no_path, picture_files
+from posekit.io.pictures import PICTURES, is_picture, load_rgb, no_path, other_files, picture_files
 from posekit.io.video import FILMS, VideoReader
 
 
@@ -71,9 +71,9 @@ class Photos:
     is_video = is_live = False
     rate = 25.0
 
-    def __init__(self, paths: list[Path], name: str) -> None:
+    def __init__(self, paths: list[Path], name: str, left_out: str = "") -> None:
         self.paths, self.name, self.count = paths, name, len(paths)
-        self.problems: list[str] = []
+        self.problems = [left_out] if left_out else []
         numbers = [int(path.stem) for path in paths if path.stem.isdecimal() and path.stem.isascii()]
         named = len(set(numbers)) == len(paths)
         self.image_ids = numbers if named else list(range(len(paths)))
@@ -116,10 +116,11 @@ def open_source(text: str) -> Source:
     path = Path(text)
     # Path's own questions raise where a folder above may not be looked into, and take "" for ".".
     if os.path.isdir(text):  # noqa: PTH112
-        files = picture_files(path)
+        files, others = picture_files(path), other_files(path)
         if not files:
-            raise DataError(f"{path}: the folder holds no images ({' '.join(PICTURES)})")
-        return Photos(files, str(path))
+            found = f", but {others}" if others else ""
+            raise DataError(f"{path}: the folder holds no images ({' '.join(PICTURES)}){found}")
+        return Photos(files, str(path), others)
     if os.path.isfile(text):  # noqa: PTH113
         if is_picture(path):
             return Photos([path], str(path))

@@ -222,6 +222,40 @@ def test_a_folder_with_a_dot_is_one_if_it_is_there_or_by_its_slash(tmp_path, mon
         assert (tmp_path / out / "photo.png").is_file()
 
 
+def test_what_is_no_picture_in_a_folder_is_named_once(monkeypatch, tmp_path, capsys):
+    folder = tmp_path / "in"
+    save(folder / "a.png", picture(90, 160, ANN))
+    (folder / "b.jfif").write_bytes(cv2.imencode(".jpg", picture(90, 160, ANN)[..., ::-1])[1].tobytes())
+    for name in ("a.txt", "c.HEIC", "d.mp4", ".hidden"):
+        (folder / name).write_bytes(b"none")
+    (folder / "sub").mkdir()
+    assert run(monkeypatch, folder, "--out", tmp_path / "out") == 0
+    shown = capsys.readouterr()
+    said = "c.HEIC (HEIC: convert it to JPEG first), d.mp4 (give a video by itself), a.txt"
+    assert shown.out.count(f"left out: 3 files that are no pictures: {said}\n") == 1
+    assert "poses in 2 images" in shown.out
+    assert "2/2" in shown.err
+    with pytest.warns(UserWarning, match="left out: 3 files that are no pictures: c.HEIC"):
+        assert len(toy_predictor.predictor()(folder)) == 2
+    for name in ("a.png", "b.jfif"):
+        (folder / name).unlink()
+    assert run(monkeypatch, folder, "--out", tmp_path / "out") == 2
+    assert "holds no images" in (message := capsys.readouterr().err)
+    assert said in message
+
+
+def test_a_gif_is_a_picture_in_a_folder_and_a_film_by_itself(monkeypatch, tmp_path, capsys):
+    from PIL import Image
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(picture(90, 160, ANN)).save(folder / "a.gif")
+    assert run(monkeypatch, folder, "--out", tmp_path / "out") == 0
+    assert "1 poses in 1 images" in capsys.readouterr().out
+    assert run(monkeypatch, folder / "a.gif", "--out", tmp_path / "film") == 0
+    assert "1 poses in 1 frames" in capsys.readouterr().out
+
+
 def test_detections_that_give_nothing_are_told(monkeypatch, tmp_path, capsys):
     folder = tmp_path / "in"
     for name in ("000.png", "003.png"):

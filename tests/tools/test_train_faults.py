@@ -63,7 +63,9 @@ def test_impossible_options_end_before_training(tmp_path, capsys, option, messag
 
 def test_an_impossible_seed(tmp_path, capsys):
     assert run("train", write_config(tmp_path), "--seed", -1, "--work-dir", tmp_path / "w") == 2
-    assert "randomness.seed: expected a whole number from 0 to 4294967295, found -1" in capsys.readouterr().err
+    assert (
+        "randomness.seed: expected a whole number from 0 to 4294967295, found -1" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("tool", ["train", "test"])
