@@ -23,6 +23,7 @@ from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
 from posekit.io.images import ImageBuffer, cv2, missing_images
+from posekit.io.near_images import near_image
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import PersonRecord, Sample, Skeleton
@@ -199,6 +200,8 @@ class TopDownDataset(Dataset[Sample]):
             f"{self.table.ann_file}: {len(missing)} of {len(names)} images not found in "
             f"{self.table.image_dir}: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
         )
+        if advice := near_image(self.table.image_dir, missing[0]):
+            message += f". {advice}"
         if self.on_bad_image == "error" or len(missing) == len(names):
             raise DataError(message)
         warnings.warn(message + "; other people take their place", stacklevel=3)

@@ -343,7 +343,7 @@ def missing_images(image_dir: str | os.PathLike[str], names: Iterable[str]) -> l
     for name in names:
         folder, _, base = name.rpartition("/")
         if folder not in listed:
-            listed[folder] = _list_folder(root, folder)
+            listed[folder] = list_folder(root, folder)
         is_link = listed[folder].get(base)
         if is_link is None:
             missing.append(name)
@@ -352,7 +352,7 @@ def missing_images(image_dir: str | os.PathLike[str], names: Iterable[str]) -> l
     return missing
 
 
-def _list_folder(root: Path, folder: str) -> dict[str, bool]:
+def list_folder(root: Path, folder: str) -> dict[str, bool]:
     """Names in a folder and whether each is a link; in a subfolder that is reached by a link, all are."""
     path = root / folder
     try:

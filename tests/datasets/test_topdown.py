@@ -321,6 +321,27 @@ def test_missing_images_are_named_at_once(tmp_path):
     make(tmp_path, content, check_images=False)  # found out later
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        (
+            "images/2.jpg",
+            r"give the image folder one level up \(.* for .*images\), or write the names without 'im",
+        ),
+        ("train/2.jpg", r"images: train/2\.jpg. 2\.jpg is there: write the names without 'train/'"),
+        ("2.JPG", r"images: 2\.JPG. 2\.jpg is there, in another case"),
+        ("2.png", r"images: 2\.png. 2\.jpg is there, with another suffix"),
+        ("22.jpg", r"images: 22\.jpg$"),
+    ],
+)
+def test_missing_images_that_are_there_under_a_near_name(tmp_path, name, advice):
+    content = many(tmp_path)
+    (image,) = [image for image in content["images"] if image["file_name"] == "2.jpg"]
+    image["file_name"] = name
+    with pytest.raises(DataError, match=advice):
+        make(tmp_path, content)
+
+
 def test_no_image_at_all(tmp_path):
     content = many(tmp_path)
     for path in (tmp_path / "images").glob("?.jpg"):
