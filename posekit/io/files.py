@@ -68,28 +68,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise DataError(f"{path}: cannot be read: {error}") from error
     # Bad syntax and bad UTF-8, but also an integer of thousands of digits; lists nested as deeply.
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: is not JSON: {_what_instead(content) or error}") from error
+        from posekit.io.not_json import what_instead  # of sound files nobody asks
 
-
-def _what_instead(content: bytes) -> str:
-    """What a file that is no JSON is, and the remedy; "" if it is none of the usual kinds."""
-    text = content.strip()
-    if not text:
-        return "the file is empty; get or write it again"
-    if text.startswith(b"version https://git-lfs"):
-        return "it is a pointer of Git LFS, not the file itself; run 'git lfs pull' in its repository"
-    if text[:20].lower().startswith((b"<!doctype", b"<html")):
-        return "it is a web page (HTML), as of a login or an error; download the file itself"
-    return "it has a JSON value on each line (JSON lines); write them as one list" if _is_lines(text) else ""
-
-
-def _is_lines(text: bytes) -> bool:
-    """Whether the first two lines are JSON objects, each by itself."""
-    lines = text.split(b"\n", 2)[:2]
-    try:
-        return len(lines) == 2 and all(isinstance(json.loads(line), dict) for line in lines)
-    except (ValueError, RecursionError):
-        return False
+        raise DataError(f"{path}: is not JSON: {what_instead(content) or error}") from error
 
 
 def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
