@@ -97,8 +97,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/inference/detections.py",
-        "and not box[4] < threshold:",
-        "and not box[4] > threshold:",
+        "elif box[4] < threshold:",
+        "elif box[4] > threshold:",
         "tools/test_demo.py::test_a_folder_with_bad_images_and_a_detection_file",
     ),
     Mutant(
