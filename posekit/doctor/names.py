@@ -11,8 +11,8 @@ from posekit.doctor.name_sides import named_pairs, side_of
 
 def check_names(facts: Facts) -> list[Finding]:
     """Names with a side that no flip pair has, and pairs of names that are no two sides of one thing."""
-    if facts.pairs is None:
-        return []
+    if facts.pairs is None:  # a file alone, which states none
+        return _alone(facts)
     paired = {name for pair in facts.pairs for name in pair}
     sided = [name for name in facts.names if side_of(name)]
     alone = [name for name in sided if name not in paired]
@@ -20,6 +20,25 @@ def check_names(facts: Facts) -> list[Finding]:
     partnered = {name for pair in expected for name in pair}
     odd = [pair for pair in facts.pairs if frozenset(pair) not in expected and partnered & set(pair)]
     return [*_unpaired(facts, alone, partnered), *_mispaired(facts, odd)]
+
+
+def _alone(facts: Facts) -> list[Finding]:
+    """Names with a side of which there is no other."""
+    partnered = {name for pair in named_pairs(facts.names) for name in pair}
+    names = [name for name in facts.names if side_of(name) and name not in partnered]
+    if not names:
+        return []
+    return [
+        Finding(
+            "side_without_partner",
+            f"{', '.join(names)}: a name with a side, and no keypoint of the other side",
+            "Flip pairs made from the names lack it, and in a mirror image it is called by the wrong name.",
+            "A misspelt name? Otherwise state its pair, or train without mirroring.",
+            len(names),
+            len(facts.names),
+            "keypoints",
+        )
+    ]
 
 
 def _unpaired(facts: Facts, names: list[str], partnered: set[str]) -> list[Finding]:

@@ -72,6 +72,15 @@ def test_a_misspelt_partner_is_asked_for():
     assert "no keypoint of the other side for ['left_knee']" in finding.remedy
 
 
+def test_a_misspelt_partner_is_seen_in_a_file_that_states_no_pairs():
+    assert check_names(facts(None)) == []
+    (finding,) = check_names(
+        facts(None, [name.replace("right_knee", "rigth_knee") for name in MPII16.keypoints])
+    )
+    assert (finding.kind, finding.count) == ("side_without_partner", 1)
+    assert finding.found.startswith("left_knee: a name with a side")
+
+
 def test_pairs_of_unlike_names_are_named():
     wrong = (("left_wrist", "right_ankle"), ("left_ankle", "right_wrist"))
     kept = tuple(p for p in MPII16.flip_pairs if not {"left_wrist", "left_ankle"} & set(p))
