@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ class MixedDataset(Dataset[Sample]):
             raise ConfigError(
                 f"MixedDataset: {none} would have no sample of {self.size}; raise 'size' or ratios"
             )
+        _check_labelled(self.parts)
         self._ends = np.cumsum(self.shares)
         self._draws = Draws(self.size, seed)
         self._orders: dict[tuple[int, int, int], np.ndarray] = {}
@@ -61,8 +63,9 @@ class MixedDataset(Dataset[Sample]):
 
     @property
     def metainfo(self) -> dict[str, Any]:
-        """For logs: people, counts and files of all parts."""
-        return metainfo_of(self)
+        """For logs: people, counts and files of all parts, and the parts' shares: of how many, how many."""
+        shares = zip(self.names, self.shares.tolist(), map(len, self.parts), strict=True)
+        return {**metainfo_of(self), "shares": {name: (share, size) for name, share, size in shares}}
 
     def full_init(self) -> None:
         """Nothing; mmengine's wrappers of data sets ask for it."""
@@ -136,6 +139,20 @@ class JoinedDataset(Dataset[Sample]):
         ids, order = self.parts[part].table.person_ids, self._order[part]
         row = order[np.searchsorted(ids, int(sample.person_id), sorter=order)]
         return sample._replace(person_id=np.int64(self._starts[part] + row))
+
+
+def _check_labelled(parts: Sequence[Any]) -> None:
+    """Says which keypoints no part has labelled: nothing teaches them."""
+    tables = [part.table for part in parts if hasattr(part, "table")]
+    if len(tables) < len(parts) or len({table.skeleton.keypoints for table in tables}) > 1:
+        return
+    labelled = np.any([(table.visible > 0).any(axis=0) for table in tables], axis=0)
+    names = [name for name, known in zip(tables[0].skeleton.keypoints, labelled, strict=True) if not known]
+    if names:
+        warnings.warn(
+            f"MixedDataset: no part labels {names}: nothing teaches them; is a 'keypoint_map' short of them?",
+            stacklevel=3,
+        )
 
 
 def _named(datasets: Any, where: str) -> tuple[list[str], list[Any]]:

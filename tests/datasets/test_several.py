@@ -18,6 +18,7 @@ from posekit.datasets.mixture import KeyedDataset
 from posekit.datasets.sampler import EpochSampler
 from posekit.datasets.several import JoinedDataset, MixedDataset
 from posekit.datasets.topdown import TopDownDataset
+from posekit.engine.hooks.progress import people_line
 from posekit.errors import ConfigError
 from posekit.metrics.evaluators import OKSMetric, OnEachSet, PCKMetric, PredictionWriter
 from posekit.registry import METRICS
@@ -188,6 +189,14 @@ def test_an_epoch_is_a_function_of_seed_and_epoch(two):
     copy = pickle.loads(pickle.dumps(first))
     assert warps == [copy[key].warp.tobytes() for key in keys(copy, 5)]
     assert rows(first, 5) != rows(first, 5, seed=1)
+
+
+def test_shares_and_what_nobody_labels_are_told(two):
+    people = mixed(two, ratios={"a": 1, "b": 1}, size=8)
+    line = people_line(KeyedDataset(people).metainfo)
+    assert "in each epoch: a 4 of its 3, b 4 of its 8" in line
+    with pytest.warns(UserWarning, match=r"no part labels \['tail'\]: nothing teaches them"):
+        MixedDataset([part(two[0]), part(two[0])])
 
 
 def test_each_pass_of_a_part_is_drawn_once(two, monkeypatch):

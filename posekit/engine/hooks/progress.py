@@ -140,6 +140,9 @@ def people_line(metainfo: Mapping[str, Any]) -> str:
     counts = dict(metainfo["counts"])
     outside = counts.pop(OUTSIDE, 0)
     parts = [f"{metainfo['people']:,} people of {metainfo['ann_file']}"]
+    if shares := metainfo.get("shares"):
+        own = ", ".join(f"{name} {share:,} of its {size:,}" for name, (share, size) in shares.items())
+        parts.append(f"in each epoch: {own}")
     left_out = [f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number]
     if left_out:
         parts.append(f"left out: {', '.join(left_out)}")
