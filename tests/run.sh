@@ -23,7 +23,8 @@ BIN=$PWD/$VENV/bin
 # One thread per process: the tests' tensors are small, and pytest already uses the cores.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 CORES=$("$BIN/python" -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
-JOBS=${JOBS:-$((CORES < 4 ? CORES : 4))}
+# Some tests wait for processes of theirs: one job more than there are cores.
+JOBS=${JOBS:-$((CORES < 4 ? CORES + 1 : 4))}
 
 FAILED=()
 check() {
