@@ -236,7 +236,7 @@ def test_one_head_of_several_takes_the_files(w8_file):
 
 
 class Label(Head):
-    """Another head, of which nothing is asked here."""
+    """Another head: loading weights must call nothing of it."""
 
     def __init__(self, in_channels, **_):
         super().__init__()
