@@ -351,6 +351,9 @@ _STUDY = RECIPES["lsp/hourglass_small_lsp_96x96_mse.py"] | one_cycle(6, 16)
 RECIPES["study/lsp_hourglass_96x96.py"] = _STUDY
 RECIPES["study/lsp_hrnet_tiny_96x96.py"] = _STUDY | {"backbone": "HRNet(variant='w16-tiny')"}
 RECIPES["study/lsp_mobilenetv2_pretrained_128x128.py"] = _PRETRAINED
+_CONVERGED = {"input": (96, 96), **one_cycle(40, 32), "epochs": (40, 4)}
+RECIPES["study/lsp_mobilenetv2_scratch_96x96.py"] = _SCRATCH | _CONVERGED
+RECIPES["study/lsp_mobilenetv2_pretrained_96x96.py"] = _PRETRAINED | _CONVERGED
 
 # O: rendered people, who fill their boxes.
 _QUICK = {
