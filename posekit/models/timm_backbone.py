@@ -25,6 +25,8 @@ from posekit.models.weights import (
     Weights,
     check_weights,
     described,
+    efficientnet_to_timm,
+    is_efficientnet_pytorch,
     is_torchvision_mobilenet_v2,
     mobilenet_v2_to_timm,
     read_state_dict,
@@ -57,8 +59,9 @@ class TimmBackbone(nn.Module):
             bilinear upsampling (give the head ``kernel_size=3``); "none": the map of the stride itself.
         width: Channels of the decoder; None: 64 for "pyramid", 256 for "deconv". The other two have none.
         pretrained: What to start from, see :func:`~posekit.models.pretrained.start_backbone`: a local file
-            with timm's names for this network, torchvision's being known for ResNet and MobileNetV2; or True:
-            timm's weights of this name (downloaded, or from its cache).
+            with timm's names for this network, torchvision's being known for ResNet and MobileNetV2 and
+            efficientnet_pytorch's for EfficientNet; or True: timm's weights of this name (downloaded, or
+            from its cache).
         options: Further arguments of ``timm.create_model``, e.g. ``dict(drop_path_rate=0.1)``, or
             ``dict(img_size=(256, 192))`` for a network of one input size, such as Swin.
         stride: Input pixels per cell of the map: 4 for heatmaps as the releases have them; 32, of most
@@ -269,6 +272,8 @@ def _load_file(model: nn.Module, name: str, path: str | Path, options: Mapping[s
         found = mobilenet_v2_to_timm(found)
     whole_options = {key: value for key, value in options.items() if key not in _FEATURE_OPTIONS}
     whole = timm.create_model(name, **whole_options).state_dict()
+    if "efficientnet" in name and is_efficientnet_pytorch(found):
+        found = efficientnet_to_timm(found, whole)
     own = model.state_dict()
     # A feature extractor flattens "stages.0" to "stages_0" and may put "model." in front.
     prefix = "model_" if all(key.startswith("model.") for key in own) else ""

