@@ -117,8 +117,8 @@ _MSRA = (
     "refine='quarter', rounding='truncate', shift_flip=None, sigma={sigma}, touching='keep')"
 )
 _UDP = (
-    "UDPCodec(blur_kernel=11, max_step=2.0, no_peak='zero', radius=None, rescale='max', rounding='truncate', "
-    "sigma={sigma}, touching='keep')"
+    "UDPCodec(blur_kernel=11, max_step=2.0, no_peak='zero', outside='drop', radius=None, rescale='max', "
+    "rounding='truncate', sigma={sigma}, touching='keep')"
 )
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "rgb")
 _PLAIN = {"colours": IMAGENET, "head": {"kernel_size": 1, "keypoint_weights": None}, "start": None}

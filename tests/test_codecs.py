@@ -52,6 +52,16 @@ def test_sigma_6_with_radius_6_is_the_papers_13_by_13_window():
     assert int((whole > 0).sum()) == 37**2
 
 
+def test_keypoints_outside_may_be_taught_as_absent():
+    points, weight = torch.tensor([[[40.0, 40], [-1e5, -1e5], [-40, 40]]]), torch.tensor([[1.0, 0.5, 0]])
+    for outside, kept in (("drop", [[1, 0, 0]]), ("keep", [[1, 0.5, 0]])):
+        maps, kept_weight = UDPCodec(outside=outside).encode(points, weight, INPUT_HW, MAP_HW)
+        assert kept_weight.tolist() == kept
+        assert maps[0, 0].max() > 0.9
+        assert not maps[0, 1:].any()
+    assert UDPCodec().outside == "drop"
+
+
 def test_named_choices_at_the_border():
     # Stride 4, window of +-6 cells: x = -26 is cell -6.5, int(-6.0) = -6 and its window touches cell 0;
     # x = -28 is int(-6.5) = -6 when truncated and -7 when floored, where the window ends at cell -1.
@@ -312,6 +322,7 @@ def test_accuracy_by_hand():
         ({"type": "DarkCodec", "blur_kernel": 10}, "'blur_kernel' must be a positive odd integer, found 10"),
         ({"type": "DarkCodec", "max_step": math.inf}, "'max_step'"),
         ({"type": "UDPCodec", "rescale": "mean"}, "'rescale'"),
+        ({"type": "UDPCodec", "outside": "absent"}, "'outside'"),
         ({"type": "UDPOffsetCodec", "outside": "clip"}, "'outside'"),
         ({"type": "MegviiCodec", "kernel_size": 11.0}, "'kernel_size'"),
     ],

@@ -205,6 +205,8 @@ class UDPCodec:
         max_step: Bound of the step on either axis, cells; None: unbounded (releases).
         rounding: As in :class:`MSRACodec`.
         touching: As in :class:`MSRACodec`.
+        outside: Labelled keypoints whose window misses the map: ``"drop"`` their weight (releases), or
+            ``"keep"`` it with an empty map, so that a network learns which keypoints a crop does not show.
         no_peak: As in :class:`MSRACodec`. Where the releases give NaN, cells stay unrefined in every choice.
     """
 
@@ -215,6 +217,7 @@ class UDPCodec:
     max_step: float | None = 2.0
     rounding: str = "truncate"
     touching: str = "keep"
+    outside: str = "drop"
     no_peak: str = "zero"
 
     alignment: ClassVar[str] = "aligned"
@@ -229,6 +232,7 @@ class UDPCodec:
         grid.check_positive(self, "max_step", optional=True)
         grid.check_choice(self, "rounding", ("truncate", "floor"))
         grid.check_choice(self, "touching", ("keep", "drop"))
+        grid.check_choice(self, "outside", ("keep", "drop"))
         grid.check_choice(self, "no_peak", NO_PEAK_CHOICES)
 
     def num_maps(self, num_keypoints: int) -> int:
@@ -248,7 +252,7 @@ class UDPCodec:
         radius = 3 * self.sigma if self.radius is None else self.radius
         drawn = (weight > 0) & window_meets_map(nearest, radius, heatmap_size_hw, self.touching)
         target = draw_gaussians(centres, drawn, heatmap_size_hw, self.sigma, (nearest, radius))
-        return target, (weight * drawn).float()
+        return target, (weight * drawn if self.outside == "drop" else weight).float()
 
     def decode(
         self, heatmaps: torch.Tensor, input_size_hw: Sequence[int]

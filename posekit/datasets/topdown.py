@@ -29,6 +29,9 @@ from posekit.skeletons import get_skeleton
 from posekit.structures import PersonRecord, Sample, Skeleton
 from posekit.transforms import Augment, Crop
 
+# Where a keypoint is that is known not to be there: beyond any crop, input pixels.
+NOWHERE = -1e5
+
 _worker_is_set_up = False
 
 
@@ -39,6 +42,9 @@ class TopDownDataset(Dataset[Sample]):
     Args:
         source: A table, or a loader and its settings: ``dict(type=load_coco, ann_file=..., ...)``.
         skeleton: The keypoints; handed to the loader unless the source states its own.
+        empty: The rows are windows without a person (:func:`~posekit.datasets.background.load_backgrounds`):
+            every keypoint is known to be nowhere. Samples have them far outside, with weight 1; a codec with
+            ``outside="keep"`` teaches empty maps by them.
         keypoint_map: The source has another skeleton, its loader's own: "names" takes the keypoints of the
             same name, a dict says more (:func:`~posekit.datasets.mapping.columns_of`). Keypoints that it
             does not label carry no weight.
@@ -66,6 +72,7 @@ class TopDownDataset(Dataset[Sample]):
         check_images: bool = True,
         seed: int = 0,
         keypoint_map: Mapping[str, Any] | str | None = None,
+        empty: bool = False,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
@@ -77,6 +84,11 @@ class TopDownDataset(Dataset[Sample]):
         if self.augment is not None:
             self.augment.check_skeleton(self.table.skeleton)
         self.on_bad_image = on_bad_image
+        self.empty = empty
+        if empty and self.table.visible.any():
+            raise ConfigError(
+                f"dataset: {self.table.ann_file} labels keypoints, which 'empty' says are nowhere"
+            )
         self._flip_index = self.table.skeleton.flip_index
         # One flag per image, in shared memory: workers set it, the main process reads it.
         self._faulty = torch.zeros(len(self.table.image_ids), dtype=torch.uint8).share_memory_()
@@ -181,6 +193,9 @@ class TopDownDataset(Dataset[Sample]):
         self, record: PersonRecord, size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints in input pixels and their weights; a mirrored crop has left and right exchanged."""
+        if self.empty:
+            number = len(record.keypoints)
+            return np.full((number, 2), NOWHERE, np.float32), np.ones(number, np.float32)
         last_xy = (size_hw[1] - 1, size_hw[0] - 1)
         labelled = record.visible > 0
         inside = ((record.keypoints >= 0) & (record.keypoints <= last_xy)).all(axis=1)

@@ -86,6 +86,28 @@ def check_smallest_batch(model: nn.Module, loader: DataLoader, source: str | Non
         model.train(training)
 
 
+def check_empty_taught(model: nn.Module, loader: DataLoader, source: str | None) -> None:
+    """Looks whether windows without people would teach nothing, since the codec gives them no weight.
+
+    Args:
+        model: A pose estimator.
+        loader: Of the training.
+        source: The config's file, for messages.
+
+    Raises:
+        ConfigError: If so.
+    """
+    empty = [part for part in parts_of(loader.dataset) if getattr(part, "empty", False)]
+    codecs = [head.codec for head in model.modules() if hasattr(head, "codec")]
+    if empty and all(getattr(codec, "outside", "drop") == "drop" for codec in codecs):
+        found = ", ".join(sorted({type(codec).__name__ for codec in codecs})) or "no codec"
+        raise ConfigError(
+            f"config {source or '(Python)'}: train_dataloader: {empty[0].table.ann_file}: windows without "
+            "people (empty=True) teach nothing unless the codec keeps the weight of keypoints outside a "
+            f"crop: expected UDPCodec(outside='keep') or UDPOffsetCodec(outside='keep'), found {found}"
+        )
+
+
 class SkippingBatches:
     """A batch sampler that can leave out the first batches of a pass, without loading them.
 

@@ -36,7 +36,7 @@ from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.schema import check_values
 from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.hooks.scores import Scores, announced_scores, check_monitors, settle_monitors
-from posekit.engine.loops import check_smallest_batch, complete_loader, epoch_loop
+from posekit.engine.loops import check_empty_taught, check_smallest_batch, complete_loader, epoch_loop
 from posekit.engine.optim import batch_facts, compile_training, keep_norms, scale_learning_rate
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
@@ -358,6 +358,7 @@ class PoseRunner(Runner):
         """Loads or resumes what the config names: ``load_from``, ``resume`` or both."""
         if self.is_training:
             check_monitors(self)
+            check_empty_taught(self.bare_model, self.train_dataloader, self.cfg.filename)
             if isinstance(self.bare_model, PoseEstimator) and self.world_size == 1:
                 check_smallest_batch(self.bare_model, self.train_dataloader, self.cfg.filename, self.logger)
         if not self._has_loaded:
