@@ -20,13 +20,14 @@ from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.mapping import with_skeleton
 from posekit.datasets.pictures import read_picture
 from posekit.datasets.table import PersonTable
+from posekit.datasets.weights import take_keypoint_weights
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
 from posekit.io.images import ImageBuffer, cv2, missing_images
 from posekit.io.near_images import near_image
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
-from posekit.structures import PersonRecord, Sample, Skeleton
+from posekit.structures import Sample, Skeleton
 from posekit.transforms import Augment, Crop
 
 # Where a keypoint is that is known not to be there: beyond any crop, input pixels.
@@ -50,6 +51,8 @@ class TopDownDataset(Dataset[Sample]):
             does not label carry no weight.
         crop: A ``Crop`` or its settings.
         augment: An ``Augment`` or its settings; None: none.
+        keypoint_weight: The extra column of the table, (people, K) in 0..1, that is multiplied with the
+            keypoints' weights (:mod:`posekit.datasets.weights`).
         subset: Row numbers, or a selector and its settings: ``dict(type=hashed_split, part="val")``.
         on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable
             person's sample instead and remembers the file (:meth:`faulty_images`).
@@ -73,10 +76,14 @@ class TopDownDataset(Dataset[Sample]):
         seed: int = 0,
         keypoint_map: Mapping[str, Any] | str | None = None,
         empty: bool = False,
+        keypoint_weight: str | None = None,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
         self.table = select_people(load_people(source, skeleton, keypoint_map), subset)
+        self._weights: np.ndarray | None = None
+        if keypoint_weight is not None:
+            self.table, self._weights = take_keypoint_weights(self.table, keypoint_weight)
         images = None if subset is None else np.unique(self.table.image_index)
         self._image_ids = None if images is None else self.table.image_ids[images]
         self.crop: Crop = _build(crop, Crop)
@@ -168,7 +175,7 @@ class TopDownDataset(Dataset[Sample]):
         else:
             placement = self.augment.draw(draw.rng(row), record, self.table.skeleton, self.crop)
         warp = self.crop.warp(placement)
-        keypoints, weight = self._keypoints(record, image.shape[:2], warp, placement.flip)
+        keypoints, weight = self._keypoints(row, image.shape[:2], warp, placement.flip)
         return Sample(
             image=cut(image, warp, self.crop.input_size_hw),
             keypoints=keypoints,
@@ -190,17 +197,19 @@ class TopDownDataset(Dataset[Sample]):
         return self._last[1]
 
     def _keypoints(
-        self, record: PersonRecord, size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
+        self, row: int, size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints in input pixels and their weights; a mirrored crop has left and right exchanged."""
         if self.empty:
-            number = len(record.keypoints)
+            number = self.table.skeleton.num_keypoints
             return np.full((number, 2), NOWHERE, np.float32), np.ones(number, np.float32)
+        keypoints, labelled = self.table.keypoints[row], self.table.visible[row] > 0
         last_xy = (size_hw[1] - 1, size_hw[0] - 1)
-        labelled = record.visible > 0
-        inside = ((record.keypoints >= 0) & (record.keypoints <= last_xy)).all(axis=1)
-        points = apply_warp(record.keypoints, warp).astype(np.float32) * labelled[:, None]
+        inside = ((keypoints >= 0) & (keypoints <= last_xy)).all(axis=1)
+        points = apply_warp(keypoints, warp).astype(np.float32) * labelled[:, None]
         weight = (labelled & inside).astype(np.float32)
+        if self._weights is not None:
+            weight *= self._weights[row]
         if flip:
             points, weight = points[self._flip_index], weight[self._flip_index]
         return points, weight
