@@ -29,6 +29,7 @@ from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Sample, Skeleton
 from posekit.transforms import Augment, Crop
+from posekit.transforms.truncation import within_window
 
 # Where a keypoint is that is known not to be there: beyond any crop, input pixels.
 NOWHERE = -1e5
@@ -174,10 +175,13 @@ class TopDownDataset(Dataset[Sample]):
             placement = self.crop.place(record.box_xyxy)
         else:
             placement = self.augment.draw(draw.rng(row), record, self.table.skeleton, self.crop)
-        warp = self.crop.warp(placement)
-        keypoints, weight = self._keypoints(row, image.shape[:2], warp, placement.flip)
+        warp = from_part = self.crop.warp(placement)
+        first_xy = (0, 0)
+        if placement.window_xyxy is not None:
+            image, from_part, first_xy = within_window(image, warp, placement.window_xyxy)
+        keypoints, weight = self._keypoints(row, first_xy, image.shape[:2], warp, placement.flip)
         return Sample(
-            image=cut(image, warp, self.crop.input_size_hw),
+            image=cut(image, from_part, self.crop.input_size_hw),
             keypoints=keypoints,
             weight=weight,
             warp=warp,
@@ -197,15 +201,15 @@ class TopDownDataset(Dataset[Sample]):
         return self._last[1]
 
     def _keypoints(
-        self, row: int, size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
+        self, row: int, first_xy: tuple[int, int], size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints in input pixels and their weights; a mirrored crop has left and right exchanged."""
         if self.empty:
             number = self.table.skeleton.num_keypoints
             return np.full((number, 2), NOWHERE, np.float32), np.ones(number, np.float32)
         keypoints, labelled = self.table.keypoints[row], self.table.visible[row] > 0
-        last_xy = (size_hw[1] - 1, size_hw[0] - 1)
-        inside = ((keypoints >= 0) & (keypoints <= last_xy)).all(axis=1)
+        last_xy = (first_xy[0] + size_hw[1] - 1, first_xy[1] + size_hw[0] - 1)
+        inside = ((keypoints >= first_xy) & (keypoints <= last_xy)).all(axis=1)
         points = apply_warp(keypoints, warp).astype(np.float32) * labelled[:, None]
         weight = (labelled & inside).astype(np.float32)
         if self._weights is not None:

@@ -89,8 +89,8 @@ AUGMENTATION = (
     ),
     Mutant(
         "posekit/transforms/augment.py",
-        "placed.size_wh * self._draw_scale(rng)",
-        "placed.size_wh / self._draw_scale(rng)",
+        "placed.size_wh * scale",
+        "placed.size_wh / scale",
         "test_transforms.py::test_the_default_is_the_papers",
     ),
     Mutant(
