@@ -265,7 +265,7 @@ def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out
     people, written = dataset, list[Path]()
     if model is not None:
         # A mirrored crop's left knee is the image's right one; and scores are those of plain crops.
-        dataset.augment = None
+        dataset.augment = dataset.pixels = None
         poses = predict_people(model, dataset, cfg[f"{args.split}_dataloader"])
     else:
         poses = read_poses(args.results)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ from posekit.io.near_images import near_image
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Sample, Skeleton
-from posekit.transforms import Augment, Crop
+from posekit.transforms import Augment, Crop, Pixels
+from posekit.transforms.pixels import Change, PixelChanges
 from posekit.transforms.truncation import within_window
 
 # Where a keypoint is that is known not to be there: beyond any crop, input pixels.
@@ -52,6 +54,8 @@ class TopDownDataset(Dataset[Sample]):
             does not label carry no weight.
         crop: A ``Crop`` or its settings.
         augment: An ``Augment`` or its settings; None: none.
+        pixels: Changes of the crop's pixels: ``Pixels`` or its settings, any function ``(image, rng) ->
+            image`` of uint8 (H, W, 3) RGB, or a list of these; None: none. They draw by themselves.
         keypoint_weight: The extra column of the table, (people, K) in 0..1, that is multiplied with the
             keypoints' weights (:mod:`posekit.datasets.weights`).
         subset: Row numbers, or a selector and its settings: ``dict(type=hashed_split, part="val")``.
@@ -77,6 +81,7 @@ class TopDownDataset(Dataset[Sample]):
         seed: int = 0,
         keypoint_map: Mapping[str, Any] | str | None = None,
         empty: bool = False,
+        pixels: Any = None,
         keypoint_weight: str | None = None,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
@@ -91,6 +96,8 @@ class TopDownDataset(Dataset[Sample]):
         self.augment: Augment | None = None if augment is None else _build(augment, Augment)
         if self.augment is not None:
             self.augment.check_skeleton(self.table.skeleton)
+        stated = pixels if isinstance(pixels, (list, tuple)) else [pixels]
+        self.pixels = None if pixels is None else PixelChanges([_build(one, Pixels) for one in stated])
         self.on_bad_image = on_bad_image
         self.empty = empty
         if empty and self.table.visible.any():
@@ -179,9 +186,10 @@ class TopDownDataset(Dataset[Sample]):
         first_xy = (0, 0)
         if placement.window_xyxy is not None:
             image, from_part, first_xy = within_window(image, warp, placement.window_xyxy)
+        change = self.pixels and partial(self.pixels, generator=partial(draw.rng, row, 1))
         keypoints, weight = self._keypoints(row, first_xy, image.shape[:2], warp, placement.flip)
         return Sample(
-            image=cut(image, from_part, self.crop.input_size_hw),
+            image=cut(image, from_part, self.crop.input_size_hw, change),
             keypoints=keypoints,
             weight=weight,
             warp=warp,
@@ -240,13 +248,16 @@ class TopDownDataset(Dataset[Sample]):
         return {**self.__dict__, "_last": None, "_buffer": ImageBuffer()}
 
 
-def cut(image: np.ndarray, warp: np.ndarray, input_size_hw: tuple[int, int]) -> np.ndarray:
+def cut(
+    image: np.ndarray, warp: np.ndarray, input_size_hw: tuple[int, int], change: Change | None = None
+) -> np.ndarray:
     """Cuts a crop: bilinear, black outside the image.
 
     Args:
         image: uint8 (H, W, 3) RGB, or with a fourth channel as ``ImageBuffer`` reads it.
         warp: float64 (2, 3), image -> input pixels.
         input_size_hw: The crop's height h and width w.
+        change: Makes of the crop, uint8 (h, w, 3) RGB, another of this kind.
 
     Returns:
         uint8 (3, h, w), contiguous.
@@ -255,7 +266,8 @@ def cut(image: np.ndarray, warp: np.ndarray, input_size_hw: tuple[int, int]) -> 
     if image.shape[2] == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
     crop = cv2.warpAffine(image, warp, (width, height), flags=cv2.INTER_LINEAR)
-    planes = np.empty((4, height, width), dtype=np.uint8)
+    crop = crop if change is None else change(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB))
+    planes = np.empty((crop.shape[2], height, width), dtype=np.uint8)
     # OpenCV splits into these planes in half the time of numpy's transposed copy.
     cv2.split(crop, list(planes))
     return planes[:3]

@@ -192,7 +192,7 @@ def with_poses(part: Part, predict: Callable[[Any], Sequence[Pose]]) -> Part:
         predict: A data set, not augmented -> the poses of its people, as far as they can be read.
     """
     assert part.dataset is not None
-    settings = {key: value for key, value in part.dataset.items() if key != "augment"}
+    settings = {key: value for key, value in part.dataset.items() if key not in ("augment", "pixels")}
     source = settings["source"]
     if isinstance(source, Mapping):
         settings["source"] = {**source, "on_bad_record": "skip"}

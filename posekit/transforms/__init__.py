@@ -2,5 +2,6 @@
 
 from posekit.transforms.augment import HRNET_COCO, HRNET_MPII, Augment, HalfBody, half_body_box
 from posekit.transforms.crop import Crop, Placement
+from posekit.transforms.pixels import Pixels
 
-__all__ = ["HRNET_COCO", "HRNET_MPII", "Augment", "Crop", "HalfBody", "Placement", "half_body_box"]
+__all__ = ["HRNET_COCO", "HRNET_MPII", "Augment", "Crop", "HalfBody", "Pixels", "Placement", "half_body_box"]

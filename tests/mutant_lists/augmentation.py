@@ -9,8 +9,8 @@ _TOPDOWN = "posekit/datasets/topdown.py"
 AUGMENTATION = (
     Mutant(
         "posekit/datasets/draws.py",
-        "default_rng((self.seed, self.epoch, row, *self.more))",
-        "default_rng((self.seed, row, *self.more))",
+        "entropy = (self.seed, self.epoch, row, *self.more)",
+        "entropy = (self.seed, row, *self.more)",
         "datasets/test_topdown.py::test_workers_change_nothing "
         "datasets/test_draws.py::test_a_key_asked_for_is_the_draw",
         why="the seed without the epoch: every epoch has the same crops",
