@@ -167,4 +167,6 @@ def _completed(table: PersonTable, taught: np.ndarray, min_score: float, trusted
         keypoints=np.where(filled[..., None], points, table.keypoints),
         visible=np.where(filled, 2, table.visible).astype(np.uint8),
         extra={**table.extra, KEYPOINT_WEIGHT: weight.astype(np.float32)},
+        # Other columns are of the source's keypoints.
+        reading={**table.reading, "mapped": (KEYPOINT_WEIGHT,)},
     )

@@ -56,7 +56,7 @@ class TopDownDataset(Dataset[Sample]):
         augment: An ``Augment`` or its settings; None: none.
         pixels: Changes of the crop's pixels: ``Pixels`` or its settings, any function ``(image, rng) ->
             image`` of uint8 (H, W, 3) RGB, or a list of these; None: none. They draw by themselves.
-        keypoint_weight: The extra column of the table, (people, K) in 0..1, that is multiplied with the
+        keypoint_weight: The extra column of the table, (people, K) in 0..2, that is multiplied with the
             keypoints' weights (:mod:`posekit.datasets.weights`).
         subset: Row numbers, or a selector and its settings: ``dict(type=hashed_split, part="val")``.
         on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable

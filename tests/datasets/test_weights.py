@@ -81,9 +81,9 @@ def test_the_column_is_used_up_so_that_sets_with_and_without_mix(tmp_path):
     [
         (
             (0.5, -0.25, 1),
-            "person id 101 on b.png, field 'teacher_scores': expected weights in 0..1, found -0.25",
+            "person id 101 on b.png, field 'teacher_scores': expected weights in 0..2, found -0.25",
         ),
-        ((0.5, 0.25, 1.5), "found 1.5 for 'right_hand' .1 people have such"),
+        ((0.5, 0.25, 95), "found 95 for 'right_hand' .1 people have such"),
     ],
 )
 def test_weights_out_of_range_name_file_person_and_column(tmp_path, values, found):
