@@ -186,7 +186,7 @@ class TopDownDataset(Dataset[Sample]):
         first_xy = (0, 0)
         if placement.window_xyxy is not None:
             image, from_part, first_xy = within_window(image, warp, placement.window_xyxy)
-        change = self.pixels and partial(self.pixels, generator=partial(draw.rng, row, 1))
+        change = None if self.pixels is None else partial(self.pixels, generator=partial(draw.rng, row, 1))
         keypoints, weight = self._keypoints(row, first_xy, image.shape[:2], warp, placement.flip)
         return Sample(
             image=cut(image, from_part, self.crop.input_size_hw, change),

@@ -89,7 +89,9 @@ def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
     _, stored = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
-    return cv2.cvtColor(cv2.imdecode(stored, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    restored = cv2.imdecode(stored, cv2.IMREAD_COLOR)
+    assert restored is not None
+    return cv2.cvtColor(restored, cv2.COLOR_BGR2RGB)
 
 
 def erase(image: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
