@@ -93,6 +93,9 @@ def augmentation(rotation: float, scale: tuple[float, float], **others: Any) -> 
         "sampling": "uniform",
         "half_body_prob": 0.0,
         "half_body_min_keypoints": 8,
+        "shift": 0.0,
+        "truncate_prob": 0.0,
+        "truncate_min_keypoints": 4,
     } | others
 
 
@@ -356,8 +359,8 @@ RECIPES["study/lsp_mobilenetv2_scratch_96x96.py"] = _SCRATCH | _CONVERGED
 RECIPES["study/lsp_mobilenetv2_pretrained_96x96.py"] = _PRETRAINED | _CONVERGED
 
 # O: four sets and windows without anybody, for everyday photos; less blur and noise than by default.
-_COCO_PART = "data/{0}: load_coco annotations/person_keypoints_train2017.json train2017"
-_NOBODY = "data/{0}: load_backgrounds annotations/person_keypoints_train2017.json train2017 windows=20"
+_COCO_PART = "load_coco {0}/annotations/person_keypoints_train2017.json {0}/train2017"
+_NOBODY = "load_backgrounds {0}/annotations/person_keypoints_train2017.json {0}/train2017 windows=20"
 _TURNED = "Augment(flip_prob=0.5, rotation={0}, scale=(0.65, 1.3), shift=0.1, truncate_prob={1})"
 _CHANGED = (
     "Pixels(jitter_prob=0.6, grey_prob=0.05, blur_prob=0.1, blur_sigma=(0.3, 1.2), motion_prob=0.05, "
@@ -377,14 +380,14 @@ def nobody(ratio: int, name: str) -> dict[str, Any]:
 
 
 _ATHLETES = (
-    "data/lsp_extended: with_teacher [load_coco train.json images skeleton=lsp14] contradicted=drop "
-    "near=0.07 part=train predictions=teacher17.json"
+    "with_teacher [load_coco lsp_extended/train.json lsp_extended/images skeleton=lsp14] contradicted=drop "
+    "near=0.07 part=train predictions=lsp_extended/teacher17.json"
 )
-_PHOTOS = "data/teacher_photos: load_coco train.json images extra=['teacher_scores']"
+_PHOTOS = "load_coco teacher_photos/train.json teacher_photos/images extra=['teacher_scores']"
 RECIPES["everyday/lite0_coco17_128x96.py"] = {
     **_SCRATCH,
     "skeleton": "coco17",
-    "data_root": None,
+    "data_root": "data",
     "train": {
         "athletes": part(4800, _ATHLETES, _TURNED.format(70, 0.2), 1.1, keypoint_weight="keypoint_weight"),
         "photos": part(1600, _PHOTOS, _TURNED.format(40, 0.3), keypoint_weight="teacher_scores"),
@@ -393,8 +396,8 @@ RECIPES["everyday/lite0_coco17_128x96.py"] = {
         "coco_nobody": nobody(240, "coco"),
         "tiny_coco_nobody": nobody(240, "tiny_coco"),
     },
-    "val": "load_coco train.json images part=val skeleton=lsp14",
-    "test": "load_coco train.json images part=test skeleton=lsp14",
+    "val": "load_coco lsp_extended/train.json lsp_extended/images part=val skeleton=lsp14",
+    "test": "load_coco lsp_extended/train.json lsp_extended/images part=test skeleton=lsp14",
     "best": "PCK@0.2/mean",
     "input": (128, 96),
     "crop": (0.75, 1.1, "udp"),

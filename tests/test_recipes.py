@@ -33,7 +33,7 @@ def facts(cfg: Any) -> dict[str, Any]:
     wholly = filled(model)
     return {
         "skeleton": cfg.skeleton if isinstance(cfg.skeleton, str) else cfg.skeleton["name"],
-        "data_root": cfg.get("data_root"),
+        "data_root": cfg.data_root,
         **{stage: people(cfg[f"{stage}_dataloader"]["dataset"]) for stage in ("train", "val", "test")},
         "input": crop.input_size_hw,
         "crop": (crop.crop_aspect, crop.padding, crop.convention),
@@ -73,8 +73,7 @@ def mixed(part: Mapping[str, Any], ratio: float) -> dict[str, Any]:
     """A part of a mixture: its share, people, and what happens to their crops, as far as it is stated."""
     crops = {key: settings(part[key]) for key in ("crop", "augment", "pixels") if part.get(key)}
     others = {key: part[key] for key in ("keypoint_weight", "empty") if part.get(key)}
-    root = part["source"]["data_root"]
-    return {"ratio": ratio, "people": f"{root}: {people(part)}", **crops, **others}
+    return {"ratio": ratio, "people": people(part), **crops, **others}
 
 
 def built(part: Mapping[str, Any], kind: type) -> Any:

@@ -33,6 +33,7 @@ with read_base():
     from .._base_.schedules.one_cycle import *
 
 skeleton = "coco17"
+data_root = "data"
 _input_hw = (128, 96)
 # Athletes stand on their heads; the boxes of LSP-extended have a margin of 15 % already.
 _athletes = dict(type=Augment, flip_prob=0.5, rotation=70, scale=(0.65, 1.3), shift=0.1, truncate_prob=0.2)
@@ -53,12 +54,11 @@ _pixels = dict(
 )
 _tight = dict(type=Crop, input_size_hw=_input_hw, padding=1.1, convention="udp")
 _crop = dict(type=Crop, input_size_hw=_input_hw, padding=1.25, convention="udp")
-_lsp = dict(type=load_coco, ann_file="train.json", image_dir="images", data_root="data/lsp_extended")
+_lsp = dict(type=load_coco, ann_file="lsp_extended/train.json", image_dir="lsp_extended/images")
 _lsp17 = dict(
     type=with_teacher,
     source=dict(_lsp, skeleton="lsp14"),
-    predictions="teacher17.json",
-    data_root="data/lsp_extended",
+    predictions="lsp_extended/teacher17.json",
     near=0.07,
     contradicted="drop",
 )
@@ -76,9 +76,8 @@ _parts = dict(
         type=TopDownDataset,
         source=dict(
             type=load_coco,
-            ann_file="train.json",
-            image_dir="images",
-            data_root="data/teacher_photos",
+            ann_file="teacher_photos/train.json",
+            image_dir="teacher_photos/images",
             extra=["teacher_scores"],
         ),
         crop=_crop,
@@ -91,9 +90,8 @@ _parts = dict(
             type=TopDownDataset,
             source=dict(
                 type=load_coco,
-                ann_file="annotations/person_keypoints_train2017.json",
-                image_dir="train2017",
-                data_root=f"data/{name}",
+                ann_file=f"{name}/annotations/person_keypoints_train2017.json",
+                image_dir=f"{name}/train2017",
             ),
             crop=_crop,
             augment=_people,
@@ -106,9 +104,8 @@ _parts = dict(
             type=TopDownDataset,
             source=dict(
                 type=load_backgrounds,
-                ann_file="annotations/person_keypoints_train2017.json",
-                image_dir="train2017",
-                data_root=f"data/{name}",
+                ann_file=f"{name}/annotations/person_keypoints_train2017.json",
+                image_dir=f"{name}/train2017",
                 windows=20,
             ),
             empty=True,
