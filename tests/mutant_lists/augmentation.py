@@ -188,7 +188,7 @@ AUGMENTATION = (
     Mutant(
         "posekit/datasets/weights.py",
         "wrong = ~((column >= 0) & (column <= 2))",
-        "wrong = column > 1",
+        "wrong = column > 2",
         "datasets/test_weights.py::test_weights_out_of_range_name_file_person_and_column",
     ),
     Mutant(
