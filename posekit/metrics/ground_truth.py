@@ -85,7 +85,8 @@ def read_coco(
 ) -> CocoPeople:
     """Reads a COCO keypoint annotation file (``.json`` or ``.json.gz``).
 
-    ``num_keypoints`` is recounted; a missing ``bbox`` is that of the labelled keypoints.
+    ``num_keypoints`` is recounted; a missing ``bbox`` is that of the labelled keypoints, as of
+    :func:`~posekit.datasets.coco.load_coco`.
 
     Args:
         path: The file.
@@ -106,7 +107,8 @@ def read_coco(
             annotated.
     """
     content = read_json(path) if content is None else content
-    known_images = _ids(rec.record_list(content, "images", path), f"{path}: images")
+    images = rec.record_list(content, "images", path)
+    known_images = _ids(images, f"{path}: images")
     all_categories = rec.record_list(content, "categories", path)
     known_categories = _ids(all_categories, f"{path}: categories")
     categories = _chosen_categories(all_categories, path, category, names)
@@ -140,7 +142,8 @@ def read_coco(
     rec.indices_of(scored, known_images, "image_id", ids_from, f"images of {path}")
     # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
     rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
-    annotations = [_completed(annotations[row], area) for row in rows.tolist()]
+    sizes_hw = _sizes_hw(images)
+    annotations = [_completed(annotations[row], area, sizes_hw) for row in rows.tolist()]
     truth, recounted = _arrays(
         annotations, len(keypoints), where, scored, category_ids, image_of[rows], category_of[rows], area
     )
@@ -190,21 +193,34 @@ def _chosen_categories(
 def _arrays_of_one(annotation: Mapping[str, Any], num_keypoints: int, path: str) -> None:
     """Raises DataError if an annotation cannot be read."""
     one = np.array([annotation["image_id"]]), np.array([annotation["category_id"]])
-    _arrays([_completed(annotation, NO_AREA)], num_keypoints, path, *one, *one, NO_AREA)
+    _arrays([_completed(annotation, NO_AREA, {})], num_keypoints, path, *one, *one, NO_AREA)
 
 
-def _completed(annotation: Mapping[str, Any], area: str) -> Mapping[str, Any]:
+def _sizes_hw(images: rec.Records) -> dict[int, tuple[int, int]]:
+    """The images' sizes by their ids; 0 where a file does not tell."""
+    sides = ((image["id"], image.get("height"), image.get("width")) for image in images)
+    return {i: (_side(height), _side(width)) for i, height, width in sides}
+
+
+def _side(stated: Any) -> int:
+    return int(stated) if isinstance(stated, (int, float)) and 0 < stated < 2**31 else 0
+
+
+def _completed(
+    annotation: Mapping[str, Any], area: str, sizes_hw: Mapping[int, tuple[int, int]]
+) -> Mapping[str, Any]:
     """The annotation with a box, which may be its keypoints', and with an area where none is needed."""
     if "bbox" not in annotation and isinstance(annotation.get("keypoints"), list):
-        annotation = {**annotation, "bbox": _box_of(annotation["keypoints"])}
+        size_hw = sizes_hw.get(annotation["image_id"], (0, 0))
+        annotation = {**annotation, "bbox": _box_of(annotation["keypoints"], size_hw)}
     if area == BOX:
         return {**annotation, "area": 0.0}
     return annotation if area == FILE else {"area": 0.0, **annotation}
 
 
-def _box_of(keypoints: list[Any]) -> list[float]:
+def _box_of(keypoints: list[Any], size_hw: tuple[int, int]) -> list[float]:
     numbers = all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in keypoints)
-    box = keypoint_box_xywh(keypoints, (0, 0)) if numbers and len(keypoints) % 3 == 0 else None
+    box = keypoint_box_xywh(keypoints, size_hw) if numbers and len(keypoints) % 3 == 0 else None
     return box or [0.0, 0.0, 0.0, 0.0]
 
 

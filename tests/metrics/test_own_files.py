@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 from posekit.datasets.coco import load_coco
 from posekit.datasets.topdown import TopDownDataset
 from posekit.errors import ConfigError, DataError
-from posekit.metrics.evaluators import OKSMetric, PredictionWriter
+from posekit.metrics.evaluators import OKSMetric, PCKMetric, PredictionWriter
 from posekit.metrics.ground_truth import choose_sigmas, read_coco
 from posekit.skeletons import COCO17
 from posekit.structures import Pose
@@ -87,6 +87,34 @@ def evaluate(metric, table, shift=0.0, swap=None):
     metric.dataset_meta = meta(table)
     metric.process(None, poses)
     return metric.evaluate(len(poses))
+
+
+def test_pck_of_the_box_takes_the_box_as_annotated(tmp_path):
+    """50 wide in the file, 49 once cleaned: at 0.2 a distance of 9.9 is right, by the metric and the tool."""
+    content, results = people(species=(3,), each=2)
+    for annotation, result in zip(content["annotations"], results, strict=True):
+        annotation["bbox"] = [annotation["bbox"][0], -5.0, 50.0, 40.0]
+        points = np.reshape(annotation["keypoints"], (-1, 3)) + [9.9, 0, 0]
+        result |= {"keypoints": points.ravel().tolist(), "annotation_id": annotation["id"]}
+    metric = PCKMetric(norm="bbox")
+    metric.dataset_meta = meta(table_of(tmp_path, content))
+    metric.process(None, [
+        Pose(np.float32(np.reshape(r["keypoints"], (-1, 3))[:, :2]), np.ones(4), np.zeros(4), 1.0,
+             r["image_id"], r["annotation_id"])
+        for r in results
+    ])  # fmt: skip
+    assert metric.evaluate(len(results))["PCK@0.2/mean"] == 100
+    assert score(tmp_path, content, results, "--norm", "bbox", command="pck")["PCK@0.2/mean"] == 100
+
+
+def test_a_box_made_of_keypoints_is_that_of_the_loader(tmp_path):
+    content, _ = people(species=(3,), each=1, images=1)
+    annotation = content["annotations"][0]
+    del annotation["bbox"]
+    annotation["keypoints"] = [5, 20, 2, 25, 22, 2, 45, 24, 2, 55, 26, 2]  # 15 % of 50 more leaves the 60 wide
+    sides = table_of(tmp_path, content).annotated_wh
+    assert_allclose(sides, [[59, 21]])
+    assert_allclose(read_coco(tmp_path / "own.json").truth.boxes_xywh[:, 2:], sides)
 
 
 def test_categories_are_chosen_by_name_or_id(tmp_path):
