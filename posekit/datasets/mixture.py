@@ -93,13 +93,19 @@ def _completed(stated: Any) -> Any:
 
 def parts_of(dataset: Any) -> list[Any]:
     """The data sets that a wrapper or a mixture is made of, in order; of any other, itself."""
+    return [part for _, part in named_parts_of(dataset)]
+
+
+def named_parts_of(dataset: Any, name: str = "") -> list[tuple[str, Any]]:
+    """As :func:`parts_of`, each with its name in the innermost mixture that has names."""
     dataset = dataset.dataset if isinstance(dataset, KeyedDataset) else dataset
     held = getattr(dataset, "parts", None)
     if held is None:
         if not isinstance(dataset, _WRAPPERS):
-            return [dataset]
+            return [(name, dataset)]
         held = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset.dataset]
-    return [part for one in held for part in parts_of(one)]
+    names = getattr(dataset, "names", None) or [name] * len(held)
+    return [part for one, own in zip(held, names, strict=True) for part in named_parts_of(one, own)]
 
 
 def metainfo_of(dataset: Any) -> dict[str, Any]:
