@@ -269,6 +269,23 @@ def check_policy(on_bad_record: str) -> None:
         raise ConfigError(f"'on_bad_record' must be 'error' or 'skip', found {on_bad_record!r}")
 
 
+def check_rows(rows: np.ndarray, length: int, where: str, of: str) -> None:
+    """Raises ConfigError unless ``rows`` (N,) are whole numbers below ``length``; -1 is the last.
+
+    Args:
+        rows: What was stated.
+        length: How many there are.
+        where: The setting, for messages.
+        of: What they are the numbers of.
+    """
+    expected = f"{where}: expected numbers from 0 to {length - 1}, for there are {length} {of}; found"
+    if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
+        raise ConfigError(f"{expected} {shown(rows.tolist())}")
+    beyond = rows[(rows >= length) | (rows < -length)]
+    if len(beyond):
+        raise ConfigError(f"{expected} {beyond[0]}{f' and {len(beyond) - 1} more' * (len(beyond) > 1)}")
+
+
 def build_table(
     skeleton: Skeleton,
     image_dir: str,

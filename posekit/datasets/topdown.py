@@ -20,7 +20,7 @@ from torch.utils.data import Dataset, get_worker_info
 from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.mapping import with_skeleton
 from posekit.datasets.pictures import read_picture
-from posekit.datasets.table import PersonTable
+from posekit.datasets.table import PersonTable, check_rows
 from posekit.datasets.weights import take_keypoint_weights
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
@@ -344,4 +344,6 @@ def select_people(table: PersonTable, subset: Any) -> PersonTable:
     rows = np.asarray(subset)
     if rows.size == 0 or (rows.dtype == bool and not rows.any()):
         raise ConfigError(f"dataset: 'subset' selects no one of the {len(table)} people of {table.ann_file}")
+    if rows.dtype != bool or rows.shape != (len(table),):
+        check_rows(rows, len(table), "dataset: 'subset'", f"people of {table.ann_file}")
     return table.select(rows)
