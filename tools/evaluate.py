@@ -43,6 +43,7 @@ from posekit.metrics.ground_truth import (
     FILE,
     NO_AREA,
     CocoPeople,
+    category_notes,
     choose_sigmas,
     crowding_notes,
     read_coco,
@@ -227,7 +228,8 @@ def protocol(args: argparse.Namespace, people: CocoPeople, sigmas: np.ndarray) -
     nms = "no OKS-NMS" if args.oks_nms is None else f"{NMS_NAMES[args.nms]} {args.oks_nms:g}"
     named = results.annotation_ids is not None
     boxes = "ground truth (the results name their annotations)" if named else "not stated by the results"
-    notes = [*people.notes, *results.notes, *crowding_notes(people, args.max_per_image)]
+    notes = [*people.notes, *results.notes, *category_notes(people, results.named)]
+    notes += crowding_notes(people, args.max_per_image)
     return detections, (
         f"{len(people.truth)} people and {len(results.detections)} results in "
         f"{len(people.truth.image_ids)} images; boxes: {boxes}; {used}, {nms}, "
@@ -279,7 +281,9 @@ def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
         **assignment.counts,
     }
     title = f"PCK (percent) at {args.threshold:g} x {args.norm} size; {assignment.rule}"
-    title += "".join(f"\nnote: {note}" for note in (*people.notes, *results.notes))
+    named = results.named if results.annotation_ids is None else truth.category_ids  # or told by annotation
+    notes = (*people.notes, *results.notes, *category_notes(people, named))
+    title += "".join(f"\nnote: {note}" for note in notes)
     if assignment.counts["missing_predictions"] > annotated.sum() / 2:
         title += (
             f"\nMost people ({assignment.counts['missing_predictions']} of {annotated.sum()}) have no "

@@ -23,7 +23,15 @@ from posekit.metrics.base import (
     lacks_annotations,
 )
 from posekit.metrics.errors import PersonErrors
-from posekit.metrics.ground_truth import BOX, FILE, CocoPeople, choose_sigmas, crowding_notes, read_coco
+from posekit.metrics.ground_truth import (
+    BOX,
+    FILE,
+    CocoPeople,
+    category_notes,
+    choose_sigmas,
+    crowding_notes,
+    read_coco,
+)
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.person_errors import errors_of_oks, pair_with_people
@@ -148,7 +156,15 @@ class OKSMetric(PoseMetric):
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         if self._people is None:
             return {}
-        return self._stats(self._people, self._detections(self._people, poses, meta))
+        people, alone = self._people, self._has_one_category(self._people)
+        named = np.zeros(0, np.int64) if alone else categories_of(poses, meta)
+        for note in category_notes(people, named, "the predictions"):
+            warnings.warn(f"{type(self).__name__}: {note}", stacklevel=2)
+        return self._stats(people, self._detections(people, poses, meta))
+
+    def _has_one_category(self, people: CocoPeople) -> bool:
+        """Whether everybody is of it: another file than the data set's may number its only one otherwise."""
+        return self.ann_file is not None and len(people.truth.category_ids) == 1
 
     def _detections(self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]) -> Detections:
         threshold = self._nms_threshold(meta)
@@ -161,9 +177,8 @@ class OKSMetric(PoseMetric):
             nms=self.nms,
             groups=groups_of(poses, categories_of(poses, meta)),
         )
-        # Another file than the data set's may number its only category otherwise.
-        alone = self.ann_file is not None and len(people.truth.category_ids) == 1
-        return to_detections(kept, scores, people, None if alone else categories_of(kept, meta))
+        categories = None if self._has_one_category(people) else categories_of(kept, meta)
+        return to_detections(kept, scores, people, categories)
 
     def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
         if self._people is None:

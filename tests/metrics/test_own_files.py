@@ -94,7 +94,7 @@ def test_pck_of_the_box_takes_the_box_as_annotated(tmp_path):
     content, results = people(species=(3,), each=2)
     for annotation, result in zip(content["annotations"], results, strict=True):
         annotation["bbox"] = [annotation["bbox"][0], -5.0, 50.0, 40.0]
-        points = np.reshape(annotation["keypoints"], (-1, 3)) + [9.9, 0, 0]
+        points = np.reshape(annotation["keypoints"], (-1, 3)) + np.array([9.9, 0, 0])
         result |= {"keypoints": points.ravel().tolist(), "annotation_id": annotation["id"]}
     metric = PCKMetric(norm="bbox")
     metric.dataset_meta = meta(table_of(tmp_path, content))
@@ -111,7 +111,7 @@ def test_a_box_made_of_keypoints_is_that_of_the_loader(tmp_path):
     content, _ = people(species=(3,), each=1, images=1)
     annotation = content["annotations"][0]
     del annotation["bbox"]
-    annotation["keypoints"] = [5, 20, 2, 25, 22, 2, 45, 24, 2, 55, 26, 2]  # 15 % of 50 more leaves the 60 wide
+    annotation["keypoints"] = [5, 20, 2, 25, 22, 2, 45, 24, 2, 55, 26, 2]  # 15 % of 50 more: out of the 60
     sides = table_of(tmp_path, content).annotated_wh
     assert_allclose(sides, [[59, 21]])
     assert_allclose(read_coco(tmp_path / "own.json").truth.boxes_xywh[:, 2:], sides)
@@ -135,6 +135,43 @@ def test_categories_are_chosen_by_name_or_id(tmp_path):
     assert set(chosen.category_ids.tolist()) == {3, 12}
     assert chosen.counts["other_category"] == 8
     assert len(table_of(tmp_path, content)) == len(table_of(tmp_path, content, category="all")) == 24
+
+
+def test_results_of_other_categories_than_the_peoples_are_told(tmp_path, capsys):
+    content, results = people()
+    alike = [{**result, "category_id": 3} for result in results]
+    assert score(tmp_path, content, alike, *SIGMAS)["AP"] < 0.5
+    told = " ".join(capsys.readouterr().out.split())
+    assert "the results name category 3 alone; " in told
+    assert "count as missed: 7 'kind7' (8 people), 12 'kind12' (8 people). If they were looked for" in told
+    assert "to score the others alone: --category 3" in told
+    content["categories"].append({"id": 1, "name": "person", "keypoints": NAMES})
+    ones = [{**result, "category_id": 1} for result in results]
+    for command, words in (("coco", SIGMAS), ("pck", ["--norm", "bbox"])):
+        scores = score(tmp_path, content, ones, *words, command=command)
+        assert scores["AP" if command == "coco" else "PCK@0.2/mean"] == 0
+        told = " ".join(capsys.readouterr().out.split())
+        assert "name category 1 alone" in told
+        assert "write their category_id into the results" in told
+        assert "--category" not in told
+    score(tmp_path, content, results, *SIGMAS)
+    score(tmp_path, content, [], *SIGMAS)
+    assert "name" not in capsys.readouterr().out
+    del content["categories"][-1]
+    assert "category_id into the results, of 3 'kind3', 7 'kind7', 12 'kind12'" in refusal(
+        tmp_path, capsys, content, ones
+    )
+
+
+def test_predictions_of_other_categories_than_the_file_scored_against_are_told(tmp_path):
+    content, _ = people(species=(1,), each=2)
+    table = table_of(tmp_path, content)
+    content["categories"].append({"id": 2, "name": "fox", "keypoints": NAMES})
+    for annotation in content["annotations"]:
+        annotation["category_id"] = 2
+    metric = OKSMetric(ann_file=str(write(tmp_path / "others.json", content)))
+    with pytest.warns(UserWarning, match=r"the predictions name category 1 alone; .*: 2 'fox' \(8 people\)"):
+        assert evaluate(metric, table)["AP"] == 0
 
 
 def test_an_unknown_category_is_refused_with_those_there_are(tmp_path, capsys):
