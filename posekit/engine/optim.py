@@ -35,8 +35,8 @@ def check_rates(wrapper: OptimWrapper, source: str | None, logger: Logger) -> No
     where = f"config {source or '(Python)'}: optim_wrapper"
     if wrong:
         raise ConfigError(
-            f"{where}: expected learning rates of finite numbers >= 0, found {wrong[0]:g} (optimizer.lr, times "
-            "what paramwise_cfg says)"
+            f"{where}: expected learning rates of finite numbers >= 0, found {wrong[0]:g} (optimizer.lr, "
+            "times what paramwise_cfg says)"
         )
     if rates and not any(rates):
         logger.warning(

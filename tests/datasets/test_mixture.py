@@ -156,13 +156,13 @@ def test_other_data_sets_stay_as_they_are():
 def test_a_subset_of_samples_that_are_not_there(tmp_path, indices, found):
     some = {"type": Subset, "dataset": write(tmp_path), "indices": indices}
     for stated in (some, {"type": ConcatDataset, "datasets": [some]}):
-        with pytest.raises(ConfigError, match=f"expected numbers from 0 to 2, for there are 3 .*; found {found}"):
+        with pytest.raises(ConfigError, match=f"numbers from 0 to 2, for there are 3 .*; found {found}"):
             KeyedDataset(stated)
 
 
 def test_what_a_wrapper_asks_for_and_a_data_set_lacks(tmp_path):
     balanced = {"type": MMENGINE.ClassBalancedDataset, "dataset": write(tmp_path), "oversample_thr": 0.5}
-    with pytest.raises(ConfigError, match=r"TopDownDataset has no get_cat_ids, .*MixedDataset\(ratios=\.\.\.\)"):
+    with pytest.raises(ConfigError, match=r"TopDownDataset has no get_cat_ids, .*MixedDataset\(ratios="):
         KeyedDataset(balanced)
     with pytest.raises(ConfigError, match="Bare has no metainfo, "):
         KeyedDataset({"type": MMENGINE.RepeatDataset, "dataset": {"type": Bare}, "times": 2})

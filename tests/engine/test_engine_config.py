@@ -121,7 +121,7 @@ def test_mistakes_in_a_file_are_named(tmp_path, line, words):
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path):
     (tmp_path / "base.py").write_bytes(CONFIG.encode() + "# Größe\n".encode("latin-1"))
-    with pytest.raises(ConfigError, match=r"base\.py is not UTF-8: line 21 has the byte 0xf6.*save it as UTF-8"):
+    with pytest.raises(ConfigError, match=r"base\.py is not UTF-8: line 21 .* 0xf6.*save it as UTF-8"):
         load_config(tmp_path / "base.py")
     (tmp_path / "child.py").write_text(
         "from mmengine.config import read_base\nwith read_base():\n    from .base import *\n"

@@ -136,7 +136,7 @@ def test_two_scores_of_one_name_end_the_start(tmp_path):
 def test_two_scores_of_one_name_that_nobody_announced(tmp_path, monkeypatch):
     monkeypatch.delattr(toy_training.ToyMetric, "score_names")
     twice = [{"type": "toy_training.ToyMetric"}] * 2
-    with pytest.raises(ConfigError, match="evaluators: There are multiple .* metric name toy/accuracy"):
+    with pytest.raises(ConfigError, match=r"evaluators: There are multiple .* metric name toy/accuracy"):
         build(tmp_path, {"test_evaluator": twice}).test()
 
 
