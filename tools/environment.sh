@@ -12,6 +12,17 @@ help_if_asked() {
     done
 }
 
+# refuse_others SCRIPT OPTION ARGUMENT...: ends unless every argument is OPTION, before minutes go into installing.
+refuse_others() {
+    local word script=$1 option=$2
+    for word in "${@:3}"; do
+        if [[ $word != "$option" ]]; then
+            echo "$script takes no '$word'; expected nothing, $option or --help." >&2
+            exit 2
+        fi
+    done
+}
+
 # make_environment STAMP REQUIREMENT: installs REQUIREMENT into $VENV unless it is there.
 #
 # The file STAMP in it says that posekit made the environment, and which setup.py was installed: nothing else is
