@@ -47,12 +47,14 @@ from posekit.metrics.ground_truth import (
     choose_sigmas,
     crowding_notes,
     read_coco,
+    yardstick_notes,
 )
 from posekit.metrics.mpii_truth import read_mpii
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.pck import NORMS, pck, person_sizes
-from posekit.metrics.pckh import CURVE, pckh, pckh_curve_scores
+from posekit.metrics.pckh import CURVE, check_threshold, pckh, pckh_curve_scores
+from posekit.metrics.plausible import result_notes
 from posekit.metrics.results import apply_protocol, assign_results, read_mpii_predictions, read_results
 from posekit.metrics.tables import score_table
 
@@ -228,8 +230,14 @@ def protocol(args: argparse.Namespace, people: CocoPeople, sigmas: np.ndarray) -
     nms = "no OKS-NMS" if args.oks_nms is None else f"{NMS_NAMES[args.nms]} {args.oks_nms:g}"
     named = results.annotation_ids is not None
     boxes = "ground truth (the results name their annotations)" if named else "not stated by the results"
-    notes = [*people.notes, *results.notes, *category_notes(people, results.named)]
-    notes += crowding_notes(people, args.max_per_image)
+    notes = [
+        *people.notes,
+        *results.notes,
+        *category_notes(people, results.named),
+        *crowding_notes(people, args.max_per_image),
+        *yardstick_notes(people, sigmas),
+        *result_notes(people, results.detections, args.results),
+    ]
     return detections, (
         f"{len(people.truth)} people and {len(results.detections)} results in "
         f"{len(people.truth.image_ids)} images; boxes: {boxes}; {used}, {nms}, "
@@ -253,8 +261,7 @@ def evaluate_mpii(args: argparse.Namespace) -> tuple[Scores, str]:
 
 
 def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
-    if not (math.isfinite(args.threshold) and args.threshold > 0):
-        raise ConfigError(f"--threshold: expected a positive number, found {args.threshold}")
+    check_threshold(args.threshold, "--threshold")
     people = read_coco(args.gt, area=NO_AREA, **reading(args))
     results = read_results(args.results, people)
     assignment = assign_results(results, people, args.results)
@@ -282,7 +289,12 @@ def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
     }
     title = f"PCK (percent) at {args.threshold:g} x {args.norm} size; {assignment.rule}"
     named = results.named if results.annotation_ids is None else truth.category_ids  # or told by annotation
-    notes = (*people.notes, *results.notes, *category_notes(people, named))
+    notes = [
+        *people.notes,
+        *results.notes,
+        *category_notes(people, named),
+        *result_notes(people, results.detections, args.results),
+    ]
     title += "".join(f"\nnote: {note}" for note in notes)
     if assignment.counts["missing_predictions"] > annotated.sum() / 2:
         title += (

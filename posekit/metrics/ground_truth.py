@@ -28,6 +28,8 @@ _AREA_REMEDY = "; state it, or take 0.53 x the box: --area box, OKSMetric(area='
 
 FILE, BOX, NO_AREA = "file", "box", "none"
 AREA_OF_BOX = 0.53  # CrowdPose's share, of a person's segment in the box
+_AREA_LOW, _AREA_HIGH = 0.01, 1.5  # of the box's; COCO's people have .1 to .9
+_WIDEST_SIGMA = 0.5  # sizes of the person; COCO's widest is .107
 
 
 @dataclass(frozen=True, eq=False)
@@ -455,3 +457,20 @@ def categories_in_words(people: CocoPeople) -> str:
     names = people.category_names or tuple(map(str, people.truth.category_ids.tolist()))
     listed = [f"{i} '{name:.40}'" for i, name in zip(people.truth.category_ids, names, strict=True)]
     return ", ".join(listed[:5]) + ", ..." * (len(listed) > 5)
+
+
+def yardstick_notes(people: CocoPeople, sigmas: np.ndarray) -> list[str]:
+    """What is to be said of areas that are not those of the boxes, and of sigmas that forgive everything."""
+    truth = people.truth
+    boxes = truth.boxes_xywh[:, 2:].prod(axis=1)
+    of = people.labelled.any(axis=1) & ~truth.crowd & (boxes > 0) & (truth.areas > 0)
+    odd = int((of & ((truth.areas < _AREA_LOW * boxes) | (truth.areas > _AREA_HIGH * boxes))).sum())
+    wide = float(np.max(sigmas, initial=0))
+    notes = [
+        (odd, f"{odd} of {of.sum()} people have an 'area' below {_AREA_LOW:g} or above {_AREA_HIGH:g} of "
+              "their box's: poses count that are far off, or hardly any. It is in the picture's pixels; "
+              "0.53 x the box: --area box"),
+        (wide >= _WIDEST_SIGMA, f"a sigma of {wide:g} takes a keypoint for right that is {2 * wide:.2g} x "
+              "the person's size off; COCO's are 0.025 to 0.107"),
+    ]  # fmt: skip
+    return [f"{people.file}: {text}" for holds, text in notes if holds]

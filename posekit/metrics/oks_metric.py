@@ -31,6 +31,7 @@ from posekit.metrics.ground_truth import (
     choose_sigmas,
     crowding_notes,
     read_coco,
+    yardstick_notes,
 )
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
@@ -143,7 +144,8 @@ class OKSMetric(PoseMetric):
                 "unless --sigmas says otherwise",
                 stacklevel=2,
             )
-        for note in (*people.notes, *crowding_notes(people, self.max_per_image)):
+        notes = *people.notes, *crowding_notes(people, self.max_per_image)
+        for note in (*notes, *yardstick_notes(people, self._sigmas)):
             warnings.warn(f"{name}: {note}", stacklevel=2)
 
     def _read(self, path: str, image_ids: np.ndarray, **reading: Any) -> CocoPeople:

@@ -11,6 +11,7 @@ from posekit.errors import ConfigError
 from posekit.metrics.base import PoseMetric
 from posekit.metrics.errors import PersonErrors
 from posekit.metrics.pck import NORMS, pck, person_sizes
+from posekit.metrics.pckh import check_threshold
 from posekit.metrics.person_errors import errors_of_pck
 from posekit.metrics.poses import PoseArrays, first_of_each_person
 from posekit.registry import METRICS
@@ -33,6 +34,7 @@ class PCKMetric(PoseMetric):
         super().__init__(**kwargs)
         if norm not in NORMS:
             raise ConfigError(f"PCKMetric: expected 'norm' to be one of {list(NORMS)}, found {norm!r}")
+        check_threshold(threshold, "PCKMetric: 'threshold'")
         self.threshold, self.norm = threshold, norm
         self._sizes = np.zeros(0)
 
