@@ -10,6 +10,7 @@ import numpy as np
 
 from posekit.doctor.facts import Facts
 from posekit.errors import DataError
+from posekit.io.images import within_folder
 from posekit.io.records import record_list
 from posekit.structures import Skeleton
 
@@ -39,7 +40,7 @@ def facts_of_coco(
         file,
         image_dir,
         np.array([_integer(image.get("id")) for image in images], dtype=np.int64),
-        [str(image.get("file_name", "")) for image in images],
+        [within_folder(str(image.get("file_name", "")), image_dir or "") for image in images],
         np.array([[_side(image, "height"), _side(image, "width")] for image in images]).reshape(-1, 2),
         any("crowdIndex" in image for image in images[:1]),
     )

@@ -21,6 +21,7 @@ from posekit.doctor.facts import Facts, facts_of_table
 from posekit.doctor.pictures import look_at
 from posekit.errors import ConfigError, PosekitError
 from posekit.io.files import read_json, under
+from posekit.io.images import leaves_folder, within_folder
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Pose
@@ -52,15 +53,17 @@ def parts_of_files(files: Sequence[str], image_dirs: Sequence[str] = ()) -> list
         for facts in kinds:
             name = Path(file).name if len(files) > 1 else ""
             kind = f"keypoints {', '.join(facts.names[:3])}, ..." if len(kinds) > 1 else ""
-            found = replace(facts, image_dir=folder or _folder_beside(facts))
+            found = facts if folder else _with_folder_beside(facts)
             parts.append(Part(", ".join(filter(None, (name, kind))), found))
     return parts
 
 
-def _folder_beside(facts: Facts) -> str | None:
-    names = facts.image_names[:1]
-    folders = [Path(facts.file).parent / folder for folder in _BESIDE]
-    return next((str(folder) for folder in folders if names and (folder / names[0]).is_file()), None)
+def _with_folder_beside(facts: Facts) -> Facts:
+    for folder in [Path(facts.file).parent / name for name in _BESIDE]:
+        names = [within_folder(name, folder) for name in facts.image_names]
+        if names and not leaves_folder(names[0]) and (folder / names[0]).is_file():
+            return replace(facts, image_dir=str(folder), image_names=names)
+    return facts
 
 
 def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
