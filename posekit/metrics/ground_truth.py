@@ -24,8 +24,6 @@ from posekit.skeletons import COCO17
 DIFFERENT = (-1.0,)  # in place of sigmas: categories have their own each
 REMEDY = "; mend it, or leave such records out and count them: --on-bad-record skip, on_bad_record='skip'"
 _AREA_REMEDY = "; state it, or take 0.53 x the box: --area box, OKSMetric(area='box')"
-
-
 FILE, BOX, NO_AREA = "file", "box", "none"
 AREA_OF_BOX = 0.53  # CrowdPose's share, of a person's segment in the box
 _AREA_LOW, _AREA_HIGH = 0.01, 1.5  # of the box's; COCO's people have .1 to .9
@@ -300,7 +298,7 @@ def _arrays(
     """The arrays of checked annotations.
 
     Returns:
-        The arrays, and how many annotations' ``num_keypoints`` tell wrongly whether any is labelled.
+        The arrays, and of how many ``num_keypoints`` is impossible, or tells wrongly whether any is labelled.
     """
     keypoints = rec.numbers(annotations, "keypoints", where, num_keypoints * 3, REMEDY).reshape(
         -1, num_keypoints, 3
@@ -330,7 +328,8 @@ def _arrays(
         crowd,
         crowd | (counted == 0),
     )
-    return truth, int((~crowd & ((stated == 0) != (counted == 0))).sum())
+    wrong = ((stated == 0) != (counted == 0)) | (stated > num_keypoints)
+    return truth, int((~crowd & wrong).sum())
 
 
 def _check_visibility(visible: np.ndarray, annotations: rec.Records, where: str) -> None:
@@ -350,20 +349,21 @@ def _stated(
     """An optional integer from 0 to ``highest`` of each annotation; ``otherwise`` (G,) where it has none.
 
     Raises:
-        DataError: On anything else, a text such as "0" included.
+        DataError: On anything else, a text such as "0" included; not on more keypoints, which are recounted.
     """
+    most = float("inf") if field == "num_keypoints" else highest
     values = otherwise.copy()
     for row, annotation in enumerate(annotations):
         value = annotation.get(field)
         if value is None:
             continue
         whole = isinstance(value, int) and not (isinstance(value, bool) and highest > 1)
-        if not whole or not 0 <= value <= highest:
+        if not whole or not 0 <= value <= most:
             raise DataError(
                 f"{where}: id {annotation['id']}: expected '{field}' to be an integer from 0 to {highest}, "
                 f"found {rec.describe(value)}"
             )
-        values[row] = value
+        values[row] = min(value, highest + 1)
     return values
 
 
