@@ -6,6 +6,8 @@ shows them turned, and its width, height and labels are the turned picture's.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from posekit.doctor.exif import TURNED, UPRIGHT
@@ -84,7 +86,7 @@ def _other_size(facts: Facts, rows: np.ndarray) -> tuple[str, str, str]:
 def check_files(facts: Facts) -> list[Finding]:
     """Pictures that cannot be read."""
     if facts.pictures is None:
-        return []
+        return _no_folder(facts)
     rows = np.array(sorted(facts.pictures.faults), dtype=np.int64)
     example = next(iter(facts.pictures.faults.values()), "")
     return of_images(
@@ -92,4 +94,15 @@ def check_files(facts: Facts) -> list[Finding]:
         f"the picture cannot be read (e.g. {example})",
         "A training ends there, or takes another person's picture in its place.",
         "Fetch the files again, or take their records out.",
+    )  # fmt: skip
+
+
+def _no_folder(facts: Facts) -> list[Finding]:
+    if facts.image_dir is None or Path(facts.image_dir).is_dir():
+        return []
+    return of_images(
+        "image_folder_missing", facts.used, len(facts.used),
+        f"their folder {facts.image_dir} is not there",
+        "A training refuses to start.",
+        "State the right 'image_dir' or --images.",
     )  # fmt: skip

@@ -89,7 +89,7 @@ def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
         joined.setdefault(f"{trained} {_people(dataset)}", ([], dataset))[0].append(name)
     read = cache(read_json)
     found = [(" and ".join(names), facts_of_dataset(one, read), one) for names, one in joined.values()]
-    return [Part(name, facts, one) for name, facts, one in found if facts is not None and len(facts)]
+    return [Part(name, facts, one) for name, facts, one in found if facts is not None]
 
 
 def _people(dataset: Mapping[str, Any]) -> str:

@@ -71,7 +71,8 @@ def content():
         places[:, 0] += 45
         cases.put(person, places)
         low, high = places[:, :2].min(axis=0) - 1, places[:, :2].max(axis=0) + 1
-        person.update(id=number, image_id=number, bbox=[*np.maximum(low, 0), *(high - np.maximum(low, 0))])
+        box = [*np.maximum(low, 0), *(high - np.maximum(low, 0))]
+        person.update(id=number, image_id=number, bbox=box, area=float(box[2] * box[3]))
         annotations.append(person)
         images.append({"id": number, "file_name": f"{number}.jpg", "width": WIDTH, "height": HEIGHT})
     return {**clean, "images": images, "annotations": annotations}
@@ -202,3 +203,10 @@ def test_names_are_understood_as_the_loader_understands_them(tmp_path, how):
         looked = look_at(part.facts.image_dir, part.facts.image_names, range(3))
         assert looked.looked.all()
         assert looked.faults == {}
+
+
+def test_a_folder_that_is_not_there_is_found(tmp_path):
+    one = cases.part(cases.people(), image_dir=str(tmp_path / "imgs"))
+    (finding,) = examine([with_pictures(one)])
+    assert finding.kind == "image_folder_missing"
+    assert str(tmp_path / "imgs") in finding.found
