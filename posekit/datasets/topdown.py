@@ -25,7 +25,7 @@ from posekit.datasets.weights import take_keypoint_weights
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
 from posekit.io.images import ImageBuffer, cv2, missing_images
-from posekit.io.near_images import near_image
+from posekit.io.near_images import missing_message
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Sample, Skeleton
@@ -55,7 +55,7 @@ class TopDownDataset(Dataset[Sample]):
         crop: A ``Crop`` or its settings.
         augment: An ``Augment`` or its settings; None: none.
         pixels: Changes of the crop's pixels: ``Pixels`` or its settings, any function ``(image, rng) ->
-            image`` of uint8 (H, W, 3) RGB, or a list of these; None: none. They draw by themselves.
+            image`` of uint8 (H, W, 3) RGB, or a list of these, each with a generator of its own; None: none.
         keypoint_weight: The extra column of the table, (people, K) in 0..2, that is multiplied with the
             keypoints' weights (:mod:`posekit.datasets.weights`).
         subset: Row numbers, or a selector and its settings: ``dict(type=hashed_split, part="val")``.
@@ -232,12 +232,7 @@ class TopDownDataset(Dataset[Sample]):
         missing = missing_images(self.table.image_dir, names)
         if not missing:
             return
-        message = (
-            f"{self.table.ann_file}: {len(missing)} of {len(names)} images not found in "
-            f"{self.table.image_dir}: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
-        )
-        if advice := near_image(self.table.image_dir, missing[0]):
-            message += f". {advice}"
+        message = missing_message(self.table.ann_file, self.table.image_dir, missing, len(names))
         if self.on_bad_image == "error" or len(missing) == len(names):
             raise DataError(message)
         warnings.warn(message + "; other people take their place", stacklevel=3)

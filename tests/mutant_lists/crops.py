@@ -121,8 +121,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/io/film.py",
-        "places.sent(packet.pts)",
-        "places.sent(packet.dts)",
+        "places.sent(None if self._unstamped else packet.pts)",
+        "places.sent(None if self._unstamped else packet.dts)",
         "io/test_film.py::test_a_sound_film_of_30_a_second",
     ),
     Mutant(
