@@ -30,6 +30,7 @@ import numpy as np
 from posekit.errors import ConfigError, DataError, PosekitError
 from posekit.io.categories import ALL
 from posekit.io.files import read_json, write_json
+from posekit.metrics.categories import category_notes
 from posekit.metrics.crowdpose import (
     CROWD_BOUNDS,
     check_crowd_bounds,
@@ -43,7 +44,6 @@ from posekit.metrics.ground_truth import (
     FILE,
     NO_AREA,
     CocoPeople,
-    category_notes,
     choose_sigmas,
     crowding_notes,
     read_coco,

@@ -19,7 +19,7 @@ from mmengine.dataset import ConcatDataset as MMEngineConcatDataset
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from posekit.datasets.draws import SampleKey, drawing_for
-from posekit.datasets.table import check_rows
+from posekit.datasets.split import check_rows
 from posekit.errors import ConfigError
 from posekit.registry import DATASETS
 

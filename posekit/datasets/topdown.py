@@ -20,7 +20,8 @@ from torch.utils.data import Dataset, get_worker_info
 from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.mapping import with_skeleton
 from posekit.datasets.pictures import read_picture
-from posekit.datasets.table import PersonTable, check_rows
+from posekit.datasets.split import check_rows
+from posekit.datasets.table import PersonTable
 from posekit.datasets.weights import take_keypoint_weights
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from posekit.errors import ConfigError, DataError, shown
+from posekit.io.deep_levels import look_at_levels
 from posekit.io.image_size import pixel_limit, stated_size_hw
 
 # OpenCV looks at it once, when it is loaded, and applies it to every format.
@@ -42,8 +43,6 @@ STORED, TURNED, EXCHANGED, OTHER, UNKNOWN = range(5)
 Size = tuple[int, int]
 _ORIENTATION = 0x0112  # EXIF's tag
 _EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")  # of JPEG, PNG, WebP
-_DARK = 1 << 12
-_dark_told = False
 # OpenCV >= 4.11 decodes straight to RGB.
 _COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
@@ -57,8 +56,7 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
             "apply" turns the picture as its EXIF entry says, for a user's own photos.
 
     Returns:
-        uint8 (H, W, 3), RGB, contiguous. An alpha channel is dropped; of 16-bit levels the upper byte is
-        kept (:func:`warn_of_dark_levels`).
+        uint8 (H, W, 3), RGB, contiguous. An alpha channel is dropped.
 
     Raises:
         DataError: If the file is missing, empty, truncated or no image.
@@ -73,10 +71,8 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
         raise DataError(f"{os.fspath(path)}: image file is truncated ({data.size} bytes, no end marker)")
     _check_pixels(stated_size_hw(content), path)
     image = _decode(data, orientation == "ignore")
-    if image is not None and _may_be_deep(content) and image.max() < _DARK >> 8:
-        deep = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-        if deep is not None and deep.dtype == np.uint16:
-            warn_of_dark_levels(deep, os.fspath(path))
+    if image is not None and image[::16, ::16].max() < 16:  # black, or 16 bits of which few are used
+        look_at_levels(data, os.fspath(path))
     if image is None and content[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf"):
         raise DataError(
             f"{os.fspath(path)}: is a HEIC picture, as phones take them, which OpenCV cannot decode; convert "
@@ -88,38 +84,6 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
             f"({data.size} bytes)"
         )
     return image
-
-
-def warn_of_dark_levels(levels: np.ndarray, name: str) -> None:
-    """Warns, the first time, of 16-bit levels so low that they may be a camera's of 12 or 10 bits.
-
-    They are read as they stand. Whether the scene was dark or the camera counts to 4095 cannot be known from
-    a picture; and stretched by its own maximum, each of a camera's pictures would come out in another
-    brightness, and otherwise than in the viewer where it was looked at.
-
-    Args:
-        levels: uint16, any shape.
-        name: Of the file, or what else it is.
-    """
-    global _dark_told
-    highest = int(levels.max(initial=0))
-    if not 0 < highest < _DARK or _dark_told:
-        return
-    _dark_told = True
-    bits = 10 if highest < 1024 else 12
-    warnings.warn(
-        f"{name}: has 16-bit levels, of which the highest is {highest} of 65535, as from a camera of {bits} "
-        f"bits; read as they stand it is {'all but ' * (highest > 255)}black. If it is from one, multiply "
-        f"the levels by {1 << 16 - bits}, or save 8 bits, before. Further such pictures are not named",
-        stacklevel=3,
-    )
-
-
-def _may_be_deep(content: bytes) -> bool:
-    """Whether an image file may have levels of 16 bits: a PNG that says so, TIFF, JPEG 2000, PGM, PPM."""
-    if content.startswith(b"\x89PNG"):
-        return content[24:25] == b"\x10"
-    return content.startswith((b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5", b"P6"))
 
 
 def _read_bytes(path: str | os.PathLike[str], most: int = -1) -> bytes:

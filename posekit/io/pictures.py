@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.io.images import cv2, read_image, warn_of_dark_levels
+from posekit.io.deep_levels import warn_of_dark_levels
+from posekit.io.images import cv2, read_image
 from posekit.io.video import FILMS
 
 PICTURES = (
@@ -63,7 +64,7 @@ def rgb_from_array(image: np.ndarray) -> np.ndarray:
     """Gray (H, W) or (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4) as uint8 (H, W, 3); alpha is dropped.
 
     16-bit levels lose their lower byte, as OpenCV has it when it reads such a file
-    (:func:`~posekit.io.images.warn_of_dark_levels`). A uint8 RGB array is
+    (:func:`~posekit.io.deep_levels.warn_of_dark_levels`). A uint8 RGB array is
     returned as it is, without a copy.
 
     Raises:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import ConfigError, DataError, shown
-from posekit.geometry import head_sizes, keypoint_box_xywh
+from posekit.errors import ConfigError, DataError
+from posekit.geometry import head_sizes
 from posekit.io import records as rec
 from posekit.io.categories import Category, are_numbers, named_categories, same_names
 from posekit.io.files import read_json
+from posekit.metrics.label_boxes import box_of_labels
 from posekit.metrics.oks import COCO_SIGMAS, GroundTruth, crowded_images
 from posekit.skeletons import COCO17
 
@@ -142,8 +143,8 @@ def read_coco(
     rec.indices_of(scored, known_images, "image_id", ids_from, f"images of {path}")
     # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
     rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
-    sizes_hw = _sizes_hw(images)
-    annotations = [_completed(annotations[row], area, sizes_hw) for row in rows.tolist()]
+    image_by_id = {image["id"]: image for image in images}
+    annotations = [_completed(annotations[row], area, image_by_id) for row in rows.tolist()]
     truth, recounted = _arrays(
         annotations, len(keypoints), where, scored, category_ids, image_of[rows], category_of[rows], area
     )
@@ -196,32 +197,14 @@ def _arrays_of_one(annotation: Mapping[str, Any], num_keypoints: int, path: str)
     _arrays([_completed(annotation, NO_AREA, {})], num_keypoints, path, *one, *one, NO_AREA)
 
 
-def _sizes_hw(images: rec.Records) -> dict[int, tuple[int, int]]:
-    """The images' sizes by their ids; 0 where a file does not tell."""
-    sides = ((image["id"], image.get("height"), image.get("width")) for image in images)
-    return {i: (_side(height), _side(width)) for i, height, width in sides}
-
-
-def _side(stated: Any) -> int:
-    return int(stated) if isinstance(stated, (int, float)) and 0 < stated < 2**31 else 0
-
-
-def _completed(
-    annotation: Mapping[str, Any], area: str, sizes_hw: Mapping[int, tuple[int, int]]
-) -> Mapping[str, Any]:
+def _completed(annotation: Mapping[str, Any], area: str, image_of: Mapping[int, Any]) -> Mapping[str, Any]:
     """The annotation with a box, which may be its keypoints', and with an area where none is needed."""
     if "bbox" not in annotation and isinstance(annotation.get("keypoints"), list):
-        size_hw = sizes_hw.get(annotation["image_id"], (0, 0))
-        annotation = {**annotation, "bbox": _box_of(annotation["keypoints"], size_hw)}
+        image = image_of.get(annotation["image_id"], {})
+        annotation = {**annotation, "bbox": box_of_labels(annotation["keypoints"], image)}
     if area == BOX:
         return {**annotation, "area": 0.0}
     return annotation if area == FILE else {"area": 0.0, **annotation}
-
-
-def _box_of(keypoints: list[Any], size_hw: tuple[int, int]) -> list[float]:
-    numbers = all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in keypoints)
-    box = keypoint_box_xywh(keypoints, size_hw) if numbers and len(keypoints) % 3 == 0 else None
-    return box or [0.0, 0.0, 0.0, 0.0]
 
 
 def _notes(
@@ -420,43 +403,6 @@ def crowding_notes(people: CocoPeople, max_per_image: int) -> list[str]:
         f"{max_per_image} poses of an image count (COCO: 20): even perfect results miss the others. Raise "
         "that where the score need not be comparable: --max-per-image, OKSMetric(max_per_image=...)"
     ]
-
-
-def category_notes(people: CocoPeople, named: np.ndarray, of: str = "the results") -> list[str]:
-    """What is to be said of categories with people to find that no result names; nothing without results.
-
-    Args:
-        people: The ground truth.
-        named: int (D,), the categories that the results name, those that are not scored included.
-        of: Who names them, for messages.
-    """
-    truth = people.truth
-    category, counts = np.unique(truth.category[~truth.ignore], return_counts=True)
-    ids = truth.category_ids[category]
-    lost = ~np.isin(ids, named)
-    if not len(named) or not lost.any():
-        return []
-    names = np.array(people.category_names or truth.category_ids.astype(str))[category]
-    missed = zip(ids[lost], names[lost], counts[lost], strict=True)
-    told = [f"{i} '{name:.40}' ({n} people)" for i, name, n in missed]
-    there = sorted({int(i) for i in named})
-    alone = f"category {there[0]} alone" if len(there) == 1 else f"the categories {shown(there)}"
-    words = (
-        f"{of} name {alone}; {people.file} has people of others, who count as missed: "
-        f"{', '.join(told[:5])}{', ...' * (len(told) > 5)}. If they were looked for, write their category_id "
-        "into the results"
-    )
-    if not lost.all():
-        scored = " ".join(str(i) for i in ids[~lost][:5])
-        words += f"; to score the others alone: --category {scored}, category= of OKSMetric"
-    return [words]
-
-
-def categories_in_words(people: CocoPeople) -> str:
-    """The categories that are scored, for messages: ids and names."""
-    names = people.category_names or tuple(map(str, people.truth.category_ids.tolist()))
-    listed = [f"{i} '{name:.40}'" for i, name in zip(people.truth.category_ids, names, strict=True)]
-    return ", ".join(listed[:5]) + ", ..." * (len(listed) > 5)
 
 
 def yardstick_notes(people: CocoPeople, sigmas: np.ndarray) -> list[str]:

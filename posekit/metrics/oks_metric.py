@@ -22,12 +22,12 @@ from posekit.metrics.base import (
     is_json,
     lacks_annotations,
 )
+from posekit.metrics.categories import category_notes
 from posekit.metrics.errors import PersonErrors
 from posekit.metrics.ground_truth import (
     BOX,
     FILE,
     CocoPeople,
-    category_notes,
     choose_sigmas,
     crowding_notes,
     read_coco,
@@ -158,15 +158,18 @@ class OKSMetric(PoseMetric):
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         if self._people is None:
             return {}
-        people, alone = self._people, self._has_one_category(self._people)
-        named = np.zeros(0, np.int64) if alone else categories_of(poses, meta)
-        for note in category_notes(people, named, "the predictions"):
-            warnings.warn(f"{type(self).__name__}: {note}", stacklevel=2)
-        return self._stats(people, self._detections(people, poses, meta))
+        named = self._categories(self._people, poses, meta)
+        if named is not None and not np.isin(self._people.truth.category_ids, named).all():
+            for note in category_notes(self._people, named, "the predictions"):
+                warnings.warn(f"{type(self).__name__}: {note}", stacklevel=2)
+        return self._stats(self._people, self._detections(self._people, poses, meta))
 
-    def _has_one_category(self, people: CocoPeople) -> bool:
-        """Whether everybody is of it: another file than the data set's may number its only one otherwise."""
-        return self.ann_file is not None and len(people.truth.category_ids) == 1
+    def _categories(
+        self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]
+    ) -> np.ndarray | None:
+        """The poses'; None: another file than the data set's may number its only category otherwise."""
+        alone = self.ann_file is not None and len(people.truth.category_ids) == 1
+        return None if alone else categories_of(poses, meta)
 
     def _detections(self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]) -> Detections:
         threshold = self._nms_threshold(meta)
@@ -179,8 +182,7 @@ class OKSMetric(PoseMetric):
             nms=self.nms,
             groups=groups_of(poses, categories_of(poses, meta)),
         )
-        categories = None if self._has_one_category(people) else categories_of(kept, meta)
-        return to_detections(kept, scores, people, categories)
+        return to_detections(kept, scores, people, self._categories(people, kept, meta))
 
     def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
         if self._people is None:

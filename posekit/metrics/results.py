@@ -16,7 +16,8 @@ from posekit.errors import DataError, shown
 from posekit.io import records as rec
 from posekit.io.files import read_json
 from posekit.io.mat import read_mat
-from posekit.metrics.ground_truth import REMEDY, CocoPeople, categories_in_words
+from posekit.metrics.categories import categories_in_words
+from posekit.metrics.ground_truth import REMEDY, CocoPeople
 from posekit.metrics.mpii_truth import MPIIPeople, mat_array
 from posekit.metrics.nms import OKS_NMS, crop_areas
 from posekit.metrics.oks import Detections, keypoint_areas, rescore

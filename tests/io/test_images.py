@@ -62,7 +62,7 @@ def test_sixteen_bits(tmp_path):
     [(4095, "12 bits; .* all but black.* by 16,"), (200, "10 bits; .* is black.* by 64,")],
 )
 def test_levels_of_a_camera_with_fewer_bits_are_told_once(tmp_path, monkeypatch, suffix, highest, words):
-    monkeypatch.setattr("posekit.io.images._dark_told", False)
+    monkeypatch.setattr("posekit.io.deep_levels._told", False)
     levels = np.full((64, 64), highest, np.uint16)
     for name in ("a", "b"):
         cv2.imwrite(str(tmp_path / f"{name}{suffix}"), levels)
@@ -78,7 +78,7 @@ def test_levels_of_a_camera_with_fewer_bits_are_told_once(tmp_path, monkeypatch,
     "levels", [np.zeros((4, 4), np.uint16), np.full((4, 4), 4096, np.uint16), np.full((4, 4), 9, np.uint8)]
 )
 def test_other_dark_pictures_are_nothing_to_tell(tmp_path, monkeypatch, levels):
-    monkeypatch.setattr("posekit.io.images._dark_told", False)
+    monkeypatch.setattr("posekit.io.deep_levels._told", False)
     cv2.imwrite(str(tmp_path / "a.png"), levels)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -86,7 +86,7 @@ def test_other_dark_pictures_are_nothing_to_tell(tmp_path, monkeypatch, levels):
 
 
 def test_an_array_of_few_bits(monkeypatch):
-    monkeypatch.setattr("posekit.io.images._dark_told", False)
+    monkeypatch.setattr("posekit.io.deep_levels._told", False)
     with pytest.warns(UserWarning, match="image: an array: has 16-bit levels"):
         assert rgb_from_array(np.full((4, 4), 4095, np.uint16)).max() == 15
 

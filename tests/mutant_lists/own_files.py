@@ -91,6 +91,13 @@ OWN_FILES = (
         _BY_FILES,
         why="results carry the lowest category",
     ),
+    Mutant(
+        "posekit/metrics/pck_metric.py",
+        "table.annotated_wh,",
+        "table.boxes_xyxy[:, 2:] - table.boxes_xyxy[:, :2],",
+        _BY_FILES,
+        why="PCK is measured by the crop's box",
+    ),
     Mutant("posekit/metrics/usable.py", "        except DataError:", "        except KeyError:", _BY_FILES),
     Mutant("posekit/geometry.py", "if (box[2:] > 0).all() else None", "", _BY_FILES),
 )
