@@ -48,7 +48,7 @@ check "ruff format" "$BIN/ruff" format --check .
 check "mypy" "$BIN/mypy"
 wait "$COMPILER" || : # some packages hold templates, which are no Python
 trap - EXIT
-check "pytest" "$BIN/python" -m pytest -n "$JOBS" --dist loadfile "$@"
+check "pytest" "$BIN/python" -m pytest -n "$JOBS" --dist loadfile --no-loadscope-reorder "$@"
 
 echo
 if ((${#FAILED[@]})); then
