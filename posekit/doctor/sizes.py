@@ -1,8 +1,8 @@
 """Whether the sizes that an annotation states are those of the pictures, and which way up these are.
 
 A labelling tool shows pictures as their EXIF orientation says, and its width, height and labels are those of
-the turned picture. posekit reads annotated pictures as the labels mean them (:mod:`posekit.datasets.pictures`), other
-programs perhaps not.
+the turned picture. posekit reads annotated pictures as the labels mean them
+(:mod:`posekit.datasets.pictures`), other programs perhaps not.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_sizes(facts: Facts) -> list[Finding]:
         *of_images(
             "picture_turned", upright | silent, looked,
             "the EXIF entry says to turn the picture, and the file's width and height are the turned one's",
-            "posekit says at the start how it reads them; other programs learn the labels at the wrong places.",
+            "posekit says at the start how it reads them; others learn the labels at the wrong places.",
             "Turn the pictures for good (e.g. `mogrify -auto-orient`) to be sure.",
         ),
         *of_images(

@@ -115,7 +115,10 @@ def run(tmp_path, monkeypatch):
         runner = PoseRunner.from_cfg(cfg)
         runner.train()
         log = next((tmp_path / "work").rglob("*.log")).read_text("utf-8")
-        return re.findall(r"WARNING - (\w+(?: \([^)]*\))? data: \w+|the data.*|tools.*)", log)
+        return re.findall(
+            r"WARNING - (\w+(?: \([^)]*\))? data: \w+|the data.*|tools.*|validation sees.*|\w+_dataloader.*)",
+            log,
+        )
 
     return train
 
@@ -139,6 +142,21 @@ def test_a_warning_names_the_set_as_the_config_does(run):
     told = run(**{"val_dataloader.dataset": joined, "val_evaluator": each, "default_hooks.checkpoint": None})
     sets = ("mine", "theirs")
     assert {f"validation ({name}: people.json) data: people_in_training" for name in sets} <= set(told)
+
+
+def test_settings_that_are_seldom_meant_are_said(run):
+    crop = {"val_dataloader.dataset.crop.input_size_hw": (64, 64)}
+    changes = {
+        **crop,
+        "val_dataloader.dataset.augment.type": "Augment",
+        "train_dataloader.sampler.shuffle": False,
+    }
+    assert [line for line in run(**changes) if " data: " not in line and "tools/" not in line] == [
+        "validation sees crops of [(64, 64)] (height, width), training of [(64, 48)]: change "
+        "'input_size_hw' in all loaders",
+        "val_dataloader.dataset.augment: validation crops are turned and scaled at random; leave it out",
+        "train_dataloader.sampler: shuffle=False: every epoch has the file's order",
+    ]
 
 
 def test_it_can_be_done_without(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.dist import master_only
@@ -38,10 +39,37 @@ class DoctorHook(Hook):
         except Exception as error:  # a training does not need the answer
             runner.logger.warning(f"the data could not be looked at: {type(error).__name__}: {error}")
             return
+        parts = ([part for _, part in named] for named in (training, validation))
+        for habit in habits(*parts, sampler=runner.train_dataloader.sampler):
+            runner.logger.warning(habit)
         for finding in found:
             runner.logger.warning(f"{finding.part} data: {finding.kind}: {finding.sentence}")
         if found:
             runner.logger.warning("tools/check_dataset.py CONFIG looks closer, and draws examples")
+
+
+def habits(training: Sequence[Any], validation: Sequence[Any], sampler: Any) -> list[str]:
+    """Settings of the loaders that are seldom meant, in words.
+
+    Args:
+        training: The data sets of people that are trained on.
+        validation: Those that are validated on.
+        sampler: The training's.
+    """
+    sizes = [sorted({tuple(part.crop.input_size_hw) for part in parts}) for parts in (training, validation)]
+    notes = []
+    if training and validation and sizes[0] != sizes[1]:
+        notes.append(
+            f"validation sees crops of {sizes[1]} (height, width), training of {sizes[0]}: change "
+            "'input_size_hw' in all loaders"
+        )
+    if any(getattr(part, "augment", None) is not None for part in validation):
+        notes.append(
+            "val_dataloader.dataset.augment: validation crops are turned and scaled at random; leave it out"
+        )
+    if training and getattr(sampler, "shuffle", True) is False:
+        notes.append("train_dataloader.sampler: shuffle=False: every epoch has the file's order")
+    return notes
 
 
 def people_of(loader: Any) -> list[tuple[str, Any]]:
