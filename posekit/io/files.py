@@ -134,16 +134,29 @@ def too_large(packed: int, limit: int) -> str:
 def _replacement(path: Path) -> Iterator[tuple[int, Path]]:
     """A new file in ``path``'s folder, open and by name, that replaces ``path`` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    device = _is_device(path)
+    handle, name = tempfile.mkstemp(
+        prefix=f".{path.name}.", suffix=".tmp", dir=None if device else path.parent
+    )
     temporary = Path(name)
     try:
         yield handle, temporary
+        if device:
+            with path.open("ab") as into:
+                into.write(temporary.read_bytes())
+            temporary.unlink()
+            return
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a path is written into and never replaced: /dev/null, /dev/stdout, a pipe."""
+    return path.exists() and not path.is_dir() and (not path.is_file() or path.parent == Path("/dev"))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import json
 import os
 import stat
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import scipy.io
 
 from posekit.errors import DataError
-from posekit.io.files import read_json, under, write_text
+from posekit.io.files import read_json, under, write_json, write_text
 from posekit.io.mat import read_mat
 
 
@@ -104,3 +105,16 @@ def test_a_disk_that_cannot_sync_a_folder_is_written_to_all_the_same(tmp_path, m
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="Input/output"):
         write_text(tmp_path / "c.txt", "d")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_device_is_written_into_and_stays(tmp_path):
+    """Also /dev/null and /dev/stdout: renaming a file over them would take them from everybody."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_json(pipe, {"AP": 1})
+    assert json.loads(os.read(reader, 1000)) == {"AP": 1}
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
