@@ -15,7 +15,6 @@ import time
 import traceback
 from pathlib import Path
 
-import matplotlib.figure  # noqa: F401 - mmengine's visualizer makes a figure
 import torch
 import torch._dynamo  # its optimisers import it when they are made
 import toy_training

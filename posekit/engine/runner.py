@@ -5,7 +5,8 @@
   :meth:`load_checkpoint`, :meth:`resume`).
 * A start that fails leaves nothing behind and nothing changed (:mod:`posekit.engine.startup`).
 * Batches are collated into :class:`~posekit.structures.Sample` (:mod:`posekit.engine.loops`).
-* Start-up does not run compilers and formatters (:meth:`_log_env`).
+* Start-up does not run compilers and formatters (:meth:`_log_env`), nor does it make a figure
+  (:meth:`build_visualizer`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -50,6 +52,7 @@ from posekit.engine.processes.wrapping import BatchNormHook, wrap_distributed
 from posekit.engine.report import environment
 from posekit.engine.schedules import Length, fit_schedules
 from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
+from posekit.engine.visualizer import LazyVisualizer
 from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import write_json, write_text
@@ -129,6 +132,13 @@ class PoseRunner(Runner):
         super().setup_env(env_cfg)
         self._timestamp = on_main(lambda: self._unique(self._timestamp))
         _TIMESTAMPS.add(self._timestamp)
+
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        """As mmengine's, but for the figure, which nothing here draws on."""
+        if visualizer is not None:
+            return super().build_visualizer(visualizer)
+        backends = [{"type": "LocalVisBackend"}]
+        return LazyVisualizer.get_instance(self.experiment_name, vis_backends=backends, save_dir=self.log_dir)
 
     def _unique(self, stamp: str) -> str:
         name, number = stamp, 1

@@ -38,7 +38,6 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
-import matplotlib.figure  # noqa: E402, F401 - mmengine's visualizer makes one
 import torch  # noqa: E402
 import torch._dynamo  # noqa: E402 - its optimisers import it when they are made
 from small_training import BEST, build, write_people  # noqa: E402

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import toy_training
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
+from mmengine.visualization import Visualizer
 from toy_training import build, runner_log, scalars, weights, write_config
 
 from posekit.engine.configs.config import load_config
@@ -74,6 +76,22 @@ def test_the_seed_decides(trained, tmp_path):
     other = build(tmp_path, {"randomness.seed": 1})
     other.train()
     assert not torch.equal(weights(other), weights(runner))
+
+
+def test_the_visualizers_figure_is_made_when_it_is_drawn_on(tmp_path):
+    runner = build(tmp_path)
+    runner.train()
+    assert "fig_save" not in vars(runner.visualizer)
+    image = np.full((20, 30, 3), 200, np.uint8)
+    drawn = Visualizer.get_current_instance()
+    assert drawn is runner.visualizer
+    plain = Visualizer("plain", image=image)
+    plain.draw_points(np.array([[9.0, 9.0]]), "r")
+    drawn.set_image(image)
+    drawn.draw_points(np.array([[9.0, 9.0]]), "r")
+    assert np.array_equal(drawn.get_image(), plain.get_image())
+    with pytest.raises(AttributeError, match="no attribute 'figure'"):
+        drawn.figure  # noqa: B018
 
 
 def test_two_runners_share_nothing(tmp_path):
