@@ -30,7 +30,7 @@ NETWORKS = {
         "name": "resnet18",
         "decoder": "deconv",
         "width": 16,
-        "options": {"zero_init_last": False},
+        "options": {"zero_init_last": False, "channels": (16, 32, 64, 128)},
     },
     "timm-cnn": {"type": TimmBackbone, "name": "mobilenetv2_050"},
     # Gives maps with the channels last.
