@@ -47,6 +47,27 @@ def write_all(folder: Path) -> dict[str, Path]:
     return {name: folder / name for name in kinds}
 
 
+def write_everyday(folder: Path) -> Path:
+    """The sets that configs/everyday mixes; the teacher sees everybody's labels, and a face above them."""
+    _coco(folder / "coco")
+    _coco(folder / "tiny_coco")
+    _lsp(folder / "lsp_extended")
+    _people(folder / "teacher_photos", "train.json", "images", 1, "coco17")
+    people = json.loads((folder / "lsp_extended/train.json").read_text())["annotations"]
+    names = get_skeleton("lsp14").keypoints
+    taught = {}
+    for person in people:
+        points = dict(zip(names, np.reshape(person["keypoints"], (-1, 3))[:, :2].tolist(), strict=True))
+        face = [BOX_XYWH[0] + 10.0, BOX_XYWH[1] + 10.0]
+        taught[person["id"]] = [[*points.get(name, face), 0.8] for name in get_skeleton("coco17").keypoints]
+    _json(folder / "lsp_extended/teacher17.json", taught)
+    photos = json.loads((folder / "teacher_photos/train.json").read_text())
+    for person in photos["annotations"]:
+        person["teacher_scores"] = [1.05, 0.6, *[0.9] * 15]
+    _json(folder / "teacher_photos/train.json", photos)
+    return folder
+
+
 def _coco(root: Path) -> None:
     for part, first in (("train", 1), ("val", 101)):
         _people(root, f"annotations/person_keypoints_{part}2017.json", f"{part}2017", first, "coco17")
