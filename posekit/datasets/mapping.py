@@ -33,11 +33,17 @@ def with_skeleton(table: PersonTable, skeleton: Skeleton, keypoint_map: Any = BY
     """
     columns = columns_of(table.skeleton, skeleton, keypoint_map)
     points, visible = map_keypoints(table.keypoints, table.visible, columns)
+    of_keypoints = {
+        name: map_weights(table.extra[name], columns)
+        for name in table.reading.get("mapped", ())
+        if name in table.extra
+    }
     return replace(
         table,
         skeleton=skeleton,
         keypoints=points.astype(np.float32),
         visible=visible.astype(np.uint8),
+        extra={**table.extra, **of_keypoints},
         reading={**table.reading, "names": table.skeleton.keypoints, "columns": columns},
     ).with_outside_counted()
 
@@ -109,3 +115,9 @@ def map_keypoints(points: np.ndarray, visible: np.ndarray, columns: Columns) -> 
             mean = points[:, chosen].mean(axis=1)
             found[:, target] = np.where(seen[:, target, None] > 0, mean, 0)
     return found, seen
+
+
+def map_weights(weights: np.ndarray, columns: Columns) -> np.ndarray:
+    """Keypoint weights, float32 (N, K) to (N, T), as :func:`map_keypoints` has them: means; 0 for none."""
+    none = np.zeros(len(weights), np.float32)
+    return np.stack([weights[:, list(of)].mean(axis=1) if of else none for of in columns], axis=1)

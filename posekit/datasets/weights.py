@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from posekit.datasets.mapping import map_weights
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
 
@@ -53,7 +54,6 @@ def take_keypoint_weights(table: PersonTable, name: str) -> tuple[PersonTable, n
             f"found {column[row, k]:g} for '{keypoints[k]}' ({int(wrong.any(axis=1).sum())} people have such)"
         )
     if "columns" in table.reading and not mapped:
-        places, none = table.reading["columns"], np.zeros(len(table), np.float32)
-        column = np.stack([column[:, list(of)].mean(axis=1) if of else none for of in places], axis=1)
+        column = map_weights(column, table.reading["columns"])
     extra = {other: values for other, values in table.extra.items() if other != name}
     return replace(table, extra=extra), column

@@ -111,6 +111,19 @@ def test_the_weights_are_those_of_the_samples(people):
     assert_allclose(TopDownDataset(source, **settings)[0].weight, [0.9, *[1] * 7])
 
 
+def test_the_weights_follow_their_keypoints_to_a_further_skeleton(people):
+    (people / "teacher.json").write_text(json.dumps({"11": taught()}))
+    source = {"type": load_coco, "ann_file": str(people / "people.json"), "image_dir": str(people)}
+    source = {"type": with_teacher, "source": {**source, "skeleton": LIMBS}, "data_root": str(people)}
+    source |= {"predictions": "teacher.json", "skeleton": BODY}
+    other = Skeleton("other", (*LIMBS.keypoints, "nose"), sigmas=(0.1,) * 8)  # as many, in another order
+    toy_people.write_picture(people / "1.jpg", toy_people.picture(100, 100))
+    data = TopDownDataset(
+        source, other, keypoint_map="names", keypoint_weight="keypoint_weight", check_images=False
+    )
+    assert_allclose(data[0].weight, [*[1] * 7, 0.9])
+
+
 def test_a_score_above_one_weighs_one(people):
     assert complete(people, {"11": taught(nose=[[40, 20, 1.04]])}).extra["keypoint_weight"][0, 0] == 1
 
