@@ -16,6 +16,7 @@ import numpy as np
 from posekit.datasets.mapping import BY_NAME, with_skeleton
 from posekit.datasets.table import GROUND_TRUTH, PersonTable
 from posekit.datasets.topdown import load_people
+from posekit.datasets.weights import take_keypoint_weights
 from posekit.errors import ConfigError, DataError
 from posekit.io.files import read_json, under
 from posekit.registry import DATASETS
@@ -75,9 +76,9 @@ def with_teacher(
             have and of which it is sure, fewer than half lie near the labels. "keep" keeps them.
 
     Returns:
-        The table, with the further column ``keypoint_weight``, float32 (N, K): 1 for a label, the score (at
-        most 1) for a keypoint of the teacher's, 0 for one that is not known; and ``teacher_contradicts`` in
-        ``counts``, of people left out.
+        The table, with the further column ``keypoint_weight``, float32 (N, K): 1 for a label (or what such a
+        column of the source says, as another teacher's), the score (at most 1) for a keypoint of the
+        teacher's, 0 for one that is not known; and ``teacher_contradicts`` in ``counts``, of people left out.
 
     Raises:
         ConfigError: On settings out of range, or a skeleton that the source's cannot be mapped to.
@@ -159,11 +160,13 @@ def _agreement(
 
 def _completed(table: PersonTable, taught: np.ndarray, min_score: float, trusted: np.ndarray) -> PersonTable:
     """The table with the teacher's keypoints of the people on whom it is trusted."""
-    labelled = table.visible > 0
+    labelled, own = table.visible > 0, np.ones(1, np.float32)
+    if KEYPOINT_WEIGHT in table.extra:
+        table, own = take_keypoint_weights(table, KEYPOINT_WEIGHT)
     points = taught[..., :2].astype(np.float32)
     filled = ~labelled & (taught[..., 2] >= max(min_score, 1e-9)) & trusted[:, None]
     filled &= ~replace(table, keypoints=points, visible=filled.astype(np.uint8)).outside_image()
-    weight = np.where(labelled, 1, np.where(filled, np.minimum(taught[..., 2], 1), 0))
+    weight = np.where(labelled, own, np.where(filled, np.minimum(taught[..., 2], 1), 0))
     return replace(
         table,
         keypoints=np.where(filled[..., None], points, table.keypoints),

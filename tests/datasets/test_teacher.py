@@ -124,6 +124,14 @@ def test_the_weights_follow_their_keypoints_to_a_further_skeleton(people):
     assert_allclose(data[0].weight, [*[1] * 7, 0.9])
 
 
+def test_of_two_teachers_the_first_ones_weights_stay(people):
+    table = complete(people, {"11": taught()})
+    (people / "second.json").write_text(json.dumps({"11": taught(nose=[[40, 20, 0.6]]), "12": taught()}))
+    twice = with_teacher(table, str(people / "second.json"), BODY)
+    assert_allclose(twice.extra["keypoint_weight"][:3, 0], [0.9, 0.9, 0])
+    assert_allclose(twice.extra["keypoint_weight"][:, 1:7], 1)
+
+
 def test_a_score_above_one_weighs_one(people):
     assert complete(people, {"11": taught(nose=[[40, 20, 1.04]])}).extra["keypoint_weight"][0, 0] == 1
 
