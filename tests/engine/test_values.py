@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+import toy_training
+from mmengine.runner import Runner
 from toy_training import build, runner_log, write_config
 
 from posekit.engine.configs.config import load_config
+from posekit.engine.loops import complete_loader
 from posekit.errors import ConfigError
 
 IMPOSSIBLE = [
@@ -119,8 +122,30 @@ def test_a_rate_of_a_part_of_the_network_is_looked_at_too(tmp_path, factor):
 
 def test_no_sampler_is_posekits_own(tmp_path):
     """torch's, for None, would show the rows in their order, in every epoch."""
-    runner = build(tmp_path, {"train_dataloader.sampler": None})
-    assert runner.build_dataloader(runner._train_dataloader).sampler.shuffle is True
+    for stated in ({"sampler": None}, {"sampler": None, "batch_sampler": None}):
+        runner = build(tmp_path, {f"train_dataloader.{name}": value for name, value in stated.items()})
+        assert runner.build_dataloader(runner._train_dataloader).sampler.shuffle is True
+
+
+class Pairs:
+    """A batch sampler that asks for no sampler."""
+
+    def __init__(self, sampler, batch_size):
+        assert sampler is None
+
+    def __iter__(self):
+        return iter([[0, 1], [4, 5]])
+
+    def __len__(self):
+        return 2
+
+
+@pytest.mark.parametrize("stated", [{}, {"sampler": None}])
+def test_a_batch_sampler_may_do_without_a_sampler(stated):
+    loader = {"dataset": toy_training.ToyDataset(), "batch_size": 2, "batch_sampler": {"type": Pairs}}
+    loader |= stated
+    built = Runner.build_dataloader(complete_loader(loader, True, 0, 0))
+    assert [batch.person_id.tolist() for batch in built] == [[0, 1], [4, 5]]
 
 
 def test_an_epoch_without_a_batch_is_refused(tmp_path):
