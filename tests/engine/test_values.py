@@ -148,6 +148,13 @@ def test_a_batch_sampler_may_do_without_a_sampler(stated):
     assert [batch.person_id.tolist() for batch in built] == [[0, 1], [4, 5]]
 
 
+def test_metrics_may_stand_within_an_evaluator_as_mmengine_has_it(tmp_path):
+    metrics = {"metrics": [{"type": "toy_training.ToyMetric"}]}
+    build(tmp_path, {"val_evaluator": metrics, "train_cfg.max_epochs": 1}).train()
+    with pytest.raises(ConfigError, match="val_evaluator: expected settings"):
+        build(tmp_path, {"val_evaluator": {"metrics": ["ToyMetric"]}}).train()
+
+
 def test_an_epoch_without_a_batch_is_refused(tmp_path):
     options = {"train_dataloader.batch_size": 25, "train_dataloader.drop_last": True}
     with pytest.raises(ConfigError, match=r"24 samples make no batch of 25 \(drop_last=True\)"):

@@ -209,6 +209,12 @@ def _are_made(value: Any) -> bool:
     return all(map(_is_made, value)) if isinstance(value, (list, tuple)) else _is_made(value)
 
 
+def _are_evaluators(value: Any) -> bool:
+    """As :func:`_are_made`; or mmengine's form with the metrics within, which needs no ``type``."""
+    within = isinstance(value, Mapping) and "metrics" in value and "type" not in value
+    return _are_made(value["metrics"] if within else value)
+
+
 def _is_section(value: Any) -> bool:
     return isinstance(value, Mapping) or _is_made(value)
 
@@ -238,7 +244,7 @@ _RULES: dict[str, _Rule] = {
     "randomness.seed": _whole(0, 2**32 - 1),  # numpy's largest
     **{f"{stage}_dataloader.{key}": _LOADER[key] for stage in ("train", "val", "test") for key in _LOADER},
     **{f"{stage}_dataloader": _SECTION for stage in ("train", "val", "test")},
-    **{f"{stage}_evaluator": _ALL_MADE for stage in ("val", "test")},
+    **{f"{stage}_evaluator": (_ALL_MADE[0], _are_evaluators) for stage in ("val", "test")},
     "model": _MADE,
     "optim_wrapper": _SECTION,
     "optim_wrapper.optimizer": _MADE,
