@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from types import SimpleNamespace
 
 import doctor_cases as cases
 import numpy as np
@@ -14,9 +15,10 @@ from doctor_cases import people, plant
 from toy_people import SKELETON, write_coco
 from toy_pose_config import write_config
 
-from posekit.datasets import load_coco
+from posekit.datasets import TopDownDataset, load_coco
 from posekit.doctor.start import quick_findings
 from posekit.engine.configs.config import load_config
+from posekit.engine.hooks.doctor import habits
 from posekit.engine.runner import PoseRunner
 
 
@@ -149,14 +151,23 @@ def test_settings_that_are_seldom_meant_are_said(run):
     changes = {
         **crop,
         "val_dataloader.dataset.augment.type": "Augment",
+        "val_dataloader.dataset.pixels.type": "Pixels",
         "train_dataloader.sampler.shuffle": False,
     }
     assert [line for line in run(**changes) if " data: " not in line and "tools/" not in line] == [
         "validation sees crops of [(64, 64)] (height, width), training of [(64, 48)]: change "
         "'input_size_hw' in all loaders",
         "val_dataloader.dataset.augment: validation crops are turned and scaled at random; leave it out",
+        "val_dataloader.dataset.pixels: validation crops have their pixels changed; leave it out",
         "train_dataloader.sampler: shuffle=False: every epoch has the file's order",
     ]
+
+
+def test_data_sets_of_people_that_state_no_crop_are_passed_by(tmp_path):
+    _, table = load(tmp_path, people())
+    mine, other = SimpleNamespace(table=table), TopDownDataset(table, check_images=False)
+    for training, validation in (([mine], [mine]), ([mine], [other]), ([other], [mine])):
+        assert habits(training, validation, sampler=None) == []
 
 
 def test_it_can_be_done_without(run):

@@ -56,9 +56,10 @@ def habits(training: Sequence[Any], validation: Sequence[Any], sampler: Any) -> 
         validation: Those that are validated on.
         sampler: The training's.
     """
-    sizes = [sorted({tuple(part.crop.input_size_hw) for part in parts}) for parts in (training, validation)]
+    crops = [[part.crop for part in parts if hasattr(part, "crop")] for parts in (training, validation)]
+    sizes = [sorted({tuple(crop.input_size_hw) for crop in of_one}) for of_one in crops]
     notes = []
-    if training and validation and sizes[0] != sizes[1]:
+    if all(sizes) and sizes[0] != sizes[1]:
         notes.append(
             f"validation sees crops of {sizes[1]} (height, width), training of {sizes[0]}: change "
             "'input_size_hw' in all loaders"
@@ -66,6 +67,10 @@ def habits(training: Sequence[Any], validation: Sequence[Any], sampler: Any) -> 
     if any(getattr(part, "augment", None) is not None for part in validation):
         notes.append(
             "val_dataloader.dataset.augment: validation crops are turned and scaled at random; leave it out"
+        )
+    if any(getattr(part, "pixels", None) is not None for part in validation):
+        notes.append(
+            "val_dataloader.dataset.pixels: validation crops have their pixels changed; leave it out"
         )
     if training and getattr(sampler, "shuffle", True) is False:
         notes.append("train_dataloader.sampler: shuffle=False: every epoch has the file's order")
