@@ -70,6 +70,9 @@ def test_windows_follow_from_the_seed(pictures):
     first, again, other = (load(pictures, seed=seed).boxes_xyxy for seed in (0, 0, 1))
     assert_array_equal(first, again)
     assert not np.array_equal(first[:5], other[:5])
+    content = json.loads((pictures / "people.json").read_text())
+    empty = load(write(pictures, {**content, "annotations": []}), windows=4).boxes_xyxy
+    assert len(np.unique(empty, axis=0)) == 12, "pictures of one size have windows of their own"
 
 
 def test_crops_without_anybody_teach_empty_maps(pictures):
@@ -93,6 +96,8 @@ def test_a_codec_that_gives_them_no_weight_is_refused(pictures, outside):
     refused = pytest.raises(ConfigError, match=r"config.py: .*people.json: .* teach nothing .*found UDPCodec")
     with refused if outside == "drop" else nullcontext():
         check_empty_taught(head, loader, "config.py")
+    another = HeatmapHead(8, 14, UDPCodec(outside="keep"), MSELoss())  # one that is taught is enough
+    check_empty_taught(torch.nn.ModuleList([head, another]), loader, "config.py")
 
 
 def test_people_are_no_windows(tmp_path):

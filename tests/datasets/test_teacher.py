@@ -142,7 +142,13 @@ def test_people_whom_a_sure_teacher_contradicts_may_be_dropped(people):
     table = complete(people, said, contradicted="drop")
     assert table.person_ids.tolist() == [12, 13, 14]  # one it is unsure of, one it agrees on, one it has not
     assert table.counts["teacher_contradicts"] == 2
+    # Three of six are not fewer than half.
+    said["11"][1][2] = 0.2
+    for place in (2, 3, 4):
+        said["11"][place][:2] = [value - 30 for value in said["11"][place][:2]]
+    assert 11 in complete(people, said, contradicted="drop").person_ids
     # Five sure limbs are too few to say so.
+    said["11"] = taught(30)
     for place in (1, 2):
         said["11"][place][2] = 0.2
     assert 11 in complete(people, said, contradicted="drop").person_ids

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from toy_training import build, runner_log, write_config
 
 from posekit.engine.configs.config import load_config
+from posekit.engine.configs.schema import check_values
 from posekit.engine.loops import complete_loader
 from posekit.errors import ConfigError
 
@@ -97,6 +98,16 @@ def test_what_torch_and_mmengine_refuse_is_the_configs_fault(tmp_path, key, valu
         return
     with pytest.raises(ConfigError, match=rf"toy\.py: {words}"):
         runner.train()
+
+
+@pytest.mark.parametrize(
+    "name", ["gamma", "factor", "start_factor", "end_factor", "eta_min", "eta_min_ratio", "eta_max"]
+)
+def test_every_rate_of_a_schedule_is_looked_at(name):
+    with pytest.raises(
+        ConfigError, match=rf"c\.py: param_scheduler\.1\.{name}: expected a finite .*found -1"
+    ):
+        check_values({"param_scheduler": [{"type": "A"}, {"type": "B", name: -1}]}, "c.py")
 
 
 def test_a_learning_rate_of_0_is_warned_of(tmp_path):

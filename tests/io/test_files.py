@@ -9,13 +9,14 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io
 
 from posekit.errors import DataError
-from posekit.io.files import read_json, under, write_json, write_text
+from posekit.io.files import _is_device, read_json, under, write_json, write_text
 from posekit.io.mat import read_mat
 
 
@@ -118,3 +119,19 @@ def test_a_pipe_or_a_device_is_written_into_and_stays(tmp_path):
     os.close(reader)
     assert pipe.is_fifo()
     assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_what_is_written_into_and_what_is_replaced(tmp_path):
+    (tmp_path / "scores.json").touch()
+    (tmp_path / "null").symlink_to(os.devnull)
+    known = {"scores.json": False, "new.json": False, ".": False, "null": True, os.devnull: True}
+    assert {name: _is_device(tmp_path / name) for name in known} == known
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="this system has no /dev/stdout")
+def test_stdout_is_written_into_also_where_it_is_a_file(tmp_path):
+    """As in ``> scores.json``; by the predicate alone: a mistake would replace the system's /dev/stdout."""
+    words = "from pathlib import Path; from posekit.io.files import _is_device; "
+    words += "raise SystemExit(not (_is_device(Path('/dev/stdout')) and Path('/dev/stdout').is_file()))"
+    with (tmp_path / "scores.json").open("w") as file:
+        assert subprocess.run([sys.executable, "-c", words], stdout=file).returncode == 0

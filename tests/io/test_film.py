@@ -17,6 +17,7 @@ from toy_films import MILLISECOND, SLOWER, destroy_frames, picture, shown_number
 
 from posekit.errors import ConfigError, DataError
 from posekit.io.film import upright
+from posekit.io.film_stream import _ends_within_a_box
 from posekit.io.frame_places import Places
 from posekit.io.sources import open_source
 from posekit.io.video import VideoReader
@@ -395,6 +396,15 @@ def test_a_film_that_ends_within_its_index(tmp_path, left):
     path.write_bytes(content[: content.index(b"moov") + left])
     with pytest.raises(DataError, match=r"a\.mp4: is an MP4 or MOV file without .* Copy it again; .*untrunc"):
         VideoReader(path)
+
+
+@pytest.mark.parametrize("left", [0, 10])
+def test_a_film_that_ends_within_a_box_of_its_own(tmp_path, left):
+    """Above 4 GiB a box states its size in 64 bits, behind its kind."""
+    boxes = struct.pack(">I4s8x", 16, b"ftyp") + struct.pack(">I4sQ8x", 1, b"mdat", 24)
+    boxes += struct.pack(">I4s12x", 20, b"moov")
+    (tmp_path / "a.mp4").write_bytes(boxes[: len(boxes) - left])
+    assert _ends_within_a_box(str(tmp_path / "a.mp4")) == bool(left)
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.avi", "a.mp4"])

@@ -113,7 +113,8 @@ def test_a_box_made_of_keypoints_is_that_of_the_loader(tmp_path):
     content, _ = people(species=(3,), each=1, images=1)
     annotation = content["annotations"][0]
     del annotation["bbox"]
-    annotation["keypoints"] = [5, 20, 2, 25, 22, 2, 45, 24, 2, 55, 26, 2]  # 15 % of 50 more: out of the 60
+    content["images"][0]["height"] = 30
+    annotation["keypoints"] = [5, 20, 2, 25, 22, 2, 45, 24, 2, 55, 26, 2]  # 15 % of 50 more: out of 60 x 30
     sides = table_of(tmp_path, content).annotated_wh
-    assert_allclose(sides, [[59, 21]])
+    assert_allclose(sides, [[59, 16.5]])
     assert_allclose(read_coco(tmp_path / "own.json").truth.boxes_xywh[:, 2:], sides)

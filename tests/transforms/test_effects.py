@@ -121,6 +121,14 @@ def test_one_rectangle_of_the_stated_share_is_erased(seed, share):
     assert not image.any(), "the picture given is left as it is"
 
 
+def test_erased_parts_are_as_often_high_as_wide():
+    high = 0
+    for seed in range(400):
+        ys, xs, _ = np.nonzero(effects.erase(plain(0, 64, 64), 0.1, np.random.default_rng(seed)))
+        high += np.ptp(ys) > np.ptp(xs)
+    assert high / 400 == pytest.approx(0.5, abs=0.08)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), share=st.floats(0.1, 0.5))
 def test_an_occluder_is_no_larger_than_stated(seed, share):
@@ -143,6 +151,16 @@ def test_occluders_are_of_one_colour_or_show_the_picture():
         pieces += len(colours) == 1  # a piece of green on green
     assert plain_ones / 200 == pytest.approx(0.5, abs=0.12)
     assert pieces == 200 - plain_ones
+
+
+def test_occluders_of_either_filling_are_of_either_shape(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(effects, "_draw", lambda _, shape, round_, value: drawn.append((round_, len(value))))
+    for seed in range(400):
+        effects.occlude(noise(), np.array([[0.4, 0.4]]), np.random.default_rng(seed))
+    for round_ in (True, False):
+        for numbers in (3, 1):  # a colour; a mask
+            assert drawn.count((round_, numbers)) / 400 == pytest.approx(0.25, abs=0.07)
 
 
 def test_pieces_are_upside_down():

@@ -86,6 +86,14 @@ def test_the_box_keeps_its_distance_on_the_sides_that_are_not_cut():
         bottom = left.window_xyxy[3]
         right = 60 if bottom < 100 else 90
         assert_allclose(left.box_xyxy, [40, 10, right, bottom])
+    # The same turned by half a circle, so that the cut is the picture's first row.
+    turned = dataclasses.replace(record, keypoints=np.array([130, 200], np.float32) - points)
+    lower = [truncate(np.random.default_rng(seed), turned, 2) for seed in range(300)]
+    lower = [left for left in lower if left and np.isfinite(left.window_xyxy).tolist() == [0, 1, 0, 0]]
+    assert len(lower) > 20
+    for left in lower:
+        top = left.window_xyxy[1]
+        assert_allclose(left.box_xyxy, [70 if top > 100 else 40, top, 90, 190])
 
 
 def test_too_little_is_no_person():
