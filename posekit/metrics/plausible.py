@@ -68,9 +68,13 @@ def _elsewhere(
     if not pairs or not (far := distance(lambda _, poses: poses)) > _ELSEWHERE:
         return ""
     said = f"the poses are nowhere near the people of their images ({far:.2g} of a person's size off)"
-    scale = _median_place(truth.keypoints[some]) / np.median(
-        np.concatenate([p for _, p in pairs]), axis=(0, 1)
-    )
+    placed = np.concatenate([p for _, p in pairs])
+    if not placed.any():
+        return f"{said}: all of their coordinates are 0"
+    if np.abs(placed).max() <= _FRACTION:
+        return f"{said}: they are fractions of the picture, not its pixels"
+    middle = np.median(placed, axis=(0, 1))  # of 0 it tells no scale
+    scale = _median_place(truth.keypoints[some]) / np.where(middle == 0, np.nan, middle)
     readings: list[tuple[Callable[[int, np.ndarray], np.ndarray], str]] = [
         (lambda _, poses: poses[..., ::-1], "x and y are exchanged"),
         (
@@ -82,8 +86,6 @@ def _elsewhere(
             f"they are pixels of a picture {1 / scale[0]:.3g} x as wide and {1 / scale[1]:.3g} x as high",
         ),
     ]
-    if np.abs(np.concatenate([p for _, p in pairs])).max() <= _FRACTION:
-        return f"{said}: they are fractions of the picture, not its pixels"
     reasons = [why for read, why in readings if distance(read) < _THERE]
     return f"{said}: {reasons[0]}" if reasons else f"{said}; are they of these images, in their own pixels?"
 
