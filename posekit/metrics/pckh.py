@@ -12,6 +12,7 @@ Conventions: joints in MPII's order, (x, y) pixels; predictions and truth with t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -63,9 +64,9 @@ def normalised_distances(predicted: np.ndarray, truth: np.ndarray, sizes: np.nda
 
 def check_threshold(threshold: float, name: str) -> None:
     """Raises ConfigError unless a threshold is a sensible number of a person's sizes; 20 is none, 0.2 is."""
-    if isinstance(threshold, (int, float)) and 0 < threshold <= _HIGHEST_THRESHOLD:
+    if isinstance(threshold, Real) and 0 < threshold <= _HIGHEST_THRESHOLD:
         return
-    percent = isinstance(threshold, (int, float)) and threshold > _HIGHEST_THRESHOLD
+    percent = isinstance(threshold, Real) and threshold > _HIGHEST_THRESHOLD
     meant = f"; {threshold:g} percent are {threshold / 100:g}" if percent else ""
     raise ConfigError(
         f"{name}: expected a number above 0 and at most {_HIGHEST_THRESHOLD:g}, in sizes of the person, "

@@ -126,3 +126,7 @@ def test_a_threshold_is_no_percentage(threshold: object) -> None:
             make()
     with pytest.raises(ConfigError, match=r"20 percent are 0\.2"):
         PCKMetric(threshold=20)
+
+
+def test_a_threshold_may_be_numpys() -> None:
+    assert PCKhMetric(np.array([0.5, 1], np.float32)).thresholds == (0.5, 1)  # type: ignore[arg-type]
