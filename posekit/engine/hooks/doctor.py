@@ -39,8 +39,8 @@ class DoctorHook(Hook):
         except Exception as error:  # a training does not need the answer
             runner.logger.warning(f"the data could not be looked at: {type(error).__name__}: {error}")
             return
-        own, other = ([part for _, part in named] for named in (training, validation))
-        for habit in habits(own, other, runner.train_dataloader.sampler):
+        trained, validated = ([part for _, part in named] for named in (training, validation))
+        for habit in habits(trained, validated, runner.train_dataloader.sampler):
             runner.logger.warning(habit)
         for finding in found:
             runner.logger.warning(f"{finding.part} data: {finding.kind}: {finding.sentence}")
