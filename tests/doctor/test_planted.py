@@ -163,6 +163,7 @@ def test_repeated_ids_and_people():
     findings = found(content)
     assert findings["person_repeated"].count == 2
     assert "(1 to the digit)" in findings["person_repeated"].found
+    assert "box_shared" not in findings, "the same person again, whose box is no second fault"
     assert findings["id_repeated"].count == 1
     assert findings["image_id_repeated"].count == 1
     assert findings["file_repeated"].count == 1
