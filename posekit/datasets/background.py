@@ -111,7 +111,8 @@ def _taken(content: Any, path: str) -> dict[int, np.ndarray]:
     for number, annotation in enumerate(require(content, "annotations", path, list)):
         where = f"{path}: annotations[{number}]"
         box = require(annotation, "bbox", where, list)
-        if len(box) != 4 or not all(isinstance(side, (int, float)) and abs(side) < 1e9 for side in box):
+        numbers = len(box) == 4 and all(isinstance(side, (int, float)) and abs(side) < 1e9 for side in box)
+        if not numbers or min(box[2:]) < 0:  # a negative side would keep clear of nothing
             raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
         boxes[require(annotation, "image_id", where, int)].append(box)
     taken: dict[int, np.ndarray] = defaultdict(lambda: np.zeros((0, 4)))

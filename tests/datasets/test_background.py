@@ -139,6 +139,7 @@ def test_settings_out_of_range_are_refused(pictures, settings, message):
             lambda c: c["annotations"][0].update(bbox=[1, 2, 3]),
             r"annotations\[0\], field 'bbox': expected",
         ),
+        (lambda c: c["annotations"][1].update(bbox=[200, 0, -90, 160]), r"found \[200, 0, -90, 160\]"),
     ],
 )
 def test_faulty_files_are_refused(pictures, change, message):
