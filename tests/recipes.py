@@ -360,7 +360,7 @@ RECIPES["study/lsp_mobilenetv2_pretrained_96x96.py"] = _PRETRAINED | _CONVERGED
 
 # O: four sets and windows without anybody, for everyday photos; less blur and noise than by default.
 _COCO_PART = "load_coco {0}/annotations/person_keypoints_train2017.json {0}/train2017"
-_NOBODY = "load_backgrounds {0}/annotations/person_keypoints_train2017.json {0}/train2017 windows=20"
+_NOBODY = "load_backgrounds {0}/annotations/person_keypoints_train2017.json {0}/train2017 margin=2 windows=20"
 _TURNED = "Augment(flip_prob=0.5, rotation={0}, scale=(0.65, 1.3), shift=0.1, truncate_prob={1})"
 _CHANGED = (
     "Pixels(jitter_prob=0.6, grey_prob=0.05, blur_prob=0.1, blur_sigma=(0.3, 1.2), motion_prob=0.05, "

@@ -107,6 +107,7 @@ _parts = dict(
                 ann_file=f"{name}/annotations/person_keypoints_train2017.json",
                 image_dir=f"{name}/train2017",
                 windows=20,
+                margin=2,
             ),
             empty=True,
             crop=_crop,

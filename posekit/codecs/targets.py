@@ -114,8 +114,6 @@ def kernel_like(sigma: float) -> int:
     return 2 * max(round((sigma - 0.8) / 0.3 + 1), 1) + 1
 
 
-# Compiled, a training takes it for the constant that it is.
-@torch.compiler.assume_constant_result
 def _kernel_table(size: int, device: torch.device) -> torch.Tensor:
     return _kernel_table_on(size, device)
 
@@ -125,6 +123,10 @@ def _kernel_table_on(size: int, device: torch.device) -> torch.Tensor:
     """The kernel with one 0 at either end, so that a clamped distance reads "outside the kernel"."""
     table = torch.nn.functional.pad(gaussian_kernel(size), (1, 1))
     return table.to(working_dtype(device)).to(device)
+
+
+# What a compiler may take for constant; to say so here would import it, for seconds, with every program.
+CONSTANT = (_kernel_table,)
 
 
 def draw_blurred_cells(

@@ -17,6 +17,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from posekit.codecs.targets import CONSTANT
 from posekit.engine.schedules import map_schedulers
 from posekit.errors import ConfigError
 from posekit.registry import OPTIM_WRAPPERS
@@ -216,6 +217,8 @@ def compile_training(model: nn.Module, setting: Any) -> bool:
     if setting is None or setting is False:
         return False
     plain, arguments = model.forward, {} if setting is True else setting
+    for function in CONSTANT:
+        torch.compiler.assume_constant_result(function)
     try:
         compiled = torch.compile(plain, **arguments)
     except (RuntimeError, TypeError, ValueError) as error:

@@ -273,6 +273,11 @@ def _load_file(model: nn.Module, name: str, path: str | Path, options: Mapping[s
     whole_options = {key: value for key, value in options.items() if key not in _FEATURE_OPTIONS}
     whole = timm.create_model(name, **whole_options).state_dict()
     if "efficientnet" in name and is_efficientnet_pytorch(found):
+        if not name.startswith("tf_"):  # another padding, and another epsilon of batch norm
+            raise CheckpointError(
+                f"checkpoint {path}: its names are efficientnet_pytorch's, whose networks are those of "
+                f"TensorFlow: expected TimmBackbone(name='tf_{name}'), found {name!r}"
+            )
         found = efficientnet_to_timm(found, whole)
     own = model.state_dict()
     # A feature extractor flattens "stages.0" to "stages_0" and may put "model." in front.

@@ -336,6 +336,15 @@ def test_import_of_posekit_is_cheap():
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
+def test_networks_and_data_come_without_the_compiler_and_the_films():
+    code = (
+        "import sys, posekit.models, posekit.datasets, posekit.metrics.evaluators; "
+        "print([m for m in ('torch._dynamo', 'timm', 'torchvision', 'av', 'matplotlib') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -270,7 +270,7 @@ def _efficientnet_pytorch_names(blocks: int, squeeze: bool) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "blocks", "squeeze"), [("tf_efficientnet_lite0", 16, False), ("efficientnet_b0", 16, True)]
+    ("name", "blocks", "squeeze"), [("tf_efficientnet_lite0", 16, False), ("tf_efficientnet_b0", 16, True)]
 )
 def test_efficientnets_of_another_package_load_into_timms(tmp_path, name, blocks, squeeze):
     torch.manual_seed(6)
@@ -291,6 +291,9 @@ def test_efficientnets_of_another_package_load_into_timms(tmp_path, name, blocks
     expected.load_state_dict(kept)
     assert ours.state_dict().keys() == kept.keys()
     assert all(torch.equal(ours.state_dict()[key], value) for key, value in kept.items())
+
+    with pytest.raises(CheckpointError, match=rf"expected TimmBackbone\(name='{name}'\), found"):
+        TimmBackbone(name.removeprefix("tf_"), pretrained=tmp_path / "theirs.pth")
 
     renamed["_blocks.16._bn1.weight"] = renamed.pop("_blocks.5._bn1.weight")
     torch.save(renamed, tmp_path / "odd.pth")
