@@ -44,8 +44,32 @@ def with_skeleton(table: PersonTable, skeleton: Skeleton, keypoint_map: Any = BY
         keypoints=points.astype(np.float32),
         visible=visible.astype(np.uint8),
         extra={**table.extra, **of_keypoints},
-        reading={**table.reading, "names": table.skeleton.keypoints, "columns": columns},
+        reading={
+            **table.reading,
+            "names": table.reading.get("names", table.skeleton.keypoints),
+            "columns": _composed(table.reading.get("columns"), columns),
+        },
     ).with_outside_counted()
+
+
+def _composed(first: Columns | None, second: Columns) -> Columns:
+    """Two maps in turn as one, from the file's keypoints to the last skeleton's.
+
+    Raises:
+        ConfigError: If a mean is taken of means of different numbers, which is no mean of keypoints.
+    """
+    if first is None:
+        return second
+    composed = []
+    for places in second:
+        made_of = [first[place] for place in places]
+        if len({len(parts) for parts in made_of}) > 1 and all(made_of):
+            raise ConfigError(
+                "keypoint_map: a middle of keypoints that are middles themselves, of different numbers; map "
+                "the file's keypoints at once"
+            )
+        composed.append(tuple(place for parts in made_of for place in parts) if all(made_of) else ())
+    return tuple(composed)
 
 
 def columns_of(source: Skeleton, target: Skeleton, keypoint_map: Any = BY_NAME) -> Columns:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import ConfigError, shown
+from posekit.errors import ConfigError, DataError, shown
 from posekit.registry import DATASETS
 from posekit.transforms import effects
 
@@ -205,7 +205,10 @@ class PixelChanges:
             ConfigError: If a change returns something else than a picture of the same size.
         """
         for number, change in enumerate(self.changes):
-            changed = change(image, generator(number))
+            try:
+                changed = change(image, generator(number))
+            except DataError as error:  # of the change, not of the picture, which might be skipped
+                raise ConfigError(f"dataset: 'pixels': {_name(change)}: {error}") from error
             if not _is_like(changed, image):
                 raise ConfigError(
                     f"dataset: 'pixels': {_name(change)}: expected an image uint8 {image.shape}, as it was "

@@ -102,6 +102,24 @@ def test_keypoints_by_name_and_middle(two):
     assert_array_equal(people[0].weight, [1, 1, 0, 1])
 
 
+def test_two_maps_in_turn_are_one_from_the_files_keypoints(two):
+    own = load_coco(**{k: v for k, v in source(two[0]).items() if k != "type"})
+    last = Skeleton("last", ("middle", "head"), sigmas=(0.1,) * 2)
+    middle = Skeleton("mid", ("head", "hands", "left_hand"), sigmas=(0.1,) * 3)
+    once = with_skeleton(own, middle, {"hands": ["left_hand", "right_hand"]})
+    table = with_skeleton(once, last, {"middle": "hands"})
+    names = own.skeleton.keypoints
+    assert table.reading["names"] == names
+    wanted = tuple(names.index(name) for name in ("left_hand", "right_hand"))
+    assert table.reading["columns"] == (wanted, (names.index("head"),))
+    assert_array_equal(
+        map_keypoints(own.keypoints, own.visible, table.reading["columns"])[0].astype(np.float32),
+        table.keypoints,
+    )
+    with pytest.raises(ConfigError, match="a middle of keypoints that are middles themselves"):
+        with_skeleton(once, last, {"middle": ["hands", "left_hand"]})
+
+
 def test_a_middle_is_labelled_where_both_ends_are():
     points = np.arange(12.0).reshape(2, 3, 2)
     found, seen = map_keypoints(points, np.array([[2, 1, 2], [2, 0, 2]]), ((0, 1), (), (2,)))

@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from torch.utils.data import DataLoader, RandomSampler
 
 from posekit.datasets import EpochSampler, SampleKey
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, DataError
 from posekit.transforms import Pixels
 
 EFFECTS = ("occlude", "erase", "jitter", "grey", "blur", "motion", "noise", "jpeg")
@@ -239,6 +239,16 @@ def test_changes_that_return_something_else_are_named(tmp_path, misbehaving, fou
         ConfigError, match=rf"'pixels': <lambda>: expected an image uint8 \(16, 12, 3\).*{found}"
     ):
         data[0]
+
+
+def test_a_change_that_fails_is_not_the_pictures_fault(tmp_path):
+    def no_texture(image, rng):
+        raise DataError("texture.png: not found")
+
+    data = make(tmp_path, pixels=no_texture, on_bad_image="skip")
+    with pytest.raises(ConfigError, match=r"'pixels': no_texture: texture\.png: not found"):
+        data[0]
+    assert not data.faulty_images()
 
 
 def test_turned_views_are_no_fault(tmp_path):
