@@ -21,7 +21,7 @@ from posekit.registry import DATASETS
 
 # Of an inner edge of a grid, as a share of a cell's side.
 _JITTER = 0.3
-_LEAST_SIDE = 2.0  # canvas pixels of a person; what is smaller is ignored
+_LEAST_SIDE = 5.0  # canvas pixels of a person; what is smaller is ignored
 
 
 class Piece(NamedTuple):
@@ -175,7 +175,7 @@ def _grids(grids: Mapping[int, float]) -> tuple[list[int], np.ndarray]:
 
 
 def grid_cells(size_hw: Sequence[int], side: int, rng: np.random.Generator) -> np.ndarray:
-    """The cells of a grid whose inner edges are drawn, int (side^2, 4) xyxy; together they fill the canvas."""
+    """The cells of a grid whose inner edges are drawn, int (side^2, 4) xyxy; they fill the canvas."""
     edges = []
     for length in size_hw:
         inner = np.arange(1, side) + rng.uniform(-_JITTER, _JITTER, side - 1)

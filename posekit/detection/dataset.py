@@ -1,8 +1,8 @@
 """Whole pictures with the boxes of their people, for training and validating a detector.
 
 Boxes are COCO's numbers as xyxy (:mod:`posekit.detection`), clipped to the image (0 to W, 0 to H); in a
-mirrored image x is W - x. Crowd regions are no people to learn from: torchvision's training leaves them out, a
-finder's takes them for neither people nor background; in the score they are what pycocotools makes of them.
+mirrored image x is W - x. Crowd regions are no people to learn from: torchvision's training leaves them out,
+a finder's takes them for neither people nor background; in the score they are what pycocotools makes of them.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def mirrored(boxes_xyxy: np.ndarray, width: int) -> np.ndarray:
 def _boxes(
     content: Any, path: str, category: int, image_ids: Sequence[int], counts: Counter[str]
 ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
-    """The boxes of every image's people and of its crowds, float32 (n, 4) xyxy; what is left out is counted."""
+    """The boxes of every image's people and of its crowds, float32 (n, 4) xyxy; others are counted."""
     people: dict[int, list[list[float]]] = {image_id: [] for image_id in image_ids}
     crowds: dict[int, list[list[float]]] = {image_id: [] for image_id in image_ids}
     for number, annotation in enumerate(require(content, "annotations", path, list)):

@@ -1,4 +1,4 @@
-"""Pictures of any size for a network that wants one longest side, and sides that are multiples of its stride."""
+"""Pictures of any size for a network that wants one longest side, and multiples of its coarsest stride."""
 
 from __future__ import annotations
 

@@ -73,11 +73,11 @@ def test_cells_fill_the_canvas_and_do_not_overlap():
 
 
 def test_people_mostly_cut_away_are_ignored():
-    boxes = np.float32([[-10, 0, 10, 20], [-30, 0, 10, 20], [50, 50, 70, 70], [70, 0, 99, 9], [5, 5, 6, 30]])
+    boxes = np.float32([[-10, 0, 10, 20], [-30, 0, 10, 20], [50, 50, 70, 70], [70, 0, 99, 9], [5, 5, 9, 30]])
     people, ignored = clipped(boxes, (60, 60), 0.5)
     assert_array_equal(people, [[0, 0, 10, 20]])
-    # A quarter of the second, of the third; nothing of the fourth; the last is a pixel wide.
-    assert_array_equal(ignored, [[0, 0, 10, 20], [50, 50, 60, 60], [5, 5, 6, 30]])
+    # A quarter of the second, of the third; nothing of the fourth; the last is too thin.
+    assert_array_equal(ignored, [[0, 0, 10, 20], [50, 50, 60, 60], [5, 5, 9, 30]])
     assert people.dtype == ignored.dtype == np.float32
     assert len(clipped(boxes, (60, 60), 0.25)[0]) == 3
 

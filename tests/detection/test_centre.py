@@ -1,4 +1,4 @@
-"""Maps of centres and boxes: what they are taught, by values worked out by hand, and what is read from them."""
+"""Maps of centres and boxes: what they are taught, by values found by hand, and what is read from them."""
 
 import math
 
