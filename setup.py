@@ -36,6 +36,7 @@ setup(
         "jinja2>=3",
     ],
     extras_require={
+        "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
         "test": ["ruff==0.17.5", "mypy==2.4.1", "pytest>=8", "pytest-xdist", "hypothesis", "coverage"],
     },
 )

@@ -163,6 +163,26 @@ def area_gone(person: dict[str, Any], size_wh: np.ndarray) -> None:
     del person["area"]
 
 
+def area_in_fractions(person: dict[str, Any], size_wh: np.ndarray) -> None:
+    person["area"] /= float(size_wh.prod())
+
+
+def area_of_picture(person: dict[str, Any], size_wh: np.ndarray) -> None:
+    person["area"] = float(9 * size_wh.prod())
+
+
+def box_gone(person: dict[str, Any], size_wh: np.ndarray) -> None:
+    del person["bbox"]
+
+
+def id_as_text(person: dict[str, Any], size_wh: np.ndarray) -> None:
+    person["id"] = str(person["id"])
+
+
+def count_17(person: dict[str, Any], size_wh: np.ndarray) -> None:
+    person["num_keypoints"] = 17
+
+
 def count_gone(person: dict[str, Any], size_wh: np.ndarray) -> None:
     del person["num_keypoints"]
 

@@ -93,6 +93,9 @@ def augmentation(rotation: float, scale: tuple[float, float], **others: Any) -> 
         "sampling": "uniform",
         "half_body_prob": 0.0,
         "half_body_min_keypoints": 8,
+        "shift": 0.0,
+        "truncate_prob": 0.0,
+        "truncate_min_keypoints": 4,
     } | others
 
 
@@ -354,6 +357,59 @@ RECIPES["study/lsp_mobilenetv2_pretrained_128x128.py"] = _PRETRAINED
 _CONVERGED = {"input": (96, 96), **one_cycle(40, 32), "epochs": (40, 4)}
 RECIPES["study/lsp_mobilenetv2_scratch_96x96.py"] = _SCRATCH | _CONVERGED
 RECIPES["study/lsp_mobilenetv2_pretrained_96x96.py"] = _PRETRAINED | _CONVERGED
+
+# O: four sets and windows without anybody, for everyday photos; less blur and noise than by default.
+_COCO_PART = "load_coco {0}/annotations/person_keypoints_train2017.json {0}/train2017"
+_NOBODY = "load_backgrounds {0}/annotations/person_keypoints_train2017.json {0}/train2017 windows=20"
+_TURNED = "Augment(flip_prob=0.5, rotation={0}, scale=(0.65, 1.3), shift=0.1, truncate_prob={1})"
+_CHANGED = (
+    "Pixels(jitter_prob=0.6, grey_prob=0.05, blur_prob=0.1, blur_sigma=(0.3, 1.2), motion_prob=0.05, "
+    "motion_length=(3, 5), noise_prob=0.1, noise_std=(2, 8), jpeg_prob=0.1, occlude_prob=0.2)"
+)
+
+
+def part(ratio: int, people: str, augment: str, padding: float = 1.25, **others: Any) -> dict[str, Any]:
+    crop = f"Crop(input_size_hw=(128, 96), padding={padding}, convention='udp')"
+    row = {"ratio": ratio, "people": people, "crop": crop, "augment": augment, "pixels": _CHANGED}
+    return row | others
+
+
+def nobody(ratio: int, name: str) -> dict[str, Any]:
+    still = "Augment(flip_prob=0.5, rotation=20, scale=(0.65, 1))"
+    return part(ratio, _NOBODY.format(name), still, empty=True)
+
+
+_ATHLETES = (
+    "with_teacher [load_coco lsp_extended/train.json lsp_extended/images skeleton=lsp14] contradicted=drop "
+    "near=0.07 part=train predictions=lsp_extended/teacher17.json"
+)
+_PHOTOS = "load_coco teacher_photos/train.json teacher_photos/images extra=['teacher_scores']"
+RECIPES["everyday/lite0_coco17_128x96.py"] = {
+    **_SCRATCH,
+    "skeleton": "coco17",
+    "data_root": "data",
+    "train": {
+        "athletes": part(4800, _ATHLETES, _TURNED.format(70, 0.2), 1.1, keypoint_weight="keypoint_weight"),
+        "photos": part(1600, _PHOTOS, _TURNED.format(40, 0.3), keypoint_weight="teacher_scores"),
+        "coco": part(480, _COCO_PART.format("coco"), _TURNED.format(40, 0.3)),
+        "tiny_coco": part(320, _COCO_PART.format("tiny_coco"), _TURNED.format(40, 0.3)),
+        "coco_nobody": nobody(240, "coco"),
+        "tiny_coco_nobody": nobody(240, "tiny_coco"),
+    },
+    "val": "load_coco lsp_extended/train.json lsp_extended/images part=val skeleton=lsp14",
+    "test": "load_coco lsp_extended/train.json lsp_extended/images part=test skeleton=lsp14",
+    "best": "PCK@0.2/mean",
+    "input": (128, 96),
+    "crop": (0.75, 1.1, "udp"),
+    "augment": None,
+    "backbone": _SCRATCH["backbone"].replace("mobilenetv2_100", "tf_efficientnet_lite0"),
+    "start": "data/weights/efficientnet-lite0-57934424.pth 57934424 strict",
+    "codec": _UDP.format(sigma=1.5).replace("outside='drop'", "outside='keep'"),
+    "loss": focal(0.1),
+    "colours": ((127.5,) * 3, (127.5,) * 3, "rgb"),
+    **one_cycle(30, 32),
+    "epochs": (30, 2),
+}
 
 # O: rendered people, who fill their boxes.
 _QUICK = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 
 import numpy as np
 
@@ -10,7 +12,12 @@ from posekit.synthetic import write_synthetic_people
 
 
 def make_data(tmp_path_factory):
-    return write_synthetic_people(tmp_path_factory.mktemp("set") / "people", 420, 110, progress=False)
+    """A set of 420 and 110 pictures, which no test changes: all processes of pytest share one."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    with (root / "synthetic_people.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a complete set is left alone
+        return write_synthetic_people(root / "synthetic_people", 420, 110, progress=False)
 
 
 def load(path):

@@ -35,7 +35,8 @@ CROPS = [f"{stage}_dataloader.dataset.crop.input_size_hw" for stage in ("train",
 
 def small(name: str) -> dict:
     """Overrides for a step within a second."""
-    options = dict.fromkeys(CROPS, (64, 64))
+    # Of a mixture each part states its crops, which no step here sees.
+    options = dict.fromkeys(CROPS[1:] if name.startswith("everyday") else CROPS, (64, 64))
     if "hourglass" in name:
         # With all four halvings the waist is one cell, and batch norm over a pair of values is meaningless.
         options["model.backbone.depth"] = 3
@@ -62,8 +63,18 @@ def batch_of(num_keypoints: int, size_hw: tuple[int, int], count: int = 2) -> Sa
 @pytest.mark.parametrize("name", CONFIGS)
 def test_config_builds_and_takes_a_step(name):
     """At full width on small crops, with its own loss, codec and optimiser."""
-    torch.manual_seed(0)
     cfg = load_config(ROOT / name, small(name))
+    stated = repr((cfg.model, cfg.optim_wrapper))
+    if stated not in STEPPED:  # configs that differ in their data alone take the same step
+        builds_and_takes_a_step(cfg)
+        STEPPED.add(stated)
+
+
+STEPPED: set[str] = set()
+
+
+def builds_and_takes_a_step(cfg):
+    torch.manual_seed(0)
     with starting_later():  # a recipe's published weights are not here
         model = MODELS.build(cfg.model)
     optimiser = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -85,6 +96,7 @@ def test_config_builds_and_takes_a_step(name):
 def test_parts_agree_with_each_other(name):
     cfg = load_config(ROOT / name)
     datasets = [cfg[f"{stage}_dataloader"]["dataset"] for stage in ("train", "val", "test")]
+    datasets = [part for one in datasets for part in (one.get("datasets") or {"": one}).values()]
     assert all(dataset["skeleton"] == cfg.skeleton for dataset in datasets)
     assert all(dataset["source"]["data_root"] == cfg.data_root for dataset in datasets)
     assert cfg.randomness == {"seed": 0, "deterministic": False}

@@ -16,6 +16,7 @@ from recipes import RECIPES
 from test_configs import CONFIGS, ROOT
 from torch import nn
 
+from posekit.datasets.several import MixedDataset
 from posekit.engine.configs.config import load_config
 from posekit.engine.schedules import Length, fit_schedules
 from posekit.registry import METRICS
@@ -27,7 +28,7 @@ from posekit.transforms import Augment, Crop
 def facts(cfg: Any) -> dict[str, Any]:
     """A config as a row of the tables."""
     dataset, model, head = cfg.train_dataloader["dataset"], cfg.model, cfg.model["head"]
-    crop = built(dataset["crop"], Crop)
+    crop = built((dataset if "crop" in dataset else cfg.val_dataloader["dataset"])["crop"], Crop)
     augment = dataset.get("augment")
     wholly = filled(model)
     return {
@@ -53,13 +54,26 @@ def facts(cfg: Any) -> dict[str, Any]:
     }
 
 
-def people(dataset: Mapping[str, Any]) -> str:
-    """Annotation, folder of the images, and what else chooses people and boxes."""
+def people(dataset: Mapping[str, Any]) -> Any:
+    """Annotation, folder of the images, and what else chooses people and boxes; of a mixture, each part."""
+    if dataset["type"] is MixedDataset:
+        return {name: mixed(part, dataset["ratios"][name]) for name, part in dataset["datasets"].items()}
     source = dict(dataset["source"])
-    words = [source.pop("type").__name__, source.pop("ann_file"), source.pop("image_dir")]
+    words = [source.pop("type").__name__]
+    if "source" in source:  # completed by a teacher
+        words.append(f"[{people({**dataset, 'source': source.pop('source'), 'subset': None})}]")
+    else:
+        words += [source.pop("ann_file"), source.pop("image_dir")]
     chosen = {**source, **{k: v for k, v in (dataset.get("subset") or {}).items() if k != "type"}}
-    chosen.pop("data_root")
+    chosen.pop("data_root", None)
     return " ".join([*words, *(f"{key}={value}" for key, value in sorted(chosen.items()) if value)])
+
+
+def mixed(part: Mapping[str, Any], ratio: float) -> dict[str, Any]:
+    """A part of a mixture: its share, people, and what happens to their crops, as far as it is stated."""
+    crops = {key: settings(part[key]) for key in ("crop", "augment", "pixels") if part.get(key)}
+    others = {key: part[key] for key in ("keypoint_weight", "empty") if part.get(key)}
+    return {"ratio": ratio, "people": people(part), **crops, **others}
 
 
 def built(part: Mapping[str, Any], kind: type) -> Any:

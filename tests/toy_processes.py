@@ -1,8 +1,12 @@
-"""Several processes for a test, forked from the test's own: torch is imported once, not N times."""
+"""Several processes for a test, forked from the test's own: torch is imported once, not N times.
+
+So is what a training imports as it goes; and a child's garbage collector leaves alone what it was born with.
+"""
 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import signal
 import socket
@@ -11,10 +15,14 @@ import time
 import traceback
 from pathlib import Path
 
+import matplotlib.figure  # noqa: F401 - mmengine's visualizer makes a figure
 import torch
+import torch._dynamo  # its optimisers import it when they are made
 import toy_training
 from torch import nn
 from toy_training import SIDE, ToyModel
+
+import posekit.doctor  # noqa: F401 - looked through before a training
 
 PATIENCE = float(os.environ.get("PATIENCE", "1"))
 CONFIG = toy_training.CONFIG.replace(
@@ -60,6 +68,7 @@ class Processes:
             return pid
         status = 99
         try:
+            gc.freeze()
             os.setpgid(0, 0)  # so that its data workers can be killed with it
             atexit._clear()  # what the test's own process removes at its end is not the child's to remove
             out = os.open(self.folder / f"{rank}.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)

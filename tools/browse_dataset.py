@@ -20,7 +20,7 @@ Prints how many people, images and joints there are, and writes contact sheets i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("config", help="a config file, e.g. configs/quickstart/people_mpii.py")
     parser.add_argument("--split", choices=SPLITS, help="which data set (train; for 'worst' val)")
+    parser.add_argument("--set", metavar="NAME", help="of several data sets this one alone")
     parser.add_argument(
         "--what", choices=PICTURES, help="what to show (samples; with --checkpoint: heatmaps)"
     )
@@ -79,6 +80,8 @@ def main() -> None:
     loader = cfg.get(f"{args.split}_dataloader")
     if loader is None:
         raise_config(f"config {args.config}: there is no '{args.split}_dataloader'")
+    if args.set is not None:
+        choose_set(cfg, args.split, args.set)
     with faults_of(f"{args.split}_dataloader", args.config):
         dataset = build_dataset(loader["dataset"])
     if args.what == "worst":
@@ -123,14 +126,40 @@ def check_arguments(args: argparse.Namespace) -> None:
         raise_config("--epoch, --joints and --seed: expected numbers from 0 on")
 
 
+def choose_set(cfg: Any, split: str, name: str) -> None:
+    """Leaves of a mixture's settings, and of its evaluators', those of one set.
+
+    Raises:
+        ConfigError: If there is no such set.
+    """
+    from posekit.metrics.evaluators import OnEachSet
+
+    loader = cfg[f"{split}_dataloader"]
+    sets = loader["dataset"].get("datasets") or {}
+    named = dict(sets) if isinstance(sets, Mapping) else {str(n): one for n, one in enumerate(sets)}
+    if name not in named:
+        raise_config(
+            f"--set {name}: expected a set of {split}_dataloader, found {list(named) or 'a single data set'}"
+        )
+    loader["dataset"] = named[name]
+    stage = split if cfg.get(f"{split}_evaluator") else "val"
+    stated = cfg.get(f"{stage}_evaluator") or []
+    chosen: list[Any] = []
+    for one in stated if isinstance(stated, (list, tuple)) else [stated]:
+        metrics = one["metrics"] if one.get("type") is OnEachSet else one
+        metrics = metrics[name] if isinstance(metrics, Mapping) and "type" not in metrics else metrics
+        chosen += metrics if isinstance(metrics, (list, tuple)) else [metrics]
+    cfg[f"{stage}_evaluator"] = chosen
+
+
 def require_one_set(dataset: Any, split: str) -> None:
     """Raises ConfigError on a mixture: its people and results are of several files, each with its own ids."""
     if not hasattr(dataset, "table"):
         names = getattr(dataset, "names", None)
         raise_config(
             f"--what worst: expected a data set of one annotation file, found a {type(dataset).__name__}"
-            f"{f' of {names}' if names else ''}; browse each by itself, by a config whose "
-            f"{split}_dataloader has that set alone"
+            f"{f' of {names}' if names else ''}; browse each by itself: "
+            + (f"--set {names[0]}" if names else f"by a config whose {split}_dataloader has that set alone")
         )
 
 
@@ -265,7 +294,7 @@ def show_worst(args: argparse.Namespace, cfg: Any, dataset: Any, model: Any, out
     people, written = dataset, list[Path]()
     if model is not None:
         # A mirrored crop's left knee is the image's right one; and scores are those of plain crops.
-        dataset.augment = None
+        dataset.augment = dataset.pixels = None
         poses = predict_people(model, dataset, cfg[f"{args.split}_dataloader"])
     else:
         poses = read_poses(args.results)

@@ -12,6 +12,17 @@ help_if_asked() {
     done
 }
 
+# refuse_others SCRIPT OPTION ARGUMENT...: ends unless every argument is OPTION, before minutes go into installing.
+refuse_others() {
+    local word script=$1 option=$2
+    for word in "${@:3}"; do
+        if [[ $word != "$option" ]]; then
+            echo "$script takes no '$word'; expected nothing, $option or --help." >&2
+            exit 2
+        fi
+    done
+}
+
 # make_environment STAMP REQUIREMENT: installs REQUIREMENT into $VENV unless it is there.
 #
 # The file STAMP in it says that posekit made the environment, and which setup.py was installed: nothing else is
@@ -42,6 +53,8 @@ make_environment() {
     }
     : >"$stamp"
     "$VENV/bin/python" -m pip install --quiet --upgrade pip
-    "$VENV/bin/python" -m pip install --progress-bar "$([[ -t 1 ]] && echo on || echo off)" -e "$requirement"
+    # Python compiles what it imports; pip would compile ten thousand files, one after another.
+    "$VENV/bin/python" -m pip install --no-compile --progress-bar "$([[ -t 1 ]] && echo on || echo off)" \
+        -e "$requirement"
     cp setup.py "$stamp"
 }

@@ -30,6 +30,7 @@ import numpy as np
 from posekit.errors import ConfigError, DataError, PosekitError
 from posekit.io.categories import ALL
 from posekit.io.files import read_json, write_json
+from posekit.metrics.categories import category_notes
 from posekit.metrics.crowdpose import (
     CROWD_BOUNDS,
     check_crowd_bounds,
@@ -46,12 +47,14 @@ from posekit.metrics.ground_truth import (
     choose_sigmas,
     crowding_notes,
     read_coco,
+    yardstick_notes,
 )
 from posekit.metrics.mpii_truth import read_mpii
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.pck import NORMS, pck, person_sizes
-from posekit.metrics.pckh import CURVE, pckh, pckh_curve_scores
+from posekit.metrics.pckh import CURVE, check_threshold, pckh, pckh_curve_scores
+from posekit.metrics.plausible import result_notes
 from posekit.metrics.results import apply_protocol, assign_results, read_mpii_predictions, read_results
 from posekit.metrics.tables import score_table
 
@@ -227,7 +230,14 @@ def protocol(args: argparse.Namespace, people: CocoPeople, sigmas: np.ndarray) -
     nms = "no OKS-NMS" if args.oks_nms is None else f"{NMS_NAMES[args.nms]} {args.oks_nms:g}"
     named = results.annotation_ids is not None
     boxes = "ground truth (the results name their annotations)" if named else "not stated by the results"
-    notes = [*people.notes, *results.notes, *crowding_notes(people, args.max_per_image)]
+    notes = [
+        *people.notes,
+        *results.notes,
+        *category_notes(people, results.named),
+        *crowding_notes(people, args.max_per_image),
+        *yardstick_notes(people, sigmas),
+        *result_notes(people, results.detections, args.results),
+    ]
     return detections, (
         f"{len(people.truth)} people and {len(results.detections)} results in "
         f"{len(people.truth.image_ids)} images; boxes: {boxes}; {used}, {nms}, "
@@ -251,8 +261,7 @@ def evaluate_mpii(args: argparse.Namespace) -> tuple[Scores, str]:
 
 
 def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
-    if not (math.isfinite(args.threshold) and args.threshold > 0):
-        raise ConfigError(f"--threshold: expected a positive number, found {args.threshold}")
+    check_threshold(args.threshold, "--threshold")
     people = read_coco(args.gt, area=NO_AREA, **reading(args))
     results = read_results(args.results, people)
     assignment = assign_results(results, people, args.results)
@@ -279,7 +288,14 @@ def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
         **assignment.counts,
     }
     title = f"PCK (percent) at {args.threshold:g} x {args.norm} size; {assignment.rule}"
-    title += "".join(f"\nnote: {note}" for note in (*people.notes, *results.notes))
+    named = results.named if results.annotation_ids is None else truth.category_ids  # or told by annotation
+    notes = [
+        *people.notes,
+        *results.notes,
+        *category_notes(people, named),
+        *result_notes(people, results.detections, args.results),
+    ]
+    title += "".join(f"\nnote: {note}" for note in notes)
     if assignment.counts["missing_predictions"] > annotated.sum() / 2:
         title += (
             f"\nMost people ({assignment.counts['missing_predictions']} of {annotated.sum()}) have no "

@@ -173,7 +173,7 @@ def draw_predictions(args: argparse.Namespace) -> None:
         raise ConfigError(f"config {args.config}: there is no '{args.split}_dataloader'")
     with faults_of(f"{args.split}_dataloader", args.config):
         dataset = DATASETS.build(loader["dataset"])
-    dataset.augment = None  # a mirrored crop's left knee is the image's right one
+    dataset.augment = dataset.pixels = None  # a mirrored crop's left knee is the image's right one
     require_writable(folder)
     model = predictions.load_network(cfg, args.config, args.checkpoint)
     norm, areas = predictions.evaluator_norm(cfg, dataset, args.split)

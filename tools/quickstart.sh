@@ -11,6 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/environment.sh
 help_if_asked tools/quickstart.sh "$@"
+refuse_others tools/quickstart.sh --again "$@"
 
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}

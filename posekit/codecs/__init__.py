@@ -40,11 +40,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from posekit.codecs.gaussian import DarkCodec, MSRACodec, UDPCodec
+from posekit.codecs.gaussian import MSRACodec
 from posekit.codecs.megvii import MegviiCodec
 from posekit.codecs.named import CODECS, get_codec
 from posekit.codecs.offset import UDPOffsetCodec
 from posekit.codecs.peaks import heatmap_accuracy
+from posekit.codecs.unbiased import DarkCodec, UDPCodec
 
 __all__ = [
     "CODECS",

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from posekit.codecs.gaussian import DarkCodec, MSRACodec, UDPCodec
+from posekit.codecs.gaussian import MSRACodec
 from posekit.codecs.megvii import MegviiCodec
 from posekit.codecs.offset import UDPOffsetCodec
+from posekit.codecs.unbiased import DarkCodec, UDPCodec
 from posekit.errors import ConfigError
 
 # Their steps are unbounded, and a map without a peak has its release's answer in place of the score 0. What a

@@ -128,7 +128,7 @@ def _clear_windows(
 ) -> np.ndarray:
     """Up to ``windows`` boxes (n, 4), xyxy: of many drawn within the picture the first that are clear."""
     size_wh = np.array(size_hw[::-1], float)
-    box_wh = rng.uniform(*sides, (_DRAWS, 2)) * size_wh.min()
+    box_wh = rng.uniform(sides[0], sides[1], (_DRAWS, 2)) * size_wh.min()
     corner = rng.uniform(0, 1, (_DRAWS, 2)) * (size_wh - box_wh)
     half = margin / 2 * box_wh.max(axis=1, keepdims=True)
     centre = corner + box_wh / 2

@@ -48,10 +48,12 @@ def columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any])
     for row, target in zip(rows, points, strict=True):
         if row.keypoints is not None:
             target[:] = np.asarray(row.keypoints, dtype=np.float32).reshape(num_keypoints, 3)
+    boxes_xywh = np.array([row.box_xywh for row in rows], dtype=np.float64).reshape(-1, 4)
     return {
         "image_index": np.array([row.image_index for row in rows], dtype=np.int32),
         "person_ids": np.array([row.person_id for row in rows], dtype=np.int64),
-        "boxes_xyxy": xywh_to_xyxy(np.array([row.box_xywh for row in rows]).reshape(-1, 4)),
+        "boxes_xyxy": xywh_to_xyxy(boxes_xywh),
+        "annotated_wh": boxes_xywh[:, 2:],
         "category_ids": np.array([row.category_id for row in rows], dtype=np.int64),
         "box_scores": np.array([row.score for row in rows], dtype=np.float32),
         "keypoints": points[..., :2],

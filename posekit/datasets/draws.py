@@ -61,9 +61,10 @@ class Draw(NamedTuple):
     epoch: int
     more: tuple[int, ...] = ()
 
-    def rng(self, row: int) -> np.random.Generator:
-        """A generator for the sample of a row."""
-        return np.random.default_rng((self.seed, self.epoch, row, *self.more))
+    def rng(self, row: int, *stream: int) -> np.random.Generator:
+        """A generator for the sample of a row; each further stream is independent of the first."""
+        entropy = (self.seed, self.epoch, row, *self.more)
+        return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=stream))
 
     def key(self, row: int) -> SampleKey:
         """The key by which another data set draws what the sample of a row is made of."""

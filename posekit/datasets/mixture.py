@@ -13,16 +13,24 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import ClassBalancedDataset, RepeatDataset
 from mmengine.dataset import ConcatDataset as MMEngineConcatDataset
 from torch.utils.data import ConcatDataset, Dataset, Subset
 
 from posekit.datasets.draws import SampleKey, drawing_for
+from posekit.datasets.split import check_rows
 from posekit.errors import ConfigError
 from posekit.registry import DATASETS
 
 _OF_TORCH = (ConcatDataset, Subset)
 _WRAPPERS = (*_OF_TORCH, RepeatDataset, ClassBalancedDataset)
+# What mmengine's wrappers ask a data set for.
+_ASKED = {
+    "full_init": "a method that reads what is not read yet",
+    "metainfo": "a dict of what it says of itself",
+    "get_cat_ids": "a method that names the kinds of a row's sample (MixedDataset(ratios=...) needs none)",
+}
 # What each part says of itself, where mmengine would have all say the same; skeletons are compared here.
 _OWN = ("skeleton", "table", "ann_file", "box_source", "crop", "image_ids", "category_id", "people", "counts")
 
@@ -37,7 +45,8 @@ class KeyedDataset(Dataset[Any]):
         dataset: A data set, or its settings; torch's wrappers may state settings as well.
 
     Raises:
-        ConfigError: If parts have different skeletons, input sizes or extra columns.
+        ConfigError: If parts have different skeletons, input sizes or extra columns, or a ``Subset`` names
+            samples that are not there.
     """
 
     # One by one, also where a ``Subset`` within could be asked for many.
@@ -45,6 +54,7 @@ class KeyedDataset(Dataset[Any]):
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = build_dataset(dataset)
+        _check_subsets(self.dataset)
         _check_parts(self.dataset)
 
     def __getitem__(self, key: int) -> Any:
@@ -73,8 +83,22 @@ class KeyedDataset(Dataset[Any]):
 
 
 def build_dataset(stated: Any) -> Any:
-    """A data set from itself or from its settings, which may be nested."""
-    return DATASETS.build(_completed(stated)) if isinstance(stated, Mapping) else stated
+    """A data set from itself or from its settings, which may be nested.
+
+    Raises:
+        ConfigError: Of a wrapper of mmengine's around a data set without what it asks for.
+    """
+    if not isinstance(stated, Mapping):
+        return stated
+    try:
+        return DATASETS.build(_completed(stated))
+    except AttributeError as error:
+        if error.name not in _ASKED:
+            raise
+        raise ConfigError(
+            f"dataset: {type(error.obj).__name__} has no {error.name}, {_ASKED[error.name]}, for which the "
+            "wrapper around it asks: write a subclass with one"
+        ) from error
 
 
 def _completed(stated: Any) -> Any:
@@ -91,15 +115,37 @@ def _completed(stated: Any) -> Any:
     return settings
 
 
+def _check_subsets(dataset: Any) -> None:
+    """Looks for a ``Subset`` of samples that are not there, in wrappers and parts too."""
+    dataset = dataset.dataset if isinstance(dataset, KeyedDataset) else dataset
+    if isinstance(dataset, Subset):
+        rows = np.asarray(dataset.indices)
+        check_rows(rows, len(dataset.dataset), "Subset: 'indices'", "samples in its data set")  # type: ignore[arg-type]
+    for one in _held(dataset) or ():
+        _check_subsets(one)
+
+
+def _held(dataset: Any) -> list[Any] | None:
+    """What a wrapper or a mixture holds; None of any other."""
+    held = getattr(dataset, "parts", None)
+    if held is None and isinstance(dataset, _WRAPPERS):
+        held = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset.dataset]
+    return held
+
+
 def parts_of(dataset: Any) -> list[Any]:
     """The data sets that a wrapper or a mixture is made of, in order; of any other, itself."""
+    return [part for _, part in named_parts_of(dataset)]
+
+
+def named_parts_of(dataset: Any, name: str = "") -> list[tuple[str, Any]]:
+    """As :func:`parts_of`, each with its name in the innermost mixture that has names."""
     dataset = dataset.dataset if isinstance(dataset, KeyedDataset) else dataset
-    held = getattr(dataset, "parts", None)
+    held = _held(dataset)
     if held is None:
-        if not isinstance(dataset, _WRAPPERS):
-            return [dataset]
-        held = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset.dataset]
-    return [part for one in held for part in parts_of(one)]
+        return [(name, dataset)]
+    names = getattr(dataset, "names", None) or [name] * len(held)
+    return [part for one, own in zip(held, names, strict=True) for part in named_parts_of(one, own)]
 
 
 def metainfo_of(dataset: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 
 from posekit.datasets.table import PersonTable
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, shown
 from posekit.registry import DATASETS
 
 PARTS = ("test", "val", "train")
@@ -55,3 +55,20 @@ def hashed_split(
     chosen = np.zeros(len(order), dtype=bool)
     chosen[order[slice(*bounds[part])]] = True
     return np.flatnonzero(chosen[table.image_index])
+
+
+def check_rows(rows: np.ndarray, length: int, where: str, of: str) -> None:
+    """Raises ConfigError unless ``rows`` (N,) are whole numbers below ``length``; -1 is the last.
+
+    Args:
+        rows: What was stated.
+        length: How many there are.
+        where: The setting, for messages.
+        of: What they are the numbers of.
+    """
+    expected = f"{where}: expected numbers from 0 to {length - 1}, for there are {length} {of}; found"
+    if rows.ndim != 1 or (rows.dtype.kind not in "iu" and rows.size):
+        raise ConfigError(f"{expected} {shown(rows.tolist())}")
+    beyond = rows[(rows >= length) | (rows < -length)]
+    if len(beyond):
+        raise ConfigError(f"{expected} {beyond[0]}{f' and {len(beyond) - 1} more' * (len(beyond) > 1)}")

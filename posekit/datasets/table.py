@@ -1,6 +1,6 @@
 """The people of an annotation file as arrays; a ``PersonRecord`` is made when one is asked for.
 
-150,000 people in these arrays take about 30 MB, against 122 MB as Python objects that every worker process
+150,000 people in these arrays take about 34 MB, against 122 MB as Python objects that every worker process
 would copy: forked workers share the arrays' pages, and pickling (spawned workers) moves them to shared
 memory first. Loaders build a table with :func:`build_table`, which checks what all files have in common.
 """
@@ -57,6 +57,8 @@ class PersonTable:
             ``keypoints_outside_image``, where image sizes are known.
         extra: Further columns of the people, by name, each (N, ...): labels, identities; numbers only.
         category_ids: int64 (N,), the annotations' categories; 1 where there are none.
+        annotated_wh: float64 (N, 2), pixels: width and height of the boxes as the file states them, before
+            any cleaning; where there are none, those of ``boxes_xyxy``.
         turn_by_exif: Whether pictures whose stated size does not tell are to be turned as their EXIF entry
             says (:mod:`posekit.datasets.pictures`).
         reading: How the file was read; a metric that reads it again does likewise.
@@ -82,12 +84,16 @@ class PersonTable:
     file_people: int | None = None
     extra: Mapping[str, np.ndarray] = field(default_factory=dict)
     category_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    annotated_wh: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     turn_by_exif: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.category_ids):
             object.__setattr__(self, "category_ids", np.ones(len(self), np.int64))
+        if not len(self.annotated_wh):
+            boxes = np.asarray(self.boxes_xyxy, np.float64)
+            object.__setattr__(self, "annotated_wh", boxes[:, 2:] - boxes[:, :2])
 
     def __len__(self) -> int:
         return len(self.image_index)
@@ -250,6 +256,7 @@ _PER_PERSON = (
     "visible",
     "head_sizes",
     "category_ids",
+    "annotated_wh",
 )
 _ARRAYS = ("image_names", "image_ids", "image_sizes_hw", *_PER_PERSON)
 # How a loader marks a column of its own.
@@ -282,8 +289,8 @@ def build_table(
         image_dir: Folder of the images.
         images: Names, ids and sizes (height, width; 0 unknown) of the M images.
         people: Lists or arrays ``image_index``, ``person_ids``, ``boxes_xyxy``, ``keypoints``, ``visible``,
-            and, where known, ``box_scores``, ``head_sizes`` and ``category_ids``; further ones, of numbers,
-            as ``extra.NAME``.
+            and, where known, ``box_scores``, ``head_sizes``, ``category_ids`` and ``annotated_wh``; further
+            ones, of numbers, as ``extra.NAME``.
         ann_file: The file, for messages.
         box_source: Where the boxes are from.
         counts: What the loader left out.
@@ -346,6 +353,7 @@ def _assemble(
         visible=visible,
         head_sizes=np.asarray(people.get("head_sizes", np.full(n, np.nan)), dtype=np.float32),
         category_ids=np.asarray(people.get("category_ids", np.ones(n)), dtype=np.int64),
+        annotated_wh=np.asarray(people.get("annotated_wh", np.zeros((0, 2))), dtype=np.float64),
         ann_file=os.fspath(ann_file),
         box_source=box_source,
         counts=counts,

@@ -64,7 +64,7 @@ def with_teacher(
         predictions: A json, person id -> [[x, y, score], ...] in the order of ``skeleton``, image pixels. A
             person who is not in it gets nothing.
         skeleton: Whose keypoints the people get.
-        data_root: Put in front of ``predictions``.
+        data_root: Put in front of ``predictions``, and the source's unless that states one.
         keypoint_map: From the source's keypoints to ``skeleton``'s, see
             :func:`~posekit.datasets.mapping.columns_of`.
         min_score: Least score of a keypoint of the teacher's.
@@ -85,6 +85,8 @@ def with_teacher(
     """
     _check_settings(contradicted, min_score=min_score, agree=agree, near=near, sure=sure)
     skeleton = get_skeleton(skeleton)
+    if isinstance(source, Mapping):
+        source = {"data_root": data_root, **source} if data_root else source
     labels = load_people(source, None)
     if labels.box_source != GROUND_TRUTH:
         raise ConfigError(f"with_teacher: expected annotated people, found boxes of {labels.box_source}")
@@ -167,4 +169,6 @@ def _completed(table: PersonTable, taught: np.ndarray, min_score: float, trusted
         keypoints=np.where(filled[..., None], points, table.keypoints),
         visible=np.where(filled, 2, table.visible).astype(np.uint8),
         extra={**table.extra, KEYPOINT_WEIGHT: weight.astype(np.float32)},
+        # Other columns are of the source's keypoints.
+        reading={**table.reading, "mapped": (KEYPOINT_WEIGHT,)},
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,19 @@ from torch.utils.data import Dataset, get_worker_info
 from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.mapping import with_skeleton
 from posekit.datasets.pictures import read_picture
+from posekit.datasets.split import check_rows
 from posekit.datasets.table import PersonTable
+from posekit.datasets.weights import take_keypoint_weights
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp
 from posekit.io.images import ImageBuffer, cv2, missing_images
-from posekit.io.near_images import near_image
+from posekit.io.near_images import missing_message
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
-from posekit.structures import PersonRecord, Sample, Skeleton
-from posekit.transforms import Augment, Crop
+from posekit.structures import Sample, Skeleton
+from posekit.transforms import Augment, Crop, Pixels
+from posekit.transforms.pixels import Change, PixelChanges
+from posekit.transforms.truncation import within_window
 
 # Where a keypoint is that is known not to be there: beyond any crop, input pixels.
 NOWHERE = -1e5
@@ -50,6 +55,10 @@ class TopDownDataset(Dataset[Sample]):
             does not label carry no weight.
         crop: A ``Crop`` or its settings.
         augment: An ``Augment`` or its settings; None: none.
+        pixels: Changes of the crop's pixels: ``Pixels`` or its settings, any function ``(image, rng) ->
+            image`` of uint8 (H, W, 3) RGB, or a list of these, each with a generator of its own; None: none.
+        keypoint_weight: The extra column of the table, (people, K) in 0..2, that is multiplied with the
+            keypoints' weights (:mod:`posekit.datasets.weights`).
         subset: Row numbers, or a selector and its settings: ``dict(type=hashed_split, part="val")``.
         on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable
             person's sample instead and remembers the file (:meth:`faulty_images`).
@@ -73,16 +82,23 @@ class TopDownDataset(Dataset[Sample]):
         seed: int = 0,
         keypoint_map: Mapping[str, Any] | str | None = None,
         empty: bool = False,
+        pixels: Any = None,
+        keypoint_weight: str | None = None,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
         self.table = select_people(load_people(source, skeleton, keypoint_map), subset)
+        self._weights: np.ndarray | None = None
+        if keypoint_weight is not None:
+            self.table, self._weights = take_keypoint_weights(self.table, keypoint_weight)
         images = None if subset is None else np.unique(self.table.image_index)
         self._image_ids = None if images is None else self.table.image_ids[images]
         self.crop: Crop = _build(crop, Crop)
         self.augment: Augment | None = None if augment is None else _build(augment, Augment)
         if self.augment is not None:
             self.augment.check_skeleton(self.table.skeleton)
+        stated = pixels if isinstance(pixels, (list, tuple)) else [pixels]
+        self.pixels = None if pixels is None else PixelChanges([_build(one, Pixels) for one in stated])
         self.on_bad_image = on_bad_image
         self.empty = empty
         if empty and self.table.visible.any():
@@ -167,10 +183,14 @@ class TopDownDataset(Dataset[Sample]):
             placement = self.crop.place(record.box_xyxy)
         else:
             placement = self.augment.draw(draw.rng(row), record, self.table.skeleton, self.crop)
-        warp = self.crop.warp(placement)
-        keypoints, weight = self._keypoints(record, image.shape[:2], warp, placement.flip)
+        warp = from_part = self.crop.warp(placement)
+        first_xy = (0, 0)
+        if placement.window_xyxy is not None:
+            image, from_part, first_xy = within_window(image, warp, placement.window_xyxy)
+        change = None if self.pixels is None else partial(self.pixels, generator=partial(draw.rng, row, 1))
+        keypoints, weight = self._keypoints(row, first_xy, image.shape[:2], warp, placement.flip)
         return Sample(
-            image=cut(image, warp, self.crop.input_size_hw),
+            image=cut(image, from_part, self.crop.input_size_hw, change),
             keypoints=keypoints,
             weight=weight,
             warp=warp,
@@ -190,17 +210,19 @@ class TopDownDataset(Dataset[Sample]):
         return self._last[1]
 
     def _keypoints(
-        self, record: PersonRecord, size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
+        self, row: int, first_xy: tuple[int, int], size_hw: tuple[int, ...], warp: np.ndarray, flip: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints in input pixels and their weights; a mirrored crop has left and right exchanged."""
         if self.empty:
-            number = len(record.keypoints)
+            number = self.table.skeleton.num_keypoints
             return np.full((number, 2), NOWHERE, np.float32), np.ones(number, np.float32)
-        last_xy = (size_hw[1] - 1, size_hw[0] - 1)
-        labelled = record.visible > 0
-        inside = ((record.keypoints >= 0) & (record.keypoints <= last_xy)).all(axis=1)
-        points = apply_warp(record.keypoints, warp).astype(np.float32) * labelled[:, None]
+        keypoints, labelled = self.table.keypoints[row], self.table.visible[row] > 0
+        last_xy = (first_xy[0] + size_hw[1] - 1, first_xy[1] + size_hw[0] - 1)
+        inside = ((keypoints >= first_xy) & (keypoints <= last_xy)).all(axis=1)
+        points = apply_warp(keypoints, warp).astype(np.float32) * labelled[:, None]
         weight = (labelled & inside).astype(np.float32)
+        if self._weights is not None:
+            weight *= self._weights[row]
         if flip:
             points, weight = points[self._flip_index], weight[self._flip_index]
         return points, weight
@@ -211,12 +233,7 @@ class TopDownDataset(Dataset[Sample]):
         missing = missing_images(self.table.image_dir, names)
         if not missing:
             return
-        message = (
-            f"{self.table.ann_file}: {len(missing)} of {len(names)} images not found in "
-            f"{self.table.image_dir}: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
-        )
-        if advice := near_image(self.table.image_dir, missing[0]):
-            message += f". {advice}"
+        message = missing_message(self.table.ann_file, self.table.image_dir, missing, len(names))
         if self.on_bad_image == "error" or len(missing) == len(names):
             raise DataError(message)
         warnings.warn(message + "; other people take their place", stacklevel=3)
@@ -227,13 +244,16 @@ class TopDownDataset(Dataset[Sample]):
         return {**self.__dict__, "_last": None, "_buffer": ImageBuffer()}
 
 
-def cut(image: np.ndarray, warp: np.ndarray, input_size_hw: tuple[int, int]) -> np.ndarray:
+def cut(
+    image: np.ndarray, warp: np.ndarray, input_size_hw: tuple[int, int], change: Change | None = None
+) -> np.ndarray:
     """Cuts a crop: bilinear, black outside the image.
 
     Args:
         image: uint8 (H, W, 3) RGB, or with a fourth channel as ``ImageBuffer`` reads it.
         warp: float64 (2, 3), image -> input pixels.
         input_size_hw: The crop's height h and width w.
+        change: Makes of the crop, uint8 (h, w, 3) RGB, another of this kind.
 
     Returns:
         uint8 (3, h, w), contiguous.
@@ -242,7 +262,8 @@ def cut(image: np.ndarray, warp: np.ndarray, input_size_hw: tuple[int, int]) -> 
     if image.shape[2] == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
     crop = cv2.warpAffine(image, warp, (width, height), flags=cv2.INTER_LINEAR)
-    planes = np.empty((4, height, width), dtype=np.uint8)
+    crop = crop if change is None else change(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB))
+    planes = np.empty((crop.shape[2], height, width), dtype=np.uint8)
     # OpenCV splits into these planes in half the time of numpy's transposed copy.
     cv2.split(crop, list(planes))
     return planes[:3]
@@ -319,4 +340,6 @@ def select_people(table: PersonTable, subset: Any) -> PersonTable:
     rows = np.asarray(subset)
     if rows.size == 0 or (rows.dtype == bool and not rows.any()):
         raise ConfigError(f"dataset: 'subset' selects no one of the {len(table)} people of {table.ann_file}")
+    if rows.dtype != bool or rows.shape != (len(table),):
+        check_rows(rows, len(table), "dataset: 'subset'", f"people of {table.ann_file}")
     return table.select(rows)

@@ -7,6 +7,7 @@ import numpy as np
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding, of_people
 from posekit.doctor.reading import BOXES_EXCHANGED, CENTRE, CORNERS, CORNERS_EXCHANGED, extents
+from posekit.doctor.records import find_twins
 
 # Pixels: from a shorter side below it no crop can be cut that shows a person. The smallest labelled person
 # of the clean sets has 20.
@@ -96,3 +97,19 @@ def joints_outside(facts: Facts) -> np.ndarray:
     margin = _GROWN * (corners[:, 2:] - corners[:, :2])
     low, high = (corners[:, :2] - margin)[:, None], (corners[:, 2:] + margin)[:, None]
     return ((points < low) | (points > high)).any(axis=-1) & facts.labelled
+
+
+def check_shared_boxes(facts: Facts) -> list[Finding]:
+    """Several people of a picture with one box, such as the whole picture."""
+    if not facts.boxes_stated or not len(facts):
+        return []
+    known = facts.labelled.any(axis=1) & (facts.image >= 0) & np.isfinite(facts.boxes).all(axis=1)
+    known[find_twins(facts)[0]] = False  # the same person again, which is a finding of its own
+    place = np.column_stack([facts.image, facts.boxes, ~known * np.arange(1, len(facts) + 1)])
+    _, group, size = np.unique(place, axis=0, return_inverse=True, return_counts=True)
+    return of_people(
+        "box_shared", known & (size[group.reshape(-1)] > 1), len(facts),
+        "the box is another person's of the picture too, to the digit",
+        "One crop is to be learnt with the labels of several people.",
+        "State each person's own box; from the joints' extent and a margin, if there are no others.",
+    )  # fmt: skip

@@ -21,6 +21,7 @@ SKELETON_CHECKS: tuple[Check, ...] = (names.check_names,)
 CHECKS: tuple[Check, ...] = (
     *SKELETON_CHECKS,
     records.check_records,
+    records.check_boxless,
     records.check_ids,
     records.check_twins,
     records.check_areas,
@@ -32,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     places.check_one_based,
     marks.check_marks,
     boxes.check_tiny,
+    boxes.check_shared_boxes,
     boxes.check_joints_in_box,
     places.check_beyond,
     places.check_corner,
@@ -70,6 +72,7 @@ def examine(parts: Sequence[Part], checks: Sequence[Check] = CHECKS) -> list[Fin
         known = part is not parts[0] and _skeleton(part) == _skeleton(parts[0])
         for check in checks if not known else [one for one in checks if one not in SKELETON_CHECKS]:
             found += [finding.at(part.name, part.facts.file) for finding in check(part.facts)]
+        found += [finding.at(part.name, part.facts.file) for finding in records.check_anybody(part.facts)]
         if part is not parts[0]:
             own = check_splits(parts[0].facts, part.facts)
             found += [finding.at(part.name, part.facts.file) for finding in own]

@@ -10,6 +10,8 @@ import numpy as np
 
 from posekit.doctor.facts import Facts
 from posekit.errors import DataError
+from posekit.geometry import keypoint_box_xywh
+from posekit.io.images import within_folder
 from posekit.io.records import record_list
 from posekit.structures import Skeleton
 
@@ -39,7 +41,7 @@ def facts_of_coco(
         file,
         image_dir,
         np.array([_integer(image.get("id")) for image in images], dtype=np.int64),
-        [str(image.get("file_name", "")) for image in images],
+        [within_folder(str(image.get("file_name", "")), image_dir or "") for image in images],
         np.array([[_side(image, "height"), _side(image, "width")] for image in images]).reshape(-1, 2),
         any("crowdIndex" in image for image in images[:1]),
     )
@@ -92,13 +94,17 @@ def _facts(
         if (categories is None or _plain(record.get("category_id")) in categories)
         and not record.get("iscrowd")
     ]
-    people = [records[number] for number in chosen]
+    people = [_with_box(records[number]) for number in chosen]
     unreadable: dict[int, str] = {}
     points = _numbers(people, chosen, "keypoints", 3 * len(names), unreadable).reshape(-1, len(names), 3)
     boxes = _numbers(people, chosen, "bbox", 4, unreadable)
     flags = points[..., 2]
     odd = (np.isfinite(flags) & ~np.isin(flags, (0, 1, 2))).any(axis=1)
     unreadable.update({chosen[row]: "a flag v that is not 0, 1 or 2" for row in np.flatnonzero(odd)})
+    ids = np.array([_integer(p.get("id")) for p in people], dtype=np.int64)
+    for row in np.flatnonzero(ids < 0):
+        kind = "'id' that is no whole number" if "id" in people[row] else "no 'id'"
+        unreadable.setdefault(chosen[row], kind)
     image = np.array([rows.get(_plain(p.get("image_id")), -1) for p in people], dtype=np.int64)
     unreadable.update({chosen[row]: "an 'image_id' of no image" for row in np.flatnonzero(image < 0)})
     return Facts(
@@ -109,7 +115,7 @@ def _facts(
         image_names=image_names,
         sizes_hw=sizes,
         image=image,
-        ids=np.array([_integer(p.get("id")) for p in people], dtype=np.int64),
+        ids=ids,
         boxes=boxes,
         keypoints=points[..., :2],
         visible=np.nan_to_num(flags, nan=0, posinf=0, neginf=0).astype(np.int64),
@@ -118,9 +124,29 @@ def _facts(
         record=np.array(chosen, dtype=np.int64),
         categories=np.array([_integer(p.get("category_id")) for p in people], dtype=np.int64),
         unreadable=unreadable,
+        boxless=frozenset(number for number in chosen if "bbox" not in records[number]),
+        left_out=_left_out(records, categories),
         pairs=pairs,
         raw=True,
     )
+
+
+def _with_box(person: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The person; where it has no box and its keypoints can be read, with that which the loader makes."""
+    keypoints = person.get("keypoints")
+    if "bbox" in person or not isinstance(keypoints, list) or len(keypoints) % 3:
+        return person
+    sound = np.isfinite([_number(value) for value in keypoints]).all()
+    box = keypoint_box_xywh(keypoints, (0, 0)) if sound else None
+    return {**person, "bbox": box} if box else person
+
+
+def _left_out(records: Sequence[Mapping[str, Any]], categories: set[Any] | None) -> dict[str, int]:
+    """Why annotations are not of the people -> how many."""
+    other = [c is not None and _plain(r.get("category_id")) not in c for r in records for c in (categories,)]
+    crowds = sum(bool(r.get("iscrowd")) and not of_other for r, of_other in zip(records, other, strict=True))
+    counts = {"of a category without these keypoints": sum(other), "a crowd ('iscrowd')": crowds}
+    return {reason: number for reason, number in counts.items() if number}
 
 
 def _numbers(

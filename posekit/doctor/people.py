@@ -38,6 +38,8 @@ class People:
         record: int64 (N,): numbers of the people's records in the file.
         categories: int64 (N,).
         unreadable: Number of a record -> what is wrong with it.
+        boxless: Numbers of the records without ``bbox``, whose box is made of their keypoints.
+        left_out: Why others of the file's annotations are not among them -> how many.
         pairs: The skeleton's flip pairs; None: nothing states any.
         mirrored: Whether a training mirrors these people at random.
         boxes_stated: Whether the boxes are the file's own, and not made from joints or a scale.
@@ -63,6 +65,8 @@ class People:
     record: np.ndarray
     categories: np.ndarray
     unreadable: Mapping[int, str] = field(default_factory=dict)
+    boxless: frozenset[int] = frozenset()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     pairs: tuple[tuple[str, str], ...] | None = None
     mirrored: bool = False
     boxes_stated: bool = True

@@ -14,7 +14,7 @@ import numpy as np
 from posekit.doctor.exif import UPRIGHT, orientation
 from posekit.errors import DataError
 from posekit.io.image_size import stated_size_hw
-from posekit.io.images import check_image_name, cv2, image_size_hw, read_image
+from posekit.io.images import check_image_name, cv2, image_size_hw, read_image, within_folder
 
 THUMB = 32
 _HEAD = 1 << 16
@@ -81,9 +81,10 @@ def _looks(jobs: list[tuple[str, str, bool]]) -> Iterator[_Look]:
 
 
 def _look(folder: str, name: str, decode: bool) -> _Look:
-    path = Path(folder) / name
+    inside = within_folder(name, folder)
+    path = Path(folder) / inside
     try:
-        check_image_name(name, folder)
+        check_image_name(inside, folder)
         with path.open("rb") as file:
             head = file.read(_HEAD)
         size, turned = stated_size_hw(head) or image_size_hw(path), orientation(head)

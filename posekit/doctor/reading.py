@@ -92,7 +92,8 @@ def read_forms(people: People) -> Reading:
     """Finds out the form of each record; boxes that are not the file's own are taken as they are."""
     sizes = _picture_sizes(people)
     normal_points = _normalised_points(people, sizes)
-    points = np.where(normal_points[:, None, None], people.keypoints * sizes[:, None], people.keypoints)
+    scale = np.where(normal_points[:, None], sizes, 1)  # of whole pictures, whose size is known
+    points = people.keypoints * scale[:, None]
     boxes, normal_boxes = _scaled_boxes(people, points, sizes)
     form, sure = np.zeros(len(people), np.int64), np.ones(len(people), bool)
     if people.boxes_stated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -14,6 +15,9 @@ from posekit.doctor.finding import Finding, of_images, of_people
 # are 0.25 apart, of MPII's 22,246 training people 0.032.
 _JOINTS, _APART = 3, 0.02
 _EXACT = 0.01  # pixels
+# An area is of something else below this share of the lesser of box and joints' extent (of three or more),
+# or above this share of the larger: COCO's have 0.16 of the box and more, LSP-extended's 1.002.
+_AREA_OF_EXTENT, _AREA_OF_BOX = 0.01, 1.5
 
 
 def check_records(facts: Facts) -> list[Finding]:
@@ -29,11 +33,45 @@ def check_records(facts: Facts) -> list[Finding]:
     )  # fmt: skip
 
 
+def check_boxless(facts: Facts) -> list[Finding]:
+    """Records without a box."""
+    rows = np.isin(facts.record, list(facts.boxless)) & facts.labelled.any(axis=1)
+    rows &= ~np.isin(facts.record, list(facts.unreadable))
+    return of_people(
+        "box_missing", rows, len(facts),
+        "'bbox' is missing",
+        "The labelled keypoints' extent, grown by 15 % of its longer side, is taken: a crop without "
+        "what has no keypoints.",
+        "State the person's box.",
+    )  # fmt: skip
+
+
+def check_anybody(facts: Facts) -> list[Finding]:
+    """A file in which nobody can be learnt from or scored."""
+    if not facts.raw or facts.labelled.any():
+        return []
+    others = [f"{number:,} are {reason}" for reason, number in facts.left_out.items()]
+    without = [f"{len(facts):,} have no labelled keypoint"] * bool(len(facts))
+    total = len(facts) + sum(facts.left_out.values())
+    why = ", ".join([*others, *without]) or "there are no annotations"
+    return [
+        Finding(
+            "nobody_labelled",
+            f"nobody is a person with labelled keypoints ({', '.join(facts.names[:3])}, ...): {why}",
+            "A training and a score refuse the file.",
+            "Compare the annotations' 'category_id' with 'categories', and the file with the config.",
+            total,
+            total,
+        )
+    ]
+
+
 def check_ids(facts: Facts) -> list[Finding]:
     """Ids that stand twice, of people and of images."""
+    again = repeated(facts.ids)
     return [
         *of_people(
-            "id_repeated", repeated(facts.ids), len(facts),
+            "id_repeated", again[facts.ids[again] >= 0], len(facts),
             "the record's 'id' is another's too",
             "Results cannot be told apart by it, and a training refuses the file.",
             "Number the annotations anew.",
@@ -116,8 +154,10 @@ def check_areas(facts: Facts) -> list[Finding]:
     people = facts.labelled.any(axis=1)
     area, stated, number = facts.areas, facts.stated, facts.labelled.sum(axis=1)
     zero, no_area = people & (area <= 0), people & np.isnan(area)
+    odd = people & (area > 0) & _odd_areas(facts)
     readable = np.isfinite(stated) & np.isfinite(facts.keypoints).all(axis=(1, 2))
-    wrong = readable & ((stated <= 0) != (number == 0))  # CrowdPose counts visible ones alone
+    # CrowdPose counts visible ones alone.
+    wrong = readable & (((stated <= 0) != (number == 0)) | (stated > len(facts.names)))
     if not facts.raw:
         return []
     of = int(people.sum())
@@ -130,6 +170,12 @@ def check_areas(facts: Facts) -> list[Finding]:
             mended=True,
         ),
         *of_people(
+            "area_odd", odd, of,
+            "'area' is not the person's: below a hundredth of box and joints, or far above both",
+            "OKS divides by it: hardly any pose matches these people, or any that is about there.",
+            "State the area in square pixels of the picture (0.53 x the box where there is no segment).",
+        ),
+        *of_people(
             "area_missing", no_area, of,
             "'area' is missing",
             "OKS cannot be computed.",
@@ -138,7 +184,7 @@ def check_areas(facts: Facts) -> list[Finding]:
         ),
         *of_people(
             "num_keypoints_wrong", wrong, len(facts),
-            "'num_keypoints' is 0 of a person with labelled keypoints, or the reverse",
+            "'num_keypoints' is 0 of a person with labelled keypoints, the reverse, or more than there are",
             "COCO's score leaves out, or counts, the wrong people.",
             "State how many have v > 0; --fix does.",
             mended=True,
@@ -151,3 +197,18 @@ def check_areas(facts: Facts) -> list[Finding]:
             mended=True,
         ),
     ]  # fmt: skip
+
+
+def _odd_areas(facts: Facts) -> np.ndarray:
+    """Bool (N,): areas that are those neither of the joints nor of the box."""
+    boxes, points = (
+        facts.reading.boxes_xyxy,
+        np.where(facts.labelled[..., None], facts.reading.points, np.nan),
+    )
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # people without a joint
+        extent = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).prod(axis=1)
+        box = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        sound = (facts.labelled.sum(axis=1) >= _JOINTS) & (box > extent / 4)  # else the box is at fault
+        small, large = _AREA_OF_EXTENT * np.fmin(extent, box), _AREA_OF_BOX * np.fmax(extent, box)
+        return sound & ((facts.areas < small) | (facts.areas > large))

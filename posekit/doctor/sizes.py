@@ -1,10 +1,13 @@
 """Whether the sizes that an annotation states are those of the pictures, and which way up these are.
 
-posekit reads annotated pictures as they are stored, whatever their EXIF orientation says. A labelling tool
-shows them turned, and its width, height and labels are the turned picture's.
+A labelling tool shows pictures as their EXIF orientation says, and its width, height and labels are those of
+the turned picture. posekit reads annotated pictures as the labels mean them (:mod:`posekit.datasets.pictures`), other
+programs perhaps not.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 
@@ -32,8 +35,8 @@ def check_sizes(facts: Facts) -> list[Finding]:
         *of_images(
             "picture_turned", upright | silent, looked,
             "the EXIF entry says to turn the picture, and the file's width and height are the turned one's",
-            "The labels are the turned picture's; read as stored, they are learnt at the wrong places.",
-            "Turn the pictures for good (e.g. `mogrify -auto-orient`), or read them as the entry says.",
+            "posekit says at the start how it reads them; other programs learn the labels at the wrong places.",
+            "Turn the pictures for good (e.g. `mogrify -auto-orient`) to be sure.",
         ),
         *of_images(
             "picture_perhaps_turned", unsure, looked,
@@ -44,7 +47,7 @@ def check_sizes(facts: Facts) -> list[Finding]:
         *of_images(
             "width_height_exchanged", swapped & pictures.looked, looked,
             "'width' and 'height' are exchanged",
-            "Boxes are clipped at the wrong sides and joints count as outside the picture.",
+            "posekit takes the picture's own size; others clip boxes at the wrong sides, and lose people.",
             "Exchange them; --fix does.",
             mended=True,
         ),
@@ -84,7 +87,7 @@ def _other_size(facts: Facts, rows: np.ndarray) -> tuple[str, str, str]:
 def check_files(facts: Facts) -> list[Finding]:
     """Pictures that cannot be read."""
     if facts.pictures is None:
-        return []
+        return _no_folder(facts)
     rows = np.array(sorted(facts.pictures.faults), dtype=np.int64)
     example = next(iter(facts.pictures.faults.values()), "")
     return of_images(
@@ -92,4 +95,15 @@ def check_files(facts: Facts) -> list[Finding]:
         f"the picture cannot be read (e.g. {example})",
         "A training ends there, or takes another person's picture in its place.",
         "Fetch the files again, or take their records out.",
+    )  # fmt: skip
+
+
+def _no_folder(facts: Facts) -> list[Finding]:
+    if facts.image_dir is None or Path(facts.image_dir).is_dir():
+        return []
+    return of_images(
+        "image_folder_missing", facts.used, len(facts.used),
+        f"their folder {facts.image_dir} is not there",
+        "A training refuses to start.",
+        "State the right 'image_dir' or --images.",
     )  # fmt: skip

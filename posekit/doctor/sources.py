@@ -21,6 +21,7 @@ from posekit.doctor.facts import Facts, facts_of_table
 from posekit.doctor.pictures import look_at
 from posekit.errors import ConfigError, PosekitError
 from posekit.io.files import read_json, under
+from posekit.io.images import leaves_folder, within_folder
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Pose
@@ -52,15 +53,17 @@ def parts_of_files(files: Sequence[str], image_dirs: Sequence[str] = ()) -> list
         for facts in kinds:
             name = Path(file).name if len(files) > 1 else ""
             kind = f"keypoints {', '.join(facts.names[:3])}, ..." if len(kinds) > 1 else ""
-            found = replace(facts, image_dir=folder or _folder_beside(facts))
+            found = facts if folder else _with_folder_beside(facts)
             parts.append(Part(", ".join(filter(None, (name, kind))), found))
     return parts
 
 
-def _folder_beside(facts: Facts) -> str | None:
-    names = facts.image_names[:1]
-    folders = [Path(facts.file).parent / folder for folder in _BESIDE]
-    return next((str(folder) for folder in folders if names and (folder / names[0]).is_file()), None)
+def _with_folder_beside(facts: Facts) -> Facts:
+    for folder in [Path(facts.file).parent / name for name in _BESIDE]:
+        names = [within_folder(name, folder) for name in facts.image_names]
+        if names and not leaves_folder(names[0]) and (folder / names[0]).is_file():
+            return replace(facts, image_dir=str(folder), image_names=names)
+    return facts
 
 
 def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
@@ -86,7 +89,7 @@ def parts_of_config(cfg: Mapping[str, Any]) -> list[Part]:
         joined.setdefault(f"{trained} {_people(dataset)}", ([], dataset))[0].append(name)
     read = cache(read_json)
     found = [(" and ".join(names), facts_of_dataset(one, read), one) for names, one in joined.values()]
-    return [Part(name, facts, one) for name, facts, one in found if facts is not None and len(facts)]
+    return [Part(name, facts, one) for name, facts, one in found if facts is not None]
 
 
 def _people(dataset: Mapping[str, Any]) -> str:
@@ -192,7 +195,7 @@ def with_poses(part: Part, predict: Callable[[Any], Sequence[Pose]]) -> Part:
         predict: A data set, not augmented -> the poses of its people, as far as they can be read.
     """
     assert part.dataset is not None
-    settings = {key: value for key, value in part.dataset.items() if key != "augment"}
+    settings = {key: value for key, value in part.dataset.items() if key not in ("augment", "pixels")}
     source = settings["source"]
     if isinstance(source, Mapping):
         settings["source"] = {**source, "on_bad_record": "skip"}

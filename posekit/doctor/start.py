@@ -28,7 +28,10 @@ _SMALL = 5 * 2**20  # bytes of a json: some 10,000 people, parsed in half a seco
 
 
 def quick_findings(
-    training: Sequence[tuple[Mapping[str, Any] | None, PersonTable, bool]], validation: Sequence[PersonTable]
+    training: Sequence[tuple[Mapping[str, Any] | None, PersonTable, bool]],
+    validation: Sequence[PersonTable],
+    training_names: Sequence[str] = (),
+    validation_names: Sequence[str] = (),
 ) -> list[Finding]:
     """What is seen at a glance of the data of a training.
 
@@ -36,20 +39,40 @@ def quick_findings(
         training: Of each of its data sets the settings (None: not known), the people, and whether they are
             mirrored at random.
         validation: The people of the validation's data sets.
+        training_names: What the config calls the training's data sets; "", as without: nothing.
+        validation_names: As ``training_names``.
+
+    Returns:
+        The findings; where there are several data sets, ``part`` says which.
     """
     found = []
-    for settings, table, mirrored in training:
+    trained = _called([table.ann_file for _, table, _ in training], training_names)
+    validated = _called([table.ann_file for table in validation], validation_names)
+    for (settings, table, mirrored), own in zip(training, trained, strict=True):
         facts = _facts(settings, table, mirrored)
         if facts is None:
             continue
-        name = "training" if len(training) == 1 else f"training ({Path(table.ann_file).name})"
-        part = with_pictures(Part(name, _some(facts)), decode=False, most=_PICTURES)
+        part = with_pictures(Part(f"training{own}", _some(facts)), decode=False, most=_PICTURES)
         # What one of several sets does not label another may.
         mapped = "columns" in table.reading
         found += [one for one in examine([part], CHECKS) if not (mapped and one.kind == NEVER_LABELLED)]
-        for other in validation:
-            found += _shared(table, other)
+        for other, name in zip(validation, validated, strict=True):
+            found += _shared(table, other, own, name)
     return found
+
+
+def _called(files: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Which of several data sets each is, in brackets: its name if any, and file; "" where there is one."""
+    if len(files) < 2:
+        return [""] * len(files)
+    paths = [Path(file).parts for file in files]
+    depths = range(1, max(map(len, paths)) + 1)
+    told = [["/".join(path[-depth:]) for path in paths] for depth in depths]
+    short = next((tails for tails in told if len(set(tails)) == len(set(paths))), told[-1])
+    named = [f"{name}: " if name else "" for name in names] or [""] * len(files)
+    called = [name + tail for name, tail in zip(named, short, strict=True)]
+    repeated = {one for one in called if called.count(one) > 1}  # parts of one file
+    return [f" ({one}{f', set {n}' * (one in repeated)})" for n, one in enumerate(called, 1)]
 
 
 def _facts(settings: Mapping[str, Any] | None, table: PersonTable, mirrored: bool) -> Facts | None:
@@ -71,7 +94,7 @@ def _some(facts: Facts) -> Facts:
     return facts if step <= 1 else facts.select(facts.image % step == 0)
 
 
-def _shared(training: PersonTable, other: PersonTable) -> list[Finding]:
+def _shared(training: PersonTable, other: PersonTable, own: str, name: str) -> list[Finding]:
     """Whether validation people are training people; nothing is compared unless pictures have one name."""
     if training.skeleton.num_keypoints != other.skeleton.num_keypoints:
         return []
@@ -84,12 +107,12 @@ def _shared(training: PersonTable, other: PersonTable) -> list[Finding]:
     return [
         Finding(
             "people_in_training",
-            "the validation person is a training person: the same picture's name, the same joints",
+            f"the validation person is a training person{own}: the same picture's name, the same joints",
             "Its scores say nothing about new pictures, and checkpoints are chosen by them.",
             "Validate on people held back from training.",
             overlap.common,
             len(other),
-            part="validation",
+            part=f"validation{name}",
             file=other.ann_file,
         )
     ]

@@ -228,6 +228,8 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
     quiet = loader.pop("disable_subprocess_warning", False)
     facts = {"num_workers": workers, "rank": rank, "seed": seed or 0, "quiet": quiet}
     loader.setdefault("worker_init_fn", {"type": init_worker, **facts})
+    if loader.get("sampler", 0) is None:  # as if it were not stated, not torch's: in the rows' order
+        del loader["sampler"]
     if "batch_sampler" not in loader:
         loader.setdefault("sampler", {"type": EpochSampler, "shuffle": training})
     if not training and loader.get("drop_last"):

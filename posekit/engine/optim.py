@@ -6,8 +6,10 @@ mmengine's own wrapper for mixed precision asserts that there is a GPU; this one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from logging import Logger
 from typing import Any
 
 import torch
@@ -20,6 +22,27 @@ from posekit.errors import ConfigError
 from posekit.registry import OPTIM_WRAPPERS
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def check_rates(wrapper: OptimWrapper, source: str | None, logger: Logger) -> None:
+    """Looks at the learning rates of an optimiser, which also ``paramwise_cfg`` makes; warns if all are 0.
+
+    Raises:
+        ConfigError: Of one that is no finite number, or below 0: the loss would rise, in silence.
+    """
+    rates = [float(group["lr"]) for group in wrapper.param_groups if "lr" in group]
+    wrong = [rate for rate in rates if not (math.isfinite(rate) and rate >= 0)]
+    where = f"config {source or '(Python)'}: optim_wrapper"
+    if wrong:
+        raise ConfigError(
+            f"{where}: expected learning rates of finite numbers >= 0, found {wrong[0]:g} (optimizer.lr, "
+            "times what paramwise_cfg says)"
+        )
+    if rates and not any(rates):
+        logger.warning(
+            f"{where}: every learning rate is 0, so that nothing will be learned; state one above 0: "
+            "optim_wrapper.optimizer.lr"
+        )
 
 
 def keep_norms(wrapper: OptimWrapper) -> None:

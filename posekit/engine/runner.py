@@ -35,9 +35,15 @@ from posekit.engine.checkpoints.state import checkpoint_of
 from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.schema import check_values
 from posekit.engine.hooks.defaults import chosen_hooks
-from posekit.engine.hooks.scores import Scores, announced_scores, check_monitors, settle_monitors
+from posekit.engine.hooks.scores import (
+    Scores,
+    announced_scores,
+    check_monitors,
+    check_score_names,
+    settle_monitors,
+)
 from posekit.engine.loops import check_empty_taught, check_smallest_batch, complete_loader, epoch_loop
-from posekit.engine.optim import batch_facts, compile_training, keep_norms, scale_learning_rate
+from posekit.engine.optim import batch_facts, check_rates, compile_training, keep_norms, scale_learning_rate
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
 from posekit.engine.processes.wrapping import BatchNormHook, wrap_distributed
@@ -184,6 +190,18 @@ class PoseRunner(Runner):
                 metric.collect_dir = str(Path(self.log_dir) / f"gathered_{number}")
         return built
 
+    def build_val_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        """As mmengine's, of evaluators that give scores of different names."""
+        built = super().build_val_loop(loop)
+        check_score_names(_metrics_of(built), f"config {self.cfg.filename}: val_evaluator", self.logger)
+        return built
+
+    def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
+        """As :meth:`build_val_loop`."""
+        built = super().build_test_loop(loop)
+        check_score_names(_metrics_of(built), f"config {self.cfg.filename}: test_evaluator", self.logger)
+        return built
+
     def build_train_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """As mmengine's, over epochs.
 
@@ -208,6 +226,7 @@ class PoseRunner(Runner):
         if isinstance(built, OptimWrapper):
             built.message_hub = self.message_hub
             keep_norms(built)
+            check_rates(built, self.cfg.filename, self.logger)
         return built
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: dict[str, Any] | None = None) -> None:
@@ -448,3 +467,7 @@ class PoseRunner(Runner):
         if checkpoint is not None:
             self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
             write_checkpoint(checkpoint, Path(out_dir) / filename)
+
+
+def _metrics_of(loop: Any) -> list[Any]:
+    return list(getattr(getattr(loop, "evaluator", None), "metrics", ()))

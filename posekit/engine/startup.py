@@ -81,6 +81,10 @@ def guarded(runner: Any) -> Iterator[None]:
             "the GPU's memory does not suffice: lower the dataloader's 'batch_size', or train with --amp "
             f"({str(error).partition('. ')[0]})"
         ) from error
+    except ValueError as error:  # of evaluators that could not say their scores' names beforehand
+        if "multiple evaluation results with the same metric name" not in str(error):
+            raise
+        raise ConfigError(f"evaluators: {error}") from error
     except RuntimeError as error:
         lost = lost_process(str(error))
         if lost is None:

@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.io.film_stream import announced_length, announced_rate, open_film, pictures_of, pyav
+from posekit.io.film_stream import (
+    announced_length,
+    announced_rate,
+    open_film,
+    pictures_of,
+    pyav,
+    without_stamps,
+)
 from posekit.io.frame_places import Places
 from posekit.io.image_size import pixel_limit
 
@@ -73,7 +80,11 @@ class Film:
         self._announced = 0 if self._is_avi else stream.frames
         self._length = announced_length(self._container, stream)
         self.frames = self._announced or round(self._length * self.rate) or None
-        self._places = Places(reordered=self._is_avi and bool(stream.codec_context.has_b_frames))
+        self._unstamped = without_stamps(self._container)
+        self._places = Places(
+            reordered=self._is_avi and bool(stream.codec_context.has_b_frames),
+            interval=round(1 / self.rate / stream.time_base) if stream.time_base else 0,
+        )
         # Where frames cannot be told from each other by their stamps, packets must come out in step.
         stream.thread_type = "SLICE" if self._places.reordered else "AUTO"
         stream.codec_context.options = {"max_pixels": str(pixel_limit())}
@@ -99,7 +110,7 @@ class Film:
     def _decode(self) -> Iterator[VideoFrame]:
         places, tick = self._places, float(self._stream.time_base or 0)
         for frame in self._decoded():
-            place = places.next(frame.pts)
+            place = places.next(None if self._unstamped else frame.pts)
             if place is None:
                 continue
             number, ticks = place
@@ -116,6 +127,8 @@ class Film:
         """Frames as they come out of the decoder."""
         av, places = pyav(), self._places
         packets = self._container.demux(self._stream)
+        if not self._unstamped:
+            packets = places.apart(packets, lambda packet: _is_hidden(packet, self._stream))
         while True:
             try:
                 packet = next(packets, None)
@@ -128,14 +141,14 @@ class Film:
             if packet.size == 0 and not ends:  # stands for a repetition of the frame before
                 continue
             if not (ends or packet.is_discard or _is_hidden(packet, self._stream)):
-                places.sent(packet.pts)
+                places.sent(None if self._unstamped else packet.pts)
             self._trimmed += packet.is_discard
             places.damaged = places.damaged or packet.is_corrupt
             try:
                 yield from packet.decode()
             except (av.FFmpegError, ValueError):
                 if not ends:
-                    places.failed(packet.pts)
+                    places.failed(None if self._unstamped else packet.pts)
 
     def _rgb(self, frame: Any) -> np.ndarray:
         """A decoded frame as uint8 (H, W, 3), turned as the file says that it is to be shown."""
@@ -175,7 +188,18 @@ class Film:
             told.append(f"it breaks off at {self._end:.2f} s{self._broken}")
         if self._corrupt:
             told.append(f"{self._corrupt} of the frames read came out damaged")
-        if places.disordered:
+        if self._unstamped:
+            told.append(
+                f"a raw stream ({self._container.format.name}) has no time stamps: the times are those of "
+                f"{self.rate:g} frames a second, as far as it tells; if it was made at another rate, put it "
+                "into an mp4 of that rate first: ffmpeg -r RATE -i IN -c copy OUT.mp4"
+            )
+        if places.doubled:
+            told.append(
+                f"{places.doubled} of its frames had the time stamp of the frame before; they are spread "
+                "evenly up to the next"
+            )
+        if places.disordered and not self._unstamped:
             told.append(
                 f"{places.disordered} of the frames read had no time stamp later than that of the frame "
                 "before; each is put one interval after it"
@@ -197,7 +221,7 @@ class Film:
 
 def _is_hidden(packet: Any, stream: Any) -> bool:
     """Whether a packet holds a VP8 picture that is never shown; others are predicted from it."""
-    return stream.codec_context.name == "vp8" and not memoryview(packet)[0] >> 4 & 1
+    return stream.codec_context.name == "vp8" and bool(packet.size) and not memoryview(packet)[0] >> 4 & 1
 
 
 def upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -15,6 +15,13 @@ DEFAULT_RATE = 25.0
 _OPTIONS = {"protocol_whitelist": "none"}
 
 
+_CUT_OFF = (
+    "as one that was cut off while it was recorded or copied. Copy it again; a recorder's own repair "
+    "function, or untrunc with a whole film of the same camera, may restore the index"
+)
+_NO_STAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS, of the containers that are none
+
+
 def pyav() -> Any:
     """PyAV, imported where a video file is read or written; photos do without.
 
@@ -49,10 +56,7 @@ def _unopened(path: str, error: Exception) -> str:
     if getattr(error, "errno", None) == errno.ENOMEM:  # FFmpeg refuses them before it asks for any memory
         reason = "it states impossible sizes"
     if start[4:8] == b"ftyp":
-        return (
-            f"is an MP4 or MOV file without its index ({reason}), as one that was cut off while it was "
-            "recorded or copied. Copy it again; a recorder's own repair function may restore the index"
-        )
+        return f"is an MP4 or MOV file without its index ({reason}), {_CUT_OFF}"
     return f"neither an image nor a video that can be read ({reason}); is it damaged?"
 
 
@@ -68,11 +72,12 @@ def pictures_of(container: Any, path: str) -> Any:
         raise DataError(f"{path}: is a picture ({name}), not a video; give it the suffix of a picture")
     cover = av.stream.Disposition.attached_pic
     films = [stream for stream in container.streams.video if not stream.disposition & cover]
+    context = films[0].codec_context if films else None
+    if context is None and kind.startswith("mov,") and _ends_within_a_box(path):  # its index, mostly
+        raise DataError(f"{path}: is an MP4 or MOV file without a whole index, {_CUT_OFF}")
     if not films:
         sound = f"sound ({container.streams.audio[0].codec_context.name})" if container.streams.audio else ""
         raise DataError(f"{path}: holds {sound or 'nothing'} and no pictures; give a video")
-    stream = films[0]
-    context = stream.codec_context
     if context is None:
         raise DataError(
             f"{path}: its video is of a kind that PyAV cannot decode; convert it to H.264 or VP9 first"
@@ -82,7 +87,28 @@ def pictures_of(container: Any, path: str) -> Any:
             f"{path}: frames of {context.width} x {context.height} are more than {pixel_limit():,} pixels; "
             "if you trust it, set POSEKIT_MAX_PIXELS to what it needs"
         )
-    return stream
+    return films[0]
+
+
+def _ends_within_a_box(path: str) -> bool:
+    """Whether an MP4 or MOV file is shorter than its boxes, of size and kind each, say."""
+    end, at = Path(path).stat().st_size, 0
+    with Path(path).open("rb") as file:
+        while at < end:
+            file.seek(at)
+            head = file.read(16)
+            size = int.from_bytes(head[:4], "big")
+            if size == 1:  # what follows the kind is
+                size = int.from_bytes(head[8:16], "big")
+            if size < 8:  # 0: to the end of the file; others are none
+                return False
+            at += size
+    return at > end
+
+
+def without_stamps(container: Any) -> bool:
+    """Whether a file is a raw stream, as of a camera's encoder: what stamps there are FFmpeg has guessed."""
+    return bool(int(container.format.flags) & _NO_STAMPS)
 
 
 def announced_rate(stream: Any) -> float:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 _STEADY = 5  # equal intervals after which a stream counts as one of constant rate
+_LONGEST = 64  # packets of one stamp that are looked at together
 
 
 @dataclass
@@ -22,11 +25,16 @@ class Places:
             has been constant, a gap then counts for the frames that fit into it.
         lost: How many frames did not come out so far.
         first_lost: The number of the first of them.
+        interval: Ticks from frame to frame, as the stream's rate has it; 0: unknown.
+        doubled: How many packets had the stamp of the one before; :meth:`apart` sets them apart.
         disordered: How many frames had no stamp, or none later than the frame before; they are put one
-            interval after it.
+            interval after it: the shortest seen, else that of the rate. A next frame whose own stamp has been
+            overtaken so is put half an interval later.
     """
 
     reordered: bool = False
+    interval: int = 0
+    doubled: int = 0
     damaged: bool = False
     lost: int = 0
     first_lost: int | None = None
@@ -36,7 +44,45 @@ class Places:
     _missed: int = 0  # frames lost since the last one that came out
     _origin: int | None = None
     _last: int = 0
+    _room: float = 0.0  # ticks between packets that were set apart last
+    _stated: int = 0  # the last stamp that was a frame's own
     _steps: tuple[int, int, int] = (0, 0, 0)  # how many intervals, the shortest, the longest
+
+    def apart(self, packets: Iterator[Any], hidden: Callable[[Any], bool]) -> Iterator[Any]:
+        """The packets in their order, those of one stamp set apart: evenly up to the next stamp.
+
+        Args:
+            packets: Have ``pts``, ticks or None.
+            hidden: Whether a packet's frame is never shown, so that its stamp may be another's.
+        """
+        run: list[Any] = []
+        try:
+            for packet in packets:
+                if run and (packet.pts != run[0].pts or len(run) == _LONGEST):
+                    yield from self._set_apart(run, packet.pts, hidden)
+                    run = []
+                run.append(packet)
+        except Exception:  # the file breaks off; what came before is whole
+            yield from self._set_apart(run, None, hidden)
+            raise
+        yield from self._set_apart(run, None, hidden)
+
+    def _set_apart(self, run: list[Any], following: int | None, hidden: Callable[[Any], bool]) -> list[Any]:
+        if len(run) < 2 or run[0].pts is None:
+            return run
+        shown = [packet for packet in run if not hidden(packet)]
+        stamp, count = run[0].pts, len(shown)
+        room = count * self.interval
+        if following is not None and following > stamp:
+            room = min(room or following - stamp, following - stamp)
+        elif self._room:  # at the end, as before
+            room = round(count * self._room)
+        if room < count or count < 2:  # the clock is too coarse
+            return run
+        for place, packet in enumerate(shown):
+            packet.pts = stamp + room * place // count
+        self.doubled, self._room = self.doubled + count - 1, room / count
+        return run
 
     def sent(self, stamp: int | None) -> None:
         """Notes the stamp of a packet that goes to the decoder."""
@@ -63,13 +109,18 @@ class Places:
         first = self._origin is None
         if self._origin is None:
             known = self._stamps[:1] if stamp is None else [*self._stamps[:1], stamp]
-            self._origin = self._last = min(known, default=0)
+            self._origin = self._last = self._stated = min(known, default=0)
         awaited = stamp is None or self._reach(stamp, first)
         if stamp is None or (stamp <= self._last and not first):
             if not awaited:
                 return None
             self.disordered += not first
-            stamp = self._last + (0 if first else max(self._steps[1], 1))
+            step = 0 if first else max(self._steps[1] or self.interval, 1)
+            if stamp is not None and stamp > self._stated:
+                self._stated, step = stamp, max(step // 2, 1)
+            stamp = self._last + step
+        else:
+            self._stated = stamp
         if not first:
             self._pass(stamp - self._last)
         self._last, self._missed, self._number = stamp, 0, self._number + 1

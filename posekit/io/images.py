@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from posekit.errors import ConfigError, DataError, shown
+from posekit.io.deep_levels import look_at_levels
 from posekit.io.image_size import pixel_limit, stated_size_hw
 
 # OpenCV looks at it once, when it is loaded, and applies it to every format.
@@ -70,6 +71,8 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
         raise DataError(f"{os.fspath(path)}: image file is truncated ({data.size} bytes, no end marker)")
     _check_pixels(stated_size_hw(content), path)
     image = _decode(data, orientation == "ignore")
+    if image is not None and image[::16, ::16].max() < 16:  # black, or 16 bits of which few are used
+        look_at_levels(data, os.fspath(path))
     if image is None and content[4:11] in (b"ftyphei", b"ftyphev", b"ftypmif", b"ftypmsf"):
         raise DataError(
             f"{os.fspath(path)}: is a HEIC picture, as phones take them, which OpenCV cannot decode; convert "

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from posekit.io.images import list_folder
+
+
+def missing_message(ann_file: str, image_dir: str, missing: Sequence[str], number: int) -> str:
+    """Says which of so many images of an annotation file are missing, and where the first may be meant."""
+    listed = f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+    advice = near_image(image_dir, missing[0])
+    return (
+        f"{ann_file}: {len(missing)} of {number} images not found in {image_dir}: {listed}"
+        f"{f'. {advice}' if advice else ''}"
+    )
 
 
 def near_image(image_dir: str | os.PathLike[str], name: str) -> str:

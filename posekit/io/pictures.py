@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import DataError
+from posekit.io.deep_levels import warn_of_dark_levels
 from posekit.io.images import cv2, read_image
 from posekit.io.video import FILMS
 
@@ -62,7 +63,8 @@ def no_path(name: str) -> str:
 def rgb_from_array(image: np.ndarray) -> np.ndarray:
     """Gray (H, W) or (H, W, 1), RGB (H, W, 3) or RGBA (H, W, 4) as uint8 (H, W, 3); alpha is dropped.
 
-    16-bit levels lose their lower byte, as OpenCV has it when it reads such a file. A uint8 RGB array is
+    16-bit levels lose their lower byte, as OpenCV has it when it reads such a file
+    (:func:`~posekit.io.deep_levels.warn_of_dark_levels`). A uint8 RGB array is
     returned as it is, without a copy.
 
     Raises:
@@ -78,6 +80,7 @@ def rgb_from_array(image: np.ndarray) -> np.ndarray:
     if image.size == 0:
         raise DataError(f"image: there is no pixel in it, {found}")
     if image.dtype == np.uint16:
+        warn_of_dark_levels(image, "image: an array")
         image = (image >> 8).astype(np.uint8)
     if channels == 1:
         return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)

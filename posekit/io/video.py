@@ -25,7 +25,7 @@ __all__ = ["FILMS", "UnwrittenError", "VideoFrame", "VideoReader", "video_writer
 # fmt: off
 FILMS = (
     ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif", ".flv", ".3gp", ".ogv",
-    ".ts", ".mts", ".m2ts", ".mjpeg",
+    ".ts", ".mts", ".m2ts", ".mjpeg", ".h264", ".264", ".h265", ".hevc",
 )
 # fmt: on
 

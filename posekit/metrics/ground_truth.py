@@ -14,20 +14,21 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import ConfigError, DataError
-from posekit.geometry import head_sizes, keypoint_box_xywh
+from posekit.geometry import head_sizes
 from posekit.io import records as rec
 from posekit.io.categories import Category, are_numbers, named_categories, same_names
 from posekit.io.files import read_json
+from posekit.metrics.label_boxes import box_of_labels
 from posekit.metrics.oks import COCO_SIGMAS, GroundTruth, crowded_images
 from posekit.skeletons import COCO17
 
 DIFFERENT = (-1.0,)  # in place of sigmas: categories have their own each
 REMEDY = "; mend it, or leave such records out and count them: --on-bad-record skip, on_bad_record='skip'"
 _AREA_REMEDY = "; state it, or take 0.53 x the box: --area box, OKSMetric(area='box')"
-
-
 FILE, BOX, NO_AREA = "file", "box", "none"
 AREA_OF_BOX = 0.53  # CrowdPose's share, of a person's segment in the box
+_AREA_LOW, _AREA_HIGH = 0.01, 1.5  # of the box's; COCO's people have .1 to .9
+_WIDEST_SIGMA = 0.5  # sizes of the person; COCO's widest is .107
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,8 @@ def read_coco(
 ) -> CocoPeople:
     """Reads a COCO keypoint annotation file (``.json`` or ``.json.gz``).
 
-    ``num_keypoints`` is recounted; a missing ``bbox`` is that of the labelled keypoints.
+    ``num_keypoints`` is recounted; a missing ``bbox`` is that of the labelled keypoints, as of
+    :func:`~posekit.datasets.coco.load_coco`.
 
     Args:
         path: The file.
@@ -106,7 +108,8 @@ def read_coco(
             annotated.
     """
     content = read_json(path) if content is None else content
-    known_images = _ids(rec.record_list(content, "images", path), f"{path}: images")
+    images = rec.record_list(content, "images", path)
+    known_images = _ids(images, f"{path}: images")
     all_categories = rec.record_list(content, "categories", path)
     known_categories = _ids(all_categories, f"{path}: categories")
     categories = _chosen_categories(all_categories, path, category, names)
@@ -140,7 +143,8 @@ def read_coco(
     rec.indices_of(scored, known_images, "image_id", ids_from, f"images of {path}")
     # Annotations of other categories (a bag, a car) have no keypoints and are none of our business.
     rows = np.flatnonzero(np.isin(category_of, category_ids) & np.isin(image_of, scored))
-    annotations = [_completed(annotations[row], area) for row in rows.tolist()]
+    image_by_id = {image["id"]: image for image in images}
+    annotations = [_completed(annotations[row], area, image_by_id) for row in rows.tolist()]
     truth, recounted = _arrays(
         annotations, len(keypoints), where, scored, category_ids, image_of[rows], category_of[rows], area
     )
@@ -190,22 +194,17 @@ def _chosen_categories(
 def _arrays_of_one(annotation: Mapping[str, Any], num_keypoints: int, path: str) -> None:
     """Raises DataError if an annotation cannot be read."""
     one = np.array([annotation["image_id"]]), np.array([annotation["category_id"]])
-    _arrays([_completed(annotation, NO_AREA)], num_keypoints, path, *one, *one, NO_AREA)
+    _arrays([_completed(annotation, NO_AREA, {})], num_keypoints, path, *one, *one, NO_AREA)
 
 
-def _completed(annotation: Mapping[str, Any], area: str) -> Mapping[str, Any]:
+def _completed(annotation: Mapping[str, Any], area: str, image_of: Mapping[int, Any]) -> Mapping[str, Any]:
     """The annotation with a box, which may be its keypoints', and with an area where none is needed."""
     if "bbox" not in annotation and isinstance(annotation.get("keypoints"), list):
-        annotation = {**annotation, "bbox": _box_of(annotation["keypoints"])}
+        image = image_of.get(annotation["image_id"], {})
+        annotation = {**annotation, "bbox": box_of_labels(annotation["keypoints"], image)}
     if area == BOX:
         return {**annotation, "area": 0.0}
     return annotation if area == FILE else {"area": 0.0, **annotation}
-
-
-def _box_of(keypoints: list[Any]) -> list[float]:
-    numbers = all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in keypoints)
-    box = keypoint_box_xywh(keypoints, (0, 0)) if numbers and len(keypoints) % 3 == 0 else None
-    return box or [0.0, 0.0, 0.0, 0.0]
 
 
 def _notes(
@@ -282,7 +281,7 @@ def _arrays(
     """The arrays of checked annotations.
 
     Returns:
-        The arrays, and how many annotations' ``num_keypoints`` tell wrongly whether any is labelled.
+        The arrays, and of how many ``num_keypoints`` is impossible, or tells wrongly whether any is labelled.
     """
     keypoints = rec.numbers(annotations, "keypoints", where, num_keypoints * 3, REMEDY).reshape(
         -1, num_keypoints, 3
@@ -312,7 +311,8 @@ def _arrays(
         crowd,
         crowd | (counted == 0),
     )
-    return truth, int((~crowd & ((stated == 0) != (counted == 0))).sum())
+    wrong = ((stated == 0) != (counted == 0)) | (stated > num_keypoints)
+    return truth, int((~crowd & wrong).sum())
 
 
 def _check_visibility(visible: np.ndarray, annotations: rec.Records, where: str) -> None:
@@ -332,20 +332,21 @@ def _stated(
     """An optional integer from 0 to ``highest`` of each annotation; ``otherwise`` (G,) where it has none.
 
     Raises:
-        DataError: On anything else, a text such as "0" included.
+        DataError: On anything else, a text such as "0" included; not on more keypoints, which are recounted.
     """
+    most = float("inf") if field == "num_keypoints" else highest
     values = otherwise.copy()
     for row, annotation in enumerate(annotations):
         value = annotation.get(field)
         if value is None:
             continue
         whole = isinstance(value, int) and not (isinstance(value, bool) and highest > 1)
-        if not whole or not 0 <= value <= highest:
+        if not whole or not 0 <= value <= most:
             raise DataError(
                 f"{where}: id {annotation['id']}: expected '{field}' to be an integer from 0 to {highest}, "
                 f"found {rec.describe(value)}"
             )
-        values[row] = value
+        values[row] = min(value, highest + 1)
     return values
 
 
@@ -402,3 +403,20 @@ def crowding_notes(people: CocoPeople, max_per_image: int) -> list[str]:
         f"{max_per_image} poses of an image count (COCO: 20): even perfect results miss the others. Raise "
         "that where the score need not be comparable: --max-per-image, OKSMetric(max_per_image=...)"
     ]
+
+
+def yardstick_notes(people: CocoPeople, sigmas: np.ndarray) -> list[str]:
+    """What is to be said of areas that are not those of the boxes, and of sigmas that forgive everything."""
+    truth = people.truth
+    boxes = truth.boxes_xywh[:, 2:].prod(axis=1)
+    of = people.labelled.any(axis=1) & ~truth.crowd & (boxes > 0) & (truth.areas > 0)
+    odd = int((of & ((truth.areas < _AREA_LOW * boxes) | (truth.areas > _AREA_HIGH * boxes))).sum())
+    wide = float(np.max(sigmas, initial=0))
+    notes = [
+        (odd, f"{odd} of {of.sum()} people have an 'area' below {_AREA_LOW:g} or above {_AREA_HIGH:g} of "
+              "their box's: poses count that are far off, or hardly any. It is in the picture's pixels; "
+              "0.53 x the box: --area box"),
+        (wide >= _WIDEST_SIGMA, f"a sigma of {wide:g} takes a keypoint for right that is {2 * wide:.2g} x "
+              "the person's size off; COCO's are 0.025 to 0.107"),
+    ]  # fmt: skip
+    return [f"{people.file}: {text}" for holds, text in notes if holds]

@@ -22,8 +22,17 @@ from posekit.metrics.base import (
     is_json,
     lacks_annotations,
 )
+from posekit.metrics.categories import category_notes
 from posekit.metrics.errors import PersonErrors
-from posekit.metrics.ground_truth import BOX, FILE, CocoPeople, choose_sigmas, crowding_notes, read_coco
+from posekit.metrics.ground_truth import (
+    BOX,
+    FILE,
+    CocoPeople,
+    choose_sigmas,
+    crowding_notes,
+    read_coco,
+    yardstick_notes,
+)
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.person_errors import errors_of_oks, pair_with_people
@@ -135,7 +144,8 @@ class OKSMetric(PoseMetric):
                 "unless --sigmas says otherwise",
                 stacklevel=2,
             )
-        for note in (*people.notes, *crowding_notes(people, self.max_per_image)):
+        notes = *people.notes, *crowding_notes(people, self.max_per_image)
+        for note in (*notes, *yardstick_notes(people, self._sigmas)):
             warnings.warn(f"{name}: {note}", stacklevel=2)
 
     def _read(self, path: str, image_ids: np.ndarray, **reading: Any) -> CocoPeople:
@@ -148,7 +158,18 @@ class OKSMetric(PoseMetric):
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         if self._people is None:
             return {}
+        named = self._categories(self._people, poses, meta)
+        if named is not None and not np.isin(self._people.truth.category_ids, named).all():
+            for note in category_notes(self._people, named, "the predictions"):
+                warnings.warn(f"{type(self).__name__}: {note}", stacklevel=2)
         return self._stats(self._people, self._detections(self._people, poses, meta))
+
+    def _categories(
+        self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]
+    ) -> np.ndarray | None:
+        """The poses'; None: another file than the data set's may number its only category otherwise."""
+        alone = self.ann_file is not None and len(people.truth.category_ids) == 1
+        return None if alone else categories_of(poses, meta)
 
     def _detections(self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]) -> Detections:
         threshold = self._nms_threshold(meta)
@@ -161,9 +182,7 @@ class OKSMetric(PoseMetric):
             nms=self.nms,
             groups=groups_of(poses, categories_of(poses, meta)),
         )
-        # Another file than the data set's may number its only category otherwise.
-        alone = self.ann_file is not None and len(people.truth.category_ids) == 1
-        return to_detections(kept, scores, people, None if alone else categories_of(kept, meta))
+        return to_detections(kept, scores, people, self._categories(people, kept, meta))
 
     def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
         if self._people is None:

@@ -48,9 +48,15 @@ def torso_sizes(keypoints: np.ndarray, labelled: np.ndarray, names: Sequence[str
     return np.where(labelled[:, joints].all(axis=1) & (size > 0), size, np.nan)
 
 
-def box_sizes(boxes_xywh: np.ndarray) -> np.ndarray:
-    """The longer side of boxes (N, 4), pixels; NaN where it is not positive."""
-    size = np.asarray(boxes_xywh, np.float64)[:, 2:].max(axis=1)
+def box_sizes(boxes: np.ndarray) -> np.ndarray:
+    """The longer side of boxes as the annotation states them; NaN where it is not positive.
+
+    The crops' boxes are no measure: the HRNet release takes a pixel off them, detectors find others.
+
+    Args:
+        boxes: (N, 2) width, height, or (N, 4) x, y, width, height; pixels.
+    """
+    size = np.asarray(boxes, np.float64)[:, -2:].max(axis=1)
     return np.where(size > 0, size, np.nan)
 
 
@@ -79,18 +85,18 @@ def person_sizes(
     keypoints: np.ndarray,
     labelled: np.ndarray,
     names: Sequence[str],
-    boxes_xywh: np.ndarray,
+    boxes: np.ndarray,
     annotated_head_sizes: np.ndarray,
 ) -> np.ndarray:
     """The size that ``norm`` names, of N people; NaN where a person has none.
 
     Args:
-        norm: ``"torso"``, ``"bbox"`` (the longer side) or ``"head"`` (the annotated head size if anybody has
-            one, else neck to head top).
+        norm: ``"torso"``, ``"bbox"`` (the longer side of the box as annotated) or ``"head"`` (the annotated
+            head size if anybody has one, else neck to head top).
         keypoints: (N, K, 2+), pixels.
         labelled: bool (N, K).
         names: K keypoint names.
-        boxes_xywh: (N, 4).
+        boxes: As :func:`box_sizes` has them.
         annotated_head_sizes: (N,), NaN where unknown.
 
     Raises:
@@ -99,7 +105,7 @@ def person_sizes(
     if norm == "torso":
         return torso_sizes(keypoints, labelled, names)
     if norm == "bbox":
-        return box_sizes(boxes_xywh)
+        return box_sizes(boxes)
     if norm != "head":
         raise ValueError(f"expected a norm of {NORMS}, found {norm!r}")
     sizes = np.asarray(annotated_head_sizes, np.float64)

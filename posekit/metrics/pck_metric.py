@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import ConfigError
-from posekit.geometry import xyxy_to_xywh
 from posekit.metrics.base import PoseMetric
 from posekit.metrics.errors import PersonErrors
 from posekit.metrics.pck import NORMS, pck, person_sizes
+from posekit.metrics.pckh import check_threshold
 from posekit.metrics.person_errors import errors_of_pck
 from posekit.metrics.poses import PoseArrays, first_of_each_person
 from posekit.registry import METRICS
@@ -23,7 +23,8 @@ class PCKMetric(PoseMetric):
 
     Args:
         threshold: In sizes of the person.
-        norm: ``"torso"``, ``"bbox"`` or ``"head"``.
+        norm: ``"torso"``, ``"bbox"`` (the longer side of the box as annotated, not as it is cropped) or
+            ``"head"``.
         **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
@@ -33,15 +34,20 @@ class PCKMetric(PoseMetric):
         super().__init__(**kwargs)
         if norm not in NORMS:
             raise ConfigError(f"PCKMetric: expected 'norm' to be one of {list(NORMS)}, found {norm!r}")
+        check_threshold(threshold, "PCKMetric: 'threshold'")
         self.threshold, self.norm = threshold, norm
         self._sizes = np.zeros(0)
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
         self._need_ground_truth_boxes(meta)
         table = meta["table"]
-        boxes = xyxy_to_xywh(table.boxes_xyxy)
         self._sizes = person_sizes(
-            self.norm, table.keypoints, table.visible > 0, meta["skeleton"].keypoints, boxes, table.head_sizes
+            self.norm,
+            table.keypoints,
+            table.visible > 0,
+            meta["skeleton"].keypoints,
+            table.annotated_wh,
+            table.head_sizes,
         )
         if not np.isfinite(self._sizes).any():
             raise ConfigError(

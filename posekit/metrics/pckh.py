@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from posekit.errors import ConfigError
 from posekit.geometry import head_sizes as head_sizes
 
 # Joint rows of each group of the published tables; the score of a group is the plain mean of its joints.
@@ -31,6 +32,7 @@ MPII_LEFT_OUT_OF_MEAN = (6, 7)  # pelvis and thorax
 # 0.1 is the true 0.10; the HRNet release prints the value at 0.11 under the name "@0.1".
 DEFAULT_THRESHOLDS = (0.5, 0.1, 0.11)
 CURVE = "PCKh_curve"
+_HIGHEST_THRESHOLD = 2.0  # sizes; percent begin above
 
 
 def normalised_distances(predicted: np.ndarray, truth: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -57,6 +59,18 @@ def normalised_distances(predicted: np.ndarray, truth: np.ndarray, sizes: np.nda
     dy = predicted[..., 1] - truth[..., 1]
     distance = np.sqrt(dx * dx + dy * dy) / np.asarray(sizes, np.float64)[:, None]
     return np.where(np.isnan(distance), np.inf, distance)
+
+
+def check_threshold(threshold: float, name: str) -> None:
+    """Raises ConfigError unless a threshold is a sensible number of a person's sizes; 20 is none, 0.2 is."""
+    if isinstance(threshold, (int, float)) and 0 < threshold <= _HIGHEST_THRESHOLD:
+        return
+    percent = isinstance(threshold, (int, float)) and threshold > _HIGHEST_THRESHOLD
+    meant = f"; {threshold:g} percent are {threshold / 100:g}" if percent else ""
+    raise ConfigError(
+        f"{name}: expected a number above 0 and at most {_HIGHEST_THRESHOLD:g}, in sizes of the person, "
+        f"found {threshold!r}{meant}"
+    )
 
 
 def fraction_within(

@@ -10,7 +10,7 @@ import numpy as np
 from posekit.errors import ConfigError
 from posekit.metrics.base import PoseMetric
 from posekit.metrics.errors import PersonErrors
-from posekit.metrics.pckh import DEFAULT_THRESHOLDS, pckh, pckh_curve_scores
+from posekit.metrics.pckh import DEFAULT_THRESHOLDS, check_threshold, pckh, pckh_curve_scores
 from posekit.metrics.person_errors import errors_of_pckh
 from posekit.metrics.poses import PoseArrays, first_of_each_person
 from posekit.registry import METRICS
@@ -34,6 +34,8 @@ class PCKhMetric(PoseMetric):
         self, thresholds: Sequence[float] = DEFAULT_THRESHOLDS, curve: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
+        for threshold in thresholds:
+            check_threshold(threshold, "PCKhMetric: 'thresholds'")
         self.thresholds, self.curve = tuple(thresholds), curve
 
     def prepare(self, meta: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ Coordinates are 0-based image pixels in COCO's results form and 1-based in MPII'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from posekit.errors import DataError, shown
 from posekit.io import records as rec
 from posekit.io.files import read_json
 from posekit.io.mat import read_mat
+from posekit.metrics.categories import categories_in_words
 from posekit.metrics.ground_truth import REMEDY, CocoPeople
 from posekit.metrics.mpii_truth import MPIIPeople, mat_array
 from posekit.metrics.nms import OKS_NMS, crop_areas
@@ -33,12 +34,14 @@ class Results:
         nms_areas: float64 (D,), the area of the result's box, or of its keypoints where it has none.
         annotation_ids: int64 (D,), or None where the file names no people.
         notes: Sentences about what was left out of the file.
+        named: int64, the category of each result of the file, of those left out too.
     """
 
     detections: Detections
     nms_areas: np.ndarray
     annotation_ids: np.ndarray | None
     notes: tuple[str, ...] = ()
+    named: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 def read_results(path: str | Path, people: CocoPeople) -> Results:
@@ -60,6 +63,7 @@ def read_results(path: str | Path, people: CocoPeople) -> Results:
     where, truth, count = f"{path}: results", people.truth, people.num_keypoints
     # pycocotools takes the boxes' areas if the first result has a box, else the keypoints' extents.
     boxed = bool(file_records) and bool(file_records[0].get("bbox"))
+    named = rec.integers(file_records, "category_id", where)
     file_records, notes = _of_scored(file_records, people, where)
     image = np.searchsorted(truth.image_ids, rec.integers(file_records, "image_id", where))
     category = np.searchsorted(truth.category_ids, rec.integers(file_records, "category_id", where))
@@ -75,7 +79,7 @@ def read_results(path: str | Path, people: CocoPeople) -> Results:
         boxes = rec.numbers(file_records, "box_xywh", where, 4)
         nms_areas = crop_areas(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1))
     detections = Detections(image, category, keypoints, scores, areas)
-    return Results(detections, nms_areas, _annotation_ids(file_records, where), notes)
+    return Results(detections, nms_areas, _annotation_ids(file_records, where), notes, named)
 
 
 def _of_scored(
@@ -84,16 +88,17 @@ def _of_scored(
     """The results of the images and categories that are scored, and what is to be said of the others."""
     kept = np.ones(len(file_records), bool)
     notes = []
-    for field, what, scored, others in (
-        ("image_id", "images", people.truth.image_ids, people.other_images),
-        ("category_id", "keypoint categories", people.truth.category_ids, people.other_categories),
+    wrong = f"; write its category_id into the results, of {categories_in_words(people)}"
+    for key, what, scored, others, remedy in (
+        ("image_id", "images", people.truth.image_ids, people.other_images, REMEDY),
+        ("category_id", "keypoint categories", people.truth.category_ids, people.other_categories, wrong),
     ):
-        ids = rec.integers(file_records, field, where)
+        ids = rec.integers(file_records, key, where)
         wanted = np.isin(ids, scored)
         known = wanted | np.isin(ids, list(others))
         if people.on_bad_record == "error":
             checked = np.sort(np.concatenate([scored, np.array(list(others), np.int64)]))
-            rec.indices_of(ids, checked, field, where, f"{what} of {people.file}", REMEDY)
+            rec.indices_of(ids, checked, key, where, f"{what} of {people.file}", remedy)
         for number, of in (
             (~wanted & known, "that are not scored"),
             (~known, f"that {people.file} does not have"),

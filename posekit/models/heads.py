@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from posekit.codecs import Codec, heatmap_accuracy
-from posekit.codecs.grid import resample_maps
+from posekit.codecs.resample import resample_maps
 from posekit.errors import ConfigError
 from posekit.models.offset_losses import LabelAndOffsetLoss
 from posekit.registry import MODELS

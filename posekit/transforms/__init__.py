@@ -1,6 +1,18 @@
-"""What happens to a person's crop before it is cut: its plan, and random changes of it."""
+"""What happens to a person's crop: its plan, random changes before it is cut, and of its pixels after."""
 
+from posekit.transforms.albumentations import Albumentations
 from posekit.transforms.augment import HRNET_COCO, HRNET_MPII, Augment, HalfBody, half_body_box
 from posekit.transforms.crop import Crop, Placement
+from posekit.transforms.pixels import Pixels
 
-__all__ = ["HRNET_COCO", "HRNET_MPII", "Augment", "Crop", "HalfBody", "Placement", "half_body_box"]
+__all__ = [
+    "HRNET_COCO",
+    "HRNET_MPII",
+    "Albumentations",
+    "Augment",
+    "Crop",
+    "HalfBody",
+    "Pixels",
+    "Placement",
+    "half_body_box",
+]

@@ -1,4 +1,4 @@
-"""Random changes of a crop before it is cut: half body, scale, rotation, mirror image.
+"""Random changes of a crop before it is cut: half body, scale, rotation, mirror image, place, cut-off people.
 
 They end in the crop's one warp. A draw depends on the random generator alone, which a data set seeds with
 (seed, epoch, sample).
@@ -16,6 +16,7 @@ from posekit.geometry import crop_from_box
 from posekit.registry import DATASETS
 from posekit.structures import PersonRecord, Skeleton
 from posekit.transforms.crop import Crop, Placement
+from posekit.transforms.truncation import truncate
 
 # The HRNet release draws randn() < 0.5, which is true with the probability Phi(0.5).
 _PREFER_UPPER = 0.6914624612740131
@@ -65,7 +66,7 @@ def half_body_box(
 
 @DATASETS.register_module()
 class Augment:
-    """Random half body, scale, rotation and mirroring. The defaults are the focal MSE paper's.
+    """Random half body, scale, rotation, mirroring, shift, cut-off. The defaults are the focal MSE paper's.
 
     Args:
         flip_prob: Probability of the mirror image.
@@ -76,9 +77,14 @@ class Augment:
         sampling: "uniform" or "clipped_normal", the HRNet release's.
         half_body_prob: Probability of cropping half the body of a person with enough keypoints.
         half_body_min_keypoints: More labelled keypoints than this are enough.
+        shift: The crop's centre moves by up to this fraction of the box's sides (of the box widened to the
+            crop's aspect), uniformly, as a detector's boxes are off.
+        truncate_prob: Probability of a person cut off as at the edge of a photo
+            (:mod:`posekit.transforms.truncation`), in the place of half a body.
+        truncate_min_keypoints: So many labelled keypoints are left, or more.
 
     Raises:
-        ConfigError: On a probability outside 0..1, an empty range or an unknown sampling.
+        ConfigError: On a probability or shift outside 0..1, an empty range or an unknown sampling.
     """
 
     def __init__(
@@ -90,6 +96,9 @@ class Augment:
         sampling: str = "uniform",
         half_body_prob: float = 0.0,
         half_body_min_keypoints: int = 8,
+        shift: float = 0.0,
+        truncate_prob: float = 0.0,
+        truncate_min_keypoints: int = 4,
     ) -> None:
         low_high = (1 - scale, 1 + scale) if isinstance(scale, (int, float)) else tuple(scale)
         if len(low_high) != 2 or not 0 < low_high[0] <= low_high[1] < float("inf"):
@@ -100,9 +109,14 @@ class Augment:
             raise ConfigError(
                 f"augment: 'sampling' must be 'uniform' or 'clipped_normal', found {sampling!r}"
             )
-        for name in ("flip_prob", "rotation_prob", "half_body_prob"):
+        for name in ("flip_prob", "rotation_prob", "half_body_prob", "shift", "truncate_prob"):
             if not 0 <= locals()[name] <= 1:
                 raise ConfigError(f"augment: '{name}' must be in 0..1, found {locals()[name]}")
+        if not isinstance(truncate_min_keypoints, int) or truncate_min_keypoints < 1:
+            raise ConfigError(
+                "augment: 'truncate_min_keypoints' must be a whole number of at least 1, found "
+                f"{truncate_min_keypoints!r}"
+            )
         self.flip_prob = flip_prob
         self.rotation = float(rotation)
         self.rotation_prob = rotation_prob
@@ -110,6 +124,9 @@ class Augment:
         self.sampling = sampling
         self.half_body_prob = half_body_prob
         self.half_body_min_keypoints = half_body_min_keypoints
+        self.shift = shift
+        self.truncate_prob = truncate_prob
+        self.truncate_min_keypoints = truncate_min_keypoints
 
     @classmethod
     def paper(cls, **changes: Any) -> Augment:
@@ -139,12 +156,19 @@ class Augment:
     ) -> Placement:
         """Draws the crop of a person."""
         placed = self._half_body(rng, record, skeleton, crop) or crop.place(record.box_xyxy)
-        return Placement(
-            placed.center,
-            placed.size_wh * self._draw_scale(rng),
-            self._draw_rotation(rng) if rng.random() < self.rotation_prob else 0.0,
-            bool(rng.random() < self.flip_prob),
-        )
+        scale = self._draw_scale(rng)
+        rotation = self._draw_rotation(rng) if rng.random() < self.rotation_prob else 0.0
+        flip = bool(rng.random() < self.flip_prob)
+        # What came later is drawn last, and nothing where it is off: the draws above are as ever.
+        window = None
+        if self.truncate_prob and rng.random() < self.truncate_prob:
+            left = truncate(rng, record, self.truncate_min_keypoints)
+            if left is not None:
+                placed, window = crop.place(left.box_xyxy), left.window_xyxy
+        center = placed.center
+        if self.shift:
+            center = center + rng.uniform(-self.shift, self.shift, 2) * placed.size_wh / crop.padding
+        return Placement(center, placed.size_wh * scale, rotation, flip, window)
 
     def _half_body(
         self, rng: np.random.Generator, record: PersonRecord, skeleton: Skeleton, crop: Crop

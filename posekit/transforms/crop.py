@@ -75,9 +75,11 @@ class Placement:
         size_wh: float64 (2,), width and height in image pixels, padding included.
         rotation_deg: Degrees, positive turns the content counter-clockwise.
         flip: Whether the crop is mirrored.
+        window_xyxy: First and last column and row of the image, as though it ended there; None: all of it.
     """
 
     center: np.ndarray
     size_wh: np.ndarray
     rotation_deg: float = 0.0
     flip: bool = False
+    window_xyxy: tuple[float, float, float, float] | None = None

@@ -143,6 +143,8 @@ def describe_people(dataset: Any) -> str:
         f"boxes: {table.box_source}; crop: {dataset.crop}",
         f"augmentation: {settings}",
     ]
+    if getattr(dataset, "pixels", None) is not None:
+        lines.append(f"pixels: {', '.join(map(str, dataset.pixels.changes))}")
     if table.counts:
         told = ", ".join(f"{name} {number:,}" for name, number in table.counts.items())
         lines.append(f"left out, or without weight: {told}")

@@ -150,6 +150,24 @@ def test_other_data_sets_stay_as_they_are():
         assert data[SampleKey(0, 4, 1)].epoch == 4
 
 
+@pytest.mark.parametrize(
+    ("indices", "found"), [([0, 2, 3, 7], "3 and 1 more"), ([-4], "-4"), ([True, False, True], r"\[True, ")]
+)
+def test_a_subset_of_samples_that_are_not_there(tmp_path, indices, found):
+    some = {"type": Subset, "dataset": write(tmp_path), "indices": indices}
+    for stated in (some, {"type": ConcatDataset, "datasets": [some]}):
+        with pytest.raises(ConfigError, match=f"numbers from 0 to 2, for there are 3 .*; found {found}"):
+            KeyedDataset(stated)
+
+
+def test_what_a_wrapper_asks_for_and_a_data_set_lacks(tmp_path):
+    balanced = {"type": MMENGINE.ClassBalancedDataset, "dataset": write(tmp_path), "oversample_thr": 0.5}
+    with pytest.raises(ConfigError, match=r"TopDownDataset has no get_cat_ids, .*MixedDataset\(ratios="):
+        KeyedDataset(balanced)
+    with pytest.raises(ConfigError, match="Bare has no metainfo, "):
+        KeyedDataset({"type": MMENGINE.RepeatDataset, "dataset": {"type": Bare}, "times": 2})
+
+
 def test_torch_may_ask_a_subset_for_many_at_once(tmp_path):
     data = KeyedDataset(Subset(make(tmp_path), [2]))
     assert len(list(DataLoader(data, 1, collate_fn=default_collate))) == 1

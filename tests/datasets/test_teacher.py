@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+import toy_people
 from numpy.testing import assert_allclose, assert_array_equal
 
 from posekit.datasets.coco import load_coco
 from posekit.datasets.teacher import with_teacher
+from posekit.datasets.topdown import TopDownDataset
 from posekit.errors import ConfigError, DataError
 from posekit.structures import Skeleton
 
@@ -97,6 +99,16 @@ def test_unsure_keypoints_and_those_outside_are_left(people, nose):
     assert table.visible[0, 0] == 0
     assert table.extra["keypoint_weight"][0, 0] == 0
     assert not table.keypoints[0, 0].any()
+
+
+def test_the_weights_are_those_of_the_samples(people):
+    (people / "teacher.json").write_text(json.dumps({"11": taught()}))
+    toy_people.write_picture(people / "1.jpg", toy_people.picture(100, 100))
+    source = {"type": load_coco, "ann_file": str(people / "people.json"), "image_dir": str(people)}
+    source = {"type": with_teacher, "source": {**source, "skeleton": LIMBS}, "data_root": str(people)}
+    source["predictions"] = "teacher.json"
+    settings = {"skeleton": BODY, "keypoint_weight": "keypoint_weight", "check_images": False}
+    assert_allclose(TopDownDataset(source, **settings)[0].weight, [0.9, *[1] * 7])
 
 
 def test_a_score_above_one_weighs_one(people):

@@ -268,6 +268,11 @@ def test_the_skeleton_is_stated_once(tmp_path):
         ({"augment": {"half_body_prob": 0.5, "flip_probe": 1}}, "flip_probe"),
         ({"subset": {"part": "val"}}, "'subset' needs a 'type'"),
         ({"subset": []}, "'subset' selects no one"),
+        ({"subset": [0, 500]}, r"numbers from 0 to 1, for there are 2 people of .*people.json; found 500$"),
+        ({"subset": [0, 2, -3]}, "found 2 and 1 more"),
+        ({"subset": [True, False, True]}, r"'subset': .* found \[True, False, True"),
+        ({"subset": ["0"]}, r"'subset': .* found \['0'\]"),
+        ({"subset": [0.5]}, r"'subset': .* found \[0.5\]"),
         ({"on_bad_image": "ignore"}, "'on_bad_image'"),
     ],
 )

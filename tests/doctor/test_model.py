@@ -7,9 +7,12 @@ from dataclasses import replace
 import doctor_cases as cases
 import numpy as np
 import pytest
+import toy_people
 from doctor_cases import people, plant
 
+from posekit.datasets import TopDownDataset, load_coco
 from posekit.doctor.model import check_predictions
+from posekit.doctor.sources import with_poses
 
 
 def predicted(noise=0.02):
@@ -67,3 +70,15 @@ def test_a_weak_model_says_nothing_of_the_labels():
 
 def test_people_without_a_prediction_are_passed_by():
     assert kinds(people(), np.full_like(predicted(), np.nan)) == {}
+
+
+def test_a_model_is_shown_pictures_as_they_are(tmp_path):
+    """A training's crops are augmented, their pixels as well."""
+    source = {
+        "type": load_coco, "ann_file": str(toy_people.write_coco(tmp_path)),
+        "image_dir": str(tmp_path / "images"), "skeleton": toy_people.SKELETON,
+    }  # fmt: skip
+    settings = {"type": TopDownDataset, "source": source, "augment": {}, "pixels": {}}
+    shown = []
+    with_poses(cases.part(people())._replace(dataset=settings), lambda dataset: shown.append(dataset) or [])
+    assert (shown[0].augment, shown[0].pixels) == (None, None)

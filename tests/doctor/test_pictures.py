@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import cv2
 import doctor_cases as cases
 import numpy as np
 import pytest
+from PIL import Image
 
 from posekit.doctor import examine
 from posekit.doctor.exif import orientation
 from posekit.doctor.pictures import look_at
-from posekit.doctor.sources import with_pictures
+from posekit.doctor.sources import parts_of_files, with_pictures
 
 COUNT = 8
 HEIGHT, WIDTH = 60, 100
@@ -69,7 +71,8 @@ def content():
         places[:, 0] += 45
         cases.put(person, places)
         low, high = places[:, :2].min(axis=0) - 1, places[:, :2].max(axis=0) + 1
-        person.update(id=number, image_id=number, bbox=[*np.maximum(low, 0), *(high - np.maximum(low, 0))])
+        box = [*np.maximum(low, 0), *(high - np.maximum(low, 0))]
+        person.update(id=number, image_id=number, bbox=box, area=float(box[2] * box[3]))
         annotations.append(person)
         images.append({"id": number, "file_name": f"{number}.jpg", "width": WIDTH, "height": HEIGHT})
     return {**clean, "images": images, "annotations": annotations}
@@ -181,3 +184,29 @@ def test_what_is_not_looked_at_is_not_known(tmp_path):
     assert np.isnan(pictures.sizes_hw[1]).all()
     facts = replace(cases.part(content()).facts, pictures=pictures)
     assert facts.reading.sizes_wh.tolist() == [[WIDTH, HEIGHT]] * COUNT
+
+
+@pytest.mark.parametrize("how", ["backslashes", "absolute"])
+def test_names_are_understood_as_the_loader_understands_them(tmp_path, how):
+    """Backslashes, as Windows writes them, and absolute names within the folder of the images."""
+    images = tmp_path / "images"
+    (images / "sub").mkdir(parents=True)
+    content = {"images": [], "annotations": [], "categories": [{"id": 1, "keypoints": ["nose"]}]}
+    for number in range(3):
+        file = images / "sub" / f"{number}.png"
+        Image.fromarray(np.full((9, 9, 3), 90 * number, np.uint8)).save(file)
+        name = str(file) if how == "absolute" else f"sub\\{number}.png"
+        content["images"].append({"id": number, "file_name": name, "width": 9, "height": 9})
+    (tmp_path / "people.json").write_text(json.dumps(content), "utf-8")
+    for folders in ([str(images)], []):  # stated, and found beside the file
+        (part,) = parts_of_files([str(tmp_path / "people.json")], folders)
+        looked = look_at(part.facts.image_dir, part.facts.image_names, range(3))
+        assert looked.looked.all()
+        assert looked.faults == {}
+
+
+def test_a_folder_that_is_not_there_is_found(tmp_path):
+    one = cases.part(cases.people(), image_dir=str(tmp_path / "imgs"))
+    (finding,) = examine([with_pictures(one)])
+    assert finding.kind == "image_folder_missing"
+    assert str(tmp_path / "imgs") in finding.found

@@ -49,10 +49,30 @@ def test_training_people_in_validation(tmp_path):
     settings, table = load(tmp_path, people())
     some = table.select(np.arange(10))
     found = quick_findings([(settings, table, False)], [some, table])
-    assert [(f.kind, f.count, f.of) for f in found if f.part == "validation"] == [
+    assert [(f.kind, f.count, f.of) for f in found if f.part.startswith("validation")] == [
         ("people_in_training", 10, 10),
         ("people_in_training", len(table), len(table)),
     ]
+
+
+def test_of_several_sets_a_finding_names_its_own(tmp_path):
+    sets = {}
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        sets[folder] = load(tmp_path / folder, people(), "val.json")
+    trained = [(settings, table, False) for settings, table in sets.values()]
+    validated = [sets["a"][1], sets["b"][1]]
+    found = {f.part for f in quick_findings(trained, validated, (), ["mine", "theirs"])}
+    assert found == {"training (a/val.json)", "training (b/val.json)"} | {
+        "validation (mine: a/val.json)",
+        "validation (theirs: b/val.json)",
+    }
+    of_one = quick_findings(trained, validated[:1])
+    (first, second) = [f.found for f in of_one if "validation" in f.part]
+    assert "is a training person (a/val.json):" in first
+    assert "is a training person (b/val.json):" in second
+    twice = quick_findings(trained[:1], [sets["a"][1]] * 2)
+    assert {f.part for f in twice} >= {"validation (val.json, set 1)", "validation (val.json, set 2)"}
 
 
 def test_people_without_keypoints_are_passed_by(tmp_path):
@@ -95,7 +115,7 @@ def run(tmp_path, monkeypatch):
         runner = PoseRunner.from_cfg(cfg)
         runner.train()
         log = next((tmp_path / "work").rglob("*.log")).read_text("utf-8")
-        return re.findall(r"WARNING - (\w+ data: \w+|the data.*|tools.*)", log)
+        return re.findall(r"WARNING - (\w+(?: \([^)]*\))? data: \w+|the data.*|tools.*)", log)
 
     return train
 
@@ -106,6 +126,19 @@ def test_a_training_warns_once(run):
     assert last == "tools/check_dataset.py CONFIG looks closer, and draws examples"
     assert {"training data: no_flip_pairs", "validation data: people_in_training"} <= set(told)
     assert len(set(told)) == len(told)
+
+
+def test_a_warning_names_the_set_as_the_config_does(run):
+    own = {
+        "type": "TopDownDataset",
+        "source": {"type": "load_coco", "ann_file": "people.json", "image_dir": "images"},
+        "crop": {"type": "Crop", "input_size_hw": (64, 48)},
+    }
+    joined = {"type": "JoinedDataset", "datasets": {"mine": own, "theirs": own}}
+    each = [{"type": "OnEachSet", "metrics": {"type": "OKSMetric"}}]
+    told = run(**{"val_dataloader.dataset": joined, "val_evaluator": each, "default_hooks.checkpoint": None})
+    sets = ("mine", "theirs")
+    assert {f"validation ({name}: people.json) data: people_in_training" for name in sets} <= set(told)
 
 
 def test_it_can_be_done_without(run):

@@ -21,6 +21,7 @@ The trainings are forks of one process, so that torch is imported once; the last
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import mmap
 import os
@@ -37,9 +38,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
+import matplotlib.figure  # noqa: E402, F401 - mmengine's visualizer makes one
 import torch  # noqa: E402
+import torch._dynamo  # noqa: E402 - its optimisers import it when they are made
 from small_training import BEST, build, write_people  # noqa: E402
 
+import posekit.doctor  # noqa: E402, F401 - looked through before a training
 from posekit.engine.checkpoints.files import MARKER  # noqa: E402
 from posekit.engine.checkpoints.resume import find_checkpoint  # noqa: E402
 from posekit.engine.configs.schema import registered  # noqa: E402
@@ -279,6 +283,8 @@ class Study:
         self.root, self.kinds, self.draw, self.notes = root, kinds, random.Random(seed), Notes()
         self.people = write_people(root, images)
         registered()  # imports everything, which each fork would have to
+        gc.collect()
+        gc.freeze()  # and collects what it was born with, again and again
         self.where: Counter[str] = Counter()
         numbers = ("kills", "killed_again", "missed", "clean", "identical", "lost", "halves")
         self.record: dict = {**dict.fromkeys(numbers, 0), "faults": []}

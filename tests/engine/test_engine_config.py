@@ -104,6 +104,8 @@ def test_weights_that_come_with_posekit_are_known_by_name(tmp_path, monkeypatch)
         ("del model", ["no 'model'"]),
         ("val_dataloader.pop('dataset')", ["'val_dataloader' has no 'dataset'"]),
         ("x = 1 / 0", ["ZeroDivisionError"]),
+        ("model = ToyModel(8)", ["line 22 calls what it imports", "dict(type=NAME, argument=...)"]),
+        ("import torch\n_x = [\n    torch.zeros(3)]", ["line 24 calls what it imports"]),
         ("def f(:", ["SyntaxError"]),
         ("from toy_training import ToyModle\nmodel = dict(type=ToyModle)", ["ToyModle"]),
         ("model['type'] = 'ToyModel'", ["model.type", "no class is registered as 'ToyModel'"]),
@@ -115,6 +117,17 @@ def test_mistakes_in_a_file_are_named(tmp_path, line, words):
     for word in words:
         assert word in str(caught.value)
     assert "toy.py" in str(caught.value)
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path):
+    (tmp_path / "base.py").write_bytes(CONFIG.encode() + "# Größe\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"base\.py is not UTF-8: line 21 .* 0xf6.*save it as UTF-8"):
+        load_config(tmp_path / "base.py")
+    (tmp_path / "child.py").write_text(
+        "from mmengine.config import read_base\nwith read_base():\n    from .base import *\n"
+    )
+    with pytest.raises(ConfigError, match=r"child\.py: .*base\.py is not UTF-8: line 21"):
+        load_config(tmp_path / "child.py")
 
 
 def test_missing_and_foreign_files(tmp_path):

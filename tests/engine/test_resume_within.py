@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 import torch
@@ -95,6 +97,22 @@ def state(runner):
     return found
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of ``BASE`` that was left alone."""
+    runner = build(tmp_path_factory.mktemp("whole"), BASE)
+    runner.train()
+    return runner
+
+
+@pytest.fixture(scope="module")
+def at_7(tmp_path_factory):
+    """The work directory of one that was stopped at iteration 7."""
+    folder = tmp_path_factory.mktemp("at_7")
+    stopped(folder, BASE, at=7)
+    return folder / "work"
+
+
 def assert_same(first, second):
     assert first.keys() == second.keys()
     for key, value in first.items():
@@ -133,9 +151,7 @@ def test_a_stopped_run_says_where_it_is(tmp_path, capsys):
     assert [key.epoch for key in keys] == [1] * 24 + [2] * 40
 
 
-def test_the_first_epoch_can_be_left_too(tmp_path):
-    whole = build(tmp_path, BASE, work_dir="whole")
-    whole.train()
+def test_the_first_epoch_can_be_left_too(tmp_path, whole):
     stopped(tmp_path, BASE, at=1)
     rest = build(tmp_path, BASE, resume=True)
     rest.train()
@@ -143,9 +159,7 @@ def test_the_first_epoch_can_be_left_too(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 75)])
-def test_a_signal_in_the_last_step_of_an_epoch(tmp_path, number, status):
-    whole = build(tmp_path, BASE, work_dir="whole")
-    whole.train()
+def test_a_signal_in_the_last_step_of_an_epoch(tmp_path, whole, number, status):
     options = {**BASE, "default_hooks.checkpoint.interval": 5}  # not due, but saved
     _, stop = stopped(tmp_path, options, at=5, number=number)
     assert stop.status == status
@@ -154,7 +168,7 @@ def test_a_signal_in_the_last_step_of_an_epoch(tmp_path, number, status):
     rest.train()
     assert_same(state(rest), state(whole))
     best = [
-        read_checkpoint(tmp_path / w / "best_toy_accuracy.pth")["meta"]["best"] for w in ("work", "whole")
+        read_checkpoint(Path(r.work_dir) / "best_toy_accuracy.pth")["meta"]["best"] for r in (rest, whole)
     ]
     assert best[0] == best[1]
 
@@ -231,8 +245,8 @@ def test_a_damaged_newest_one_within_an_epoch_is_passed_over(tmp_path, capsys):
     assert_same(state(rest), state(whole))
 
 
-def test_a_resume_with_other_batches_goes_by_samples(tmp_path, capsys):
-    stopped(tmp_path, BASE, at=7)  # 16 samples into the second epoch
+def test_a_resume_with_other_batches_goes_by_samples(tmp_path, at_7, capsys):
+    shutil.copytree(at_7, tmp_path / "work")  # 16 samples into the second epoch
     rest = build(
         tmp_path, {**BASE, "train_dataloader.batch_size": 10, "train_cfg.max_epochs": 2}, resume=True
     )
@@ -244,8 +258,8 @@ def test_a_resume_with_other_batches_goes_by_samples(tmp_path, capsys):
 
 @pytest.mark.parametrize("field", ["epoch", "iter", "batches", "samples"])
 @pytest.mark.parametrize("value", [-1, "2", 1.5, True, None, 10**30])
-def test_an_impossible_place_is_named(tmp_path, field, value):
-    stopped(tmp_path, BASE, at=7)
+def test_an_impossible_place_is_named(tmp_path, at_7, field, value):
+    shutil.copytree(at_7, tmp_path / "work")
     path = tmp_path / "work" / "iter_7.pth"
     content = read_checkpoint(path)
     content["meta"][field] = value
@@ -299,12 +313,11 @@ def test_impossible_intervals(tmp_path):
     assert resume_words(tmp_path / "w") == "there is no checkpoint yet"
 
 
-def test_the_random_numbers_do_not_depend_on_the_workers(tmp_path):
+def test_the_random_numbers_do_not_depend_on_the_workers(tmp_path, whole):
     """A loader draws a seed at its first pass, which a resumed run makes in another epoch."""
-    runs = [build(tmp_path, {**BASE, "train_dataloader.num_workers": n}, work_dir=f"w{n}") for n in (0, 1)]
-    for runner in runs:
-        runner.train()
-    assert_same(state(runs[0]), state(runs[1]))
+    with_a_worker = build(tmp_path, {**BASE, "train_dataloader.num_workers": 1})
+    with_a_worker.train()
+    assert_same(state(whole), state(with_a_worker))
 
 
 def test_a_resume_between_epochs_with_workers_that_persist(tmp_path):

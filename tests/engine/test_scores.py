@@ -122,6 +122,24 @@ def test_a_direction_that_is_none_is_named(tmp_path, monkeypatch):
         build(tmp_path).train()
 
 
+def test_two_scores_of_one_name_end_the_start(tmp_path):
+    twice = [{"type": "toy_training.ToyMetric"}] * 2
+    words = "ToyMetric and ToyMetric both give a score 'toy/accuracy'; give one of them a prefix"
+    with pytest.raises(ConfigError, match=f"toy.py: val_evaluator: {words}"):
+        build(tmp_path, {"val_evaluator": twice, SAVE: None}).train()
+    with pytest.raises(ConfigError, match=f"toy.py: test_evaluator: {words}"):
+        build(tmp_path, {"test_evaluator": twice}).test()
+    apart = [twice[0], {**twice[0], "prefix": "second"}]
+    build(tmp_path, {"val_evaluator": apart, "train_cfg.max_epochs": 1}, work_dir="apart").train()
+
+
+def test_two_scores_of_one_name_that_nobody_announced(tmp_path, monkeypatch):
+    monkeypatch.delattr(toy_training.ToyMetric, "score_names")
+    twice = [{"type": "toy_training.ToyMetric"}] * 2
+    with pytest.raises(ConfigError, match=r"evaluators: There are multiple .* metric name toy/accuracy"):
+        build(tmp_path, {"test_evaluator": twice}).test()
+
+
 @pytest.mark.parametrize(
     ("name", "direction"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from toy_training import build, write_config
+from toy_training import build, runner_log, write_config
 
 from posekit.engine.configs.config import load_config
 from posekit.errors import ConfigError
@@ -32,6 +32,20 @@ IMPOSSIBLE = [
     ("randomness.seed", -1, "from 0 to 4294967295, found -1"),
     ("randomness.seed", 2**32, "from 0 to 4294967295, found 4294967296"),
     ("default_hooks.logger.interval", 0, "at least 1"),
+    ("param_scheduler.0.gamma", math.nan, "finite number >= 0, found nan"),
+    ("param_scheduler.0.gamma", -0.9, "found -0.9"),
+    ("model", "ToyModel", "settings, dict(type=NAME, argument=...), found 'ToyModel'"),
+    ("train_dataloader", "toy", "settings, dict(argument=...), found 'toy'"),
+    ("train_dataloader.dataset", "toy", "settings, dict(type=NAME"),
+    ("train_dataloader.sampler", "EpochSampler", "found 'EpochSampler'"),
+    ("train_dataloader.sampler", {"shuffle": True}, "dict(type=NAME, argument=...), found {'shuffle': True}"),
+    ("val_evaluator", "ToyMetric", "or a list of such, found 'ToyMetric'"),
+    ("val_evaluator", ["ToyMetric"], "or a list of such, found ['ToyMetric']"),
+    ("param_scheduler.0", "ExponentialLR", "found 'ExponentialLR'"),
+    ("optim_wrapper.optimizer", "Adam", "found 'Adam'"),
+    ("default_hooks.curves", "mine", "or None for none, found 'mine'"),
+    ("custom_hooks", ["EMAHook"], "found ['EMAHook']"),
+    ("env_cfg", 3, "found 3"),
 ]
 
 
@@ -80,6 +94,33 @@ def test_what_torch_and_mmengine_refuse_is_the_configs_fault(tmp_path, key, valu
         return
     with pytest.raises(ConfigError, match=rf"toy\.py: {words}"):
         runner.train()
+
+
+def test_a_learning_rate_of_0_is_warned_of(tmp_path):
+    runner = build(tmp_path, {"optim_wrapper.optimizer.lr": 0, "train_cfg.max_epochs": 1})
+    runner.train()
+    assert "every learning rate is 0, so that nothing will be learned" in log_of(runner)
+    some = {"optim_wrapper.paramwise_cfg": {"bias_lr_mult": 0.0}, "train_cfg.max_epochs": 1}
+    runner = build(tmp_path, some, work_dir="frozen")
+    runner.train()
+    assert "every learning rate" not in log_of(runner)
+
+
+def log_of(runner):
+    return next(runner_log(runner).glob("*.log")).read_text("utf-8")
+
+
+@pytest.mark.parametrize("factor", [-1.0, math.nan, math.inf])
+def test_a_rate_of_a_part_of_the_network_is_looked_at_too(tmp_path, factor):
+    runner = build(tmp_path, {"optim_wrapper.paramwise_cfg": {"bias_lr_mult": factor}})
+    with pytest.raises(ConfigError, match=r"optim_wrapper: expected learning rates of finite numbers >= 0"):
+        runner.train()
+
+
+def test_no_sampler_is_posekits_own(tmp_path):
+    """torch's, for None, would show the rows in their order, in every epoch."""
+    runner = build(tmp_path, {"train_dataloader.sampler": None})
+    assert runner.build_dataloader(runner._train_dataloader).sampler.shuffle is True
 
 
 def test_an_epoch_without_a_batch_is_refused(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import struct
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -182,6 +183,50 @@ def test_the_values_are_opencvs(tmp_path):
         np.testing.assert_allclose(image.astype(int), expected.astype(int), atol=2)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [
+        ("a.h264", "libx264", 30),
+        ("a.h264", "libx264", 50),
+        ("a.m2v", "mpeg2video", 30),
+        ("a.m1v", "mpeg1video", 30),
+        ("a.mjpeg", "mjpeg", 25),
+    ],
+)
+def test_a_raw_stream_goes_at_the_rate_that_it_tells(tmp_path, name, codec, rate):
+    path = write_film(tmp_path / name, tick=Fraction(1, rate), codec=codec, rate=rate)
+    reader, numbers, times = read(path)
+    assert numbers == list(range(60))
+    np.testing.assert_allclose(times, np.arange(60) / rate, atol=1e-4)
+    assert f"{name}: a raw stream (" in reader.problem
+    assert f"the times are those of {rate} frames a second" in reader.problem
+    assert "no time stamp later" not in reader.problem
+
+
+def test_raw_streams_are_videos_by_their_names(tmp_path):
+    source = open_source(str(write_film(tmp_path / "a.h264", range(5), codec="libx264")))
+    assert [frame.image_id for frame in source] == list(range(5))
+    assert len(source.problems) == 1
+
+
+@pytest.mark.parametrize("group", [2, 3])
+def test_frames_of_one_stamp_are_spread_up_to_the_next(tmp_path, group):
+    whole = write_film(tmp_path / "a.mkv", codec="mjpeg")
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "b.mkv"), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        stamps = [packets[n // group * group].pts for n in range(60)]
+        for packet, stamp in zip(packets, stamps, strict=True):
+            packet.pts = packet.dts = stamp
+            packet.stream = stream
+            output.mux(packet)
+    reader, numbers, times = read(tmp_path / "b.mkv")
+    assert numbers == list(range(60))
+    np.testing.assert_allclose(times, np.arange(60) / 30, atol=2e-3)
+    lost = 60 - 60 // group
+    assert f"b.mkv: {lost} of its frames had the time stamp of the frame before; they are" in reader.problem
+
+
 # --- numbers by hand ----------------------------------------------------------------------------------------
 
 
@@ -220,6 +265,55 @@ def test_stamps_that_do_not_increase():
         found.append(places.next(stamp))
     assert found == [(0, 0), (1, 10), (2, 20), (3, 30), (4, 40), (5, 50), (6, 60)]
     assert (places.disordered, places.lost) == (3, 0)
+
+
+def test_stamps_that_were_overtaken_come_back_into_step():
+    places = Places(interval=10)
+    found = []
+    for stamp in (0, None, None, 20, 30, 40):
+        places.sent(stamp)
+        found.append(places.next(stamp)[1])
+    assert found == [0, 10, 20, 25, 30, 40]
+    assert places.disordered == 3
+
+
+@dataclass
+class Packet:
+    pts: int | None
+
+
+@pytest.mark.parametrize(
+    ("stamps", "interval", "expected"),
+    [
+        ([0, 0, 66, 66, 132, 132], 33, [0, 33, 66, 99, 132, 165]),
+        ([0, 0, 66, 66, 132, 132], 66, [0, 33, 66, 99, 132, 165]),  # as is guessed from the stamps
+        ([0, 0, 0, 9, 10], 0, [0, 3, 6, 9, 10]),
+        ([0, 0, 1000, 1033], 33, [0, 33, 1000, 1033]),  # before a pause
+        ([0, 0, 1, 2, 2], 1, [0, 0, 1, 2, 3]),  # there is no room for it
+        ([5, 5, 3, None, None, 8], 2, [5, 7, 3, None, None, 8]),
+        ([7, 8, 8], 0, [7, 8, 8]),
+    ],
+)
+def test_stamps_of_several_are_set_apart(stamps, interval, expected):
+    places = Places(interval=interval)
+    packets = places.apart(map(Packet, stamps), lambda packet: False)
+    assert [packet.pts for packet in packets] == expected
+    assert places.doubled == sum(a != b for a, b in zip(stamps, expected, strict=True))
+
+
+def test_packets_before_a_fault_are_not_lost_and_hidden_ones_take_no_room():
+    def broken():
+        yield from (Packet(0), Packet(0))
+        raise OSError
+
+    packets = Places(interval=2).apart(broken(), lambda packet: False)
+    assert [next(packets).pts, next(packets).pts] == [0, 2]
+    with pytest.raises(OSError):  # noqa: PT011 - bare, as it was raised
+        next(packets)
+    first, second, third = Packet(0), Packet(0), Packet(10)
+    places = Places(interval=10)
+    assert list(places.apart(iter((first, second, third)), lambda packet: packet is first))[1].pts == 0
+    assert places.doubled == 0
 
 
 @pytest.mark.parametrize(("damaged", "expected"), [(True, 10), (False, 7)])
@@ -290,6 +384,16 @@ def test_a_film_without_its_index(tmp_path):
     path = write_film(tmp_path / "a.mp4")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(DataError, match=r"a\.mp4: is an MP4 or MOV file without its index .* Copy it again"):
+        VideoReader(path)
+
+
+@pytest.mark.parametrize("left", [20, 330])
+def test_a_film_that_ends_within_its_index(tmp_path, left):
+    """Before its track, or the track's codec, is described."""
+    path = write_film(tmp_path / "a.mp4", codec="libx264")
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"moov") + left])
+    with pytest.raises(DataError, match=r"a\.mp4: is an MP4 or MOV file without .* Copy it again; .*untrunc"):
         VideoReader(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 from posekit.errors import ConfigError, DataError
 from posekit.io.images import ImageBuffer, image_size_hw, leaves_folder, missing_images, read_image
+from posekit.io.pictures import rgb_from_array
 
 RGB = toy_people.picture(20, 30)
 
@@ -52,6 +54,41 @@ def test_grayscale(tmp_path):
 def test_sixteen_bits(tmp_path):
     cv2.imwrite(str(tmp_path / "s.png"), cv2.cvtColor(RGB, cv2.COLOR_RGB2BGR).astype(np.uint16) * 257)
     assert_array_equal(read_image(tmp_path / "s.png"), RGB)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm", ".jp2"])
+@pytest.mark.parametrize(
+    ("highest", "words"),
+    [(4095, "12 bits; .* all but black.* by 16,"), (200, "10 bits; .* is black.* by 64,")],
+)
+def test_levels_of_a_camera_with_fewer_bits_are_told_once(tmp_path, monkeypatch, suffix, highest, words):
+    monkeypatch.setattr("posekit.io.deep_levels._told", False)
+    levels = np.full((64, 64), highest, np.uint16)
+    for name in ("a", "b"):
+        cv2.imwrite(str(tmp_path / f"{name}{suffix}"), levels)
+    with pytest.warns(
+        UserWarning, match=rf"a\{suffix}: has 16-bit .* is {highest // 10}\d of 65535, .* {words}"
+    ):
+        image = read_image(tmp_path / f"a{suffix}")
+    assert image.max() == highest >> 8  # as it stands
+    assert_array_equal(read_image(tmp_path / f"b{suffix}"), image)
+
+
+@pytest.mark.parametrize(
+    "levels", [np.zeros((4, 4), np.uint16), np.full((4, 4), 4096, np.uint16), np.full((4, 4), 9, np.uint8)]
+)
+def test_other_dark_pictures_are_nothing_to_tell(tmp_path, monkeypatch, levels):
+    monkeypatch.setattr("posekit.io.deep_levels._told", False)
+    cv2.imwrite(str(tmp_path / "a.png"), levels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_image(tmp_path / "a.png")
+
+
+def test_an_array_of_few_bits(monkeypatch):
+    monkeypatch.setattr("posekit.io.deep_levels._told", False)
+    with pytest.warns(UserWarning, match="image: an array: has 16-bit levels"):
+        assert rgb_from_array(np.full((4, 4), 4095, np.uint16)).max() == 15
 
 
 def test_alpha(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from posekit.codecs import DarkCodec, MegviiCodec, MSRACodec, UDPCodec, UDPOffsetCodec
-from posekit.codecs.grid import resample_maps
+from posekit.codecs.resample import resample_maps
 from posekit.errors import ConfigError
 from posekit.models import HeatmapHead, Hourglass, HRNet, MSELoss, PoseEstimator, TimmBackbone
 from posekit.models.multiscale import resize_input, scaled_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import reference
@@ -214,6 +216,17 @@ def test_the_same_keypoints_in_another_order_are_refused(tmp_path):
     saved = {"state_dict": model.state_dict(), "meta": {"skeleton": skeleton}}
     torch.save(saved, tmp_path / "other.pth")
     refused(model, tmp_path / "other.pth", r"made for the keypoints \['k1', 'k0', 'k2'\], .*another order")
+
+
+def test_as_many_keypoints_of_other_names_are_said(tmp_path):
+    model = estimator(HRNet, variant="w8")
+    for names, said in ((["K0", "k1", "k2"], 0), (["nose", "tail", "paw"], 1), (["a", "b"], 0)):
+        saved = {"state_dict": model.state_dict(), "meta": {"skeleton": {"name": "dots", "keypoints": names}}}
+        torch.save(saved, tmp_path / "other.pth")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            load_into(model, tmp_path / "other.pth")
+        assert sum("made for the keypoints ['nose', 'tail', 'paw']" in str(w.message) for w in caught) == said
 
 
 def test_one_head_of_several_takes_the_files(w8_file):

@@ -9,8 +9,8 @@ _TOPDOWN = "posekit/datasets/topdown.py"
 AUGMENTATION = (
     Mutant(
         "posekit/datasets/draws.py",
-        "default_rng((self.seed, self.epoch, row, *self.more))",
-        "default_rng((self.seed, row, *self.more))",
+        "entropy = (self.seed, self.epoch, row, *self.more)",
+        "entropy = (self.seed, row, *self.more)",
         "datasets/test_topdown.py::test_workers_change_nothing "
         "datasets/test_draws.py::test_a_key_asked_for_is_the_draw",
         why="the seed without the epoch: every epoch has the same crops",
@@ -89,8 +89,8 @@ AUGMENTATION = (
     ),
     Mutant(
         "posekit/transforms/augment.py",
-        "placed.size_wh * self._draw_scale(rng)",
-        "placed.size_wh / self._draw_scale(rng)",
+        "placed.size_wh * scale",
+        "placed.size_wh / scale",
         "test_transforms.py::test_the_default_is_the_papers",
     ),
     Mutant(
@@ -130,6 +130,66 @@ AUGMENTATION = (
         "points[self._flip_index], weight",
         "datasets/test_topdown.py::test_mirrored_by_hand",
         why="left and right of the visibilities are not exchanged",
+    ),
+    Mutant(
+        _TOPDOWN,
+        "image, from_part, first_xy = within_window(",
+        "image, from_part, _ = within_window(",
+        "transforms/test_truncation.py::test_beyond_the_cut_it_is_black_and_nothing_has_a_weight",
+        why="joints before the first column that is seen are trained as present",
+    ),
+    Mutant(
+        _TOPDOWN,
+        "generator=partial(draw.rng, row, 1)",
+        "generator=lambda number: draw.rng(row)",
+        "transforms/test_pixels.py::test_streams_are_not_the_geometrys",
+        why="colours go by the crop's place and turn",
+    ),
+    Mutant(
+        _TOPDOWN,
+        "weight *= self._weights[row]",
+        "weight *= self._weights[row] > 0",
+        "datasets/test_weights.py::test_they_are_multiplied_with_the_weights",
+    ),
+    Mutant(
+        "posekit/transforms/truncation.py",
+        "rng.integers(min_keypoints, len(kept))",
+        "rng.integers(min_keypoints - 1, len(kept))",
+        "transforms/test_truncation.py::test_enough_keypoints_are_left_and_one_is_not",
+        why="one keypoint less than stated is left",
+    ),
+    Mutant(
+        "posekit/transforms/truncation.py",
+        "moved[:, 2] += warp[:, :2] @ (left, top)",
+        "moved[:, 2] += (left, top)",
+        "transforms/test_truncation.py::test_a_window_is_a_view_of_the_picture",
+        why="the picture is moved against its keypoints",
+    ),
+    Mutant(
+        "posekit/transforms/augment.py",
+        "rng.uniform(-self.shift, self.shift, 2) * placed.size_wh / crop.padding",
+        "rng.uniform(-self.shift, self.shift, 2) * placed.size_wh",
+        "transforms/test_truncation.py::test_a_shift_is_uniform_within_its_share_of_the_box",
+    ),
+    Mutant(
+        "posekit/transforms/pixels.py",
+        "drawn = rng.random((len(_EFFECTS), 1 + _NUMBERS)).tolist()",
+        "drawn = np.random.default_rng(0).random((len(_EFFECTS), 1 + _NUMBERS)).tolist()",
+        "transforms/test_pixels.py::test_each_effect_happens_as_often_as_stated",
+        why="every sample of every epoch has the same effects",
+    ),
+    Mutant(
+        "posekit/transforms/effects.py",
+        '".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [',
+        '".jpg", image, [',
+        "transforms/test_effects.py::test_jpeg_loses_more_the_lower_its_quality",
+        why="red and blue are exchanged",
+    ),
+    Mutant(
+        "posekit/datasets/weights.py",
+        "wrong = ~((column >= 0) & (column <= 2))",
+        "wrong = column > 2",
+        "datasets/test_weights.py::test_weights_out_of_range_name_file_person_and_column",
     ),
     Mutant(
         "posekit/structures.py",

@@ -40,7 +40,7 @@ CODECS = (
     ),
     Mutant(_PEAKS, "(x > 1) & (x < width - 1)", "(x > 1) & (x < width - 2)", "test_codecs.py"),
     Mutant(
-        "posekit/codecs/gaussian.py",
+        "posekit/codecs/unbiased.py",
         "kernel_like(self.sigma) if self.blur_kernel is None",
         "11 if self.blur_kernel is None",
         "test_codecs.py::test_darks_blur_has_the_width_of_the_targets",

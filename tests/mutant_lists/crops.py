@@ -67,11 +67,11 @@ CROPS = (
     ),
     Mutant(
         _TOPDOWN,
-        "last_xy = (size_hw[1] - 1, size_hw[0] - 1)",
-        "last_xy = (size_hw[1], size_hw[0])",
+        "last_xy = (first_xy[0] + size_hw[1] - 1, first_xy[1] + size_hw[0] - 1)",
+        "last_xy = (first_xy[0] + size_hw[1], first_xy[1] + size_hw[0])",
         "datasets/test_topdown.py",
     ),
-    Mutant(_TOPDOWN, "((record.keypoints >= 0) &", "((record.keypoints > 0) &", "datasets/test_topdown.py"),
+    Mutant(_TOPDOWN, "((keypoints >= first_xy) &", "((keypoints > first_xy) &", "datasets/test_topdown.py"),
 )
 
 INFERENCE = (
@@ -121,8 +121,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/io/film.py",
-        "places.sent(packet.pts)",
-        "places.sent(packet.dts)",
+        "places.sent(None if self._unstamped else packet.pts)",
+        "places.sent(None if self._unstamped else packet.dts)",
         "io/test_film.py::test_a_sound_film_of_30_a_second",
     ),
     Mutant(

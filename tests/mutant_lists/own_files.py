@@ -12,7 +12,9 @@ _MAPPING = "posekit/datasets/mapping.py"
 _TRUTH = "posekit/metrics/ground_truth.py"
 _PICTURED = "datasets/test_annotated_pictures.py"
 _BY_SETS = "datasets/test_several.py"
-_BY_FILES = "metrics/test_own_files.py"
+_BY_AREAS = "metrics/test_own_areas.py"
+_BY_CATEGORIES = "metrics/test_own_categories.py"
+_BY_RECORDS = "metrics/test_own_records.py"
 
 OWN_FILES = (
     Mutant(_TURNS, "upright = turn if kind == UNKNOWN", "upright = False if kind == UNKNOWN", _PICTURED),
@@ -63,34 +65,41 @@ OWN_FILES = (
     ),
     Mutant(_MAPPING, "visible[:, chosen].min(axis=1)", "visible[:, chosen].max(axis=1)", _BY_SETS),
     Mutant(_MAPPING, "points[:, chosen].mean(axis=1)", "points[:, chosen].max(axis=1)", _BY_SETS),
-    Mutant(_TRUTH, "* AREA_OF_BOX", "* 1", _BY_FILES),
+    Mutant(_TRUTH, "* AREA_OF_BOX", "* 1", _BY_AREAS),
     Mutant(
         _TRUTH,
         "if count == len(COCO_SIGMAS) and cocos:",
         "if count == len(COCO_SIGMAS):",
-        _BY_FILES,
+        _BY_CATEGORIES,
     ),
     Mutant(
         "posekit/metrics/poses.py",
         "return category * (image.max(initial=0) + 1) + image",
         "return image",
-        _BY_FILES,
+        _BY_CATEGORIES,
         why="a cat suppresses a dog",
     ),
     Mutant(
         "posekit/metrics/poses.py",
         "category = np.searchsorted(known, category_ids)",
         "category = category",
-        _BY_FILES,
+        _BY_CATEGORIES,
         why="results count for another category",
     ),
     Mutant(
         "posekit/metrics/base.py",
         "return np.append(table.category_ids, 1)[rows]",
         "return np.full(len(rows), table.category_ids.min())",
-        _BY_FILES,
+        _BY_CATEGORIES,
         why="results carry the lowest category",
     ),
-    Mutant("posekit/metrics/usable.py", "        except DataError:", "        except KeyError:", _BY_FILES),
-    Mutant("posekit/geometry.py", "if (box[2:] > 0).all() else None", "", _BY_FILES),
+    Mutant(
+        "posekit/metrics/pck_metric.py",
+        "table.annotated_wh,",
+        "table.boxes_xyxy[:, 2:] - table.boxes_xyxy[:, :2],",
+        _BY_AREAS,
+        why="PCK is measured by the crop's box",
+    ),
+    Mutant("posekit/metrics/usable.py", "        except DataError:", "        except KeyError:", _BY_RECORDS),
+    Mutant("posekit/geometry.py", "if (box[2:] > 0).all() else None", "", _BY_AREAS),
 )

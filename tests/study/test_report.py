@@ -53,6 +53,12 @@ def found(sweep):
     return json.loads((sweep / "sweep.json").read_text("utf-8"))
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """For tests of the numbers alone, of sweeps whose like is drawn in others: figures take seconds."""
+    monkeypatch.setattr(report, "sweep_pictures", lambda table, found: {})
+
+
 def loop_scores(errors, people=None):
     """PCK per joint and mean12, from distances, one at a time."""
     per_joint = []
@@ -184,6 +190,7 @@ def test_verdicts(found):
 
 
 @pytest.mark.parametrize(("rule", "chosen"), [("greater", "mse"), ("less", "focal_g1_d0.001"), (None, "mse")])
+@pytest.mark.usefixtures("undrawn")
 def test_the_setting_that_validation_chooses_is_the_best_in_the_scores_direction(tmp_path, rule, chosen):
     for name, score in (("mse_s0", 20.0), ("focal_g1_d0.001_s0", 12.0)):
         val = {"epoch": 3, "metric": SCORE, "rule": rule, "score": score, "scores": {SCORE: score}}
@@ -214,6 +221,7 @@ def test_one_seed_each_is_said(tmp_path):
     assert "is undecided against plain MSE, see above" not in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_settings_of_one_run_each_are_all_undecided(tmp_path):
     for name, noise in (("mse_s0", 20.0), ("focal_g1_d0.001_s0", 12.0), ("focal_g2_d0.001_s0", 40.0)):
         write_cell(tmp_path, name, noise)
@@ -372,6 +380,7 @@ def test_what_is_no_sweep_is_refused(tmp_path, monkeypatch):
         report.main()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_verdict_on_part_of_the_cells_says_so(sweep, found, tmp_path):
     assert found["verdict"]["standing"].startswith("So far 7 of 10 cells have finished: this may change")
     assert found["verdict"]["standing"] in (sweep / "report.html").read_text("utf-8")
@@ -382,6 +391,7 @@ def test_a_verdict_on_part_of_the_cells_says_so(sweep, found, tmp_path):
     assert json.loads((tmp_path / "sweep.json").read_text())["verdict"]["standing"] == ""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_cells_of_different_devices_or_code_are_noted(tmp_path, found):
     assert not any("different values" in note for note in found["notes"])
     for name in ("mse_s0", "focal_g1_d0.001_s0"):

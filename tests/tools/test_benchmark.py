@@ -21,6 +21,7 @@ SCRIPT = reference.ROOT / "tools" / "benchmark.py"
 ROWS = {
     "train-sample": ["JPEG -> sample"],
     "train-sample-memory": ["decoded image -> sample"],
+    "train-sample-pixels": ["sample with pixels"],
     "test-sample": ["20 boxes per image"],
     "targets": ["MSRA encode"],
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
@@ -164,7 +165,7 @@ def test_own_images(tmp_path: Path) -> None:
     words = ("--images", tmp_path / "photos", "--annotations", tmp_path / "people.json")
     report = report_of(tmp_path, "train-sample", "test-sample", *words)
     assert report["pictures"] == str(tmp_path / "photos")
-    assert len(report["rows"]) == 3
+    assert len(report["rows"]) == 4
 
 
 @pytest.mark.parametrize(

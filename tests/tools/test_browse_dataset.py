@@ -174,7 +174,7 @@ def test_results_that_are_empty_are_told(home, capsys):
     assert "empty.json: expected keypoint results, found an empty list" in capsys.readouterr().err
 
 
-def test_the_worst_of_several_sets_is_refused(home, capsys):
+def test_the_worst_of_several_sets_is_that_of_one(home, capsys):
     config = home / "joined.py"
     config.write_text(
         (home / "people.py").read_text()
@@ -185,7 +185,21 @@ def test_the_worst_of_several_sets_is_refused(home, capsys):
     for words in (["--checkpoint", "model.pth"], ["--results", "r.json"]):
         assert run("browse_dataset", config.name, "--what", "worst", *words, cwd=home) == 2
         said = "expected a data set of one annotation file, found a JoinedDataset of ['a', 'b']; browse each"
-        assert said in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert said in told
+        assert "by itself: --set a" in told
+    config.write_text(
+        config.read_text()
+        + "from posekit.metrics.evaluators import OnEachSet, PCKMetric\n"
+        + "val_evaluator = [dict(type=OnEachSet, metrics=dict(a=dict(type=PCKMetric, norm='bbox'), b=[]))]\n"
+    )
+    worst = ["joined.py", "--what", "worst", "--results", results_of(home, (5, *TRUE, 0.9)), "--set"]
+    assert run("browse_dataset", *worst, "a", "--out", "a", cwd=home) == 0
+    assert (home / "a" / "val_worst.png").exists()
+    assert run("browse_dataset", *worst, "c", cwd=home) == 2
+    assert "--set c: expected a set of val_dataloader, found ['a', 'b']" in capsys.readouterr().err
+    assert run("browse_dataset", "people.py", "--set", "a", cwd=home) == 2
+    assert "--set a: expected a set of train_dataloader, found a single data set" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("out", ["a.txt", "a.txt/pictures"])

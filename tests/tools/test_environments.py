@@ -1,4 +1,4 @@
-"""tools/quickstart.sh and tests/run.sh clear no environment but their own; asked for help, they only help."""
+"""tools/quickstart.sh and tests/run.sh clear no environment but their own; wrong words install nothing."""
 
 from __future__ import annotations
 
@@ -80,6 +80,17 @@ def test_an_own_environment_that_is_whole_is_used_as_it_is(tmp_path, python):
     (venv / "posekit-installed").write_text("an older setup.py")
     assert run("tools/quickstart.sh", venv, python).returncode == 0
     assert (tmp_path / "made").read_text().split() == [str(venv)] * 2
+
+
+@pytest.mark.parametrize("words", [["--agian"], ["--again", "now"], [""]])
+def test_a_misspelt_option_is_told_before_anything_is_installed(tmp_path, python, words):
+    ended = run("tools/quickstart.sh", tmp_path / "venv", python, *words)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        f"tools/quickstart.sh takes no '{words[-1]}'; expected nothing, --again or --help.\n"
+    )
+    assert not (tmp_path / "made").exists()
+    assert run("tools/quickstart.sh", tmp_path / "venv", python, "--again").returncode == 7  # begins
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])

@@ -194,6 +194,10 @@ def test_numbers_of_a_data_set(tmp_path):
     labelled, hidden = (dataset.table.visible > 0).sum(), (dataset.table.visible == 1).sum()
     assert text.splitlines()[-1].split() == ["all", str(labelled), str(hidden)]
     assert "augmentation: none" in text
+    assert "pixels: " not in text
+    dataset = TopDownDataset(dataset.table, pixels={"jpeg_prob": 0.7})
+    assert "\npixels: Pixels(jitter_prob=0.8, " in describe_people(dataset)
+    assert "jpeg_prob=0.7" in describe_people(dataset)
     assert describe_people([1, 2, 3]) == "3 samples of a list"
 
 

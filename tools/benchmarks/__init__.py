@@ -13,6 +13,7 @@ from .common import Row, Settings
 BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "train-sample": samples.train_sample,
     "train-sample-memory": samples.train_sample_memory,
+    "train-sample-pixels": samples.train_sample_pixels,
     "test-sample": samples.test_sample,
     "targets": arrays.targets,
     "decode": arrays.decode,

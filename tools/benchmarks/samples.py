@@ -13,7 +13,7 @@ import numpy as np
 
 from posekit.datasets import COCO17, PersonTable, SampleKey, TopDownDataset, load_coco
 from posekit.structures import Sample
-from posekit.transforms import Augment, Crop
+from posekit.transforms import Augment, Crop, Pixels
 
 from .common import INPUT_HW, Row, Settings, exhaust, synthetic_table
 
@@ -57,6 +57,28 @@ def train_sample_memory(settings: Settings) -> list[Row]:
         settings.timed(lambda: exhaust(warp_image(image, warp) for image, warp in crops)),
     )
     return [rate("decoded image -> sample", len(work), seconds, "bare warpAffine")]
+
+
+def train_sample_pixels(settings: Settings) -> list[Row]:
+    """The change of a training crop's pixels, by default ``Pixels``: what it adds to a 160x160 sample.
+
+    The same samples are made from their JPEGs with it and without.
+
+    Targets:
+        sample with pixels: ratio >= 0.67
+    """
+    table = photo_table(settings)
+    rows = np.concatenate(rows_by_image(table, settings.count(48), 1))
+    plain, changed = (
+        TopDownDataset(table.select(rows), crop=Crop((160, 160)), augment=Augment.hrnet_coco(), pixels=pixels)
+        for pixels in (None, Pixels())
+    )
+    keys = [SampleKey(0, 1, row) for row in range(len(rows))]
+    seconds = settings.in_turns(
+        settings.timed(lambda: exhaust(changed[key] for key in keys)),
+        settings.timed(lambda: exhaust(plain[key] for key in keys)),
+    )
+    return [rate("sample with pixels", len(keys), seconds, "the sample without")]
 
 
 def test_sample(settings: Settings) -> list[Row]:

@@ -9,6 +9,7 @@ annotation files and ``channels_last`` to the model.
 from __future__ import annotations
 
 import ast
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -84,7 +85,28 @@ def _read(path: Path) -> dict[str, Any]:
     except PosekitError:
         raise
     except Exception as error:  # the file is code of the user's; whatever it raises is its fault
-        raise ConfigError(f"config {path}: {type(error).__name__}: {error}") from error
+        raise ConfigError(f"config {path}: {_in_words(error, path)}") from error
+
+
+def _in_words(error: Exception, path: Path) -> str:
+    """What is wrong with a config that cannot be run, and where."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if isinstance(error, UnicodeDecodeError):  # of the file itself or of a base
+        files = [f.f_locals.get("filename") for f, _ in frames if f.f_code.co_name == "_parse_lazy_import"]
+        line = error.object.count(b"\n", 0, error.start) + 1
+        return (
+            f"{files[-1] if files else path} is not UTF-8: line {line} has the byte "
+            f"0x{error.object[error.start]:02x}, as Latin-1 or Windows-1252 write an accent; save it as UTF-8"
+        )
+    if type(error) is RuntimeError and not error.args:  # what is imported is imported later, by its name
+        # Those of a config's own text: mmengine runs it as no module.
+        called = [number for frame, number in frames if "__name__" not in frame.f_globals]
+        where = f"line {called[-1]}" if called else "it"
+        return (
+            f"{where} calls what it imports: expected settings, dict(type=NAME, argument=...), in place of "
+            "NAME(argument=...)"
+        )
+    return f"{type(error).__name__}: {error}"
 
 
 def _resolve(value: Any, source: str, where: str) -> Any:

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 
 from posekit import registry
 from posekit.engine.hooks.defaults import default_hooks, optional_hooks
-from posekit.errors import ConfigError, did_you_mean
+from posekit.errors import ConfigError, did_you_mean, shown
 
 # Keys that the runner reads from the config itself, beside its own arguments.
 _EXTRA_TOP_LEVEL = {
@@ -198,10 +198,33 @@ def _is_switch(value: Any) -> bool:
     return value is None or isinstance(value, bool)
 
 
+def _is_made(value: Any) -> bool:
+    """Whether something can be built from it, or has been."""
+    if isinstance(value, Mapping):
+        return "type" in value
+    return value is None or not isinstance(value, (str, bytes, int, float, list, tuple))
+
+
+def _are_made(value: Any) -> bool:
+    return all(map(_is_made, value)) if isinstance(value, (list, tuple)) else _is_made(value)
+
+
+def _is_section(value: Any) -> bool:
+    return isinstance(value, Mapping) or _is_made(value)
+
+
 _RATE = "a finite number >= 0", _is_rate
+_MADE: _Rule = ("settings, dict(type=NAME, argument=...)", _is_made)
+_SECTION: _Rule = ("settings, dict(argument=...)", _is_section)
+_ALL_MADE: _Rule = (f"{_MADE[0]}, or a list of such", _are_made)
+# Of schedules: what the learning rate is multiplied by, or becomes.
+_OF_SCHEDULE = ("gamma", "factor", "start_factor", "end_factor", "eta_min", "eta_min_ratio", "eta_max")
 _LOADER: dict[str, _Rule] = {
     "batch_size": _whole(1),
     "num_workers": _whole(0),
+    "dataset": _MADE,
+    "sampler": _MADE,
+    "batch_sampler": _MADE,
     "prefetch_factor": (_whole(1)[0], lambda value: value is None or _whole(1)[1](value)),
 }
 _COMPILE = "True, False or a dict of torch.compile's arguments"
@@ -214,6 +237,13 @@ _RULES: dict[str, _Rule] = {
     "default_hooks.logger.interval": _whole(1),
     "randomness.seed": _whole(0, 2**32 - 1),  # numpy's largest
     **{f"{stage}_dataloader.{key}": _LOADER[key] for stage in ("train", "val", "test") for key in _LOADER},
+    **{f"{stage}_dataloader": _SECTION for stage in ("train", "val", "test")},
+    **{f"{stage}_evaluator": _ALL_MADE for stage in ("val", "test")},
+    "model": _MADE,
+    "optim_wrapper": _SECTION,
+    "optim_wrapper.optimizer": _MADE,
+    "custom_hooks": _ALL_MADE,
+    "env_cfg": _SECTION,
     "optim_wrapper.optimizer.lr": _RATE,
     "optim_wrapper.optimizer.weight_decay": _RATE,
     "optim_wrapper.clip_grad.max_norm": _RATE,
@@ -238,4 +268,22 @@ def check_values(cfg: Mapping[str, Any], source: str) -> None:
         for part in sections:
             section = section.get(part) if isinstance(section, Mapping) else None
         if isinstance(section, Mapping) and name in section and not fits(section[name]):
-            raise ConfigError(f"config {source}: {key}: expected {expected}, found {section[name]!r}")
+            raise ConfigError(f"config {source}: {key}: expected {expected}, found {shown(section[name])}")
+    for name, hook in (cfg.get("default_hooks") or {}).items():
+        if not _is_section(hook):
+            raise ConfigError(
+                f"config {source}: default_hooks.{name}: expected {_SECTION[0]}, or None for none, found "
+                f"{shown(hook)}"
+            )
+    _check_schedules(cfg.get("param_scheduler"), source)
+
+
+def _check_schedules(stated: Any, source: str) -> None:
+    """Raises ConfigError of a schedule by which a learning rate would be no number, or below 0."""
+    for number, one in enumerate(stated if isinstance(stated, (list, tuple)) else [stated]):
+        where = f"config {source}: param_scheduler.{number}"
+        if not _is_section(one):
+            raise ConfigError(f"{where}: expected {_MADE[0]}, found {shown(one)}")
+        for name in _OF_SCHEDULE if isinstance(one, Mapping) else ():
+            if one.get(name) is not None and not _is_rate(one[name]):
+                raise ConfigError(f"{where}.{name}: expected {_RATE[0]}, found {shown(one[name])}")

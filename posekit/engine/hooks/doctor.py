@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 
-from posekit.datasets.mixture import parts_of
+from posekit.datasets.mixture import named_parts_of
 from posekit.datasets.table import PersonTable
 from posekit.registry import HOOKS
 
@@ -30,8 +30,10 @@ class DoctorHook(Hook):
         validation = people_of(loop.dataloader) if hasattr(loop, "dataloader") else []
         try:
             found = quick_findings(
-                [(one, part.table, mirrors(part)) for one, part in zip(settings, training, strict=True)],
-                [part.table for part in validation],
+                [(one, part.table, mirrors(part)) for one, (_, part) in zip(settings, training, strict=True)],
+                [part.table for _, part in validation],
+                [name for name, _ in training],
+                [name for name, _ in validation],
             )
         except Exception as error:  # a training does not need the answer
             runner.logger.warning(f"the data could not be looked at: {type(error).__name__}: {error}")
@@ -42,10 +44,11 @@ class DoctorHook(Hook):
             runner.logger.warning("tools/check_dataset.py CONFIG looks closer, and draws examples")
 
 
-def people_of(loader: Any) -> list[Any]:
-    """The data sets of a loader that have a table of people, wrappers opened."""
+def people_of(loader: Any) -> list[tuple[str, Any]]:
+    """The data sets of a loader that have a table of people, wrappers opened, with their names if any."""
     dataset = getattr(loader.dataset, "dataset", loader.dataset)
-    return [part for part in parts_of(dataset) if isinstance(getattr(part, "table", None), PersonTable)]
+    parts = named_parts_of(dataset)
+    return [(name, part) for name, part in parts if isinstance(getattr(part, "table", None), PersonTable)]
 
 
 def mirrors(dataset: Any) -> bool:

@@ -85,14 +85,43 @@ def announced_scores(runner: Any) -> Scores:
         ConfigError: If an evaluator states another direction than there is.
     """
     metrics = [] if runner.val_loop is None else runner.val_evaluator.metrics
-    own = [_names_of(metric, runner.logger) for metric in metrics]
+    own = [_scores_of(metric, runner.logger) for metric in metrics]
     found: dict[str, str | None] = {}
-    for metric, names in zip(metrics, own, strict=True):
-        prefix = f"{metric.prefix}/" if metric.prefix else ""
-        found.update({f"{prefix}{name}": direction for name, direction in (names or {}).items()})
+    for names in own:
+        found.update(names or {})
     for hook in runner.hooks if metrics else ():
         found.update(_names_of(hook, runner.logger) or {})
     return Scores(found, None not in own)
+
+
+def check_score_names(metrics: Sequence[Any], where: str, logger: Any) -> None:
+    """Looks whether two evaluators will give a score of one name, of which one would be lost.
+
+    Args:
+        metrics: Of one evaluation, which know their data set.
+        where: The part of the config that states them, for messages.
+        logger: Is told of names that cannot be had beforehand.
+
+    Raises:
+        ConfigError: If so.
+    """
+    givers: dict[str, str] = {}
+    for metric in metrics if len(metrics) > 1 else ():
+        own = type(metric).__name__
+        for name in _scores_of(metric, logger) or ():
+            if name in givers:
+                raise ConfigError(
+                    f"{where}: {givers[name]} and {own} both give a score '{name}'; give one of them a "
+                    "prefix: dict(type=..., prefix='second')"
+                )
+            givers[name] = own
+
+
+def _scores_of(metric: Any, logger: Any) -> dict[str, str | None] | None:
+    """An evaluator's scores under their whole names."""
+    names = _names_of(metric, logger)
+    prefix = f"{metric.prefix}/" if metric.prefix else ""
+    return None if names is None else {f"{prefix}{name}": way for name, way in names.items()}
 
 
 def _names_of(giver: Any, logger: Any) -> Mapping[str, str | None] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from posekit.errors import CheckpointError
+from posekit.io.categories import same_names
 from posekit.io.checkpoint import compare_weights, read_checkpoint, refuse_non_finite, weights_of
 from posekit.models.released.describe import UNKNOWN, describe, identify, named
 from posekit.models.released.forms import COUNTER, Released
@@ -117,6 +119,12 @@ def _refuse_other_order(model: nn.Module, checkpoint: Mapping[str, Any], source:
         raise CheckpointError(
             f"checkpoint {source}: was made for the keypoints {list(stated)}, the config has the same in "
             f"another order, {own}; state the checkpoint's order"
+        )
+    if isinstance(stated, (list, tuple)) and len(stated) == len(own) and not same_names(stated, own):
+        warnings.warn(
+            f"checkpoint {source} was made for the keypoints {list(stated)}; here its heatmaps are called "
+            f"{own}, in that order. Is that meant?",
+            stacklevel=3,
         )
 
 
