@@ -19,6 +19,7 @@ from posekit.detection.dataset import PeopleImages, collate
 from posekit.detection.finder import CentreDetector
 from posekit.detection.training import BoxAPMetric
 from posekit.models.pretrained import PretrainedFile
+from posekit.transforms import Pixels
 
 with read_base():
     from .._base_.runtime import *
@@ -53,6 +54,7 @@ train_dataloader = dict(
         # People of a COCO photo are small, those of the other sets fill theirs: as small they are in a grid.
         grids={1: 0.4, 2: 0.35, 3: 0.15, 4: 0.1},
         scale=(0.8, 2.2),
+        pixels=dict(type=Pixels, blur_prob=0.1, motion_prob=0, erase_prob=0, occlude_prob=0),
         dataset=dict(
             type=MixedDataset,
             size=1000,

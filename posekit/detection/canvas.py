@@ -6,7 +6,8 @@ canvas is the "mosaic" of Bochkovskiy et al., *YOLOv4* (2020), section 3.4, here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from posekit.detection.dataset import ImageSample, image_sample
 from posekit.detection.letterbox import FILL, resized
 from posekit.errors import ConfigError
 from posekit.registry import DATASETS
+from posekit.transforms.pixels import PixelChanges
 
 # Of an inner edge of a grid, as a share of a cell's side.
 _JITTER = 0.3
@@ -55,8 +57,8 @@ class PeopleCanvas(Dataset[ImageSample]):
         stretch: Width and height are changed against each other by up to this factor.
         least_visible: Of a person's box, at least this share of the area must be left, or what is left is
             ignored: neither person nor background.
-        pixels: Changes the canvas's values: takes it, uint8 (H, W, 3), and a ``numpy.random.Generator``,
-            gives it back. None: nothing.
+        pixels: Changes of the canvas's pixels, as of ``TopDownDataset``: ``Pixels`` or its settings, any
+            function ``(image, rng) -> image``, or a list of these.
         seed: In a ``DataLoader`` of one's own; a run's data sets draw by its own seed.
 
     Raises:
@@ -71,14 +73,15 @@ class PeopleCanvas(Dataset[ImageSample]):
         scale: Sequence[float] = (0.5, 2.0),
         stretch: float = 1.2,
         least_visible: float = 0.4,
-        pixels: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+        pixels: Any = None,
         seed: int = 0,
     ) -> None:
         self.dataset = build_dataset(dataset)
         self.size_hw, self.scale = tuple(size_hw), tuple(scale)
         self.grids, self.shares = _grids({1: 1.0} if grids is None else grids)
         self.stretch, self.least_visible = stretch, least_visible
-        self.pixels: Any = DATASETS.build(pixels) if isinstance(pixels, Mapping) else pixels
+        changes = pixels if isinstance(pixels, (list, tuple)) else [] if pixels is None else [pixels]
+        self.pixels = PixelChanges([build_dataset(one) for one in changes])
         self._check()
         self._draws = Draws(len(self.dataset), seed)
 
@@ -94,10 +97,6 @@ class PeopleCanvas(Dataset[ImageSample]):
         if not 0 < self.least_visible <= 1:
             raise ConfigError(
                 f"PeopleCanvas: 'least_visible' must be above 0, at most 1, found {self.least_visible!r}"
-            )
-        if self.pixels is not None and not callable(self.pixels):
-            raise ConfigError(
-                f"PeopleCanvas: 'pixels' must be a function of picture and generator, found {self.pixels!r}"
             )
 
     def __len__(self) -> int:
@@ -141,8 +140,7 @@ class PeopleCanvas(Dataset[ImageSample]):
             canvas[cell[1] : cell[1] + height, cell[0] : cell[0] + width] = piece.image
             boxes.append(piece.boxes_xyxy + np.tile(corner, 2))
             ignored.append(piece.ignored_xyxy + np.tile(corner, 2))
-        if self.pixels is not None:
-            canvas = self.pixels(canvas, rng)
+        canvas = self.pixels(canvas, partial(draw.rng, index, 1))
         return image_sample(canvas, np.concatenate(boxes), samples[0].image_id, np.concatenate(ignored))
 
     def _piece(self, sample: ImageSample, cell_wh: tuple[int, int], rng: np.random.Generator) -> Piece:

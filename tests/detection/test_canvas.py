@@ -13,6 +13,7 @@ from posekit.detection.canvas import PeopleCanvas, clipped, grid_cells
 from posekit.detection.dataset import PeopleImages, image_sample
 from posekit.detection.letterbox import FILL, letterbox, resized
 from posekit.errors import ConfigError
+from posekit.transforms.pixels import Pixels
 
 MARK = np.array([250, 10, 30])
 
@@ -114,9 +115,14 @@ def test_pixels_are_changed_by_what_is_given():
         assert isinstance(rng, np.random.Generator)
         return 255 - image
 
-    plain, other = (PeopleCanvas(Marked(), (64, 64), pixels=pixels)[0] for pixels in (None, inverted))
+    stated = (None, inverted, [inverted, inverted], {"type": Pixels, "jitter_prob": 1.0})
+    key = SampleKey(0, 0, 0)
+    plain, other, twice, jittered = (PeopleCanvas(Marked(), (64, 64), pixels=one)[key] for one in stated)
     assert_array_equal(other.image, 255 - plain.image)
-    assert_array_equal(other.boxes_xyxy, plain.boxes_xyxy)
+    assert_array_equal(twice.image, plain.image)
+    assert (jittered.image != plain.image).any()
+    for sample in (other, twice, jittered):
+        assert_array_equal(sample.boxes_xyxy, plain.boxes_xyxy)
 
 
 @pytest.mark.parametrize(
