@@ -23,7 +23,7 @@ from posekit.detection.centre import CentreTargets, box_loss, centre_loss, centr
 from posekit.detection.detector import DetectedPeople, check_image, check_settings
 from posekit.detection.letterbox import FILL, Letterboxed, letterbox
 from posekit.detection.training import freeze
-from posekit.errors import CheckpointError, ConfigError
+from posekit.errors import CheckpointError, ConfigError, DataError
 from posekit.io.checkpoint import read_checkpoint, refuse_non_finite, weights_of
 from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
 from posekit.models.pretrained import Start, start_backbone, starts_later
@@ -169,9 +169,13 @@ class CentreDetector(BaseModel):
         self, image: Sequence[Tensor], boxes_xyxy: Sequence[Tensor], ignored_xyxy: Sequence[Tensor]
     ) -> dict[str, Tensor]:
         seen = [self._letterbox(one.permute(1, 2, 0).cpu().numpy()) for one in image]
-        if any(one is None for one in seen):
-            raise ConfigError("finder: a picture of the training is too thin to be resized")
         boxed = [one for one in seen if one is not None]
+        if len(boxed) < len(seen):
+            sizes = [tuple(one.shape[1:]) for one, result in zip(image, seen, strict=True) if result is None]
+            raise DataError(
+                f"finder: expected pictures that can be resized to {self.form.input_size} pixels, found one "
+                f"of {sizes[0]} (height, width); leave it out of the training"
+            )
         logits, distances = self.maps(_padded([one.image for one in boxed]))
         stride, size_hw = self.form.stride, (int(logits.shape[1]), int(logits.shape[2]))
         targets = [

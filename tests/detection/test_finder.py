@@ -172,6 +172,8 @@ def test_impossible_settings_are_named():
         CentreDetector(network="mobilenet")
     with pytest.raises(ConfigError, match="'score_threshold' to be from 0 to 1"):
         CentreDetector(score_threshold=5)
+    with pytest.raises(DataError, match=r"found one of \(3, 900\) \(height, width\)"):
+        small_network()([torch.zeros(3, 3, 900, dtype=torch.uint8)], [torch.zeros(0, 4)], mode="loss")
     with pytest.raises(ValueError, match="expected 'loss'"):
         small_network()(*people_batch(), mode="tensor")
 
@@ -219,9 +221,10 @@ def test_the_config_trains_and_its_checkpoint_is_a_finder(trained):
         np.testing.assert_array_equal(one.scores, other.scores)
 
 
-def test_it_resumes_to_the_bit(trained, tmp_path):
+def test_it_resumes_to_the_bit_and_needs_no_pretrained_file(trained, tmp_path):
     folder, runner = trained
     cfg = runner.cfg.copy()
+    cfg.model.pretrained = str(tmp_path / "gone.pth")
     cfg.work_dir = str(tmp_path / "resumed")
     cfg.resume, cfg.load_from = True, str(folder / "work" / "epoch_1.pth")
     again = PoseRunner.from_cfg(cfg)
