@@ -88,7 +88,8 @@ class CentreDetector(BaseModel):
             multiples of the backbone's coarsest stride.
         width: Channels of pyramid and heads.
         stride: Input pixels per cell of the maps.
-        frozen: Beginnings of names that do not learn, such as ``("backbone.backbone.conv_stem.",)``.
+        frozen: Beginnings of names that do not learn, such as ``("backbone.backbone.conv_stem.",)``; their
+            batch norms become constants.
         box_weight: Of the boxes' loss, the centres' being 1; Liu et al. take 5.
         score_threshold: Of the boxes predicted in validation; AP wants it low.
         nms_threshold: Of two boxes with a greater IoU the lesser is left out.
@@ -137,6 +138,14 @@ class CentreDetector(BaseModel):
     def init_weights(self) -> None:
         """Loads what the backbone is to start from; the engine calls it when a training begins."""
         self.start = start_backbone(self.backbone, self.pretrained)
+
+    def train(self, mode: bool = True) -> CentreDetector:
+        """As of any module; but a frozen batch norm keeps the statistics that it has."""
+        super().train(mode)
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d) and not any(p.requires_grad for p in part.parameters()):
+                part.eval()
+        return self
 
     def forward(
         self,
