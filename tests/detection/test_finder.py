@@ -163,7 +163,9 @@ def test_what_is_frozen_does_not_learn():
     sum(model(*people_batch(), mode="loss").values()).backward()
     optimizer.step()
     changed = {name for name, value in model.state_dict().items() if not torch.equal(before[name], value)}
-    assert not any(name.startswith(("backbone.backbone.conv_stem", "backbone.backbone.bn1")) for name in changed)
+    assert not any(
+        name.startswith(("backbone.backbone.conv_stem", "backbone.backbone.bn1")) for name in changed
+    )
     assert {"centre.0.weight", "box.3.bias", "backbone.backbone.blocks.0.0.bn1.running_mean"} <= changed
     with pytest.raises(ConfigError, match=r"model\.frozen: nothing .* begins with 'stem'"):
         small_network(frozen=("stem",))
