@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from posekit.engine.cli import require_writable, run_tool
 
 if TYPE_CHECKING:
-    from posekit.detection.detector import PersonDetector
+    from posekit.detection import PersonDetector, PersonFinder
     from posekit.detection.pictures import Picture, PictureList
     from posekit.detection.results import PartialRun
 
@@ -58,7 +58,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     # Imported late, so that --help answers at once.
-    from posekit.detection import PersonDetector
+    from posekit.detection import open_detector
     from posekit.detection.pictures import list_pictures
     from posekit.detection.results import PartialRun
     from posekit.errors import ConfigError, DataError
@@ -71,14 +71,14 @@ def main() -> None:
         raise ConfigError(f"--out: expected the name of a .json file, found {out}")
     listed = list_pictures(args.inputs, args.image_dir, args.every)
     require_writable(out.parent)
-    detector = PersonDetector(
-        args.network,
+    detector = open_detector(
         True if args.weights == "coco" else args.weights,
-        args.score_threshold,
-        args.nms,
-        args.max_people,
-        args.device,
-        args.batch_size,
+        args.network,
+        score_threshold=args.score_threshold,
+        nms_threshold=args.nms,
+        max_people=args.max_people,
+        device=args.device,
+        batch_size=args.batch_size,
     )
     print(f"detector: {detector.describe()}")
     if args.restart:
@@ -102,7 +102,7 @@ def main() -> None:
         run.remove()
 
 
-def detect(detector: PersonDetector, listed: PictureList, run: PartialRun) -> list[str]:
+def detect(detector: PersonDetector | PersonFinder, listed: PictureList, run: PartialRun) -> list[str]:
     """Detects people in the pictures that are not done yet; returns what could not be read, in words."""
     from tqdm import tqdm
 
@@ -143,7 +143,7 @@ def _told(run: PartialRun) -> Iterator[None]:
 
 
 def _records(
-    detector: PersonDetector, pictures: Sequence[tuple[Picture, Any]], category_id: int
+    detector: PersonDetector | PersonFinder, pictures: Sequence[tuple[Picture, Any]], category_id: int
 ) -> list[dict[str, Any]]:
     """One line of the partial file for each picture."""
     from posekit.detection.results import coco_detections

@@ -1,8 +1,8 @@
 """Whole pictures with the boxes of their people, for training and validating a detector.
 
 Boxes are COCO's numbers as xyxy (:mod:`posekit.detection`), clipped to the image (0 to W, 0 to H); in a
-mirrored image x is W - x. Crowd regions are no people to learn from and are left out, as torchvision's own
-training does; in the score they are what pycocotools makes of them.
+mirrored image x is W - x. Crowd regions are no people to learn from: torchvision's training leaves them out,
+a finder's takes them for neither people nor background; in the score they are what pycocotools makes of them.
 """
 
 from __future__ import annotations
@@ -37,17 +37,21 @@ class ImageSample(NamedTuple):
         image: uint8 (3, H, W) RGB; a list of B.
         boxes_xyxy: float32 (n, 4), image pixels; a list of B.
         image_id: int64 (); (B,).
+        ignored_xyxy: float32 (m, 4), image pixels: regions that are neither person nor background; a list of
+            B.
     """
 
     image: Any
     boxes_xyxy: Any
     image_id: Any
+    ignored_xyxy: Any = None
 
 
 def collate(samples: Sequence[ImageSample]) -> ImageSample:
     """Makes a batch of samples."""
-    images, boxes, ids = zip(*samples, strict=True)
-    return ImageSample(list(images), list(boxes), torch.tensor([int(image_id) for image_id in ids]))
+    images, boxes, ids, ignored = zip(*samples, strict=True)
+    numbers = torch.tensor([int(image_id) for image_id in ids])
+    return ImageSample(list(images), list(boxes), numbers, list(ignored))
 
 
 @DATASETS.register_module()
@@ -89,13 +93,14 @@ class PeopleImages(Dataset[ImageSample]):
         self.category_id = person_category(content, self.ann_file)
         names, ids, stated = read_images(content, self.ann_file, self.image_dir)
         self.counts: Counter[str] = Counter()
-        boxes = _boxes(content, self.ann_file, self.category_id, ids, self.counts)
+        boxes, ignored = _boxes(content, self.ann_file, self.category_id, ids, self.counts)
         sizes = self._as_pictured(names, stated, [boxes[image_id] for image_id in ids])
         self._drop_outside(boxes, ids, sizes)
         kept = [row for row, image_id in enumerate(ids) if keep_empty or len(boxes[image_id])]
         self.counts["image_without_people"] += len(ids) - len(kept)
         self.names, self.image_ids = [names[row] for row in kept], [ids[row] for row in kept]
         self.boxes = [boxes[image_id] for image_id in self.image_ids]
+        self.ignored = [ignored[image_id] for image_id in self.image_ids]
         self.sizes_hw = [sizes[row] for row in kept]
         if not any(len(found) for found in self.boxes):
             raise DataError(f"{self.ann_file}: expected at least one box of a person, found none")
@@ -183,11 +188,18 @@ class PeopleImages(Dataset[ImageSample]):
     def _sample(self, draw: Draw, row: int) -> ImageSample:
         path = str(Path(self.image_dir) / self.names[row])
         image = read_annotated(path, self.sizes_hw[row], self.turn_by_exif, self.ann_file)
-        boxes = self.boxes[row]
+        boxes, ignored = self.boxes[row], self.ignored[row]
         if draw.rng(row).random() < self.flip_prob:
-            image, boxes = image[:, ::-1], mirrored(boxes, image.shape[1])
-        planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-        return ImageSample(planes, torch.from_numpy(np.array(boxes)), np.int64(self.image_ids[row]))
+            boxes, ignored = (mirrored(one, image.shape[1]) for one in (boxes, ignored))
+            image = image[:, ::-1]
+        return image_sample(image, boxes, self.image_ids[row], ignored)
+
+
+def image_sample(image: np.ndarray, boxes: np.ndarray, image_id: int, ignored: np.ndarray) -> ImageSample:
+    """The sample of a picture uint8 (H, W, 3), of arrays as :class:`ImageSample` has them."""
+    planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    tables = (torch.from_numpy(np.array(table, np.float32)) for table in (boxes, ignored))
+    return ImageSample(planes, next(tables), np.int64(image_id), next(tables))
 
 
 def mirrored(boxes_xyxy: np.ndarray, width: int) -> np.ndarray:
@@ -198,20 +210,26 @@ def mirrored(boxes_xyxy: np.ndarray, width: int) -> np.ndarray:
 
 def _boxes(
     content: Any, path: str, category: int, image_ids: Sequence[int], counts: Counter[str]
-) -> dict[int, np.ndarray]:
-    """The people's boxes of every image, float32 (n, 4) xyxy; what is left out is counted."""
-    found: dict[int, list[list[float]]] = {image_id: [] for image_id in image_ids}
+) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """The boxes of every image's people and of its crowds, float32 (n, 4) xyxy; others are counted."""
+    people: dict[int, list[list[float]]] = {image_id: [] for image_id in image_ids}
+    crowds: dict[int, list[list[float]]] = {image_id: [] for image_id in image_ids}
     for number, annotation in enumerate(require(content, "annotations", path, list)):
         where = f"{path}: annotations[{number}]"
         if require(annotation, "category_id", where, int) != category:
             counts["other_category"] += 1
-        elif annotation.get("iscrowd"):
-            counts["crowd"] += 1
-        else:
-            found[_image_of(annotation, where, found)].append(_box(annotation, where))
+            continue
+        crowd = bool(annotation.get("iscrowd"))
+        counts["crowd"] += crowd
+        found = crowds if crowd else people
+        found[_image_of(annotation, where, people)].append(_box(annotation, where))
+    return _as_xyxy(people), _as_xyxy(crowds)
+
+
+def _as_xyxy(boxes: dict[int, list[list[float]]]) -> dict[int, np.ndarray]:
     return {
-        image_id: xywh_to_xyxy(np.array(boxes, np.float64).reshape(-1, 4)).astype(np.float32)
-        for image_id, boxes in found.items()
+        image_id: xywh_to_xyxy(np.array(found, np.float64).reshape(-1, 4)).astype(np.float32)
+        for image_id, found in boxes.items()
     }
 
 

@@ -78,7 +78,7 @@ class PersonDetector:
         device: str | torch.device | None = None,
         batch_size: int = 4,
     ) -> None:
-        _check(score_threshold, nms_threshold, max_people, batch_size)
+        check_settings(score_threshold, nms_threshold, max_people, batch_size)
         if network is not None:
             check_network(network)
         if weights is None or isinstance(weights, bool):
@@ -110,7 +110,7 @@ class PersonDetector:
             DataError: If one is no such array, naming its place.
         """
         for number, image in enumerate(images):
-            _check_image(image, number)
+            check_image(image, number)
         planes = [torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))) for image in images]
         with torch.inference_mode():
             found = run_network(self.model, planes, self.batch_size)
@@ -127,7 +127,8 @@ class PersonDetector:
         )
 
 
-def _check(score_threshold: float, nms_threshold: float, max_people: int, batch_size: int) -> None:
+def check_settings(score_threshold: float, nms_threshold: float, max_people: int, batch_size: int) -> None:
+    """Raises ConfigError on settings of a detector that are out of range."""
     for name, value in (("score_threshold", score_threshold), ("nms_threshold", nms_threshold)):
         if not 0 <= value <= 1:
             raise ConfigError(f"person detector: expected {name!r} to be from 0 to 1, found {value!r}")
@@ -136,7 +137,8 @@ def _check(score_threshold: float, nms_threshold: float, max_people: int, batch_
             raise ConfigError(f"person detector: expected {name!r} to be at least 1, found {number!r}")
 
 
-def _check_image(image: np.ndarray, number: int) -> None:
+def check_image(image: np.ndarray, number: int) -> None:
+    """Raises DataError unless an image is uint8 (H, W, 3)."""
     kind = getattr(image, "dtype", None), getattr(image, "shape", None)
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise DataError(

@@ -104,10 +104,15 @@ class PersonFasterRCNN(BaseModel):
             self.detector.load_state_dict(start)
         # Saved with the weights: a detector must see images in the size that it was trained with.
         self.register_buffer("input_size", torch.tensor(input_size_of(self.detector)))
-        _freeze(self.detector, frozen)
+        freeze(self.detector, frozen)
 
     def forward(
-        self, image: Sequence[Tensor], boxes_xyxy: Sequence[Tensor], image_id: Tensor, mode: str = "predict"
+        self,
+        image: Sequence[Tensor],
+        boxes_xyxy: Sequence[Tensor],
+        image_id: Tensor,
+        ignored_xyxy: Any = None,
+        mode: str = "predict",
     ) -> Any:
         """Runs the network on the fields of a batch of :class:`~posekit.detection.dataset.ImageSample`.
 
@@ -115,6 +120,7 @@ class PersonFasterRCNN(BaseModel):
             image: B images, uint8 (3, H, W) RGB.
             boxes_xyxy: B tables, float32 (n, 4).
             image_id: int64 (B,).
+            ignored_xyxy: Not looked at: torchvision's losses know no such regions.
             mode: ``"loss"`` -> torchvision's four losses; ``"predict"`` -> a list of B ``DetectedPeople``.
 
         Raises:
@@ -159,7 +165,8 @@ def _sampling(boxes_per_image: int | None) -> dict[str, float]:
     }
 
 
-def _freeze(module: nn.Module, beginnings: Sequence[str]) -> None:
+def freeze(module: nn.Module, beginnings: Sequence[str]) -> None:
+    """Stops the parameters whose names begin so from learning; raises ConfigError where there is none."""
     for beginning in beginnings:
         parameters = [p for name, p in module.named_parameters() if name.startswith(beginning)]
         if not parameters:

@@ -273,8 +273,8 @@ class PoseRunner(Runner):
             return super().build_model(model)
 
     def _init_model_weights(self) -> None:
-        """As mmengine's; but a pose estimator waits for :meth:`load_or_resume`, which may need no start."""
-        if not isinstance(self.bare_model, PoseEstimator):
+        """As mmengine's; but a backbone's ``start`` waits for :meth:`load_or_resume`, which may need none."""
+        if not hasattr(self.bare_model, "start"):
             super()._init_model_weights()
 
     # --- running -----------------------------------------------------------------------------------------
@@ -397,7 +397,7 @@ class PoseRunner(Runner):
                 if self.is_training:
                     refuse_own(self._load_from, self.work_dir)
                 self.load_checkpoint(self._load_from)
-        if self.is_training and not self._has_loaded and isinstance(self.bare_model, PoseEstimator):
+        if self.is_training and not self._has_loaded and hasattr(self.bare_model, "start"):
             super()._init_model_weights()  # of several processes all have the first one's afterwards
             start: Any = self.bare_model.start
             log = self.logger.warning if start.lacking else self.logger.info

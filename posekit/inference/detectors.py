@@ -34,10 +34,10 @@ def load_detector(
             "detector: expected a network's name, the path of its weights or a function of a list of images, "
             f"found {type(detector).__name__}"
         )
-    from posekit.detection import NETWORKS, PersonDetector
+    from posekit.detection import NETWORKS, PersonDetector, open_detector
 
     if os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
-        return PersonDetector(None, Path(detector), threshold, device=device)
+        return open_detector(Path(detector), score_threshold=threshold, device=device)
     if str(detector) not in NETWORKS:
         raise ConfigError(
             f"detector {str(detector)!r}: neither a file of weights nor the name of a network "

@@ -17,6 +17,7 @@ import reference
 import torch
 from fuzz import samples
 
+from posekit.detection.finder import read_finder
 from posekit.detection.networks import INPUT_SIZE, read_detector
 from posekit.engine.checkpoints.resume import find_checkpoint
 from posekit.errors import CheckpointError
@@ -85,6 +86,7 @@ DOORS = {
     "--resume": resume_newest,
     "--resume PATH": lambda path: find_checkpoint(path.parent, path),
     "detector": read_detector,
+    "finder": read_finder,
     "zoo": fetched,
     "Predictor": lambda path: Predictor(CONFIG, path, device="cpu"),
     "Predictor's detector": lambda path: Predictor(detector=path, device="cpu"),

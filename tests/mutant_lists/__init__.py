@@ -9,6 +9,7 @@ from mutant_lists.augmentation import AUGMENTATION
 from mutant_lists.codecs import CODECS, FLIP_TEST
 from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
+from mutant_lists.detection import FINDER
 from mutant_lists.engine import ENGINE, PARALLEL
 from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
 from mutant_lists.metrics import METRICS
@@ -30,6 +31,7 @@ MUTANTS = (
     *HEADS,
     *DATASETS,
     *OWN_FILES,
+    *FINDER,
     *METRICS,
     *ENGINE,
     *PARALLEL,

@@ -1,0 +1,29 @@
+"""Which detector a file of weights is for: the file says it itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from posekit.detection.detector import PersonDetector
+from posekit.detection.finder import PersonFinder, is_finder
+
+
+def open_detector(
+    weights: bool | str | Path | None = None, network: str | None = None, **settings: Any
+) -> PersonDetector | PersonFinder:
+    """A detector of people from its weights.
+
+    Args:
+        weights: A checkpoint of ``tools/train_detector.py``, of either kind, torchvision's file of a Faster
+            R-CNN, or what else :class:`~posekit.detection.PersonDetector` takes.
+        network: A Faster R-CNN of torchvision that it must be.
+        **settings: Thresholds, device and the like, which both kinds take.
+
+    Raises:
+        CheckpointError: If the weights cannot be had or do not fit.
+        ConfigError: On an unknown network or an impossible threshold.
+    """
+    if network is None and isinstance(weights, (str, Path)) and is_finder(weights):
+        return PersonFinder(weights, **settings)
+    return PersonDetector(network, weights, **settings)
