@@ -130,30 +130,10 @@ train_dataloader = dict(
         size=7680,
     ),
 )
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=0,
-    sampler=dict(type=EpochSampler, shuffle=False),
-    dataset=dict(
-        type=TopDownDataset,
-        source=dict(_lsp, skeleton="lsp14"),
-        keypoint_map="names",
-        subset=dict(type=hashed_split, part="val"),
-        crop=_tight,
-    ),
-)
-test_dataloader = dict(
-    batch_size=32,
-    num_workers=0,
-    sampler=dict(type=EpochSampler, shuffle=False),
-    dataset=dict(
-        type=TopDownDataset,
-        source=dict(_lsp, skeleton="lsp14"),
-        keypoint_map="names",
-        subset=dict(type=hashed_split, part="test"),
-        crop=_tight,
-    ),
-)
+_held_out = dict(type=TopDownDataset, source=dict(_lsp, skeleton="lsp14"), keypoint_map="names", crop=_tight)
+_scored = dict(batch_size=32, num_workers=0, sampler=dict(type=EpochSampler, shuffle=False))
+val_dataloader = dict(_scored, dataset=dict(_held_out, subset=dict(type=hashed_split, part="val")))
+test_dataloader = dict(_scored, dataset=dict(_held_out, subset=dict(type=hashed_split, part="test")))
 # The mean of the twelve joints that LSP-extended labels.
 val_evaluator = test_evaluator = [dict(type=PCKMetric, threshold=0.2, norm="torso")]
 model = dict(

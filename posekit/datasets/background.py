@@ -17,7 +17,7 @@ from posekit.datasets.table import PersonTable, build_table
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import xywh_to_xyxy
 from posekit.io.files import read_json, under
-from posekit.io.records import require
+from posekit.io.records import require, require_box
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
@@ -111,9 +111,8 @@ def _taken(content: Any, path: str) -> dict[int, np.ndarray]:
     boxes = defaultdict(list)
     for number, annotation in enumerate(require(content, "annotations", path, list)):
         where = f"{path}: annotations[{number}]"
-        box = require(annotation, "bbox", where, list)
-        numbers = len(box) == 4 and all(isinstance(side, (int, float)) and abs(side) < 1e9 for side in box)
-        if not numbers or min(box[2:]) < 0:  # a negative side would keep clear of nothing
+        box = require_box(annotation, where)
+        if min(box[2:]) < 0:  # it would keep clear of nothing
             raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
         boxes[require(annotation, "image_id", where, int)].append(box)
     taken: dict[int, np.ndarray] = defaultdict(lambda: np.zeros((0, 4)))

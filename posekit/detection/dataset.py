@@ -20,11 +20,11 @@ from posekit.datasets.coco import read_images
 from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.pictures import compare_pictures, label_reach, read_annotated
 from posekit.detection.box_ap import person_category
-from posekit.errors import ConfigError, DataError, shown
+from posekit.errors import ConfigError, DataError
 from posekit.geometry import xywh_to_xyxy
 from posekit.io.files import read_json, under
 from posekit.io.images import check_image_name, missing_images
-from posekit.io.records import require
+from posekit.io.records import require, require_box
 from posekit.registry import DATASETS
 
 _LEAST_SIDE = 1.0  # pixels that must be left of a box inside the image
@@ -222,7 +222,7 @@ def _boxes(
         crowd = bool(annotation.get("iscrowd"))
         counts["crowd"] += crowd
         found = crowds if crowd else people
-        found[_image_of(annotation, where, people)].append(_box(annotation, where))
+        found[_image_of(annotation, where, people)].append(require_box(annotation, where))
     return _as_xyxy(people), _as_xyxy(crowds)
 
 
@@ -238,10 +238,3 @@ def _image_of(annotation: Any, where: str, known: dict[int, Any]) -> int:
     if image_id not in known:
         raise DataError(f"{where}, field 'image_id': expected the id of an image, found {image_id}")
     return image_id
-
-
-def _box(annotation: Any, where: str) -> list[float]:
-    box: list[float] = require(annotation, "bbox", where, list)
-    if len(box) != 4 or not all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in box):
-        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
-    return box

@@ -39,6 +39,14 @@ def require(
     return value
 
 
+def require_box(record: Any, where: str) -> list[float]:
+    """The ``bbox`` of a record, four numbers x, y, width, height; arguments and errors as :func:`require`."""
+    box: list[float] = require(record, "bbox", where, list)
+    if len(box) != 4 or not all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in box):
+        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
+    return box
+
+
 def require_id(container: Any, key: str, where: str) -> int:
     """An integer field that fits int64, which tables keep ids in.
 
