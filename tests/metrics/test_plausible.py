@@ -97,6 +97,7 @@ def test_results_elsewhere_than_people(people: CocoPeople, said: str) -> None:
 
 
 def test_repeated_and_missing_results(people: CocoPeople) -> None:
+    assert result_notes(people, results(people, 1.0).take(np.arange(20)), "r.json") == []  # just half
     rows = np.arange(18)  # of nine images
     assert result_notes(people, results(people, 1.0).take(rows), "r.json") == [
         "r.json: 22 of 40 people are in images without a result. For a subset: --images"
