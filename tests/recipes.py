@@ -124,7 +124,8 @@ _UDP = (
     "rounding='truncate', sigma={sigma}, touching='keep')"
 )
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "rgb")
-_PLAIN = {"colours": IMAGENET, "head": {"kernel_size": 1, "keypoint_weights": None}, "start": None}
+_HEAD = {"kernel_size": 1, "keypoint_weights": None}
+_PLAIN = {"colours": IMAGENET, "head": _HEAD, "start": None, "frozen": ()}
 MSE = "MSELoss(reduction='mean')"
 JOINTS = "JointsMSELoss(use_weight=True)"  # H, S, P: half of the squared error
 
@@ -369,14 +370,20 @@ _CHANGED = (
 
 
 def part(ratio: int, people: str, augment: str, padding: float = 1.25, **others: Any) -> dict[str, Any]:
-    crop = f"Crop(input_size_hw=(128, 96), padding={padding}, convention='udp')"
+    crop = f"Crop(input_size_hw={{}}, padding={padding}, convention='udp')"
     row = {"ratio": ratio, "people": people, "crop": crop, "augment": augment, "pixels": _CHANGED}
     return row | others
 
 
 def nobody(ratio: int, name: str) -> dict[str, Any]:
     still = "Augment(flip_prob=0.5, rotation=20, scale=(0.65, 1))"
-    return part(ratio, _NOBODY.format(name), still, empty=True)
+    return part(ratio, name if " " in name else _NOBODY.format(name), still, empty=True)
+
+
+def everyday(height: int, width: int, **further: Any) -> dict[str, Any]:
+    """The mixture in crops of one size."""
+    parts = _EVERYDAY | further
+    return {name: row | {"crop": row["crop"].format((height, width))} for name, row in parts.items()}
 
 
 _ATHLETES = (
@@ -384,18 +391,19 @@ _ATHLETES = (
     "near=0.07 part=train predictions=lsp_extended/teacher17.json"
 )
 _PHOTOS = "load_coco teacher_photos/train.json teacher_photos/images extra=['teacher_scores']"
+_EVERYDAY = {
+    "athletes": part(4800, _ATHLETES, _TURNED.format(70, 0.2), 1.1, keypoint_weight="keypoint_weight"),
+    "photos": part(1600, _PHOTOS, _TURNED.format(40, 0.3), keypoint_weight="teacher_scores"),
+    "coco": part(480, _COCO_PART.format("coco"), _TURNED.format(40, 0.3)),
+    "tiny_coco": part(320, _COCO_PART.format("tiny_coco"), _TURNED.format(40, 0.3)),
+    "coco_nobody": nobody(240, "coco"),
+    "tiny_coco_nobody": nobody(240, "tiny_coco"),
+}
 RECIPES["everyday/lite0_coco17_128x96.py"] = {
     **_SCRATCH,
     "skeleton": "coco17",
     "data_root": "data",
-    "train": {
-        "athletes": part(4800, _ATHLETES, _TURNED.format(70, 0.2), 1.1, keypoint_weight="keypoint_weight"),
-        "photos": part(1600, _PHOTOS, _TURNED.format(40, 0.3), keypoint_weight="teacher_scores"),
-        "coco": part(480, _COCO_PART.format("coco"), _TURNED.format(40, 0.3)),
-        "tiny_coco": part(320, _COCO_PART.format("tiny_coco"), _TURNED.format(40, 0.3)),
-        "coco_nobody": nobody(240, "coco"),
-        "tiny_coco_nobody": nobody(240, "tiny_coco"),
-    },
+    "train": everyday(128, 96),
     "val": "load_coco lsp_extended/train.json lsp_extended/images part=val skeleton=lsp14",
     "test": "load_coco lsp_extended/train.json lsp_extended/images part=test skeleton=lsp14",
     "best": "PCK@0.2/mean",
@@ -407,8 +415,22 @@ RECIPES["everyday/lite0_coco17_128x96.py"] = {
     "codec": _UDP.format(sigma=1.5).replace("outside='drop'", "outside='keep'"),
     "loss": focal(0.1),
     "colours": ((127.5,) * 3, (127.5,) * 3, "rgb"),
-    **one_cycle(30, 32),
-    "epochs": (30, 2),
+    "frozen": tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")),
+    **one_cycle(24, 32),
+    "epochs": (24, 2),
+}
+# It goes on at the first one's height, so it starts near that.
+RECIPES["everyday/lite0_coco17_192x160.py"] = RECIPES["everyday/lite0_coco17_128x96.py"] | {
+    "train": everyday(
+        192,
+        160,
+        nobody=nobody(480, "load_backgrounds nobody/nobody.json nobody/images sides=(0.4, 1) windows=2"),
+    ),
+    "start": None,
+    "input": (192, 160),
+    "crop": (160 / 192, 1.1, "udp"),
+    **one_cycle(12, 32),
+    "rates": ["OneCycleLR(eta_max=0.0015, by_epoch=True, convert_to_iter_based=True, pct_start=0.1)"],
 }
 
 # O: rendered people, who fill their boxes.

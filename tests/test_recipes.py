@@ -44,6 +44,7 @@ def facts(cfg: Any) -> dict[str, Any]:
         "loss": text(head["loss"]),
         "head": {key: filled(head)[key] for key in ("kernel_size", "keypoint_weights")},
         "colours": (wholly["mean"], wholly["std"], wholly["channel_order"]),
+        "frozen": wholly["frozen"],
         "prediction": {key: wholly[key] for key in ("flip_test", "test_scales")},
         "optimiser": settings(cfg.optim_wrapper["optimizer"]),
         "rates": rates(cfg),

@@ -7,7 +7,9 @@
 Data, below ``data_root``: two folders of COCO photos with their official annotations; ``teacher_photos`` and
 ``lsp_extended``, photos of mostly one person, with ``boxes.json`` in COCO's form. There a public detector's
 boxes complete the labels: people it is sure of (score 0.5) are people, regions it is unsure of (from 0.1)
-have ``iscrowd`` and count as neither person nor background. Validated on COCO photos that are not trained on.
+have ``iscrowd`` and count as neither person nor background. ``nobody`` holds photos without people (rooms,
+animals, things), with a ``nobody.json`` whose ``annotations`` are empty. Validated on COCO
+photos that are not trained on.
 """
 
 from mmengine.config import read_base
@@ -38,6 +40,7 @@ model = dict(
         strict=True,
     ),
     input_size=320,
+    width=56,
     # What is as fine as this ImageNet has taught; it takes a third of a step's time.
     frozen=tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")),
 )
@@ -58,7 +61,7 @@ train_dataloader = dict(
         dataset=dict(
             type=MixedDataset,
             size=1000,
-            ratios=dict(coco=2, tiny_coco=2, everyday=3, sports=3),
+            ratios=dict(coco=3, tiny_coco=3, everyday=3, sports=3, nobody=4),
             datasets=dict(
                 coco=dict(
                     **_photos,
@@ -80,6 +83,7 @@ train_dataloader = dict(
                     ann_file="lsp_extended/boxes.json",
                     image_dir="lsp_extended/images",
                 ),
+                nobody=dict(**_photos, ann_file="nobody/nobody.json", image_dir="nobody/images", nobody=True),
             ),
         ),
     ),
@@ -97,7 +101,7 @@ val_dataloader = dict(
 )
 val_evaluator = [dict(type=BoxAPMetric)]
 
-train_cfg.update(max_epochs=20)
+train_cfg.update(max_epochs=30)
 optim_wrapper["optimizer"].update(lr=2e-3, weight_decay=1e-3)
 optim_wrapper["clip_grad"] = dict(max_norm=10)
 default_hooks["checkpoint"].update(save_best="AP50")

@@ -64,13 +64,15 @@ class PeopleImages(Dataset[ImageSample]):
         data_root: Put in front of both paths.
         flip_prob: How often an image is mirrored.
         keep_empty: Keep the images without people, which teach what is none.
+        nobody: The file may hold no person at all: photos of rooms, animals, things, as a part of a mixture.
         on_bad_image: "error" raises on an image that cannot be read; "skip" takes the next readable one
             instead and remembers the file (:meth:`faulty_images`).
         seed: Of the mirroring in a ``DataLoader`` of one's own; a run's data sets draw by its own seed.
 
     Raises:
         ConfigError: On an impossible setting.
-        DataError: On a faulty annotation, a missing image unless images may be skipped, or if nobody is left.
+        DataError: On a faulty annotation, a missing image unless images may be skipped, or if nobody is left
+            and that is not what ``nobody`` says.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class PeopleImages(Dataset[ImageSample]):
         data_root: str = "",
         flip_prob: float = 0.0,
         keep_empty: bool = True,
+        nobody: bool = False,
         on_bad_image: str = "error",
         seed: int = 0,
     ) -> None:
@@ -102,8 +105,11 @@ class PeopleImages(Dataset[ImageSample]):
         self.boxes = [boxes[image_id] for image_id in self.image_ids]
         self.ignored = [ignored[image_id] for image_id in self.image_ids]
         self.sizes_hw = [sizes[row] for row in kept]
-        if not any(len(found) for found in self.boxes):
-            raise DataError(f"{self.ann_file}: expected at least one box of a person, found none")
+        if not nobody and not any(len(found) for found in self.boxes):
+            raise DataError(
+                f"{self.ann_file}: expected at least one box of a person, found none; of photos without "
+                "anybody, set nobody=True"
+            )
         self._faulty = torch.zeros(len(self.names), dtype=torch.uint8).share_memory_()
         self._draws = Draws(len(self.names), seed)
         self._check_images()

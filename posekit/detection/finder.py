@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from posekit.detection.centre import CentreTargets, box_loss, centre_loss, centre_targets, find_centres
 from posekit.detection.detector import DetectedPeople, check_image, check_settings
 from posekit.detection.letterbox import FILL, Letterboxed, letterbox
-from posekit.detection.training import freeze
 from posekit.errors import CheckpointError, ConfigError, DataError
 from posekit.io.checkpoint import read_checkpoint, refuse_non_finite, weights_of
 from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
+from posekit.models.freezing import freeze, keep_frozen_norms
 from posekit.models.pretrained import Start, start_backbone, starts_later
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.models.weights import Weights, check_weights
@@ -142,9 +142,7 @@ class CentreDetector(BaseModel):
     def train(self, mode: bool = True) -> CentreDetector:
         """As of any module; but a frozen batch norm keeps the statistics that it has."""
         super().train(mode)
-        for part in self.modules():
-            if isinstance(part, nn.BatchNorm2d) and not any(p.requires_grad for p in part.parameters()):
-                part.eval()
+        keep_frozen_norms(self)
         return self
 
     def forward(

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from posekit.detection.box_ap import SCORE_NAMES, PersonTruth
 from posekit.detection.dataset import ImageSample
@@ -36,6 +36,7 @@ from posekit.detection.networks import (
 )
 from posekit.detection.results import coco_detections
 from posekit.errors import CheckpointError, ConfigError
+from posekit.models.freezing import freeze
 from posekit.models.weights import check_weights
 from posekit.registry import METRICS, MODELS
 
@@ -163,16 +164,6 @@ def _sampling(boxes_per_image: int | None) -> dict[str, float]:
         "rpn_pre_nms_top_n_train": 16 * boxes_per_image,
         "rpn_post_nms_top_n_train": 8 * boxes_per_image,
     }
-
-
-def freeze(module: nn.Module, beginnings: Sequence[str]) -> None:
-    """Stops the parameters whose names begin so from learning; raises ConfigError where there is none."""
-    for beginning in beginnings:
-        parameters = [p for name, p in module.named_parameters() if name.startswith(beginning)]
-        if not parameters:
-            raise ConfigError(f"model.frozen: nothing in the network begins with {beginning!r}")
-        for parameter in parameters:
-            parameter.requires_grad_(False)
 
 
 def person_rows(weights: Mapping[str, Tensor], source: str | Path) -> Weights:

@@ -19,7 +19,8 @@ from torch import Tensor
 from posekit.errors import ConfigError
 from posekit.geometry import apply_warp, invert_warp
 from posekit.models.building import Part, build_network
-from posekit.models.heads import Prediction, all_averaged, halves_averaged, heatmaps_of
+from posekit.models.freezing import freeze, keep_frozen_norms
+from posekit.models.heads import Prediction, all_averaged, halves_averaged, halves_of, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.models.pretrained import Start, start_backbone, starts_later, without_pretrained
 from posekit.models.transfer import SampleTransfer
@@ -59,11 +60,14 @@ class PoseEstimator(BaseModel):
             photos. Images are RGB in either case; the order is changed here.
         channels_last: Keep weights and images in the NHWC memory layout, which convolutions on most
             CPUs and on GPUs with tensor cores prefer.
+        frozen: Beginnings of names that do not learn, such as ``("backbone.backbone.blocks.0.",)``; their
+            batch norms become constants. Fine layers of a pretrained network cost a training most of its
+            time and change least.
 
     Raises:
         ConfigError: If there is no skeleton, a part lacks what it is built from, mean or std are not
-            three numbers, the channel order is unknown, or the test scales are not different positive
-            numbers or do not suit the codec.
+            three numbers, the channel order is unknown, ``frozen`` names nothing, or the test scales are
+            not different positive numbers or do not suit the codec.
     """
 
     mean: Tensor
@@ -80,6 +84,7 @@ class PoseEstimator(BaseModel):
         channels_last: bool = False,
         channel_order: str = "rgb",
         test_scales: Sequence[float] = (1.0,),
+        frozen: Sequence[str] = (),
     ) -> None:
         super().__init__(data_preprocessor=SampleTransfer())
         if skeleton is None:
@@ -90,6 +95,9 @@ class PoseEstimator(BaseModel):
             )
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
+        # Up to so many crops go through the network together with their mirror images: faster on a CPU, where
+        # a batch of one is slow; last digits then depend on the number of crops.
+        self.flip_together = 0
         self.channel_order = channel_order
         backbone, self.pretrained = without_pretrained(backbone)
         self.start: Start | None = None
@@ -101,6 +109,8 @@ class PoseEstimator(BaseModel):
         self.register_buffer("std", _per_colour(std, "std"), persistent=False)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
+        self.frozen = tuple(frozen)
+        freeze(self, self.frozen)
         if not starts_later():
             self.init_weights()
             if self.start is not None and self.start.lacking:
@@ -117,6 +127,13 @@ class PoseEstimator(BaseModel):
             CheckpointError: See :func:`~posekit.models.pretrained.start_backbone`.
         """
         self.start = start_backbone(self.backbone, self.pretrained)
+
+    def train(self, mode: bool = True) -> PoseEstimator:
+        """As of any module; but a frozen batch norm keeps the statistics that it has."""
+        super().train(mode)
+        if self.frozen:
+            keep_frozen_norms(self)
+        return self
 
     def forward(self, *fields: Any, mode: str = "tensor") -> Any:
         """Runs the network on the fields of a batched :class:`~posekit.structures.Sample`.
@@ -205,10 +222,13 @@ class PoseEstimator(BaseModel):
 
         The head turns the mirrored ones back, with whatever shift its convention needs.
         """
-        outputs = self.stages(image)[-1]
         if not self.flip_test:
-            return outputs
-        mirrored = self.stages(image.flip(3).contiguous(memory_format=self.memory_format))[-1]
+            return self.stages(image)[-1]
+        turned = image.flip(3).contiguous(memory_format=self.memory_format)
+        if len(image) <= self.flip_together:
+            outputs, mirrored = halves_of(self.stages(torch.cat([image, turned]))[-1])
+        else:
+            outputs, mirrored = self.stages(image)[-1], self.stages(turned)[-1]
         return halves_averaged(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
 
     @torch.no_grad()

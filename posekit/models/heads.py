@@ -118,6 +118,17 @@ def halves_averaged(first: Any, second: Any) -> Any:
     return (first + second) * 0.5
 
 
+def halves_of(outputs: Any) -> tuple[Any, Any]:
+    """The first and the second half of a batch's outputs; of dicts, name by name."""
+    if isinstance(outputs, Mapping):
+        halves = {name: halves_of(values) for name, values in outputs.items()}
+        return {name: first for name, (first, _) in halves.items()}, {
+            name: second for name, (_, second) in halves.items()
+        }
+    first, second = outputs.chunk(2)
+    return first, second
+
+
 def all_averaged(outputs: Sequence[Any]) -> Any:
     """The mean of several outputs; of dicts, name by name."""
     if len(outputs) == 1:

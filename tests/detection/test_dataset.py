@@ -100,3 +100,9 @@ def test_faults_are_named(tmp_path):
     assert load(tmp_path, content, on_bad_image="skip").faulty_images() == ["gone.png"]
     with pytest.raises(ConfigError, match="'flip_prob'"):
         load(tmp_path, flip_prob=2)
+
+
+def test_a_file_without_anybody_is_taken_where_that_is_said(tmp_path):
+    data = load(tmp_path, {**CONTENT, "annotations": []}, nobody=True)
+    assert len(data) == len(CONTENT["images"])
+    assert all(len(data[row].boxes_xyxy) == 0 for row in range(len(data)))

@@ -197,7 +197,9 @@ def trained(tmp_path_factory):
         **{"train_dataloader.num_workers": 0, "train_dataloader.persistent_workers": False},
         "default_hooks.checkpoint.max_keep_ckpts": -1,
     }
-    readers = [f"{train}.dataset.datasets.{name}" for name in ("coco", "tiny_coco", "everyday", "sports")]
+    readers = [
+        f"{train}.dataset.datasets.{name}" for name in ("coco", "tiny_coco", "everyday", "sports", "nobody")
+    ]
     for reader in (*readers, "val_dataloader.dataset"):
         options |= {f"{reader}.ann_file": "people.json", f"{reader}.image_dir": "images"}
     cfg = load_config(CONFIG, options)

@@ -37,9 +37,12 @@ def trained(tmp_path_factory) -> tuple[PoseEstimator, Path]:
 
 def test_config_and_checkpoint(trained):
     estimator, path = trained
-    ours = Predictor(CONFIG, path, device="cpu")(IMAGE)[0]
+    ours = Predictor(CONFIG, path, device="cpu", exact=True)(IMAGE)[0]
     theirs = Predictor(estimator, crop=CROP, device="cpu")(IMAGE)[0]
     np.testing.assert_array_equal(ours.keypoints, theirs.keypoints)
+    quick = Predictor(CONFIG, path, device="cpu")(IMAGE)[0]
+    np.testing.assert_allclose(quick.keypoints, theirs.keypoints, atol=1e-3)
+    np.testing.assert_allclose(quick.scores, theirs.scores, atol=1e-4 * theirs.scores.max())
     assert load_network(str(CONFIG), path).crop == CROP
 
 
@@ -139,3 +142,20 @@ def test_a_damaged_bundle(bundled):
 def test_a_bundle_needs_its_suffix(trained, tmp_path):
     with pytest.raises(ConfigError, match="safetensors"):
         write_bundle(tmp_path / "x.pth", load_config(CONFIG), trained[1])
+
+
+def test_what_is_quicker_is_the_same(trained):
+    _, path = trained
+    exact, quick = (Predictor(CONFIG, path, device="cpu", exact=exact) for exact in (True, False))
+    norms = [
+        sum(isinstance(part, torch.nn.BatchNorm2d) for part in one._estimator.modules())
+        for one in (exact, quick)
+    ]
+    assert norms[1] < norms[0]
+    boxes = np.array(
+        [[2.0 * i, i, 40 + i, 60] for i in range(12)]
+    )  # more than share a batch with their mirror images
+    for people in (boxes[:1], boxes):
+        for expected, found in zip(exact(IMAGE, people), quick(IMAGE, people), strict=True):
+            np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-3)
+    assert Predictor(CONFIG, path, device="cpu", flip_test=False)._estimator.flip_test is False

@@ -74,3 +74,36 @@ def test_channels_in_the_order_of_the_release():
     assert bgr[0, :, 0, 0].tolist() == [20, 20, 34]
     with pytest.raises(ConfigError, match=r"model\.channel_order: expected one of .* found 'gbr'"):
         build(channel_order="gbr")
+
+
+def test_what_is_frozen_does_not_learn():
+    frozen = build(frozen=("backbone.conv1.", "backbone.bn1.")).train()
+    before = {name: value.clone() for name, value in frozen.state_dict().items()}
+    optimizer = torch.optim.SGD(frozen.parameters(), lr=0.1)
+    image = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    for _ in range(2):
+        sum(stage.square().mean() for stage in frozen(image)).backward()
+        optimizer.step()
+    changed = {name for name, value in frozen.state_dict().items() if not torch.equal(before[name], value)}
+    own = [name for name in before if name.startswith(("backbone.conv1.", "backbone.bn1."))]
+    assert own
+    assert not changed.intersection(own)
+    assert "backbone.layer1.0.bn1.running_mean" in changed
+    assert "backbone.layer1.0.conv1.weight" in changed
+    with pytest.raises(ConfigError, match=r"model\.frozen: nothing .* begins with 'steam'"):
+        build(frozen=("steam",))
+
+
+def test_a_few_crops_share_a_batch_with_their_mirror_images():
+    model = build().eval()
+    sizes = []
+    model.backbone.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    image = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        apart = model.outputs(image)
+        model.flip_together = 3
+        together = model.outputs(image)
+        model.flip_together = 2
+        model.outputs(image)
+    assert sizes == [3, 3, 6, 3, 3]
+    torch.testing.assert_close(together, apart, rtol=0, atol=1e-5)

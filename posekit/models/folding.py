@@ -1,0 +1,125 @@
+"""Batch norms folded into the convolutions before them: the same network, with fewer steps.
+
+In evaluation a batch norm multiplies and adds constants, which the convolution in front of it can do by other
+weights (Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", CVPR 2018, section 3.2). On a CPU a small network becomes about half as fast again. Numbers change
+in their last digits, for sums are taken in another order.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+
+
+# Of the largest output, how far another order of sums may lead.
+_TOLERANCE = 1e-4
+
+Network = TypeVar("Network", bound=nn.Module)
+Run = Callable[[Any], Sequence[Tensor]]
+
+
+def folded(module: Network, run: Run) -> Network:
+    """A copy of a network whose batch norms are folded where that is possible; the network stays as it is.
+
+    A batch norm is folded where what it is given is what one convolution gave, each of them used once in a
+    pass. Which follows which is seen in a pass, so that the network may be written in any way; a batch norm
+    before a convolution, or behind anything else, stays.
+
+    Args:
+        module: In evaluation mode.
+        run: Makes one pass through the network it is given, always with the same input, and gives what comes
+            out of it.
+
+    Returns:
+        The copy; the network itself where there is nothing to fold, or where the copy does not give the same
+        to 1e-4 of the largest output: what goes into a batch norm is then needed elsewhere, too.
+    """
+    pairs = _pairs(module, run)
+    if not pairs:
+        return module
+    names = {part: name for name, part in module.named_modules()}
+    copied = copy.deepcopy(module)
+    for convolution, norm in pairs:
+        _fold(copied.get_submodule(names[convolution]), norm)
+        _replace(copied, names[norm], _behind(norm))
+    with torch.no_grad():
+        return copied if _same(run(module), run(copied)) else module
+
+
+def _same(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:
+    return all(
+        bool((before - after).abs().max() <= _TOLERANCE * before.abs().max())
+        for before, after in zip(expected, found, strict=True)
+    )
+
+
+def _pairs(module: nn.Module, run: Run) -> list[tuple[nn.Module, nn.BatchNorm2d]]:
+    """Convolutions and the batch norms that take their outputs, as a pass shows."""
+    given: dict[int, tuple[nn.Module, Tensor]] = {}  # by identity; the tensor is held, so that none is reused
+    taken: list[tuple[nn.Module, nn.BatchNorm2d]] = []
+    uses: dict[nn.Module, int] = {}
+
+    def gave(layer: nn.Module, _inputs: object, output: Tensor) -> None:
+        given[id(output)] = (layer, output)
+        uses[layer] = uses.get(layer, 0) + 1
+
+    def takes(layer: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+        uses[layer] = uses.get(layer, 0) + 1
+        if (found := given.get(id(inputs[0]))) is not None:
+            taken.append((found[0], layer))
+
+    handles = []
+    for part in module.modules():
+        if isinstance(part, _CONVOLUTIONS):
+            handles.append(part.register_forward_hook(gave))
+        elif isinstance(part, nn.BatchNorm2d) and part.running_var is not None:
+            handles.append(part.register_forward_pre_hook(takes))
+    try:
+        with torch.no_grad():
+            run(module)
+    finally:
+        for handle in handles:
+            handle.remove()
+    takers = [layer for layer, _ in taken]
+    return [
+        (convolution, norm)
+        for convolution, norm in taken
+        if uses[convolution] == uses[norm] == takers.count(convolution) == 1
+    ]
+
+
+def _fold(convolution: nn.Module, norm: nn.BatchNorm2d) -> None:
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight,  # type: ignore[arg-type]
+        convolution.bias,  # type: ignore[arg-type]
+        norm.running_mean,  # type: ignore[arg-type]
+        norm.running_var,  # type: ignore[arg-type]
+        norm.eps,
+        norm.weight,
+        norm.bias,
+        transpose=isinstance(convolution, nn.ConvTranspose2d),
+    )
+    convolution.weight, convolution.bias = weight, bias  # type: ignore[assignment]
+
+
+def _behind(norm: nn.Module) -> nn.Module:
+    """What a norm of timm does beside: it holds the activation behind it."""
+    rest = [
+        part
+        for name in ("drop", "act")
+        if (part := getattr(norm, name, None)) is not None and not isinstance(part, nn.Identity)
+    ]
+    return nn.Sequential(*rest) if len(rest) > 1 else rest[0] if rest else nn.Identity()
+
+
+def _replace(module: nn.Module, name: str, new: nn.Module) -> None:
+    parent, _, own = name.rpartition(".")
+    setattr(module.get_submodule(parent), own, new)
