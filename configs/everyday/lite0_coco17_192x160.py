@@ -1,8 +1,8 @@
 """COCO's 17 keypoints for everyday photos, second of two trainings: EfficientNet-Lite0, 192x160, 12 epochs.
 
 It goes on from epoch 12 of lite0_coco17_128x96.py, whose learning rate is high then, with larger inputs:
-small ones first cost a third as much. Beside the windows of COCO's photos it sees photos in which nobody is at
-all (rooms, animals, things), with a ``nobody.json`` in COCO's form whose ``annotations`` are empty.
+small ones first cost a third as much. Beside the windows of COCO's photos it sees photos in which nobody is
+at all (rooms, animals, things), with a ``nobody.json`` in COCO's form whose ``annotations`` are empty.
 
     python tools/train.py configs/everyday/lite0_coco17_128x96.py
     python tools/train.py configs/everyday/lite0_coco17_192x160.py

@@ -11,7 +11,15 @@ import numpy as np
 import torch
 
 from posekit.errors import ConfigError
+from posekit.io.bundled import bundled_finders
+from posekit.io.files import read_json
+from posekit.skeletons import get_skeleton
+from posekit.structures import Skeleton
 
+# Of a predictor: the finder that comes with posekit, for networks of people; else the whole frame.
+AUTO = "auto"
+# Whose keypoints are those of people.
+_OF_PEOPLE = ("coco17", "lsp14", "mpii16", "crowdpose14")
 # Takes uint8 RGB images; gives for each an object with boxes_xyxy (n, 4) and scores (n,).
 Detect = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 
@@ -44,6 +52,22 @@ def load_detector(
             f"({', '.join(NETWORKS)})"
         )
     return PersonDetector(str(detector), True, threshold, device=device)
+
+
+def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
+    """The person finder that comes with posekit, for a network of people's keypoints; None for any other."""
+    finders = bundled_finders()
+    if (
+        not finders
+        or skeleton.name not in _OF_PEOPLE
+        or skeleton.keypoints != get_skeleton(skeleton.name).keypoints
+    ):
+        return None
+    path = next(iter(finders.values()))
+    from posekit.detection import PersonFinder
+
+    card = read_json(path.with_suffix(".json"))
+    return PersonFinder(path, score_threshold=card["threshold"], device=device)
 
 
 def describe_detector(detect: Detect | None, refine: int) -> str:

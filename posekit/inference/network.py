@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
+from posekit.errors import CheckpointError, ConfigError
 from posekit.inference.bundle import NO_MODEL, build_estimator, bundled_models, read_bundle
+from posekit.inference.calibration import Calibration
 from posekit.inference.crops import crop_of_config
 from posekit.models.estimator import PoseEstimator
 from posekit.models.folding import folded
@@ -32,12 +33,14 @@ class PoseNetwork:
         crop: How a box becomes its input.
         name: What it is: a zoo name, a config's path, a class.
         weights: Where its weights are from.
+        calibration: What its scores are worth, if its card says so.
     """
 
     estimator: PoseEstimator
     crop: Crop
     name: str
     weights: str
+    calibration: Calibration | None = None
 
     def with_flip(self, flip_test: bool | None) -> PoseNetwork:
         """The same weights with the flip test on or off; None leaves it as it is."""
@@ -45,7 +48,7 @@ class PoseNetwork:
             return self
         estimator = copy.copy(self.estimator)  # the caller's own keeps its setting
         estimator.flip_test = flip_test
-        return PoseNetwork(estimator, self.crop, self.name, self.weights)
+        return replace(self, estimator=estimator)
 
     def quickened(self) -> PoseNetwork:
         """The same network in evaluation mode, with less work: the same outputs to 1e-4 of the largest.
@@ -61,7 +64,7 @@ class PoseNetwork:
             except (ConfigError, RuntimeError):  # it takes one size alone
                 continue
             quick.flip_together = _TOGETHER
-            return PoseNetwork(quick, self.crop, self.name, self.weights)
+            return replace(self, estimator=quick)
         return self
 
 
@@ -99,7 +102,7 @@ def load_network(
         network = _from_bundle(bundled_models()[str(model)])
     else:
         network = _from_zoo(str(model), checkpoint)
-    return PoseNetwork(network.estimator, crop or network.crop, network.name, network.weights)
+    return replace(network, crop=crop or network.crop)
 
 
 def _default_bundle() -> Path:
@@ -116,7 +119,12 @@ def _from_bundle(path: Path) -> PoseNetwork:
             "(only a .safetensors with a card beside it, as posekit.inference.write_bundle makes, says so)"
         )
     estimator, crop, card = read_bundle(path)
-    return PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path))
+    stated = card.get("calibration")
+    try:
+        calibration = None if stated is None else Calibration.from_card(stated)
+    except ConfigError as error:
+        raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from error
+    return PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration)
 
 
 def _from_zoo(name: str, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:

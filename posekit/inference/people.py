@@ -26,6 +26,8 @@ class People(list[Pose]):
         unusable: Numbers of the boxes that no crop can be cut from (not finite, without area, wholly outside
             the image) or without a finite score; their poses are (0, 0) with the score 0.
         error: Why there are no poses, if the image cannot be used; None otherwise.
+        unclear: How many of those that were looked for were taken for no person, and left out: their joints
+            are too unsure. Boxes that were given are never left out so.
     """
 
     def __init__(
@@ -35,16 +37,18 @@ class People(list[Pose]):
         image_size_hw: tuple[int, int] = (0, 0),
         unusable: tuple[int, ...] = (),
         error: DataError | None = None,
+        unclear: int = 0,
     ) -> None:
         super().__init__(poses)
         self.box_source = box_source
         self.image_size_hw = image_size_hw
         self.unusable = unusable
         self.error = error
+        self.unclear = unclear
 
     def replaced(self, poses: Iterable[Pose]) -> People:
         """The same image with other poses, e.g. smoothed ones."""
-        return People(poses, self.box_source, self.image_size_hw, self.unusable, self.error)
+        return People(poses, self.box_source, self.image_size_hw, self.unusable, self.error, self.unclear)
 
 
 def check_boxes(boxes: object, scores: object = None) -> tuple[np.ndarray, np.ndarray]:

@@ -13,11 +13,22 @@ import torch
 
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp, invert_warp
+from posekit.inference.calibration import Calibration, as_calibration
 from posekit.inference.crops import cut_people
-from posekit.inference.detectors import Detect, describe_detector, load_detector
+from posekit.inference.detectors import AUTO, Detect, describe_detector, embedded_finder, load_detector
 from posekit.inference.network import Model, load_network
 from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
-from posekit.inference.scenes import Found, Request, Scene, joined, left_out, narrowed, open_scene, people_of
+from posekit.inference.scenes import (
+    PERSON_SCORE,
+    Found,
+    Request,
+    Scene,
+    joined,
+    left_out,
+    narrowed,
+    open_scene,
+    people_of,
+)
 from posekit.io.pictures import other_files, picture_files
 from posekit.structures import Skeleton, blank_sample
 from posekit.transforms import Crop
@@ -41,8 +52,9 @@ class Predictor:
         checkpoint: Weights of any known form; None: those that belong to the model.
         detector: Finds the people where no boxes are given: a network's name ("fasterrcnn_resnet50_fpn": COCO
             weights), the path of a detector's weights, or anything that takes a list of uint8 RGB images and
-            returns for each an object with ``boxes_xyxy`` (n, 4) and ``scores`` (n,). None: an image without
-            boxes is taken for one person.
+            returns for each an object with ``boxes_xyxy`` (n, 4) and ``scores`` (n,). "auto": the small
+            finder that comes with posekit, if the keypoints are those of people; where it finds nobody, and
+            for other keypoints, as None: an image without boxes is taken for one person.
         device: E.g. "cuda:1" or "cpu"; None: the first GPU if there is one. A module that was handed over is
             moved there and put into evaluation mode.
         crop: How a box becomes the input; only a ``PoseEstimator`` does not bring its own.
@@ -51,6 +63,10 @@ class Predictor:
         refine: How often a frame that is taken for one person is looked at again, each time in the box around
             the joints found before, widened: the person may then be smaller than the frame. 0: not at all.
         max_batch: People that the network is given at once.
+        calibration: What scores are worth: the ``calibration.json`` of ``tools/calibrate.py``, or what it
+            holds. None: what the model's card says; if it says nothing, scores are heatmaps' peaks. With it
+            they are probabilities, each pose has a ``person_score`` among its ``extra``, and who was looked
+            for and is no clear person is left out (``People.unclear``).
         images_at_once: Images decoded, and shown to the detector, at once when there are several.
         exact: Compute as ``tools/test.py`` does, to the last digit. By default batch norms become part of the
             convolutions before them (:func:`~posekit.models.folding.folded`), and a few crops share a batch
@@ -66,7 +82,7 @@ class Predictor:
         self,
         model: Model | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-        detector: Detect | str | os.PathLike[str] | None = None,
+        detector: Detect | str | os.PathLike[str] | None = AUTO,
         device: str | torch.device | None = None,
         *,
         crop: Crop | None = None,
@@ -76,6 +92,7 @@ class Predictor:
         max_batch: int = 32,
         images_at_once: int = 4,
         exact: bool = False,
+        calibration: Calibration | str | os.PathLike[str] | None = None,
     ) -> None:
         for name, value, least in (
             ("refine", refine, 0),
@@ -91,7 +108,13 @@ class Predictor:
         as_it_is = exact or isinstance(model, torch.nn.Module)
         self._network = network if as_it_is else network.quickened()
         self._estimator = self._network.estimator.to(self.device).eval()
-        self._detect = load_detector(detector, self.device, detector_threshold)
+        self._auto = isinstance(detector, str) and detector == AUTO
+        self._detect = (
+            embedded_finder(self.skeleton, self.device)
+            if self._auto
+            else load_detector(detector, self.device, detector_threshold)
+        )
+        self._calibration = self._network.calibration if calibration is None else as_calibration(calibration)
         self._refine = refine
         self._max_batch = max_batch
         self._images_at_once = images_at_once
@@ -206,7 +229,8 @@ class Predictor:
         found = self._look(scenes)
         for _ in range(self._refine):
             self._look_closer(scenes, found)
-        people = iter([people_of(scene, one) for scene, one in zip(scenes, found, strict=True)])
+        threshold = 0.0 if self._calibration is None else self._calibration.person_threshold
+        people = iter([people_of(scene, one, threshold) for scene, one in zip(scenes, found, strict=True)])
         return [next(people) if isinstance(one, Scene) else People(error=one) for one in opened]
 
     def _scenes(self, group: Sequence[Request]) -> list[Scene | DataError]:
@@ -222,6 +246,8 @@ class Predictor:
         detected = self._detect([scene.image for scene in wanting.values()])
         for (i, scene), found in zip(wanting.items(), detected, strict=True):
             boxes, scores = check_boxes(found.boxes_xyxy, found.scores)
+            if self._auto and not len(boxes):
+                continue  # a face that fills the frame, perhaps
             scenes[i] = Scene(scene.image, boxes, scores, DETECTED)
         return scenes
 
@@ -273,7 +299,12 @@ class Predictor:
             if scores is None:
                 scores = torch.ones(points.shape[:2])
             extra = {name: value.cpu().numpy() for name, value in prediction.extra.items()}
-            return Found(points.float().cpu().numpy(), scores.float().cpu().numpy(), extra)
+            found = Found(points.float().cpu().numpy(), scores.float().cpu().numpy(), extra)
+        if self._calibration is None:
+            return found
+        probabilities = self._calibration(found.scores)
+        person = {PERSON_SCORE: self._calibration.of_people(probabilities)}
+        return found._replace(scores=probabilities, extra={**extra, **person})
 
 
 def _requests(images: Iterable[Any], **given: Iterable[Any] | None) -> Iterator[Request]:

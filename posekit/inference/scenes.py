@@ -18,6 +18,10 @@ _SURE, _LEAST_JOINTS = 0.2, 5
 _WIDENED = 0.35
 
 
+# Among a pose's ``extra``: the score of the person as a whole, where scores are calibrated.
+PERSON_SCORE = "person_score"
+
+
 class Request(NamedTuple):
     """One image to predict on; ``boxes`` None: to be found."""
 
@@ -114,8 +118,14 @@ def narrowed(scene: Scene, found: Found) -> Scene | None:
     return closer if closer.usable().all() else None
 
 
-def people_of(scene: Scene, found: Found) -> People:
-    """The poses of a scene, in the order of its boxes."""
+def people_of(scene: Scene, found: Found, threshold: float = 0.0) -> People:
+    """The poses of a scene, in the order of its boxes.
+
+    Args:
+        scene: The image with its boxes.
+        found: What is predicted for them, with the people's scores among its ``extra`` if they are known.
+        threshold: Of those scores; who was looked for and is below it is left out.
+    """
     with np.errstate(over="ignore"):  # of an unusable box
         boxes = scene.boxes.astype(np.float32)
     box_scores = np.where(np.isfinite(scene.scores), scene.scores, 0).tolist()
@@ -133,7 +143,13 @@ def people_of(scene: Scene, found: Found) -> People:
         )
     ]
     unusable = tuple(np.flatnonzero(~scene.usable()).tolist())
-    return People(poses, scene.box_source, scene.image.shape[:2], unusable)
+    if scene.box_source == GIVEN or PERSON_SCORE not in found.extra:
+        return People(poses, scene.box_source, scene.image.shape[:2], unusable)
+    kept = [pose for pose, score in zip(poses, found.extra[PERSON_SCORE], strict=True) if score >= threshold]
+    numbers = {id(pose): number for number, pose in enumerate(kept)}
+    unusable = tuple(numbers[id(poses[i])] for i in unusable if id(poses[i]) in numbers)
+    unclear = len(poses) - len(kept)
+    return People(kept, scene.box_source, scene.image.shape[:2], unusable, unclear=unclear)
 
 
 def left_out(people: People, given: Any, scores: Any = None) -> str | None:

@@ -7,6 +7,13 @@ from pathlib import Path
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
+def bundled_finders() -> dict[str, Path]:
+    """Name -> weights of the person finders that come with posekit."""
+    folder = WEIGHTS / "finders"
+    found = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    return {path.stem: path for path in found if path.with_suffix(".json").is_file()}
+
+
 def bundled_weights(name: str) -> Path | None:
     """The weights that come with posekit under a name, such as "mobilenetv2_lsp14_160x160"."""
     path = WEIGHTS / f"{name}.safetensors"
