@@ -420,16 +420,16 @@ RECIPES["everyday/lite0_coco17_128x96.py"] = {
     "epochs": (24, 2),
 }
 # It goes on at the first one's height, so it starts near that.
-RECIPES["everyday/lite0_coco17_192x160.py"] = RECIPES["everyday/lite0_coco17_128x96.py"] | {
+RECIPES["everyday/lite0_coco17_160x128.py"] = RECIPES["everyday/lite0_coco17_128x96.py"] | {
     "train": everyday(
-        192,
         160,
+        128,
         nobody=nobody(480, "load_backgrounds nobody/nobody.json nobody/images sides=(0.4, 1) windows=2"),
     ),
     "start": None,
-    "input": (192, 160),
-    "crop": (160 / 192, 1.1, "udp"),
-    **one_cycle(12, 32),
+    "input": (160, 128),
+    "crop": (128 / 160, 1.1, "udp"),
+    **one_cycle(14, 32),
     "rates": ["OneCycleLR(eta_max=0.0015, by_epoch=True, convert_to_iter_based=True, pct_start=0.1)"],
 }
 

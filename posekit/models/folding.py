@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -28,6 +29,9 @@ Run = Callable[[Any], Sequence[Tensor]]
 
 def folded(module: Network, run: Run) -> Network:
     """A copy of a network whose batch norms are folded where that is possible; the network stays as it is.
+
+    Beside that, convolutions padded as in TensorFlow (EfficientNet's) do without a copy of their input; a
+    network with such takes even sides alone, as every posekit network does, which halves them five times.
 
     A batch norm is folded where what it is given is what one convolution gave, each of them used once in a
     pass. Which follows which is seen in a pass, so that the network may be written in any way; a batch norm
@@ -50,6 +54,9 @@ def folded(module: Network, run: Run) -> Network:
     for convolution, norm in pairs:
         _fold(copied.get_submodule(names[convolution]), norm)
         _replace(copied, names[norm], _behind(norm))
+    for name, part in list(copied.named_modules()):
+        if _pads_at_the_end(part):
+            _replace(copied, name, _with_zeros_in_front(part))  # type: ignore[arg-type]
     with torch.no_grad():
         return copied if _same(run(module), run(copied)) else module
 
@@ -108,6 +115,32 @@ def _fold(convolution: nn.Module, norm: nn.BatchNorm2d) -> None:
         transpose=isinstance(convolution, nn.ConvTranspose2d),
     )
     convolution.weight, convolution.bias = weight, bias  # type: ignore[assignment]
+
+
+def _pads_at_the_end(layer: nn.Module) -> bool:
+    """TensorFlow's convolution of stride 2: on an even side it pads once less in front than behind."""
+    return (
+        type(layer).__name__ == "Conv2dSame"  # timm's; it copies its whole input to pad it
+        and isinstance(layer, nn.Conv2d)
+        and layer.stride == (2, 2)
+        and layer.dilation == (1, 1)
+        and layer.kernel_size in ((3, 3), (5, 5), (7, 7))
+    )
+
+
+def _with_zeros_in_front(layer: nn.Conv2d) -> nn.Conv2d:
+    """The same on even sides: with zeros in front of its rows and columns a kernel pads alike on all sides."""
+    size = layer.kernel_size[0]
+    wider = nn.Conv2d(
+        layer.in_channels, layer.out_channels, size + 1, 2, (size - 1) // 2, groups=layer.groups, bias=False
+    )
+    weight = F.pad(layer.weight.detach(), (1, 0, 1, 0))
+    channels_last = layer.weight.is_contiguous(memory_format=torch.channels_last)
+    wider.weight = nn.Parameter(
+        weight.contiguous(memory_format=torch.channels_last) if channels_last else weight, requires_grad=False
+    )
+    wider.bias = layer.bias
+    return wider.eval()
 
 
 def _behind(norm: nn.Module) -> nn.Module:

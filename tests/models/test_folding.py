@@ -87,3 +87,16 @@ def test_hooks_are_taken_away():
     network = lived_in(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
     folded(network, run)
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in network.modules())
+
+
+@pytest.mark.parametrize("size_hw", [(64, 64), (96, 160)])
+def test_padding_of_tensorflow_without_a_copy(size_hw):
+    network = lived_in(TimmBackbone("tf_efficientnet_lite0"))
+    quick = folded(network, run)
+    kinds = [type(part).__name__ for part in quick.modules()]
+    assert "Conv2dSame" not in kinds
+    image = torch.randn(1, 3, *size_hw, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        expected, found = network(image)[0], quick(image)[0]
+    assert found.shape == expected.shape
+    assert (expected - found).abs().max() <= 2e-5 * expected.abs().max()

@@ -1,11 +1,11 @@
-"""COCO's 17 keypoints for everyday photos, second of two trainings: EfficientNet-Lite0, 192x160, 12 epochs.
+"""COCO's 17 keypoints for everyday photos, second of two trainings: EfficientNet-Lite0, 160x128, 14 epochs.
 
 It goes on from epoch 12 of lite0_coco17_128x96.py, whose learning rate is high then, with larger inputs:
-small ones first cost a third as much. Beside the windows of COCO's photos it sees photos in which nobody is
+small ones first cost half as much. Beside the windows of COCO's photos it sees photos in which nobody is
 at all (rooms, animals, things), with a ``nobody.json`` in COCO's form whose ``annotations`` are empty.
 
     python tools/train.py configs/everyday/lite0_coco17_128x96.py
-    python tools/train.py configs/everyday/lite0_coco17_192x160.py
+    python tools/train.py configs/everyday/lite0_coco17_160x128.py
 """
 
 from mmengine.config import read_base
@@ -32,8 +32,8 @@ _mixture["datasets"]["nobody"] = dict(
 _mixture["ratios"].update(nobody=480)
 _mixture.update(size=8160)
 for _part in _mixture["datasets"].values():
-    _part["crop"].update(input_size_hw=(192, 160))
+    _part["crop"].update(input_size_hw=(160, 128))
 for _loader in (val_dataloader, test_dataloader):
-    _loader["dataset"]["crop"].update(input_size_hw=(192, 160))
-train_cfg.update(max_epochs=12, val_interval=1)
+    _loader["dataset"]["crop"].update(input_size_hw=(160, 128))
+train_cfg.update(max_epochs=14, val_interval=1)
 param_scheduler[0].update(eta_max=1.5e-3, pct_start=0.1)
