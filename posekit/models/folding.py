@@ -129,7 +129,7 @@ def _pads_at_the_end(layer: nn.Module) -> bool:
 
 
 def _with_zeros_in_front(layer: nn.Conv2d) -> nn.Conv2d:
-    """The same on even sides: with zeros in front of its rows and columns a kernel pads alike on all sides."""
+    """The same on even sides: with zeros in front of rows and columns a kernel pads alike on all sides."""
     size = layer.kernel_size[0]
     wider = nn.Conv2d(
         layer.in_channels, layer.out_channels, size + 1, 2, (size - 1) // 2, groups=layer.groups, bias=False
