@@ -129,7 +129,7 @@ def fit_curve(peaks: np.ndarray, right: np.ndarray) -> tuple[tuple[float, ...], 
         right: bool (n,).
 
     Raises:
-        DataError: Of fewer than 200 joints.
+        DataError: Of fewer than 200 joints, or where no peak is above 0.
     """
     if len(peaks) < _LEAST:
         raise DataError(f"calibration: expected at least {_LEAST} labelled joints, found {len(peaks)}")
@@ -147,6 +147,8 @@ def fit_curve(peaks: np.ndarray, right: np.ndarray) -> tuple[tuple[float, ...], 
         if total / count > knots[-1][0]:
             knots.append((total / count, hits / count))
     x, y = zip(*((round(float(a), 5), round(float(b), 5)) for a, b in knots), strict=True)
+    if len(x) < 2:
+        raise DataError("calibration: expected peaks above 0, found none: the network's maps are flat")
     kept = [0, *(i for i in range(1, len(x)) if x[i] > x[i - 1])]
     return tuple(x[i] for i in kept), tuple(y[i] for i in kept)
 

@@ -54,6 +54,8 @@ def test_groups_that_fall_are_joined():
 def test_too_few_joints():
     with pytest.raises(DataError, match="at least 200 labelled joints, found 199"):
         fit_curve(*drawn(199))
+    with pytest.raises(DataError, match="maps are flat"):
+        fit_curve(np.zeros(300), np.zeros(300, bool))
     with pytest.raises(DataError, match="at least one person"):
         threshold_of(np.zeros(0))
 
