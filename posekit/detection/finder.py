@@ -1,16 +1,15 @@
 """A small person finder: a mobile backbone, a light pyramid, a map of centres and one of boxes.
 
 :class:`CentreDetector` is what is trained (``tools/train_detector.py``), :class:`PersonFinder` finds people
-with its checkpoints. Targets, losses and reading are in :mod:`posekit.detection.centre`. A checkpoint carries
-in ``architecture`` what it is: json in a uint8 tensor, so that every form of file keeps it.
+with its checkpoints. Targets, losses and reading are in :mod:`posekit.detection.centre`, its files in
+:mod:`posekit.detection.finder_files`.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,58 +20,18 @@ from torch import Tensor, nn
 
 from posekit.detection.centre import CentreTargets, box_loss, centre_loss, centre_targets, find_centres
 from posekit.detection.detector import DetectedPeople, check_image, check_settings
+from posekit.detection.finder_files import ARCHITECTURE, FinderForm, read_finder
 from posekit.detection.letterbox import FILL, Letterboxed, letterbox
 from posekit.errors import CheckpointError, ConfigError, DataError
-from posekit.io.checkpoint import read_checkpoint, refuse_non_finite, weights_of
 from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
+from posekit.models.folding import folded
 from posekit.models.freezing import freeze, keep_frozen_norms
 from posekit.models.pretrained import Start, start_backbone, starts_later
-from posekit.models.timm_backbone import TimmBackbone
-from posekit.models.weights import Weights, check_weights
+from posekit.models.weights import check_weights
 from posekit.registry import MODELS
 
-ARCHITECTURE = "architecture"  # the buffer that says what a checkpoint is of
-_LONGEST_TEXT = 1000
 # Before the first step: one cell in ten looks like a centre, and every box is 80 pixels wide.
 _PRIOR, _FIRST_SIDE = 0.1, 80
-
-
-@dataclass(frozen=True)
-class FinderForm:
-    """What a finder's weights belong to.
-
-    Attributes:
-        network: timm's name.
-        input_size: The longer side that pictures are resized to, pixels.
-        width: Channels of pyramid and heads.
-        stride: Input pixels per cell of the maps.
-    """
-
-    network: str
-    input_size: int
-    width: int
-    stride: int
-
-    def check(self) -> None:
-        """Raises ConfigError on what cannot be."""
-        ranges = {"input_size": (32, 4096), "width": (1, 1024), "stride": (1, 32)}
-        if not isinstance(self.network, str):
-            raise ConfigError(f"finder: 'network' must be a name of timm, found {self.network!r}")
-        for name, (least, most) in ranges.items():
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not (whole and least <= value <= most):
-                raise ConfigError(
-                    f"finder: '{name}' must be a whole number from {least} to {most}, found {value!r}"
-                )
-
-    def backbone(self) -> TimmBackbone:
-        """The backbone with its pyramid, from random weights."""
-        return TimmBackbone(self.network, "pyramid", self.width, stride=self.stride)
-
-    def stored(self) -> Tensor:
-        """As a checkpoint carries it."""
-        return torch.tensor(list(json.dumps(asdict(self)).encode()), dtype=torch.uint8)
 
 
 @MODELS.register_module()
@@ -262,43 +221,6 @@ def _padded(images: Sequence[np.ndarray]) -> np.ndarray:
     return batch
 
 
-# --- files -------------------------------------------------------------------------------------------------
-
-
-def read_finder(path: str | Path) -> tuple[FinderForm, Weights]:
-    """Reads a finder's checkpoint: what the weights belong to, and the weights.
-
-    Raises:
-        CheckpointError: If it cannot be read, is no finder's, or a weight is NaN or infinite.
-    """
-    weights = weights_of(read_checkpoint(path), path)
-    if ARCHITECTURE not in weights:
-        raise CheckpointError(
-            f"checkpoint {path}: is no finder: it has no '{ARCHITECTURE}'; expected a checkpoint of a "
-            "CentreDetector, trained by tools/train_detector.py"
-        )
-    refuse_non_finite(weights, path)
-    return _form(weights[ARCHITECTURE], path), weights
-
-
-def is_finder(path: str | Path) -> bool:
-    """Whether a file holds a finder's weights; raises CheckpointError if it cannot be read."""
-    return ARCHITECTURE in weights_of(read_checkpoint(path), path)
-
-
-def _form(stored: Tensor, path: str | Path) -> FinderForm:
-    try:
-        if stored.dtype != torch.uint8 or stored.ndim != 1 or len(stored) > _LONGEST_TEXT:
-            raise ValueError(f"{stored.dtype} {tuple(stored.shape)}")
-        form = FinderForm(**json.loads(bytes(stored.tolist())))
-        form.check()
-    except (ValueError, TypeError, RecursionError) as error:  # ConfigError and json's are ValueErrors
-        raise CheckpointError(
-            f"checkpoint {path}: '{ARCHITECTURE}': expected a finder's form as json, found {error}"
-        ) from error
-    return form
-
-
 class PersonFinder:
     """The small person finder; used as :class:`~posekit.detection.PersonDetector` is, from any thread.
 
@@ -309,6 +231,8 @@ class PersonFinder:
         max_people: At most so many of a picture, the surest.
         device: Default: the GPU if there is one.
         batch_size: Pictures in the network at once.
+        exact: Compute to the last digit as in training's validation; else batch norms are folded into the
+            convolutions before them, which is faster (:func:`~posekit.models.folding.folded`).
 
     Raises:
         CheckpointError: If the weights cannot be read, are not a finder's, or do not fit.
@@ -325,6 +249,7 @@ class PersonFinder:
         max_people: int = 100,
         device: str | torch.device | None = None,
         batch_size: int = 4,
+        exact: bool = True,
     ) -> None:
         check_settings(score_threshold, nms_threshold, max_people, batch_size)
         form, tensors = read_finder(weights)
@@ -342,6 +267,8 @@ class PersonFinder:
         check_weights(self.model.state_dict(), tensors, weights, f"a finder on {form.network}")
         self.model.load_state_dict(tensors)
         self.model.eval().requires_grad_(False).to(self.device)
+        if not exact:
+            self.model = folded(self.model, _maps_of_noise).to(memory_format=torch.channels_last)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetectedPeople]:
         """Finds the people of each image.
@@ -367,3 +294,8 @@ class PersonFinder:
             f"finder on {self.network} ({self.weights.name}), input {self.model.form.input_size}, "
             f"score >= {threshold:g}, NMS {suppression:g}, at most {most} people an image, {self.device}"
         )
+
+
+def _maps_of_noise(model: CentreDetector) -> list[Tensor]:
+    side = 2 * model.backbone.input_divisor
+    return list(model.maps(np.random.default_rng(0).integers(0, 256, (1, side, side, 3), np.uint8)))

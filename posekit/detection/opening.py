@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from posekit.detection.detector import PersonDetector
-from posekit.detection.finder import PersonFinder, is_finder
+from posekit.detection.finder import PersonFinder
+from posekit.detection.finder_files import is_finder
 
 
 def open_detector(

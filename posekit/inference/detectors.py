@@ -13,6 +13,7 @@ import torch
 from posekit.errors import ConfigError
 from posekit.io.bundled import bundled_finders
 from posekit.io.files import read_json
+from posekit.io.records import require
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
@@ -66,8 +67,9 @@ def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
     path = next(iter(finders.values()))
     from posekit.detection import PersonFinder
 
-    card = read_json(path.with_suffix(".json"))
-    return PersonFinder(path, score_threshold=card["threshold"], device=device)
+    card = path.with_suffix(".json")
+    threshold = require(read_json(card), "threshold", str(card), float)
+    return PersonFinder(path, score_threshold=threshold, device=device, exact=False)
 
 
 def describe_detector(detect: Detect | None, refine: int) -> str:

@@ -12,11 +12,14 @@ from reference import ROOT
 
 from posekit.detection import DetectedPeople, PersonDetector, PersonFinder, open_detector
 from posekit.detection.dataset import PeopleImages, collate, image_sample
-from posekit.detection.finder import CentreDetector, is_finder
+from posekit.detection.finder import CentreDetector
+from posekit.detection.finder_files import is_finder, write_finder
 from posekit.engine.configs.config import load_config
 from posekit.engine.runner import PoseRunner
 from posekit.errors import CheckpointError, ConfigError, DataError
-from posekit.inference.detectors import load_detector
+from posekit.inference.detectors import embedded_finder, load_detector
+from posekit.io import bundled
+from posekit.skeletons import get_skeleton
 
 CONFIG = ROOT / "configs" / "detector" / "finder_mobilenetv2_320.py"
 SMALL = {"network": "mobilenetv2_035", "input_size": 64, "width": 8}
@@ -273,13 +276,28 @@ def test_the_command_takes_a_finder(tmp_path, weights, capsys):
     assert {record["image_id"] for record in found} <= {3, 7, 9}
 
 
-def test_half_precision_finds_the_same(tmp_path, weights, finder):
-    state = torch.load(weights, weights_only=True)["state_dict"]
-    half = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    torch.save(half, tmp_path / "half.pth")
-    small = PersonFinder(tmp_path / "half.pth", score_threshold=0.02, max_people=1, device="cpu")
+def test_a_bundled_finder_finds_the_same(tmp_path, monkeypatch, weights, finder):
+    path = tmp_path / "finders" / "small.safetensors"
+    write_finder(path, weights, 0.02, data="none")
+    card = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert (card["name"], card["threshold"], card["data"]) == ("small", 0.02, "none")
+    assert path.stat().st_size < weights.stat().st_size * 0.6
     (picture,) = images((64, 64))
-    assert small([picture])[0].boxes_xyxy == pytest.approx(finder([picture])[0].boxes_xyxy[:1], abs=0.5)
+    expected = finder([picture])[0].boxes_xyxy[:1]
+    small = PersonFinder(path, score_threshold=0.02, max_people=1, device="cpu")
+    assert small([picture])[0].boxes_xyxy == pytest.approx(expected, abs=0.5)
+    # Of a network of people it is the predictor's, quicker and by the card's threshold.
+    monkeypatch.setattr(bundled, "WEIGHTS", tmp_path)
+    found = embedded_finder(get_skeleton("lsp14"), torch.device("cpu"))
+    assert found.model.reading[0] == 0.02
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in found.model.modules())
+    assert found([picture])[0].boxes_xyxy[:1] == pytest.approx(expected, abs=0.5)
+    path.with_suffix(".json").write_text("{}")
+    with pytest.raises(DataError, match=r"small\.json, field 'threshold'"):
+        embedded_finder(get_skeleton("lsp14"), torch.device("cpu"))
+    for name, threshold, words in (("a.pth", 0.5, "suffix"), ("a.safetensors", 2, "score_threshold")):
+        with pytest.raises(ConfigError, match=words):
+            write_finder(tmp_path / name, weights, threshold)
 
 
 def text(words):

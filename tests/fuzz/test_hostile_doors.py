@@ -17,7 +17,7 @@ import reference
 import torch
 from fuzz import samples
 
-from posekit.detection.finder import read_finder
+from posekit.detection.finder_files import read_finder
 from posekit.detection.networks import INPUT_SIZE, read_detector
 from posekit.engine.checkpoints.resume import find_checkpoint
 from posekit.errors import CheckpointError
