@@ -5,9 +5,11 @@ results form. Without a display nothing is missed. INPUT is a file, a folder or 
 runs until Ctrl-C, or for ``--frames``.
 
 The people's boxes come from ``--boxes``, from a detection file, or from a detector (a network's name with its
-COCO weights, or a file of weights); without any of these, the whole frame is taken for one person, who is
-then looked at more closely (``--refine``), and the output says so. An image that cannot be read is named and
-left out, and so is what is no image in a folder.
+COCO weights, or a file of weights). Without any of these, a network of people takes the small finder that
+comes with posekit. Where that finds nobody, for other keypoints, and with ``--detector none``, the whole
+frame is taken for one person, who is then looked at more closely (``--refine``). Who is no clear person is
+left out, if the model's scores are calibrated, and the output says so. An image that cannot be read is named
+and left out, and so is what is no image in a folder.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def parse_arguments() -> argparse.Namespace:
     boxes = parser.add_mutually_exclusive_group()
     boxes.add_argument("--boxes", nargs="+", type=box, metavar="X1,Y1,X2,Y2", help="pixels; of every image")
     boxes.add_argument("--detections", metavar="JSON", help="a COCO detection file")
-    boxes.add_argument("--detector", metavar="NAME|PATH", help="a network, or a detector's weights")
+    boxes.add_argument("--detector", metavar="NAME|PATH", help="a network, a detector's weights, or none")
     parser.add_argument(
         "--box-threshold",
         type=float,
@@ -146,7 +148,7 @@ def main() -> None:
     predictor = Predictor(
         args.model,
         args.checkpoint,
-        args.detector,
+        {None: "auto", "none": None}.get(args.detector, args.detector),
         args.device,
         flip_test=False if args.no_flip else None,
         refine=args.refine,
@@ -155,8 +157,6 @@ def main() -> None:
     for name, words in predictor.describe().items():
         if name != "boxes" or (detections is None and args.boxes is None):
             print(f"{name + ':':9}{words}")
-    if args.detector is None and detections is None and args.boxes is None:
-        print("         (people are found with --detector, --detections or --boxes)")
     run(args, source, where, predictor, detections)
 
 
@@ -177,6 +177,7 @@ class Counts(NamedTuple):
     images: int
     people: int
     unusable: int
+    unclear: int
     failure: Exception | None = None
 
 
@@ -196,7 +197,7 @@ def run(
         if counts.images == 0:
             raise DataError("; ".join(source.problems) or f"{source.name}: there is no frame in it")
     problems = [*source.problems, *(detections.notes() if detections is not None else ())]
-    report(source, where, problems, *counts[:3])
+    report(source, where, problems, *counts[:4])
     if counts.failure is not None:
         raise DataError(
             f"{counts.failure}. It stopped there; the poses of {counts.images} of the images are in "
@@ -219,7 +220,7 @@ def predict_all(
 
     tracked = args.track or args.smooth
     follow = follower(predictor, args.smooth) if tracked else None
-    images = people = unusable = 0
+    images = people = unusable = unclear = 0
     failure: Exception | None = None
     count = source.count if args.frames is None else min(args.frames, source.count or args.frames)
     try:
@@ -233,6 +234,7 @@ def predict_all(
                     facts = where_from(frame)
                     add(poses, frame.image_id, tracked, **facts)
                     images, people, unusable = images + 1, people + len(poses), unusable + len(found.unusable)
+                    unclear += found.unclear
                     write(frame, drawn(frame.image, poses, predictor, tracked))
                     bar.update()
             except KeyboardInterrupt:
@@ -242,7 +244,7 @@ def predict_all(
                 bar.update(min(images + len(source.problems), bar.total) - bar.n)
     except (OSError, UnwrittenError) as error:  # a full disk: what was found is not lost with it
         failure = error
-    return Counts(images, people, unusable, failure)
+    return Counts(images, people, unusable, unclear, failure)
 
 
 def predicted(
@@ -325,12 +327,20 @@ def writer(stack: ExitStack, source: Source, where: Places) -> Any:
 
 
 def report(
-    source: Source, where: Places, problems: list[str], images: int, people: int, unusable: int
+    source: Source,
+    where: Places,
+    problems: list[str],
+    images: int,
+    people: int,
+    unusable: int,
+    unclear: int,
 ) -> None:
     for problem in problems:
         print(f"left out: {problem}")
     if unusable:
         print(f"left out: {unusable} boxes that are not finite, have no area or lie outside their image")
+    if unclear:
+        print(f"left out: {unclear} that were looked at and are no clear person")
     kind = "frames" if source.is_video else "images"
     target = where.video or where.folder or where.picture
     print(f"{people} poses in {images} {kind}: {target}, {where.results}")

@@ -72,11 +72,12 @@ def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
     return PersonFinder(path, score_threshold=threshold, device=device, exact=False)
 
 
-def describe_detector(detect: Detect | None, refine: int) -> str:
+def describe_detector(detect: Detect | None, refine: int, auto: bool = False) -> str:
     """In words what happens to an image without boxes; ``refine`` as of the predictor."""
+    closer = f", then {refine} closer looks at the joints found" if refine else ""
+    whole = f"the whole frame as one person{closer}"
     if detect is None:
-        closer = f", then {refine} closer looks at the joints found" if refine else ""
-        return f"the whole frame as one person{closer}"
+        return whole
     describe = getattr(detect, "describe", None)
     name = describe() if callable(describe) else getattr(detect, "__name__", type(detect).__name__)
-    return f"found by {name}"
+    return f"found by {name}" + (f"; where it finds nobody, {whole}" if auto else "")

@@ -132,7 +132,7 @@ class Predictor:
             "model": self._network.name,
             "weights": self._network.weights,
             "input": f"{height}x{width}, padding {crop.padding:g}, {crop.convention} crops",
-            "boxes": f"where none are given: {describe_detector(self._detect, self._refine)}",
+            "boxes": f"where none are given: {describe_detector(self._detect, self._refine, self._auto)}",
             **self._estimator.describe(),
             "device": str(self.device),
         }

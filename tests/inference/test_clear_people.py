@@ -95,7 +95,9 @@ def test_the_finder_that_comes_along_is_the_default(monkeypatch, boxes, source):
         return detect(*boxes)
 
     monkeypatch.setattr(predictor_module, "embedded_finder", finder)
-    people = predictor(calibration=CALIBRATION)(picture(90, 70, ANN))
+    looking = predictor(calibration=CALIBRATION)
+    assert "where it finds nobody, the whole frame as one person" in looking.describe()["boxes"]
+    people = looking(picture(90, 70, ANN))
     assert asked == ["dots"]
     assert people.box_source == source
     assert len(people) == 1

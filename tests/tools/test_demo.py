@@ -22,6 +22,7 @@ from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
 import posekit
 from posekit import visualization
 from posekit.detection import PersonDetector
+from posekit.inference.calibration import Calibration
 from posekit.io.images import read_image
 from posekit.io.video import VideoReader, video_writer
 
@@ -98,6 +99,23 @@ def test_the_whole_frame_and_one_file(monkeypatch, tmp_path, capsys):
     shown = capsys.readouterr()
     assert "whole frame as one person" in shown.out
     assert "1/1" in shown.err  # the progress bar
+
+
+def test_nobody_is_drawn_where_nobody_is_clear(monkeypatch, tmp_path, capsys):
+    known = posekit.Predictor
+    calibration = Calibration((0.0, 0.5), (0.0, 1.0), joints=3, person_threshold=0.5)
+    monkeypatch.setattr(
+        posekit, "Predictor", lambda *words, **settings: known(*words, **settings, calibration=calibration)
+    )
+    save(tmp_path / "in" / "nobody.png", np.zeros((90, 70, 3), np.uint8))
+    path = save(tmp_path / "in" / "person.png", picture(90, 70, ANN))
+    assert run(monkeypatch, path.parent, "--out", tmp_path / "o", "--detector", "none") == 0
+    assert [record["file_name"] for record in results(tmp_path / "o" / "results.json")] == ["person.png"]
+    said = capsys.readouterr().out
+    assert "left out: 1 that were looked at and are no clear person" in said
+    assert "1 poses in 2 images" in said
+    drawn = read_image(tmp_path / "o" / "nobody.png")
+    assert not drawn.any()
 
 
 def test_boxes_that_begin_outside_the_picture(monkeypatch, tmp_path):
