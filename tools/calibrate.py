@@ -35,7 +35,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--within", type=float, default=0.1, metavar="S", help="a right joint's reach (0.1)")
     parser.add_argument(
-        "--joints", type=int, default=6, metavar="N", help="of a person's score (%(default)s)"
+        "--joints", type=int, default=3, metavar="N", help="of a person's score (%(default)s)"
     )
     parser.add_argument(
         "--kept", type=float, default=0.95, metavar="P", help="share of people to keep (0.95)"

@@ -167,6 +167,7 @@ def write_bundle(
         raise ConfigError(f"{path}: expected the suffix '.safetensors'")
     model, crop = plain_config(cfg["model"]), crop_of_config(cfg, str(path))
     model["backbone"].pop("pretrained", None)
+    model.pop("frozen", None)  # of the training it comes from; whoever goes on from it decides anew
     estimator = build_estimator(model)
     load_checkpoint_into(estimator, read_checkpoint(checkpoint), checkpoint)
     weights = {name: _half(tensor) for name, tensor in estimator.state_dict().items()}

@@ -49,7 +49,7 @@ class Calibration:
     peaks: tuple[float, ...]
     right: tuple[float, ...]
     within: float = WITHIN
-    joints: int = 6
+    joints: int = 3
     person_threshold: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
 

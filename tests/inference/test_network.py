@@ -95,7 +95,8 @@ def test_network_of_the_zoo(tmp_path):
 @pytest.fixture
 def bundled(trained, monkeypatch, tmp_path) -> Path:
     path = tmp_path / "weights" / "small.safetensors"
-    write_bundle(path, load_config(CONFIG), trained[1], data="none", scores={"PCK": 1.5})
+    cfg = load_config(CONFIG, {"model.frozen": ["backbone.conv1."]})
+    write_bundle(path, cfg, trained[1], data="none", scores={"PCK": 1.5})
     monkeypatch.setattr(bundle, "WEIGHTS", path.parent)
     return path
 
@@ -115,6 +116,7 @@ def test_a_bundle_is_small_and_states_its_facts(trained, bundled):
     assert card["scores"] == {"PCK": 1.5}
     assert card["crop"]["input_size_hw"] == [96, 96]
     assert card["model"]["backbone"]["type"] == "Hourglass"
+    assert "frozen" not in card["model"]  # it concerns the training alone
     parameters = sum(p.numel() for p in trained[0].state_dict().values())
     assert bundled.stat().st_size < 2 * parameters + 100_000
     weights = bundle.read_bundle(bundled)[0].state_dict()
