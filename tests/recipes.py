@@ -429,7 +429,7 @@ RECIPES["everyday/lite0_coco17_160x128.py"] = RECIPES["everyday/lite0_coco17_128
     "start": None,
     "input": (160, 128),
     "crop": (128 / 160, 1.1, "udp"),
-    **one_cycle(14, 32),
+    **one_cycle(12, 32),
     "rates": ["OneCycleLR(eta_max=0.0015, by_epoch=True, convert_to_iter_based=True, pct_start=0.1)"],
 }
 

@@ -1,4 +1,4 @@
-"""COCO's 17 keypoints for everyday photos, second of two trainings: EfficientNet-Lite0, 160x128, 14 epochs.
+"""COCO's 17 keypoints for everyday photos, second of two trainings: EfficientNet-Lite0, 160x128, 12 epochs.
 
 It goes on from epoch 12 of lite0_coco17_128x96.py, whose learning rate is high then, with larger inputs:
 small ones first cost half as much. Beside the windows of COCO's photos it sees photos in which nobody is
@@ -35,5 +35,5 @@ for _part in _mixture["datasets"].values():
     _part["crop"].update(input_size_hw=(160, 128))
 for _loader in (val_dataloader, test_dataloader):
     _loader["dataset"]["crop"].update(input_size_hw=(160, 128))
-train_cfg.update(max_epochs=14, val_interval=1)
+train_cfg.update(max_epochs=12, val_interval=1)
 param_scheduler[0].update(eta_max=1.5e-3, pct_start=0.1)
