@@ -104,6 +104,6 @@ val_evaluator = [dict(type=BoxAPMetric)]
 train_cfg.update(max_epochs=30)
 optim_wrapper["optimizer"].update(lr=2e-3, weight_decay=1e-3)
 optim_wrapper["clip_grad"] = dict(max_norm=10)
-default_hooks["checkpoint"].update(save_best="AP50")
+default_hooks["checkpoint"].update(save_best="AP50", max_keep_ckpts=30)
 # An average over some 250 steps, of 1,260.
 default_hooks["ema"] = dict(momentum=0.004, warmup=100)
