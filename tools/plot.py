@@ -2,6 +2,7 @@
 
     python tools/plot.py heatmap                        a keypoint's heatmap and its weights (paper, Fig. 1)
     python tools/plot.py losses                         MSE and focal MSE over the error (Fig. 2)
+    python tools/plot.py point-losses                   losses of points (wing paper, Figs. 3, 5)
     python tools/plot.py gamma SWEEP                    accuracy and score for each gamma (Fig. 3)
     python tools/plot.py compare RUN_A RUN_B            training and validation of two losses (Figs. 6, 7)
     python tools/plot.py predictions CONFIG CHECKPOINT  predictions drawn on photos (Fig. 8)
@@ -65,6 +66,17 @@ def parse_arguments() -> argparse.Namespace:
         "--symmetric", action="store_true", help="with (max(y, prediction) + delta)^gamma instead"
     )
     add_losses(sub, [0.5, 1, 2])
+
+    sub = command(
+        "point-losses",
+        "value, gradient and optimal step of losses of coordinates (wing paper, Figs. 3 and 5)",
+        draw_point_losses,
+    )
+    sub.add_argument("--omegas", type=float, nargs="+", default=[5, 10, 15], metavar="W", help="5 10 15")
+    sub.add_argument("--epsilons", type=float, nargs="+", default=[0.5, 2], metavar="E", help="0.5 2")
+    sub.add_argument(
+        "--reach", type=float, default=20, metavar="X", help="the largest error, input pixels (%(default)s)"
+    )
 
     sub = command("gamma", "accuracy per gamma over epochs (paper, Fig. 3), score against gamma", draw_gamma)
     sub.add_argument("sweep", help="the folder of tools/gamma_sweep.py")
@@ -153,6 +165,32 @@ def draw_losses(args: argparse.Namespace) -> None:
         notes=rf"focal MSE: ${factor}\,(y - y')^2$, δ = {args.delta:g}; y: target, y′: prediction",
     )  # fmt: skip
     write(args, {"losses": figure})
+
+
+def draw_point_losses(args: argparse.Namespace) -> None:
+    """Two figures: the losses side by side, and wing loss with several settings."""
+    from posekit.models.point_losses import L1Loss, L2Loss, SmoothL1Loss, SoftWingLoss, WingLoss
+    from posekit.study.point_figures import point_losses_figure
+
+    if not 0 < args.reach < float("inf"):
+        raise ConfigError(f"--reach: expected a number above 0, found {args.reach}")
+    every = {
+        "L2": L2Loss(), "L1": L1Loss(), "smooth L1": SmoothL1Loss(), "wing, ω = 10, ε = 2": WingLoss(),
+        "soft wing": SoftWingLoss(),
+    }  # fmt: skip
+    wings = {
+        f"ω = {omega:g}, ε = {epsilon:g}": WingLoss(omega, epsilon)
+        for omega in args.omegas
+        for epsilon in args.epsilons
+    }
+    notes = "optimal step: the way to the minimum over the gradient's magnitude"
+    figures = {
+        "point_losses": point_losses_figure(every, reach=args.reach, title=args.title, notes=notes),
+        "wing_settings": point_losses_figure(
+            wings, reach=args.reach, title=args.title or "Wing loss", notes=notes
+        ),
+    }
+    write(args, figures)
 
 
 def draw_predictions(args: argparse.Namespace) -> None:
