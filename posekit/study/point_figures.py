@@ -1,4 +1,4 @@
-"""Losses of coordinates as curves (Feng et al., "Wing loss", CVPR 2018, Fig. 3 and Fig. 5).
+"""Losses of coordinates as curves (Feng et al., "Wing loss", CVPR 2018, Fig. 3 and Fig. 5), and CED curves.
 
 Everything drawn is computed by the losses themselves; no formula is written down here again.
 """
@@ -6,15 +6,18 @@ Everything drawn is computed by the losses themselves; no formula is written dow
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from posekit.errors import DataError
+from posekit.metrics.nme import CED
 from posekit.models.point_losses import PointLoss
 from posekit.study.paper_figures import line_looks
 from posekit.visualization.figure_style import (
     PAGE,
+    add_legend,
     finish_axes,
     headline,
     legend_below,
@@ -72,4 +75,40 @@ def point_losses_figure(
         axes.set_ylim(-1.3 * top if number == 1 else 0, 1.3 * top)
     legend_below(figure, *panels[0].get_legend_handles_labels(), handlelength=3)
     headline(figure, title or "Losses of coordinates over the error", notes)
+    return figure
+
+
+def ced_of_scores(scores: Mapping[str, Any], file: str) -> np.ndarray:
+    """The CED among the scores that ``tools/evaluate.py nme --curve --out`` writes: float64 (G, 2).
+
+    Columns are the NME as a fraction and the share of faces in percent.
+
+    Raises:
+        DataError: If there is none.
+    """
+    found = {name: value for name, value in scores.items() if name.startswith(f"{CED}/")}
+    if len(found) < 2 or not all(isinstance(value, (int, float)) for value in found.values()):
+        raise DataError(
+            f"{file}: expected the scores of tools/evaluate.py nme --curve --out, with {CED}/0 and so on"
+        )
+    return np.array([(float(name.partition("/")[2]), value) for name, value in found.items()])
+
+
+def ced_figure(curves: Mapping[str, np.ndarray], *, title: str = "", notes: str = "") -> Figure:
+    """Cumulative error distributions of faces side by side.
+
+    Args:
+        curves: Label -> (G, 2): NME as a fraction, share of faces in percent.
+        title: Above the figure.
+        notes: A line below the title.
+    """
+    figure = new_figure(PAGE, 3.6)
+    axes = figure.subplots()
+    for (label, curve), look in zip(curves.items(), line_looks(curves), strict=True):
+        axes.plot(100 * curve[:, 0], curve[:, 1], label=label, **look)
+    axes.set_ylim(0, 100)
+    axes.set_xlim(0, 100 * max(curve[-1, 0] for curve in curves.values()))
+    finish_axes(axes, "NME, %", "faces, %")
+    add_legend(axes)
+    headline(figure, title or "Faces with at most this error", notes)
     return figure

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from posekit.errors import DataError
 from posekit.models.point_losses import L1Loss, L2Loss, SmoothL1Loss, WingLoss
-from posekit.study.point_figures import point_loss_curves, point_losses_figure
+from posekit.study.point_figures import ced_figure, ced_of_scores, point_loss_curves, point_losses_figure
 
 ERRORS = np.array([-12.0, -3.0, -0.5, 0.25, 2.0, 15.0])
 SIZES = np.abs(ERRORS)
@@ -38,3 +39,16 @@ def test_the_figure_draws_them():
             errors = drawn[name][:, 0]
             np.testing.assert_array_equal(drawn[name][:, 1], point_loss_curves(loss, errors)[number])
             assert (errors[0], errors[-1], len(errors)) == (-20, 20, 400)
+
+
+def test_a_ced_is_drawn_as_it_was_counted():
+    scores = {"NME/box_diagonal": 3.0, "CED/0": 0.0, "CED/0.05": 40.0, "CED/0.1": 60.0}
+    curve = ced_of_scores(scores, "m.json")
+    np.testing.assert_array_equal(curve, [[0, 0], [0.05, 40], [0.1, 60]])
+    (line,) = ced_figure({"wing": curve}).axes[0].lines
+    np.testing.assert_allclose(line.get_xydata(), [[0, 0], [5, 40], [10, 60]])
+    for wrong in ({"NME": 3.0}, {"CED/0": None, "CED/0.1": 1.0}):
+        with pytest.raises(
+            DataError, match=r"m\.json: expected the scores of tools/evaluate\.py nme --curve"
+        ):
+            ced_of_scores(wrong, "m.json")
