@@ -14,8 +14,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from posekit.errors import ConfigError
-from posekit.face_skeletons import FACES
+from posekit.face_skeletons import AFLW19, COFW29, FACES, IBUG68, MTFL5, WFLW98
 from posekit.structures import Skeleton
+
+__all__ = [
+    "AFLW19",
+    "COCO17",
+    "COFW29",
+    "CROWDPOSE14",
+    "IBUG68",
+    "LSP14",
+    "MPII16",
+    "MTFL5",
+    "NO_KEYPOINTS",
+    "SKELETONS",
+    "WFLW98",
+    "get_skeleton",
+]
 
 _SIGMA = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,

@@ -1,6 +1,14 @@
 """Annotation files -> tables of people -> samples."""
 
 from posekit.datasets.coco import load_coco
+from posekit.datasets.faces import (
+    load_300w,
+    load_aflw,
+    load_cofw,
+    load_face_csv,
+    load_mtfl,
+    load_wflw,
+)
 from posekit.datasets.lsp import load_lsp
 from posekit.datasets.mixture import KeyedDataset
 from posekit.datasets.mpii import load_mpii
@@ -27,8 +35,14 @@ __all__ = [
     "TopDownDataset",
     "get_skeleton",
     "hashed_split",
+    "load_300w",
+    "load_aflw",
     "load_coco",
+    "load_cofw",
+    "load_face_csv",
     "load_lsp",
     "load_mpii",
+    "load_mtfl",
+    "load_wflw",
     "read_image",
 ]
