@@ -1,5 +1,6 @@
 """Annotation files -> tables of people -> samples."""
 
+from posekit.datasets.balance import BalancedSampler, pose_copies
 from posekit.datasets.coco import load_coco
 from posekit.datasets.faces import (
     load_300w,
@@ -26,6 +27,7 @@ __all__ = [
     "LSP14",
     "MPII16",
     "SKELETONS",
+    "BalancedSampler",
     "EpochSampler",
     "JoinedDataset",
     "KeyedDataset",
@@ -44,5 +46,6 @@ __all__ = [
     "load_mpii",
     "load_mtfl",
     "load_wflw",
+    "pose_copies",
     "read_image",
 ]

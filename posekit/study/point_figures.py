@@ -33,7 +33,7 @@ PANELS = ("loss", "gradient", "optimal step")
 def point_loss_curves(loss: PointLoss, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Value, gradient and optimal step of one number's loss.
 
-    The optimal step is the way to the minimum over the gradient's magnitude (section 4.1 of the paper): 1 for
+    The optimal step is the way to the minimum over the gradient's magnitude: 1 for
     L2, |x| for L1, x^2 for ln |x|. Of several errors, steps of one size suit those whose optimal step it is.
 
     Args:

@@ -169,7 +169,7 @@ def load_aflw(
         path,
         box,
         edges[:, [0, 2, 1, 3]] - first_pixel,  # left, right, top, bottom
-        {"frontal": mask.all(axis=1).astype(np.int64)},
+        {"frontal": np.asarray(mask.all(axis=1), np.int64)},
         on_bad_record=on_bad_record,
     )
     chosen = {"train": order[:AFLW_TRAIN], "test": order[AFLW_TRAIN:], "all": order}[part]
