@@ -1,6 +1,7 @@
 """The skeletons of the public data sets, by name.
 
-A config states its skeleton once, by one of these names or as a dict of ``Skeleton``'s fields.
+A config states its skeleton once, by one of these names or as a dict of ``Skeleton``'s fields. Those of faces
+are in :mod:`posekit.face_skeletons`.
 
 Sigmas: COCO's own for COCO17; CrowdPose's own for CROWDPOSE14. MPII and LSP publish none. The choice made
 here is COCO's value for each joint that COCO has, the hip's for the pelvis, the shoulder's for the thorax,
@@ -13,7 +14,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from posekit.errors import ConfigError
+from posekit.face_skeletons import AFLW19, COFW29, FACES, IBUG68, MTFL5, WFLW98
 from posekit.structures import Skeleton
+
+__all__ = [
+    "AFLW19",
+    "COCO17",
+    "COFW29",
+    "CROWDPOSE14",
+    "IBUG68",
+    "LSP14",
+    "MPII16",
+    "MTFL5",
+    "NO_KEYPOINTS",
+    "SKELETONS",
+    "WFLW98",
+    "get_skeleton",
+]
 
 _SIGMA = {
     "nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062,
@@ -80,7 +97,9 @@ CROWDPOSE14 = _body_skeleton(
 # For tasks that ask for no keypoints, such as telling people apart.
 NO_KEYPOINTS = Skeleton("none", ())
 
-SKELETONS: dict[str, Skeleton] = {s.name: s for s in (COCO17, MPII16, LSP14, CROWDPOSE14, NO_KEYPOINTS)}
+SKELETONS: dict[str, Skeleton] = {
+    s.name: s for s in (COCO17, MPII16, LSP14, CROWDPOSE14, *FACES, NO_KEYPOINTS)
+}
 
 
 def get_skeleton(spec: Skeleton | str | Mapping[str, Any]) -> Skeleton:

@@ -8,6 +8,7 @@ S   the SimpleBaseline release: ``experiments/{coco,mpii}/resnet*/*.yaml``
 P   pytorch-pose: its README and the defaults of ``example/main.py``
 X   Xu & Feng 2020, section 3; where the paper says nothing, the choice of posekit (batch 16, HRNet's targets)
 M   MMPose: ``td-hm_hrnet-w32_8xb64-210e_crowdpose-256x192.py``
+W   Feng et al. (wing loss), CVPR 2018: network, loss, rotation, mirror image, box shift; the rest is O
 O   posekit's own: sized for a CPU, for a data set of a few thousand people, or an example to copy
 """
 
@@ -66,6 +67,16 @@ LSP = {
     "test": "load_coco train.json images part=test",
     "protocol": "PCK at 0.2 x torso size, percent",
     "best": "PCK@0.2/mean12",
+}
+# W: faces of Helen and AFW; not the official protocol.
+FACES = {
+    "skeleton": "ibug68",
+    "data_root": "data/face300w",
+    "train": "load_face_csv helen_train.csv helen_train num_val=100 part=train",
+    "val": "load_face_csv helen_train.csv helen_train num_val=100 part=val",
+    "test": "load_face_csv afw.csv afw",
+    "protocol": "NME and failure rate in percent of the size 'inter_ocular'",
+    "best": "NME/inter_ocular",
 }
 # M: trained on its train and val images, validated and tested on its test images.
 CROWDPOSE = {
@@ -286,6 +297,21 @@ for _network, _parts in (("hourglass_s8", PAPER_HOURGLASS), ("hrnet_w32", PAPER_
             }
 RECIPES["paper/hourglass_s8_mpii_focal_sigma6.py"] = RECIPES["paper/hourglass_s8_mpii_focal.py"] | {
     "codec": _MSRA.format(sigma=6, radius=6)
+}
+
+RECIPES["faces/cnn6_300w_64x64_wing.py"] = {  # W
+    **FACES,
+    **_PLAIN,
+    "input": (64, 64),
+    "crop": (1.0, 1.25, "hrnet"),
+    "augment": augmentation(30, (0.9, 1.1), shift=0.05),
+    "backbone": "FaceCNN(batch_norm=False, variant='cnn6')",
+    "codec": None,
+    "loss": "WingLoss(epsilon=2.0, omega=10.0)",
+    "head": {"pool": 2, "hidden": [1024], "dropout": 0.0},
+    **_RELEASES,
+    **one_cycle(120, 32, 3e-4),
+    "epochs": (120, 10),
 }
 
 RECIPES["crowdpose/hrnet_w32_crowdpose_256x192.py"] = {  # M

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import cv2
 import numpy as np
 import reference
 
@@ -25,6 +26,24 @@ def test_the_code_of_the_releases_page_runs():
     assert names["oks"][0] == 1
     assert names["table"]["PCKh@0.5/mean_weighted"] == 100
     assert names["heatmaps"].shape == (1, 16, 64, 64)
+
+
+def test_the_code_of_the_faces_page_runs(tmp_path):
+    """On two faces of MTFL's form that look to the left and ahead."""
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.zeros((60, 60, 3), np.uint8))
+    header = ",".join(["image", *(f"{a}{k}" for k in range(5) for a in "xy"), "gender,smile,glasses,pose"])
+    rows = ["a.png,20,20,40,20,25,32,22,42,38,42,1,1,1,2", "a.png,20,20,40,20,30,32,22,42,38,42,2,,1,3"]
+    (tmp_path / "labels.csv").write_text("\n".join([header, *rows]))
+    page = PAGE.with_name("faces.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 4
+    names: dict = {"root": str(tmp_path)}
+    exec("\n".join(blocks), names)
+    assert (names["pose"], names["mirrored"]) == (2, 4)
+    assert names["copies"].tolist() == [1, 1]
+    np.testing.assert_allclose(names["nme"], 1 / 20)
+    assert names["resnet"].head.num_keypoints == 5
 
 
 def test_every_name_of_the_releases_page_is_imported_for_use():

@@ -18,6 +18,7 @@ WINGS = [
     {"io"},
     {"structures"},
     {"geometry"},
+    {"face_skeletons"},
     {"skeletons"},
     {"codecs"},
     {"transforms"},

@@ -40,9 +40,9 @@ def facts(cfg: Any) -> dict[str, Any]:
         "augment": None if augment is None else vars(built(augment, Augment)),
         "backbone": text(model["backbone"], leave=("pretrained",)),
         "start": start(model["backbone"].get("pretrained")),
-        "codec": text(head["codec"]),
+        "codec": text(head["codec"]) if "codec" in head else None,
         "loss": text(head["loss"]),
-        "head": {key: filled(head)[key] for key in ("kernel_size", "keypoint_weights")},
+        "head": {key: value for key, value in filled(head).items() if key in HEAD_SETTINGS},
         "colours": (wholly["mean"], wholly["std"], wholly["channel_order"]),
         "frozen": wholly["frozen"],
         "prediction": {key: wholly[key] for key in ("flip_test", "test_scales")},
@@ -53,6 +53,9 @@ def facts(cfg: Any) -> dict[str, Any]:
         "protocol": protocol(cfg),
         "best": cfg.default_hooks["checkpoint"]["save_best"],
     }
+
+
+HEAD_SETTINGS = ("kernel_size", "keypoint_weights", "pool", "hidden", "dropout")
 
 
 def people(dataset: Mapping[str, Any]) -> Any:
@@ -161,4 +164,4 @@ def test_tables_hang_together(name):
     aspect = row["crop"][0]
     assert aspect == width / height or name.startswith("paper/")
     # UDP's unbiased pair: a codec of aligned grids reads crops between pixel centres.
-    assert row["codec"].startswith("UDP") == (row["crop"][2] == "udp")
+    assert (row["codec"] or "").startswith("UDP") == (row["crop"][2] == "udp")

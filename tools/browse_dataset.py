@@ -188,19 +188,21 @@ def drawn(dataset: Any, seed: int, epoch: int) -> Iterator[Sample]:
 
 
 def show_samples(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
-    """Crops and targets."""
+    """Crops and targets; the crops alone where the head learns from no maps."""
     from posekit.inference.maps import heatmap_size_hw, parts
-    from posekit.models.heads import heatmap_head
+    from posekit.models.heads import HeatmapHead
     from posekit.visualization import encode_targets, sample_sheet, save_image
 
-    codec = heatmap_head(model, "--what samples").codec
-    size = heatmap_size_hw(model, samples[0].image.shape[-2:])
-    _, weights = encode_targets(samples, codec, size)
+    codec = next((part.codec for part in model.head.modules() if isinstance(part, HeatmapHead)), None)
     weighted = sum(int((sample.weight > 0).sum()) for sample in samples)
-    print(f"targets: {size[0]} x {size[1]} (height x width), {codec}")
-    print(
-        f"of these {len(samples)} crops: {weighted} joints with a weight, {int((weights > 0).sum())} in a map"
-    )
+    said = f"of these {len(samples)} crops: {weighted} joints with a weight"
+    size = samples[0].image.shape[-2:]
+    if codec is not None:
+        size = heatmap_size_hw(model, size)
+        _, weights = encode_targets(samples, codec, size)
+        print(f"targets: {size[0]} x {size[1]} (height x width), {codec}")
+        said += f", {int((weights > 0).sum())} in a map"
+    print(said)
     written = []
     for number, part in enumerate(parts(samples, PER_SHEET["samples"]), 1):
         title = f"{args.split}, epoch {args.epoch} · {SIDES}"

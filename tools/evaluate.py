@@ -7,11 +7,13 @@
         [--out M.json]
     python tools/evaluate.py pck --gt GT.json --results R.json [--threshold 0.2] [--norm torso|bbox|head]
         [--out M.json]
+    python tools/evaluate.py nme --gt FACES.csv|GT.json --results R.json|R.csv [--norm inter_ocular]
+        [--thresholds 0.08 0.1] [--groups COLUMN ...] [--skeleton NAME] [--curve] [--out M.json]
 
 ``--on-bad-record skip`` leaves faulty annotations, and results of unknown images, out and counts them.
-Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR and PCKh_AUC are
-fractions, PCKh and PCK percentages; ``null`` is a score of nothing (no such joint annotated). Exit status 2:
-the input is at fault.
+Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR, PCKh_AUC and AUC of
+NME are fractions, PCKh, PCK, NME and failure rates percentages; ``null`` is a score of nothing (no such joint
+annotated). Exit status 2: the input is at fault.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ from posekit.metrics.crowdpose import (
     read_crowd_index,
     read_crowdpose,
 )
+from posekit.metrics.face_files import is_csv, read_scored_coco, read_scored_csv
 from posekit.metrics.ground_truth import (
     AREA_OF_BOX,
     BOX,
@@ -50,6 +53,17 @@ from posekit.metrics.ground_truth import (
     yardstick_notes,
 )
 from posekit.metrics.mpii_truth import read_mpii
+from posekit.metrics.nme import (
+    CED,
+    THRESHOLDS,
+    ced_scores,
+    check_norm,
+    face_sizes,
+    nme_per_face,
+    nme_scores,
+    norm_name,
+)
+from posekit.metrics.nme import NORMS as NME_NORMS
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
 from posekit.metrics.pck import NORMS, pck, person_sizes
@@ -102,10 +116,30 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     pck_parser.add_argument("--threshold", type=float, default=0.2, help="in sizes of the person (0.2)")
     pck_parser.add_argument("--norm", choices=NORMS, default="torso", help="the person's size (torso)")
     pck_parser.set_defaults(evaluate=evaluate_pck)
-    for command in (coco, crowdpose, mpii, pck_parser):
+    nme_parser = commands.add_parser("nme", help="NME, failure rate and AUC of faces")
+    nme_parser.add_argument(
+        "--norm",
+        nargs="+",
+        default=["inter_ocular"],
+        help=f"the face's size: {', '.join(NME_NORMS)}; or two names of keypoints (inter_ocular)",
+    )
+    nme_parser.add_argument(
+        "--thresholds",
+        nargs="+",
+        type=float,
+        default=list(THRESHOLDS),
+        help="in sizes of the face (0.08 0.1)",
+    )
+    nme_parser.add_argument(
+        "--groups", nargs="+", default=[], metavar="COLUMN", help="also the NME of each value's faces"
+    )
+    nme_parser.add_argument("--skeleton", help="the points' names, where the files do not tell")
+    nme_parser.add_argument("--curve", action="store_true", help="also the CED up to the largest threshold")
+    nme_parser.set_defaults(evaluate=evaluate_nme)
+    for command in (coco, crowdpose, mpii, pck_parser, nme_parser):
         command.add_argument("--gt", required=True, help="the annotations")
         command.add_argument("--out", help="JSON file for the scores")
-    for command in (coco, crowdpose, pck_parser):
+    for command in (coco, crowdpose, pck_parser, nme_parser):
         command.add_argument("--results", required=True, help="the predictions, in COCO's results form")
         command.add_argument(
             "--images",
@@ -304,6 +338,40 @@ def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
     return {**scores, **{f"counts/{name}": count for name, count in counts.items()}}, title
 
 
+def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
+    norm = args.norm[0] if len(args.norm) == 1 else args.norm
+    check_norm(norm, "--norm")
+    for threshold in args.thresholds:
+        check_threshold(threshold, "--thresholds")
+    skeleton = None
+    if args.skeleton is not None:
+        from posekit.skeletons import get_skeleton
+
+        skeleton = get_skeleton(args.skeleton)
+    if is_csv(args.gt):
+        if args.images or args.category:
+            raise ConfigError(f"--images, --category: {args.gt} is a csv, of which all rows are scored")
+        faces = read_scored_csv(args.gt, args.results, skeleton, args.groups)
+    else:
+        faces = read_scored_coco(args.gt, args.results, skeleton, args.groups, **reading(args))
+    sizes = face_sizes(norm, faces.truth, faces.labelled, faces.names, faces.boxes_wh)
+    if not np.isfinite(sizes).any():
+        raise DataError(f"{args.gt}: no face has the size '{norm_name(norm)}'; choose another --norm")
+    nme = nme_per_face(faces.predicted, faces.truth, sizes, faces.labelled)
+    scores = nme_scores(nme, norm_name(norm), args.thresholds, faces.groups)
+    if args.curve:
+        scores |= ced_scores(nme, max(args.thresholds))
+    counts = {
+        "faces": int(np.count_nonzero(~np.isnan(nme))),
+        "without_the_size": int(np.count_nonzero(np.isnan(nme))),
+        "missing_predictions": int(np.count_nonzero(np.isinf(nme))),
+    }
+    title = f"NME and FR (percent) of the size {norm_name(norm)}; {faces.rule}"
+    if counts["missing_predictions"]:
+        title += "; faces without a prediction are failures, and left out of the NME"
+    return {**scores, **{f"counts/{name}": count for name, count in counts.items()}}, title
+
+
 def as_json(scores: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no NaN: a score of nothing is null."""
     return {name: None if math.isnan(value) else value for name, value in scores.items()}
@@ -336,7 +404,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     # 51 points of a curve are for the file.
-    shown = {name: value for name, value in scores.items() if not name.startswith(f"{CURVE}/")}
+    curves = (f"{CURVE}/", f"{CED}/")
+    shown = {name: value for name, value in scores.items() if not name.startswith(curves)}
     print(score_table(shown, title))
     return 0
 

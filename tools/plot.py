@@ -2,6 +2,8 @@
 
     python tools/plot.py heatmap                        a keypoint's heatmap and its weights (paper, Fig. 1)
     python tools/plot.py losses                         MSE and focal MSE over the error (Fig. 2)
+    python tools/plot.py point-losses                   losses of points (wing paper, Figs. 3, 5)
+    python tools/plot.py ced SCORES [SCORES ...]        CED curves of evaluate.py nme --curve --out
     python tools/plot.py gamma SWEEP                    accuracy and score for each gamma (Fig. 3)
     python tools/plot.py compare RUN_A RUN_B            training and validation of two losses (Figs. 6, 7)
     python tools/plot.py predictions CONFIG CHECKPOINT  predictions drawn on photos (Fig. 8)
@@ -65,6 +67,21 @@ def parse_arguments() -> argparse.Namespace:
         "--symmetric", action="store_true", help="with (max(y, prediction) + delta)^gamma instead"
     )
     add_losses(sub, [0.5, 1, 2])
+
+    sub = command(
+        "point-losses",
+        "value, gradient and optimal step of losses of coordinates (wing paper, Figs. 3 and 5)",
+        draw_point_losses,
+    )
+    sub.add_argument("--omegas", type=float, nargs="+", default=[5, 10, 15], metavar="W", help="5 10 15")
+    sub.add_argument("--epsilons", type=float, nargs="+", default=[0.5, 2], metavar="E", help="0.5 2")
+    sub.add_argument(
+        "--reach", type=float, default=20, metavar="X", help="the largest error, input pixels (%(default)s)"
+    )
+
+    sub = command("ced", "the share of faces with at most an NME, for several networks", draw_ced)
+    sub.add_argument("runs", nargs="+", metavar="SCORES", help="what evaluate.py nme --curve --out wrote")
+    add_names(sub)
 
     sub = command("gamma", "accuracy per gamma over epochs (paper, Fig. 3), score against gamma", draw_gamma)
     sub.add_argument("sweep", help="the folder of tools/gamma_sweep.py")
@@ -155,6 +172,40 @@ def draw_losses(args: argparse.Namespace) -> None:
     write(args, {"losses": figure})
 
 
+def draw_point_losses(args: argparse.Namespace) -> None:
+    """Two figures: the losses side by side, and wing loss with several settings."""
+    from posekit.models.point_losses import L1Loss, L2Loss, SmoothL1Loss, SoftWingLoss, WingLoss
+    from posekit.study.point_figures import point_losses_figure
+
+    if not 0 < args.reach < float("inf"):
+        raise ConfigError(f"--reach: expected a number above 0, found {args.reach}")
+    every = {
+        "L2": L2Loss(), "L1": L1Loss(), "smooth L1": SmoothL1Loss(), "wing, ω = 10, ε = 2": WingLoss(),
+        "soft wing": SoftWingLoss(),
+    }  # fmt: skip
+    wings = {
+        f"ω = {omega:g}, ε = {epsilon:g}": WingLoss(omega, epsilon)
+        for omega in args.omegas
+        for epsilon in args.epsilons
+    }
+    notes = "optimal step: the way to the minimum over the gradient's magnitude"
+    figures = {
+        "point_losses": point_losses_figure(every, reach=args.reach, title=args.title, notes=notes),
+        "wing_settings": point_losses_figure(
+            wings, reach=args.reach, title=args.title or "Wing loss", notes=notes
+        ),
+    }
+    write(args, figures)
+
+
+def draw_ced(args: argparse.Namespace) -> None:
+    from posekit.io.files import read_object
+    from posekit.study.point_figures import ced_figure, ced_of_scores
+
+    curves = {name: ced_of_scores(read_object(file), file) for name, file in named_runs(args).items()}
+    write(args, {"ced": ced_figure(curves, title=args.title)})
+
+
 def draw_predictions(args: argparse.Namespace) -> None:
     from posekit.engine.configs.config import load_config, parse_options
     from posekit.engine.startup import faults_of
@@ -203,10 +254,15 @@ def read_runs(args: argparse.Namespace) -> dict[str, Curves]:
     """Name -> curves of the runs on the command line."""
     from posekit.visualization.records import read_curves
 
+    return {name: read_curves(run) for name, run in named_runs(args).items()}
+
+
+def named_runs(args: argparse.Namespace) -> dict[str, str]:
+    """Name -> what the command line names, in its order."""
     names = args.names or short_names(args.runs)
     if len(names) != len(args.runs) or len(set(names)) != len(names):
         raise ConfigError(f"--names: expected {len(args.runs)} different names, found {', '.join(names)}")
-    return {name: read_curves(run) for name, run in zip(names, args.runs, strict=True)}
+    return dict(zip(names, args.runs, strict=True))
 
 
 def short_names(runs: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """The person finder that comes with posekit: the end of finder_mobilenetv2_320.py's training, sooner.
 
-It goes on from that training's epoch 12 of 30, whose learning rate is near its highest, down to 0 in 8 epochs.
+It goes on from epoch 12 of that one's 30, when the learning rate is near its highest, down to 0 in 8 epochs.
 
-    python tools/train_detector.py configs/detector/finder_mobilenetv2_320.py    # may be stopped after epoch 12
+    python tools/train_detector.py configs/detector/finder_mobilenetv2_320.py  # stopped after epoch 12
     python tools/train_detector.py configs/detector/finder_mobilenetv2_320_bundled.py
 """
 

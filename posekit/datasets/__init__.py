@@ -1,6 +1,15 @@
 """Annotation files -> tables of people -> samples."""
 
+from posekit.datasets.balance import BalancedSampler, pose_copies
 from posekit.datasets.coco import load_coco
+from posekit.datasets.faces import (
+    load_300w,
+    load_aflw,
+    load_cofw,
+    load_face_csv,
+    load_mtfl,
+    load_wflw,
+)
 from posekit.datasets.lsp import load_lsp
 from posekit.datasets.mixture import KeyedDataset
 from posekit.datasets.mpii import load_mpii
@@ -18,6 +27,7 @@ __all__ = [
     "LSP14",
     "MPII16",
     "SKELETONS",
+    "BalancedSampler",
     "EpochSampler",
     "JoinedDataset",
     "KeyedDataset",
@@ -27,8 +37,15 @@ __all__ = [
     "TopDownDataset",
     "get_skeleton",
     "hashed_split",
+    "load_300w",
+    "load_aflw",
     "load_coco",
+    "load_cofw",
+    "load_face_csv",
     "load_lsp",
     "load_mpii",
+    "load_mtfl",
+    "load_wflw",
+    "pose_copies",
     "read_image",
 ]

@@ -65,20 +65,25 @@ class EpochSampler(Sampler[SampleKey]):
         self.epoch = 0
         self.rank, self.world_size = get_dist_info()
 
+    @property
+    def size(self) -> int:
+        """How many samples an epoch has before it is rounded."""
+        return len(self.dataset)
+
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch of the next iteration."""
         self.epoch = epoch
 
     def order(self) -> np.ndarray:
         """int64: the epoch's rows for all processes together, rounded if asked."""
-        size = len(self.dataset)
+        size = self.size
         rows = np.arange(size)
         if self.shuffle:
             rows = np.random.default_rng((self.seed, self.epoch)).permutation(size)
         return np.resize(rows, self._total()) if self.round_up and size else rows
 
     def _total(self) -> int:
-        size = len(self.dataset)
+        size = self.size
         if self.drop_last:
             batch = self.batch_size * self.world_size
             return size // batch * batch
@@ -96,7 +101,7 @@ class EpochSampler(Sampler[SampleKey]):
     def __len__(self) -> int:
         if self.round_up:
             return self._total() // self.world_size
-        return len(self._share(np.arange(len(self.dataset))))
+        return len(self._share(np.arange(self.size)))
 
 
 def _built(stated: Mapping[str, Any], dataset: Sized, seed: int | None) -> Any:

@@ -62,6 +62,8 @@ class PersonTable:
         turn_by_exif: Whether pictures whose stated size does not tell are to be turned as their EXIF entry
             says (:mod:`posekit.datasets.pictures`).
         reading: How the file was read; a metric that reads it again does likewise.
+        mirror: What a mirrored image makes of further columns of one whole number: name -> value -> value;
+            other values, and other columns, stay.
         file_people: MPII: how many people the file (or its split) has, faulty ones that were skipped
             included; a person's id is its row among them. None: the ids are no rows.
     """
@@ -87,6 +89,7 @@ class PersonTable:
     annotated_wh: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     turn_by_exif: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
+    mirror: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.category_ids):
@@ -111,6 +114,15 @@ class PersonTable:
             head_size=float(self.head_sizes[row]),
             extra={name: column[row] for name, column in self.extra.items()},
         )
+
+    def columns_of(self, record: PersonRecord, mirrored: bool = False) -> dict[str, np.ndarray]:
+        """A record's further columns as arrays, those of its mirror image if asked."""
+        columns = {name: np.asarray(value) for name, value in record.extra.items()}
+        for name, changes in self.mirror.items() if mirrored else ():
+            if name in columns:
+                value = columns[name]
+                columns[name] = np.asarray(changes.get(int(value), value), value.dtype)
+        return columns
 
     def image_name(self, image: int) -> str:
         """The name of image number ``image`` as the annotation has it."""

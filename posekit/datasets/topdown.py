@@ -198,7 +198,7 @@ class TopDownDataset(Dataset[Sample]):
             box_score=np.float32(record.box_score),
             image_id=np.int64(record.image_id),
             person_id=np.int64(record.person_id),
-            extra={name: np.asarray(value) for name, value in record.extra.items()},
+            extra=self.table.columns_of(record, placement.flip),
         )
 
     def _image(self, row: int) -> np.ndarray:

@@ -28,6 +28,8 @@ from posekit.doctor.name_sides import words_of
 from posekit.doctor.shape import normalised
 
 _MOST = 20_000  # people that are looked at, evenly through the file
+# Pairs, and joints without a side, that are looked at: a face's dozens would make thousands of features.
+_PAIRS, _SINGLE = 10, 6
 # Two kinds: within half of the median lie no more than VALLEY of the people, and so few that with people
 # who turn (TURNING and more in COCO, LSP-extended, MPII and machine-made labels; 0.06 in rendered people,
 # seen from the front or, 11 %, from behind) it would happen once in 250 times; the smaller kind has MINORITY
@@ -102,11 +104,11 @@ def odd_features(facts: Facts) -> tuple[np.ndarray, np.ndarray]:
         float64 (P, F), and the people's rows (P,): those with a pair and a third joint.
     """
     index = facts.sides
-    left = np.flatnonzero(np.arange(len(index)) < index)
-    right, single = index[left], np.flatnonzero(np.arange(len(index)) == index)
+    left = _some(np.flatnonzero(np.arange(len(index)) < index), _PAIRS)
+    right, single = index[left], _some(np.flatnonzero(np.arange(len(index)) == index), _SINGLE)
     both = facts.labelled[:, left] & facts.labelled[:, right]
     rows = np.flatnonzero(both.any(axis=1) & (facts.labelled.sum(axis=1) >= 3))
-    rows = rows[:: -(-len(rows) // _MOST)] if len(rows) > _MOST else rows
+    rows = _some(rows, _MOST)
     points = np.nan_to_num(normalised(facts)[rows])
     both, n = both[rows], len(rows)
     difference, middle = (
@@ -124,6 +126,11 @@ def odd_features(facts: Facts) -> tuple[np.ndarray, np.ndarray]:
     ]
     stays = np.concatenate(even, axis=1)
     return np.einsum("ij,ik->ijk", difference, stays).reshape(n, difference.shape[1] * stays.shape[1]), rows
+
+
+def _some(values: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of them, evenly spread."""
+    return values[:: -(-len(values) // most)] if len(values) > most else values
 
 
 def check_colours(facts: Facts) -> list[Finding]:

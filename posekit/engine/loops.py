@@ -241,7 +241,7 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
     if not training and isinstance(kind, type) and issubclass(kind, InfiniteSampler):
         words = f"{kind.__name__} has no end, nor would an epoch; expected EpochSampler, or none"
         raise ValueError(f"sampler: {words}")
-    if isinstance(sampler, dict) and kind is EpochSampler:
+    if isinstance(sampler, dict) and isinstance(kind, type) and issubclass(kind, EpochSampler):
         shape = {"batch_size": loader.get("batch_size", 1), "drop_last": loader.get("drop_last", False)}
         loader["sampler"] = {"round_up": training, **shape, **sampler}
     elif isinstance(sampler, dict):

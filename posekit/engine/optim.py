@@ -160,7 +160,8 @@ def scale_learning_rate(runner: Any, optim_wrapper: Any, setting: Mapping[str, A
     )
     loader = runner.train_dataloader
     even = getattr(loader.sampler, "round_up", False)
-    if even and (repeated := len(loader.sampler) * runner.world_size - len(loader.dataset)) > 0:
+    size = getattr(loader.sampler, "size", len(loader.dataset))
+    if even and (repeated := len(loader.sampler) * runner.world_size - size) > 0:
         words += f"; {repeated} sample(s) of each epoch used twice, for equal shares"
     groups = getattr(optim_wrapper, "param_groups", None)
     if not groups:  # several optimisers

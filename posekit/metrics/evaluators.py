@@ -8,6 +8,7 @@ data set as soon as it is told of it, which is before the first training step, a
 from posekit.metrics.base import PoseMetric
 from posekit.metrics.crowdpose_metric import CrowdPoseMetric
 from posekit.metrics.each_set import OnEachSet
+from posekit.metrics.nme_metric import NMEMetric
 from posekit.metrics.oks_metric import OKSMetric
 from posekit.metrics.pck_metric import PCKMetric
 from posekit.metrics.pckh_metric import PCKhMetric
@@ -15,6 +16,7 @@ from posekit.metrics.writer import PredictionWriter
 
 __all__ = [
     "CrowdPoseMetric",
+    "NMEMetric",
     "OKSMetric",
     "OnEachSet",
     "PCKMetric",

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-_FRACTION = re.compile(r"A[PR]([0-9]+|[ML]|_[a-z]+)?")
+_FRACTION = re.compile(r"A[PR]([0-9]+|[ML]|_[a-z]+)?|AUC@[0-9.]+")
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -68,5 +68,5 @@ def _cell(value: float, metric: str, part: str) -> str:
     fraction = not metric or any(_FRACTION.fullmatch(word) for word in (metric.rpartition("/")[2], part))
     if math.isnan(value) or (fraction and value < 0):
         return "-"
-    # AP and AR are fractions given to three places; PCK and PCKh percentages given to two; counts are whole.
+    # AP, AR and AUC are fractions given to three places; percentages are given to two; counts are whole.
     return f"{value:d}" if isinstance(value, int) else f"{value:.3f}" if fraction else f"{value:.2f}"

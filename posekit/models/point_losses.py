@@ -1,8 +1,10 @@
-"""Losses on coordinates, for networks that regress points: pure functions, MMPose's definitions.
+"""Losses on coordinates, for networks that regress points: pure functions, and the modules that configs name.
 
-Every function takes ``prediction`` and ``target`` (B, K, 2), in one unit, and ``weight`` (B, K), (B, K, 2)
-or None, and returns a scalar. The weight, where there is one, multiplies prediction and target, so it bends
-curves too. The target carries no gradient. posekit's heads give heatmaps; these serve heads of one's own.
+The definitions are MMPose's. Every function takes ``prediction`` and ``target`` (B, K, 2), in one unit, and
+``weight`` (B, K), (B, K, 2) or None, and returns a scalar. The weight, where there is one, multiplies both,
+so it bends curves too. The target carries no gradient.
+:class:`~posekit.models.coordinate_head.CoordinateHead` calls them with pixels of the network's input, so the
+settings of the wing losses are pixels of the input as well.
 
 ======================  ===================================================================
 :func:`l1_loss`         mean of |p - y| over all B*K*2 numbers
@@ -11,16 +13,21 @@ curves too. The target carries no gradient. posekit's heads give heatmaps; these
 :func:`wing_loss`       Feng et al., CVPR 2018, eq. 5, summed likewise
 :func:`soft_wing_loss`  Lin et al., TIP 2021 (structure-coherent features), summed likewise
 ======================  ===================================================================
+
+A module's ``curve`` is its loss as a function of one number's distance, before any sum or mean.
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from posekit.errors import ConfigError
+from posekit.registry import MODELS
 
 
 def l1_loss(
@@ -55,8 +62,7 @@ def smooth_l1_loss(
         ConfigError: If beta is not positive.
     """
     _check_positive(beta=beta)
-    distances = _distances(prediction, target, weight)
-    return F.smooth_l1_loss(distances, torch.zeros_like(distances), beta=beta)
+    return _smooth_l1_curve(_distances(prediction, target, weight), beta).mean()
 
 
 def l2_loss(
@@ -92,7 +98,7 @@ def wing_loss(
         prediction: (B, K, 2).
         target: (B, K, 2).
         weight: (B, K) or (B, K, 2). None: all 1.
-        omega: Where the line begins; the paper's best is 10 with epsilon 2 in pixels of 256.
+        omega: Where the line begins; the paper's best is 10 with epsilon 2, on inputs of 64 x 64 pixels.
         epsilon: Curvature of the logarithm.
 
     Raises:
@@ -100,10 +106,7 @@ def wing_loss(
         ConfigError: If omega or epsilon is not positive.
     """
     _check_positive(omega=omega, epsilon=epsilon)
-    distances = _distances(prediction, target, weight)
-    offset = omega - omega * math.log1p(omega / epsilon)
-    curve = omega * torch.log1p(distances / epsilon)
-    return _per_person(torch.where(distances < omega, curve, distances - offset))
+    return _per_person(_wing_curve(_distances(prediction, target, weight), omega, epsilon))
 
 
 def soft_wing_loss(
@@ -133,10 +136,117 @@ def soft_wing_loss(
         ConfigError: If a parameter is not positive.
     """
     _check_positive(omega1=omega1, omega2=omega2, epsilon=epsilon)
-    distances = _distances(prediction, target, weight)
+    return _per_person(_soft_wing_curve(_distances(prediction, target, weight), omega1, omega2, epsilon))
+
+
+class PointLoss(nn.Module, ABC):
+    """A loss on coordinates as a module: called with prediction, target and weight, as the functions are."""
+
+    @abstractmethod
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The loss, (); arguments and errors as of the function."""
+
+    @abstractmethod
+    def curve(self, distances: torch.Tensor) -> torch.Tensor:
+        """The loss of each single number whose error has this magnitude; same shape."""
+
+
+@MODELS.register_module()
+class L1Loss(PointLoss):
+    """:func:`l1_loss` as a module."""
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return l1_loss(prediction, target, weight)
+
+    def curve(self, distances: torch.Tensor) -> torch.Tensor:
+        return distances.abs()
+
+
+@MODELS.register_module()
+class SmoothL1Loss(PointLoss):
+    """:func:`smooth_l1_loss` as a module."""
+
+    def __init__(self, beta: float = 1.0) -> None:
+        super().__init__()
+        _check_positive(beta=beta)
+        self.beta = beta
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return smooth_l1_loss(prediction, target, weight, self.beta)
+
+    def curve(self, distances: torch.Tensor) -> torch.Tensor:
+        return _smooth_l1_curve(distances.abs(), self.beta)
+
+
+@MODELS.register_module()
+class L2Loss(PointLoss):
+    """:func:`l2_loss` as a module."""
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return l2_loss(prediction, target, weight)
+
+    def curve(self, distances: torch.Tensor) -> torch.Tensor:
+        return distances.square() / 2
+
+
+@MODELS.register_module()
+class WingLoss(PointLoss):
+    """:func:`wing_loss` as a module."""
+
+    def __init__(self, omega: float = 10.0, epsilon: float = 2.0) -> None:
+        super().__init__()
+        _check_positive(omega=omega, epsilon=epsilon)
+        self.omega, self.epsilon = omega, epsilon
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return wing_loss(prediction, target, weight, self.omega, self.epsilon)
+
+    def curve(self, distances: torch.Tensor) -> torch.Tensor:
+        return _wing_curve(distances.abs(), self.omega, self.epsilon)
+
+
+@MODELS.register_module()
+class SoftWingLoss(PointLoss):
+    """:func:`soft_wing_loss` as a module."""
+
+    def __init__(self, omega1: float = 2.0, omega2: float = 20.0, epsilon: float = 0.5) -> None:
+        super().__init__()
+        _check_positive(omega1=omega1, omega2=omega2, epsilon=epsilon)
+        self.omega1, self.omega2, self.epsilon = omega1, omega2, epsilon
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return soft_wing_loss(prediction, target, weight, self.omega1, self.omega2, self.epsilon)
+
+    def curve(self, distances: torch.Tensor) -> torch.Tensor:
+        return _soft_wing_curve(distances.abs(), self.omega1, self.omega2, self.epsilon)
+
+
+def _smooth_l1_curve(distances: torch.Tensor, beta: float) -> torch.Tensor:
+    return F.smooth_l1_loss(distances, torch.zeros_like(distances), beta=beta, reduction="none")
+
+
+def _wing_curve(distances: torch.Tensor, omega: float, epsilon: float) -> torch.Tensor:
+    offset = omega - omega * math.log1p(omega / epsilon)
+    curve = omega * torch.log1p(distances / epsilon)
+    return torch.where(distances < omega, curve, distances - offset)
+
+
+def _soft_wing_curve(distances: torch.Tensor, omega1: float, omega2: float, epsilon: float) -> torch.Tensor:
     offset = omega1 - omega2 * math.log1p(omega1 / epsilon)
     curve = omega2 * torch.log1p(distances / epsilon) + offset
-    return _per_person(torch.where(distances < omega1, distances, curve))
+    return torch.where(distances < omega1, distances, curve)
 
 
 def _distances(prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

@@ -5,7 +5,7 @@ Everything drawn is computed by posekit's own codecs and losses; no formula is w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,7 +104,7 @@ def heatmap_figure(
     cells = np.arange(target.shape[1])
     upper.plot(cells, target[row], color=INK, lw=1.6, marker="o", ms=2.5)
     finish_axes(upper, "", "target y", "Row through the peak")
-    for (label, loss), look in zip(losses.items(), _looks(losses), strict=True):
+    for (label, loss), look in zip(losses.items(), line_looks(losses), strict=True):
         lower.plot(cells, pixel_weights(loss, target)[row], label=label_text(label), **look)
     lower.set_yscale("log")
     finish_axes(lower, "cell, x", "weight (log scale)", "What the loss weighs it")
@@ -133,9 +133,9 @@ def _draw_map(figure: Figure, axes: Axes, target: np.ndarray, peak: float) -> No
     axes.grid(False)
 
 
-def _looks(losses: Mapping[Label, Loss]) -> list[dict[str, Any]]:
+def line_looks(labels: Iterable[Label]) -> list[dict[str, Any]]:
     """Colour and dashes of each line."""
-    colours = series_colours(losses)
+    colours = series_colours(labels)
     return [{"color": c, "ls": _STYLES[i % len(_STYLES)], "lw": 1.7} for i, c in enumerate(colours)]
 
 
@@ -160,7 +160,7 @@ def losses_figure(
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     errors = np.linspace(-1, 1, 101)
     for number, (target, axes) in enumerate(zip(targets, panels, strict=False)):
-        for (label, loss), look in zip(losses.items(), _looks(losses), strict=True):
+        for (label, loss), look in zip(losses.items(), line_looks(losses), strict=True):
             axes.plot(errors, pixel_losses(loss, target, errors), label=label_text(label), **look)
         below = number + columns >= len(targets)
         words = " (background)" if target == 0 else " (a keypoint's centre)" if target == 1 else ""

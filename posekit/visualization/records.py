@@ -18,13 +18,19 @@ import numpy as np
 
 from posekit.errors import DataError, shown
 from posekit.io.files import read_bytes, read_object
+from posekit.metrics.nme import NORMS
 
 Record = Mapping[str, Any]
 # A record's own bookkeeping, none of it a score.
 NOT_SCORES = {"step", "epoch", "iter", "lr", "base_lr", "time", "data_time", "memory"}
 _LARGEST_STEP = 1e15  # beyond it, real numbers do not count
 # Drawn by default: the first of each group that a run has. They are compared with the end of a score's name.
-HEADLINES = (("AP",), ("PCKh@0.5/mean_weighted",), ("PCK@0.2/mean12", "PCK@0.2/mean"))
+HEADLINES = (
+    ("AP",),
+    ("PCKh@0.5/mean_weighted",),
+    ("PCK@0.2/mean12", "PCK@0.2/mean"),
+    tuple(f"NME/{norm}" for norm in NORMS),
+)
 
 
 @dataclass
@@ -270,8 +276,9 @@ def as_percent(name: str, values: np.ndarray) -> np.ndarray:
 
 def score_label(name: str) -> str:
     """A score's name with the unit that :func:`as_percent` gives it."""
-    return f"{name}, %" if _is_fraction(name) or "PCK" in name or "AUC" in name else name
+    percent = _is_fraction(name) or any(word in name for word in ("PCK", "AUC", "NME", "FR@"))
+    return f"{name}, %" if percent else name
 
 
 def _is_fraction(name: str) -> bool:
-    return leaf(name)[:2] in ("AP", "AR")
+    return leaf(name)[:2] in ("AP", "AR") or "AUC@" in name

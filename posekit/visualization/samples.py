@@ -91,7 +91,7 @@ def draw_sample(
 def sample_sheet(
     samples: Sequence[Sample],
     skeleton: Skeleton,
-    codec: Codec,
+    codec: Codec | None,
     heatmap_size_hw: tuple[int, int],
     *,
     panel_px: int = 224,
@@ -103,7 +103,7 @@ def sample_sheet(
     Args:
         samples: N crops of one size.
         skeleton: What the keypoints are.
-        codec: Of the network's head.
+        codec: Of the network's head; None, of a head that has none: the crops alone are drawn.
         heatmap_size_hw: Size of the network's maps, cells.
         panel_px: See :func:`draw_sample`.
         columns: See :func:`~posekit.visualization.contact_sheet`.
@@ -112,14 +112,17 @@ def sample_sheet(
     Returns:
         uint8 (H', W', 3) RGB.
     """
-    targets, weights = encode_targets(samples, codec, heatmap_size_hw)
-    pictures = [
-        draw_sample(
-            sample, skeleton, target, weight,
-            alignment=codec.alignment, peak=codec.peak, panel_px=panel_px,
-        )
-        for sample, target, weight in zip(samples, targets, weights, strict=True)
-    ]  # fmt: skip
+    if codec is None:
+        pictures = [draw_sample(sample, skeleton, panel_px=panel_px) for sample in samples]
+    else:
+        targets, weights = encode_targets(samples, codec, heatmap_size_hw)
+        pictures = [
+            draw_sample(
+                sample, skeleton, target, weight,
+                alignment=codec.alignment, peak=codec.peak, panel_px=panel_px,
+            )
+            for sample, target, weight in zip(samples, targets, weights, strict=True)
+        ]  # fmt: skip
     captions = [label_of(sample) for sample in samples]
     return contact_sheet(pictures, columns, captions, cell_size_hw=pictures[0].shape[:2], title=title)
 

@@ -7,8 +7,9 @@ import doctor_cases as cases
 import numpy as np
 import pytest
 
-from posekit.doctor.sides import check_sides, two_kinds
+from posekit.doctor.sides import check_sides, odd_features, two_kinds
 from posekit.doctor.sources import with_pictures
+from posekit.skeletons import WFLW98
 
 FACE = ["nose", "left_eye", "right_eye", "left_shoulder", "right_shoulder"]
 PAWS = ["nose", "tail", "left_paw", "right_paw"]
@@ -113,3 +114,12 @@ def test_two_kinds():
     assert not two_kinds(np.abs(apart)).any()  # one kind
     assert not two_kinds(apart[[*range(6), *range(60, 66)]]).any()  # too few to tell
     assert not two_kinds(np.zeros((100, 3))).any()
+
+
+def test_a_faces_dozens_of_points_are_looked_at_in_a_part():
+    """All 44 pairs of WFLW would make 13,000 features, and minutes of linear algebra."""
+    points = np.random.default_rng(0).normal(50, 9, (60, 98, 2))
+    facts = cases.part(content(list(WFLW98.keypoints), points)).facts
+    features, rows = odd_features(facts)
+    assert features.shape[1] < 1000
+    assert len(rows) == 60

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from . import files, labels, people, samples
+from . import faces, files, labels, people, samples
 from .arrays import Made, mutate_made
 from .containers import mutate_inside
 from .mutate import mutate_bytes, mutate_json, mutate_text
@@ -179,6 +179,22 @@ ALL = [
         ".mat",
         lambda: [samples.lsp(), samples.lsp(True), Made(samples.lsp_values(), samples.mat)],
         people.lsp,
+        people.write_pictures,
+    ),
+    Reader(
+        "faces_csv", ".csv", lambda: [faces.mtfl_csv()], faces.reading("load_mtfl"), people.write_pictures
+    ),
+    Reader(
+        "faces_mtfl", ".txt", lambda: [faces.mtfl_list()], faces.reading("load_mtfl"), people.write_pictures
+    ),
+    Reader("faces_wflw", ".txt", lambda: [faces.wflw()], faces.reading("load_wflw"), people.write_pictures),
+    Reader("faces_pts", ".pts", lambda: [faces.pts()], faces.pts_file),
+    Reader("faces_cofw", ".mat", faces.made(faces.cofw_values), faces.cofw),
+    Reader(
+        "faces_aflw",
+        ".mat",
+        faces.made(faces.aflw_values),
+        faces.reading("load_aflw", "all"),
         people.write_pictures,
     ),
     Reader("checkpoint_zip", ".pth", lambda: [samples.checkpoint(True)], files.checkpoint),

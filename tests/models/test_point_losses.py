@@ -10,7 +10,19 @@ import reference
 import torch
 
 from posekit.errors import ConfigError
-from posekit.models.point_losses import l1_loss, l2_loss, smooth_l1_loss, soft_wing_loss, wing_loss
+from posekit.models.point_losses import (
+    L1Loss,
+    L2Loss,
+    SmoothL1Loss,
+    SoftWingLoss,
+    WingLoss,
+    l1_loss,
+    l2_loss,
+    smooth_l1_loss,
+    soft_wing_loss,
+    wing_loss,
+)
+from posekit.registry import MODELS
 
 # Name in losses.json -> (the function, its settings, does it take the weight).
 LOSSES = {
@@ -23,6 +35,24 @@ LOSSES = {
     "wing_omega15_eps3": (wing_loss, {"omega": 15.0, "epsilon": 3.0}, False),
     "mm_soft_wing": (soft_wing_loss, {}, False),
 }
+# Name in regression.json -> (the function, does it take the weight, theirs / ours for 5 people of 17 points).
+MORE_LOSSES = {
+    "smooth_l1": (smooth_l1_loss, False, 1),
+    "smooth_l1_w": (smooth_l1_loss, True, 1),
+    "l1_mean": (l1_loss, False, 1),
+    "l1_mean_w": (l1_loss, True, 1),
+    "l1_sum_w": (l1_loss, True, 5 * 17 * 2),
+    "mse": (l2_loss, False, 1 / 17),
+    "mse_w": (l2_loss, True, 1 / 17),
+}
+# A module with its function and settings.
+MODULES = [
+    (L1Loss, l1_loss, {}),
+    (SmoothL1Loss, smooth_l1_loss, {"beta": 0.5}),
+    (L2Loss, l2_loss, {}),
+    (WingLoss, wing_loss, {"omega": 5.0, "epsilon": 0.5}),
+    (SoftWingLoss, soft_wing_loss, {"omega1": 1.0, "omega2": 9.0, "epsilon": 0.7}),
+]
 FUNCTIONS = (l1_loss, l2_loss, smooth_l1_loss, wing_loss, soft_wing_loss)
 
 
@@ -42,12 +72,38 @@ def test_reference_values_and_gradients(name):
     np.testing.assert_allclose(gradient, arrays[f"{name}__grad"], rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", MORE_LOSSES)
+def test_more_reference_values_and_gradients(name):
+    arrays, values = reference.load("regression.npz"), reference.load_json("regression.json")
+    function, weighted, factor = MORE_LOSSES[name]
+    prediction, target, weight = _tensors(*(arrays[f"c_{part}"] for part in ("output", "target", "weight")))
+    prediction.requires_grad_()
+    value = factor * function(prediction, target, weight if weighted else None)
+    (gradient,) = torch.autograd.grad(value, prediction)
+    assert value.item() == pytest.approx(values[name]["value"], rel=1e-12)
+    np.testing.assert_allclose(gradient, arrays[f"{name}__grad"], rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(("kind", "function", "settings"), MODULES)
+def test_a_module_is_its_function_and_its_curve_is_one_number_of_it(kind, function, settings):
+    prediction, target, weight = _tensors(
+        *np.random.default_rng(0).normal(0, 9, (2, 4, 3, 2)), np.ones((4, 3))
+    )
+    weight[0, 1] = 0
+    module = MODELS.build({"type": kind.__name__, **settings})
+    value = module(prediction, target, weight)
+    assert value.item() == function(prediction, target, weight, **settings).item()
+    curve = module.curve((prediction - target) * weight[..., None])
+    share = curve.mean() if kind in (L1Loss, SmoothL1Loss) else curve.sum() / 4
+    assert value.item() == pytest.approx(share.item(), rel=1e-12)
+
+
 def test_every_loss_of_the_reference_is_tested():
     """All names of losses.json, here or in test_losses.py."""
-    from models.test_losses import MODULES
+    from models.test_losses import MODULES as OF_MAPS
 
     names = {name for name in reference.load_json("losses.json") if not name.startswith("focal_mse_gamma")}
-    assert names == {*MODULES, *LOSSES}
+    assert names == {*OF_MAPS, *LOSSES}
 
 
 # Two people of one point each: distances 0.5 and 3 for the first, 0 and 12 for the second.
@@ -106,3 +162,6 @@ def test_what_does_not_fit_is_named():
     for function, settings in ((smooth_l1_loss, {"beta": 0.0}), (wing_loss, {"omega": -1.0})):
         with pytest.raises(ConfigError, match=f"'{next(iter(settings))}' must be a positive number"):
             function(PREDICTION, TARGET, None, **settings)
+    for kind, settings in ((SmoothL1Loss, {"beta": 0.0}), (WingLoss, {"epsilon": -1.0})):
+        with pytest.raises(ConfigError, match=f"'{next(iter(settings))}' must be a positive number"):
+            kind(**settings)

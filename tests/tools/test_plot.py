@@ -88,6 +88,24 @@ def test_the_papers_figures_are_written_in_two_forms(tmp_path, words, name):
     assert "<svg" in (tmp_path / "figures" / f"{name}.svg").read_text("utf-8")
 
 
+def test_losses_of_coordinates_are_drawn_twice(tmp_path):
+    assert run("plot", "point-losses", "--omegas", 5, 10, "--out", "figures", cwd=tmp_path) == 0
+    for name in ("point_losses", "wing_settings"):
+        assert picture(tmp_path / "figures" / f"{name}.png").shape[1] == 1260
+
+
+def test_ced_draws_what_evaluate_wrote(tmp_path, capsys):
+    for name, shares in (("a", (0, 20, 90)), ("b", (0, 10, 80))):
+        write_json(tmp_path / f"{name}.json", {f"CED/{x / 20:g}": share for x, share in enumerate(shares)})
+    assert (
+        run("plot", "ced", "a.json", "b.json", "--names", "wing", "L2", "--out", "ced.png", cwd=tmp_path) == 0
+    )
+    assert picture(tmp_path / "ced.png").size
+    write_json(tmp_path / "a.json", {"NME/inter_ocular": 3})
+    assert run("plot", "ced", "a.json", cwd=tmp_path) == 2
+    assert "a.json: expected the scores of tools/evaluate.py nme --curve" in capsys.readouterr().err
+
+
 def test_out_may_be_a_file(tmp_path, capsys):
     assert run("plot", "losses", "--out", tmp_path / "own" / "fig2.pdf") == 0
     assert (tmp_path / "own" / "fig2.pdf").read_bytes().startswith(b"%PDF")
@@ -192,6 +210,8 @@ def test_predictions_are_drawn_on_photos(tmp_path, capsys):
         (["heatmap", "--size", "0"], "--size: expected 8 to 1024 cells, found 0"),
         (["heatmap", "--gammas", "nan"], "'gamma' must be a finite number >= 0"),
         (["losses", "--delta", "-1"], "'delta' must be a finite number >= 0"),
+        (["point-losses", "--omegas", "0"], "'omega' must be a positive number"),
+        (["point-losses", "--reach", "-1"], "--reach: expected a number above 0"),
         (["losses", "--targets", "nan"], "--targets: expected finite numbers"),
         (["losses", "--out", "file.txt"], "expected a folder, or a file that ends in"),
     ],

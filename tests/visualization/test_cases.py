@@ -181,6 +181,10 @@ def test_sample_sheet_shows_crop_and_target_with_their_ids(monkeypatch):
     assert picture.shape == (64, 48 + 2 + 48, 3)
     assert picture[28, 50 + 20].min() > 130  # the target's peak: nearly white
     np.testing.assert_array_equal(crop_of(sample([[0, 0]], [0]))[0, 0], [50, 0, 0])
+    sample_sheet(
+        [sample([[20, 28], [0, 0]], [1, 0])], DOTS, None, (64, 48), panel_px=64
+    )  # no maps are learnt
+    assert seen["p"][0].shape == (64, 48, 3)
 
 
 def test_numbers_of_a_data_set(tmp_path):

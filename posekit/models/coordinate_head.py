@@ -1,0 +1,104 @@
+"""Coordinates instead of heatmaps: maps -> pooled -> 2K numbers -> loss or points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from posekit.errors import ConfigError
+from posekit.models.heads import Head, Prediction, SizeHW
+from posekit.models.point_losses import PointLoss
+from posekit.registry import MODELS
+from posekit.structures import Sample
+
+
+@MODELS.register_module()
+class CoordinateHead(Head):
+    """Where each keypoint is, regressed from the whole of the last map.
+
+    The outputs are (B, K, 2), fractions of the way from the input's first pixel centre to its last, so that a
+    mirrored input's x is exactly 1 - x. They begin near 0.5, the middle. The loss is taken in pixels of the
+    input, which the settings of wing losses are in. It does not say how sure it is: all scores are 1.
+
+    Args:
+        in_channels: Channels of the backbone's maps.
+        num_keypoints: K.
+        loss: A loss on coordinates (:mod:`~posekit.models.point_losses`) or its config.
+        pool: The map is averaged to ``pool`` x ``pool`` cells; 1: a global average.
+        hidden: Widths of fully connected layers with ReLU before the output's.
+        dropout: Share of the numbers before each fully connected layer that are dropped in training.
+
+    Raises:
+        ConfigError: On no keypoints, a loss of heatmaps, or a setting out of range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_keypoints: int,
+        loss: Mapping[str, Any] | nn.Module,
+        pool: int = 1,
+        hidden: Sequence[int] = (),
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not num_keypoints:
+            raise ConfigError("head: a CoordinateHead needs keypoints; the skeleton has none")
+        if not isinstance(hidden, (list, tuple)):
+            raise ConfigError(f"head: 'hidden' must be a list of whole numbers above 0, found {hidden!r}")
+        for name, number in (("pool", pool), *(("hidden", width) for width in hidden)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ConfigError(f"head: '{name}' must be a whole number above 0, found {number!r}")
+        if not 0 <= dropout < 1:
+            raise ConfigError(f"head: 'dropout' must be a number from 0 to below 1, found {dropout!r}")
+        self.loss_function = MODELS.build(dict(loss)) if isinstance(loss, Mapping) else loss
+        if not isinstance(self.loss_function, PointLoss):
+            raise ConfigError(
+                f"head: a CoordinateHead takes a loss of coordinates, such as WingLoss (a subclass of "
+                f"posekit.models.point_losses.PointLoss), found {type(self.loss_function).__name__}"
+            )
+        self.pool, self.num_keypoints = pool, num_keypoints
+        layers: list[nn.Module] = []
+        widths = (in_channels * pool * pool, *hidden)
+        for before, after in pairwise(widths):
+            layers += [nn.Dropout(dropout), nn.Linear(before, after), nn.ReLU(inplace=True)]
+            nn.init.kaiming_normal_(layers[-2].weight, nonlinearity="relu")  # type: ignore[arg-type]
+            nn.init.zeros_(layers[-2].bias)  # type: ignore[arg-type]
+        last = nn.Linear(widths[-1], 2 * num_keypoints)
+        nn.init.normal_(last.weight, std=0.001)
+        nn.init.constant_(last.bias, 0.5)
+        self.layers = nn.Sequential(*layers, nn.Dropout(dropout), last)
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Backbone maps (B, C, h, w), of which the last is read, to one output (B, K, 2)."""
+        pooled = adaptive_avg_pool2d(maps[-1], self.pool).flatten(1)
+        with torch.autocast(pooled.device.type, enabled=False):  # half of 8 bits is a quarter of a pixel
+            return [self.layers(pooled.float()).unflatten(1, (self.num_keypoints, 2))]
+
+    def loss(self, stages: Sequence[Tensor], sample: Sample) -> dict[str, Tensor]:
+        """``loss`` (), of points in input pixels."""
+        points = _in_input(stages[-1], sample.input_size_hw)
+        return {"loss": self.loss_function(points, sample.keypoints, sample.weight)}
+
+    def flip(self, outputs: Tensor, flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW) -> Tensor:
+        x, y = outputs[:, list(flip_index)].unbind(-1)
+        return torch.stack([1 - x, y], dim=-1)
+
+    def predict(self, outputs: Tensor, sample: Sample) -> Prediction:
+        """Points (B, K, 2); they may lie outside the input. No scores."""
+        return Prediction(_in_input(outputs, sample.input_size_hw))
+
+    def describe(self) -> dict[str, str]:
+        return {"codec": "none: coordinates, scores 1"}
+
+
+def _in_input(outputs: Tensor, input_size_hw: SizeHW) -> Tensor:
+    """Fractions (B, K, 2) as input pixels."""
+    x, y = outputs.unbind(-1)
+    return torch.stack([x * (input_size_hw[1] - 1), y * (input_size_hw[0] - 1)], dim=-1)
