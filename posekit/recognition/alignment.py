@@ -73,8 +73,11 @@ def similarity_warp(source: ArrayLike, target: ArrayLike, weight: ArrayLike | No
         share = w / w.sum(axis=-2, keepdims=True)
         centre_a = (share * a).sum(axis=-2, keepdims=True)
         centre_b = (share * b).sum(axis=-2, keepdims=True)
+        # Of points in one place rounding leaves a spread.
+        least = 1e-20 * (share * a * a).sum(axis=(-2, -1))
         a, b = a - centre_a, b - centre_b
         spread = (share * a * a).sum(axis=(-2, -1))
+        spread = np.where(spread > least, spread, np.nan)
         cos = (share * a * b).sum(axis=(-2, -1)) / spread
         sin = (share[..., 0] * (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])).sum(axis=-1) / spread
     linear = np.stack([np.stack([cos, -sin], axis=-1), np.stack([sin, cos], axis=-1)], axis=-2)
@@ -159,6 +162,11 @@ class Align:
             if not 0 <= number <= most:
                 raise ConfigError(f"Align: '{name}' must be in 0..{most}, found {number!r}")
         self.flip_prob, self.rotation, self.scale, self.shift = flip_prob, rotation, scale, shift
+
+    @property
+    def random(self) -> bool:
+        """Whether there are random changes, which validation should not have."""
+        return any((self.flip_prob, self.rotation, self.scale, self.shift))
 
     def check_skeleton(self, skeleton: Skeleton) -> None:
         """Raises ConfigError unless the keypoints are the five points."""

@@ -148,7 +148,7 @@ def test_a_mirrored_crop_is_exactly_the_mirror_image():
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [
-        (lambda: alignment_warp(np.ones((2, 5, 2))), DataError, "2 of 2 faces"),
+        (lambda: alignment_warp(np.full((2, 5, 2), 5.3)), DataError, "2 of 2 faces"),
         (lambda: alignment_warp(np.full((5, 2), np.nan)), DataError, "1 of 1 faces"),
         (lambda: alignment_warp(np.ones((4, 2))), ValueError, "five points"),
         (lambda: Align().place(face(template(), (2, 0, 0, 0, 0)), CROP), DataError, "face.jpg.* found 1"),
