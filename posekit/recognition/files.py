@@ -52,17 +52,31 @@ class Pairs:
         Raises:
             DataError: If an image is not among them.
         """
-        places = {name: row for row, name in enumerate(images)}
-        if len(places) != len(images):
-            raise DataError(f"{where}: {len(images) - len(places)} images come more than once")
-        missing = sorted({name for name in (*self.first, *self.second) if name not in places})
-        if missing:
-            raise DataError(
-                f"{where}: expected all images of {self.path}, found {len(missing)} missing: "
-                f"{shown(missing[:3])}; there are names like {shown(list(images[:1]))}"
-            )
-        rows = [[places[a], places[b]] for a, b in zip(self.first, self.second, strict=True)]
-        return np.array(rows, np.int64).reshape(-1, 2)
+        return rows_of([*self.first, *self.second], images, self.path, where).reshape(2, -1).T
+
+
+def rows_of(wanted: Sequence[str], images: Sequence[str], source: str, where: str) -> np.ndarray:
+    """Where names stand in a list of images, int64 (N,).
+
+    Args:
+        wanted: N names.
+        images: Names, each once.
+        source: What the wanted ones are of, for messages.
+        where: What has the images, for messages.
+
+    Raises:
+        DataError: If an image comes twice, or a wanted one is not among them.
+    """
+    places = {name: row for row, name in enumerate(images)}
+    if len(places) != len(images):
+        raise DataError(f"{where}: {len(images) - len(places)} images come more than once")
+    missing = sorted({name for name in wanted if name not in places})
+    if missing:
+        raise DataError(
+            f"{where}: expected all images of {source}, found {len(missing)} missing: "
+            f"{shown(missing[:3])}; there are names like {shown(list(images[:1]))}"
+        )
+    return np.array([places[name] for name in wanted], np.int64)
 
 
 def read_table(path: str | Path, columns: Sequence[str]) -> dict[str, list[str]]:
