@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError
 from posekit.metrics.base import PoseMetric
 from posekit.metrics.poses import PoseArrays
 from posekit.recognition.files import Pairs, read_pairs, write_embeddings
-from posekit.recognition.identification import identify
+from posekit.recognition.identification import identify, unit_vectors
 from posekit.recognition.verification import FALSE_ACCEPT_RATES, cosine_scores, verification_scores
 from posekit.registry import METRICS
 from posekit.structures import Pose
@@ -125,23 +125,12 @@ class VerificationMetric(EmbeddingMetric):
     ) -> dict[str, float]:
         if self.pairs is not None:
             first, second = self.pairs.rows(images, "VerificationMetric: the pictures that were read").T
-            same, folds = self.pairs.same, self.pairs.folds
-        else:
-            identities = self._identities(meta)[rows]
-            first, second = np.triu_indices(len(rows), 1)
-            same, folds = identities[first] == identities[second], None
-        units = np.asarray(embeddings, np.float64)
-        if folds is None:  # one product is quicker than millions
-            lengths = np.linalg.norm(units, axis=1, keepdims=True)
-            if not (np.isfinite(lengths) & (lengths > 0)).all():
-                raise DataError(
-                    "VerificationMetric: an embedding is zero or not finite; has the training diverged?"
-                )
-            units = units / lengths
-            scores = (units @ units.T)[first, second]
-        else:
-            scores = cosine_scores(units[first], units[second])
-        return verification_scores(scores, same, folds, self.rates)
+            scores = cosine_scores(embeddings[first], embeddings[second])
+            return verification_scores(scores, self.pairs.same, self.pairs.folds, self.rates)
+        identities, units = self._identities(meta)[rows], unit_vectors(embeddings, "VerificationMetric")
+        first, second = np.triu_indices(len(rows), 1)
+        same = identities[first] == identities[second]
+        return verification_scores((units @ units.T)[first, second], same, rates=self.rates)
 
     def describe(self) -> str:
         """Evaluator and settings in one line."""

@@ -67,9 +67,9 @@ def identify(
         DataError: If no probe's identity is in the gallery, or an embedding is zero or not finite.
         ValueError: On shapes that do not fit.
     """
-    units, labels = _units(probes, "probes"), np.asarray(probe_labels)
+    units, labels = unit_vectors(probes, "probes"), np.asarray(probe_labels)
     alone = gallery is None
-    others = units if gallery is None else _units(gallery, "gallery")
+    others = units if gallery is None else unit_vectors(gallery, "gallery")
     other_labels = labels if alone else np.asarray(gallery_labels)
     for name, vectors, own in (("probe", units, labels), ("gallery", others, other_labels)):
         if own.shape != vectors.shape[:1]:
@@ -103,8 +103,17 @@ def _ranked(scores: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return np.where(count > 0, hits.argmax(axis=1) + 1, 0), mean
 
 
-def _units(embeddings: ArrayLike, name: str) -> np.ndarray:
-    """float64 (N, D) of length 1."""
+def unit_vectors(embeddings: ArrayLike, name: str) -> np.ndarray:
+    """Embeddings (N, D) as float64 vectors of length 1.
+
+    Args:
+        embeddings: (N, D).
+        name: Whose they are, for messages.
+
+    Raises:
+        DataError: If one is zero or not finite.
+        ValueError: On another shape.
+    """
     vectors = np.asarray(embeddings, np.float64)
     if vectors.ndim != 2:
         raise ValueError(f"expected {name} (N, D), found {vectors.shape}")

@@ -1,4 +1,4 @@
-"""The losses of :mod:`~posekit.recognition.margins` and :mod:`~posekit.recognition.pairs` as modules.
+"""The losses of ``margins``, ``pairs`` and ``similarity`` as modules.
 
 Each maps ``embeddings`` (B, D) and int64 ``labels`` (B,), 0..C-1, to a scalar, and computes in float32 at
 least. An :class:`~posekit.recognition.heads.EmbeddingHead` builds them by name and sums them: DeepID2's joint
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from posekit.errors import ConfigError
-from posekit.recognition import margins, pairs
+from posekit.recognition import margins, pairs, similarity
 from posekit.registry import MODELS
 
 
@@ -186,6 +186,60 @@ class ArcFace(LogitLoss):
         )
 
 
+@MODELS.register_module()
+class AdaFace(LogitLoss):
+    """A margin by the feature's norm, see :func:`~posekit.recognition.margins.adaface_logits`.
+
+    Mean and deviation of the norms are running averages, as in the release: they begin at 20 and 100, and a
+    training batch moves them by 0.01 before it uses them.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, dim: int, classes: int, scale: float = 64.0, margin: float = 0.4, concentration: float = 0.333
+    ) -> None:
+        super().__init__(dim, classes)
+        _check_above_zero("AdaFace", scale=scale, margin=margin, concentration=concentration)
+        self.scale, self.margin, self.concentration = scale, margin, concentration
+        self.register_buffer("mean", torch.tensor(20.0))
+        self.register_buffer("std", torch.tensor(100.0))
+
+    def logits(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        if self.training and len(labels) > 1:
+            norms = embeddings.detach().norm(dim=1).clamp(0.001, 100)
+            self.mean.lerp_(norms.mean().to(self.mean.dtype), 0.01)
+            self.std.lerp_(norms.std().to(self.std.dtype), 0.01)
+        given = (self.mean.clone(), self.std.clone(), self.scale, self.margin, self.concentration)
+        return margins.adaface_logits(embeddings, self.weight, labels, *given)
+
+
+@MODELS.register_module()
+class CurricularFace(LogitLoss):
+    """ArcFace with hard classes weighed, see :func:`~posekit.recognition.margins.curricular_logits`.
+
+    ``progress`` begins at 0; a training batch moves it towards the mean cosine of its labels by 0.01 before
+    it uses it, as in the release.
+    """
+
+    progress: Tensor
+
+    def __init__(self, dim: int, classes: int, scale: float = 64.0, margin: float = 0.5) -> None:
+        super().__init__(dim, classes)
+        _check_above_zero("CurricularFace", scale=scale, margin=margin)
+        self.scale, self.margin = scale, margin
+        self.register_buffer("progress", torch.zeros(()))
+
+    def logits(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                own = self.scores(embeddings).gather(1, labels[:, None]).mean()
+            self.progress.lerp_(own.to(self.progress.dtype), 0.01)
+        given = (self.progress.clone(), self.scale, self.margin)
+        return margins.curricular_logits(embeddings, self.weight, labels, *given)
+
+
 class _AnnealedLoss(LogitLoss):
     """A loss whose factor on the angle may come in slowly, without which it hardly converges."""
 
@@ -245,6 +299,22 @@ class ASoftmax(_AnnealedLoss):
 
     def logits(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         return margins.a_softmax_logits(embeddings, self.weight, labels, self.margin, self.annealing_now())
+
+
+@MODELS.register_module()
+class Center(ClassLoss):
+    """See :func:`~posekit.recognition.similarity.center_loss`: beside a softmax, with a small weight.
+
+    The centres are the class weights and learn by gradient, as in the usual implementation; the paper moves
+    them by steps of their own.
+    """
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.center_loss(embeddings, self.weight, labels)
+
+    def scores(self, embeddings: Tensor) -> Tensor:
+        """How near each centre is (B, classes): minus the distance."""
+        return -torch.cdist(embeddings, self.weight)
 
 
 @MODELS.register_module()
@@ -336,6 +406,64 @@ class CosineVerification(_PairLoss):
         return pairs.cosine_verification_loss(
             embeddings, labels, self.weight, self.bias, self.pairs_of(labels)
         )
+
+
+class _CosineLoss(EmbeddingLoss):
+    """A function of :mod:`~posekit.recognition.similarity` with its settings."""
+
+    settings: dict[str, float]
+
+    def _keep(self, **settings: float) -> None:
+        _check_above_zero(type(self).__name__, **settings)
+        self.settings = settings
+
+
+@MODELS.register_module()
+class Circle(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.circle_loss`."""
+
+    def __init__(self, margin: float = 0.25, gamma: float = 256.0) -> None:
+        super().__init__()
+        self._keep(margin=margin, gamma=gamma)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.circle_loss(embeddings, labels, **self.settings)
+
+
+@MODELS.register_module()
+class MultiSimilarity(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.multi_similarity_loss`."""
+
+    def __init__(self, alpha: float = 2.0, beta: float = 50.0, base: float = 0.5) -> None:
+        super().__init__()
+        self._keep(alpha=alpha, beta=beta, base=base)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.multi_similarity_loss(embeddings, labels, **self.settings)
+
+
+@MODELS.register_module()
+class SupervisedContrastive(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.supervised_contrastive_loss`."""
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        self._keep(temperature=temperature)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.supervised_contrastive_loss(embeddings, labels, **self.settings)
+
+
+@MODELS.register_module()
+class NTXent(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.nt_xent_loss`."""
+
+    def __init__(self, temperature: float = 0.07) -> None:
+        super().__init__()
+        self._keep(temperature=temperature)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.nt_xent_loss(embeddings, labels, **self.settings)
 
 
 @MODELS.register_module()

@@ -13,10 +13,13 @@ function                   logit of the label                          logit of 
 :func:`a_softmax_logits`   ||x|| psi(theta_y)                          ||x|| cos(theta_j)
 :func:`cosface_logits`     s (cos(theta_y) - m)                        s cos(theta_j)
 :func:`arcface_logits`     s cos(theta_y + m)                          s cos(theta_j)
+:func:`adaface_logits`     a margin by the feature's norm              s cos(theta_j)
+:func:`curricular_logits`  as ArcFace                                  the harder ones weighed by the training
 =========================  ==========================================  =========================
 
-No logit goes through an arccosine, so that gradients stay finite where a feature meets its class weight or
-its opposite. Compute them in float32 or better: a scale of 64 shows the steps of half precision.
+No logit but AdaFace's goes through an arccosine, so that gradients stay finite where a feature meets its
+class weight or its opposite. Compute them in float32 or better: a scale of 64 shows the steps of half
+precision.
 """
 
 from __future__ import annotations
@@ -124,6 +127,78 @@ def arcface_logits(
         return torch.where(target > math.cos(math.pi - margin), shifted, line)
 
     return scale * _with_target(cosine, labels, widened)
+
+
+def adaface_logits(
+    embeddings: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    mean: float | Tensor,
+    std: float | Tensor,
+    scale: float = 64.0,
+    margin: float = 0.4,
+    concentration: float = 0.333,
+) -> Tensor:
+    """A margin on angle and cosine by the feature's norm. Kim et al., "AdaFace", CVPR 2022, eq. 12-14.
+
+    q = clip(h (||x|| - mean) / (std + 0.001), -1, 1), without gradient; the label's logit is
+    s (cos(theta - m q) - m - m q). As in the released code norms are kept within 0.001..100, cosines within
+    0.999 and angles 0.001 away from 0 and pi.
+
+    Args:
+        embeddings: (B, D).
+        weight: (C, D).
+        labels: int64 (B,).
+        mean: Of the norms.
+        std: Of the norms.
+        scale: s.
+        margin: m.
+        concentration: h.
+
+    Raises:
+        ValueError: On shapes that do not fit.
+    """
+    cosine = cosines(embeddings, weight).clamp(-0.999, 0.999)
+    norms = embeddings.detach().norm(dim=1).clamp(0.001, 100)
+    quality = (concentration * (norms - mean) / (std + 0.001)).clamp(-1, 1)
+
+    def widened(target: Tensor) -> Tensor:
+        theta = (target.acos() - margin * quality).clamp(0.001, math.pi - 0.001)
+        return theta.cos() - (margin + margin * quality)
+
+    return scale * _with_target(cosine, labels, widened)
+
+
+def curricular_logits(
+    embeddings: Tensor,
+    weight: Tensor,
+    labels: Tensor,
+    progress: float | Tensor,
+    scale: float = 64.0,
+    margin: float = 0.5,
+) -> Tensor:
+    """ArcFace, the hard classes weighed. Huang et al., "CurricularFace", CVPR 2020, eq. 5-6.
+
+    A class j with cos(theta_j) > cos(theta_y + m) has the logit s cos(theta_j) (t + cos(theta_j)).
+
+    Args:
+        embeddings: (B, D).
+        weight: (C, D).
+        labels: int64 (B,).
+        progress: t, near 0 at the beginning: the running mean of the labels' cosines.
+        scale: s.
+        margin: m, radians.
+
+    Raises:
+        ValueError: On shapes that do not fit.
+    """
+    cosine = cosines(embeddings, weight)
+    target = cosine.gather(1, labels[:, None])
+    shifted = target * math.cos(margin) - _sine(target) * math.sin(margin)
+    line = target - margin * math.sin(margin)
+    weighed = torch.where(cosine > shifted, cosine * (progress + cosine), cosine)
+    own = torch.where(target > math.cos(math.pi - margin), shifted, line).squeeze(1)
+    return scale * _with_target(weighed, labels, lambda _: own)
 
 
 def l_softmax_logits(

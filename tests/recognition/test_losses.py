@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from posekit.errors import ConfigError
-from posekit.recognition import losses, margins, pairs
+from posekit.recognition import losses, margins, pairs, similarity
 from posekit.registry import MODELS
 
 
@@ -94,6 +94,10 @@ def test_gradients_of_logits_are_finite_differences(name):
         lambda e, y: pairs.triplet_loss(e, pairs.batch_hard(e, y), nonzero_mean=True),
         lambda e, y: pairs.agent_contrastive_loss(e, e[:3] * 2 + 1, y),
         lambda e, y: pairs.agent_triplet_loss(e, e[:3] * 2 + 1, y),
+        similarity.multi_similarity_loss,
+        similarity.supervised_contrastive_loss,
+        lambda e, y: similarity.nt_xent_loss(e, y, 0.5),
+        lambda e, y: similarity.center_loss(e, e[:3] * 2 + 1, y),
     ],
 )
 def test_gradients_of_losses_are_finite_differences(loss):
@@ -213,9 +217,12 @@ def test_softmax_pushes_norms_up(seed, factor):
 
 WITH_CLASSES = [
     losses.Softmax, losses.NormFace, losses.CosFace, losses.ArcFace, losses.LSoftmax, losses.ASoftmax,
-    losses.AgentContrastive, losses.AgentTriplet,
+    losses.AgentContrastive, losses.AgentTriplet, losses.AdaFace, losses.CurricularFace, losses.Center,
 ]  # fmt: skip
-WITHOUT = [losses.Contrastive, losses.CosineVerification, losses.Triplet]
+WITHOUT = [
+    losses.Contrastive, losses.CosineVerification, losses.Triplet, losses.Circle, losses.MultiSimilarity,
+    losses.SupervisedContrastive, losses.NTXent,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", WITH_CLASSES + WITHOUT)

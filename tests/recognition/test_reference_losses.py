@@ -10,7 +10,7 @@ import reference
 import torch
 import torch.nn.functional as F
 
-from posekit.recognition import margins, pairs
+from posekit.recognition import losses, margins, pairs, similarity
 
 # The name of the vectors -> logits of (embeddings, weight, labels).
 LOGITS = {
@@ -177,6 +177,64 @@ def test_agents_and_joint_losses(name):
     loss = CLASS_LOSSES[name](*leaves, labels)
     assert loss.item() == pytest.approx(stated, rel=1e-10)
     assert_gradients(loss, leaves, gradients)
+
+
+SIMILARITIES = {
+    "circle_m0.25_g256": partial(similarity.circle_loss, margin=0.25, gamma=256),
+    "circle_m0.4_g80": partial(similarity.circle_loss, margin=0.4, gamma=80),
+    "circle_m0.25_g64": partial(similarity.circle_loss, margin=0.25, gamma=64),
+    "multi_similarity": similarity.multi_similarity_loss,
+    "supcon_t0.1": similarity.supervised_contrastive_loss,
+    "ntxent_t0.07": similarity.nt_xent_loss,
+}
+
+
+@pytest.mark.parametrize("name", SIMILARITIES)
+def test_similarities(name):
+    stated = reference.load_json("embed.json")[name]["loss"]
+    embeddings, labels, gradient = embed("embeddings", "labels", f"{name}__grad_emb")
+    loss = SIMILARITIES[name](embeddings.requires_grad_(), labels)
+    assert loss.item() == pytest.approx(stated, rel=1e-10)
+    assert_gradients(loss, [embeddings], [gradient])
+
+
+def test_center():
+    stated = reference.load_json("embed.json")["center"]
+    embeddings, labels, centers = embed("embeddings", "labels", "center_centers")
+    gradients = embed("center__grad_emb", "center__grad_centers")
+    leaves = embeddings.requires_grad_(), centers.requires_grad_()
+    loss = similarity.center_loss(*leaves, labels)
+    assert loss.item() == pytest.approx(stated["loss"], rel=1e-10)
+    assert len(labels) / 2 * loss.item() == pytest.approx(stated["paper_value"], rel=1e-10)
+    assert_gradients(loss, leaves, gradients)
+    step, updated = embed("center_delta_formula", "center_updated_alpha0.5")
+    found = similarity.center_step(embeddings, centers, labels)
+    np.testing.assert_allclose(found.numpy(), step.numpy(), rtol=1e-10)
+    np.testing.assert_allclose((centers - 0.5 * found).detach().numpy(), updated.numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adaface", losses.AdaFace), ("curricular", losses.CurricularFace)]
+)
+def test_running_margins(name, kind):
+    stated = reference.load_json("embed.json")[name]
+    embeddings, weight, labels = embed("embeddings", "weight_CxD", "labels")
+    logits, *gradients = embed(f"{name}__logits", f"{name}__grad_emb", f"{name}__grad_weight")
+    loss = kind(8, 6).double()
+    loss.weight.data = weight
+    embeddings.requires_grad_()
+    found = loss.logits(embeddings, labels)
+    # Means are float32 in the releases.
+    np.testing.assert_allclose(found.detach().numpy(), logits.numpy(), rtol=1e-6, atol=1e-6)
+    value = F.cross_entropy(found, labels)
+    assert value.item() == pytest.approx(stated["loss"], rel=1e-7)
+    for own, wanted in zip(torch.autograd.grad(value, [embeddings, loss.weight]), gradients, strict=True):
+        np.testing.assert_allclose(own.numpy(), wanted.numpy(), rtol=1e-5, atol=1e-6)
+    if name == "adaface":
+        assert loss.mean.item() == pytest.approx(stated["batch_mean"], rel=1e-6)
+        assert loss.std.item() == pytest.approx(stated["batch_std"], rel=1e-6)
+    else:
+        assert loss.progress.item() == pytest.approx(stated["t_after"], rel=1e-6)
 
 
 def test_cosine_verification():
