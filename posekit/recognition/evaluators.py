@@ -28,6 +28,9 @@ class EmbeddingMetric(PoseMetric):
         **kwargs: As of :class:`~posekit.metrics.base.PoseMetric`.
     """
 
+    #: ``tools/test.py`` writes keypoints for evaluators that score them.
+    of_keypoints = False
+
     def __init__(self, column: str = "identity", embeddings_file: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.column, self.embeddings_file = column, embeddings_file

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from posekit.engine.configs.config import load_config
 from posekit.engine.hooks.doctor import habits
 from posekit.engine.runner import PoseRunner
 from posekit.errors import ConfigError, DataError
+from posekit.metrics.evaluators import PCKMetric
 from posekit.models import PoseEstimator
 from posekit.models.pretrained import starting_later
 from posekit.recognition import losses
@@ -206,6 +209,17 @@ def test_pairs_of_other_pictures_are_refused(tmp_path):
         VerificationMetric(str(pairs)).dataset_meta = metainfo(folder)
     with pytest.raises(ConfigError, match="no column 'who'"):
         IdentificationMetric(column="who").dataset_meta = metainfo(folder)
+
+
+def test_the_tool_writes_embeddings_and_no_keypoints():
+    spec = importlib.util.spec_from_file_location("test_tool", ROOT / "tools" / "test.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    kinds = [{"type": VerificationMetric}, {"type": IdentificationMetric}]
+    assert tool.with_writer(kinds, "out") == [{**kinds[0], "embeddings_file": "out/embeddings.npz"}, kinds[1]]
+    stated = [{**kinds[1], "embeddings_file": "mine.npz"}]
+    assert tool.with_writer(stated, "out") == stated
+    assert len(tool.with_writer([{"type": PCKMetric}], "out")) == 2
 
 
 # --- the config -------------------------------------------------------------------------------------------
