@@ -165,7 +165,7 @@ def with_writer(evaluator: Any, out_dir: str, sets: Any = None) -> list[Any]:
         metrics = {name: with_writer(one, str(Path(out_dir) / name)) for name, one in named.items()}
         evaluators[first] = {**evaluators[first], "metrics": metrics}
         return evaluators
-    if not any(getattr(part.get("type"), "of_keypoints", True) for part in evaluators):
+    if evaluators and not any(getattr(part.get("type"), "of_keypoints", True) for part in evaluators):
         return [{"embeddings_file": str(Path(out_dir) / "embeddings.npz"), **evaluators[0]}, *evaluators[1:]]
     evaluators = with_errors(evaluators, out_dir)
     if any(part.get("type") is PredictionWriter for part in evaluators):

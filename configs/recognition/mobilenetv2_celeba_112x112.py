@@ -36,9 +36,7 @@ skeleton = dict(
     limbs=[["left_eye", "right_eye"], ["left_mouth", "right_mouth"]],
 )
 data_root = "data/celeba_id"
-_people = dict(
-    type=load_identities, ann_file="labels.csv", image_dir="images", num_test=25, num_val=25
-)
+_people = dict(type=load_identities, ann_file="labels.csv", image_dir="images", num_test=25, num_val=25)
 _crop = dict(type=Crop, input_size_hw=(112, 112), convention="udp")
 train_dataloader = dict(
     batch_size=64,
