@@ -19,11 +19,11 @@ from posekit.registry import DATASETS, MODELS
 from posekit.structures import Sample
 
 ROOT = reference.ROOT / "configs"
-# Detectors have no heatmaps: tests/detection.
+# Detectors and embeddings have no heatmaps: tests/detection, tests/recognition.
 CONFIGS = sorted(
     path.relative_to(ROOT).as_posix()
     for path in ROOT.rglob("*.py")
-    if not {"_base_", "detector"} & set(path.relative_to(ROOT).parts)
+    if not {"_base_", "detector", "recognition"} & set(path.relative_to(ROOT).parts)
 )
 PUBLISHED = [
     name

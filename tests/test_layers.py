@@ -32,6 +32,7 @@ WINGS = [
     {"detection"},
     {"inference"},
     {"study"},
+    {"recognition"},
 ]
 FLOOR = {wing: floor for floor, wings in enumerate(WINGS) for wing in wings}
 # The package's face: it hands out the predictor, and old names of modules.

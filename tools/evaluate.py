@@ -9,11 +9,14 @@
         [--out M.json]
     python tools/evaluate.py nme --gt FACES.csv|GT.json --results R.json|R.csv [--norm inter_ocular]
         [--thresholds 0.08 0.1] [--groups COLUMN ...] [--skeleton NAME] [--curve] [--out M.json]
+    python tools/evaluate.py verification --pairs pairs.csv --embeddings E.npz [--far 0.1 0.01] [--out M.json]
+    python tools/evaluate.py identification --labels labels.csv --embeddings E.npz [--gallery labels.csv]
+        [--out M.json]
 
 ``--on-bad-record skip`` leaves faulty annotations, and results of unknown images, out and counts them.
-Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR, PCKh_AUC and AUC of
-NME are fractions, PCKh, PCK, NME and failure rates percentages; ``null`` is a score of nothing (no such joint
-annotated). Exit status 2: the input is at fault.
+Prints a table; ``--out`` also writes the scores as one flat JSON object. OKS AP and AR, PCKh_AUC, AUC of NME
+and scores of embeddings are fractions, PCKh, PCK, NME and failure rates percentages; ``null`` is a score of
+nothing (no such joint annotated), or an infinite threshold. Exit status 2: the input is at fault.
 """
 
 from __future__ import annotations
@@ -157,7 +160,31 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             default="error",
             help="what a faulty annotation, or a result of an unknown image, does (error)",
         )
+    add_recognition_commands(commands)
     return parser.parse_args(argv)
+
+
+def add_recognition_commands(commands: Any) -> None:
+    verification = commands.add_parser("verification", help="do two pictures show the same one")
+    verification.set_defaults(evaluate=evaluate_verification)
+    verification.add_argument("--pairs", required=True, help="csv: image_a,image_b,same[,fold]")
+    verification.add_argument(
+        "--far",
+        nargs="+",
+        type=float,
+        metavar="F",
+        help="false accept rates to state TAR at (0.1 0.01 0.001)",
+    )
+    identification = commands.add_parser("identification", help="who of many is it")
+    identification.set_defaults(evaluate=evaluate_identification)
+    identification.add_argument("--labels", required=True, help="csv of the pictures to name: image,identity")
+    identification.add_argument(
+        "--gallery", help="csv of the pictures with known names; default: each picture among all others"
+    )
+    identification.add_argument("--ranks", nargs="+", type=int, default=[1, 5, 10], metavar="K")
+    for command in (verification, identification):
+        command.add_argument("--embeddings", required=True, help=".npz: image (N,), embedding (N, D)")
+        command.add_argument("--out", help="JSON file for the scores")
 
 
 def add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -372,16 +399,67 @@ def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
     return {**scores, **{f"counts/{name}": count for name, count in counts.items()}}, title
 
 
+def evaluate_verification(args: argparse.Namespace) -> tuple[Scores, str]:
+    from posekit.recognition.files import read_embeddings, read_pairs
+    from posekit.recognition.verification import (
+        FALSE_ACCEPT_RATES,
+        cosine_scores,
+        fold_accuracy,
+        verification_scores,
+    )
+
+    pairs = read_pairs(args.pairs)
+    images, embeddings = read_embeddings(args.embeddings)
+    first, second = pairs.rows(images, args.embeddings).T
+    cosines = cosine_scores(embeddings[first], embeddings[second])
+    scores = verification_scores(cosines, pairs.same, pairs.folds, args.far or FALSE_ACCEPT_RATES)
+    title = f"verification by cosine, {len(pairs.same)} pairs, {int(pairs.same.sum())} of them the same"
+    if pairs.folds is None:
+        return scores, f"{title}; no folds: accuracy_best has seen all pairs"
+    by_fold = fold_accuracy(cosines, pairs.same, pairs.folds)
+    for fold, accuracy, threshold in zip(by_fold.folds, by_fold.per_fold, by_fold.thresholds, strict=True):
+        scores |= {f"fold_accuracy/{fold}": float(accuracy), f"fold_threshold/{fold}": float(threshold)}
+    return scores, f"{title}, {len(by_fold.folds)} folds, each at the threshold that is best on the others"
+
+
+def evaluate_identification(args: argparse.Namespace) -> tuple[Scores, str]:
+    from posekit.recognition.files import read_embeddings, read_table, rows_of
+    from posekit.recognition.identification import identify
+
+    if min(args.ranks) < 1:
+        raise ConfigError(f"--ranks: expected whole numbers above 0, found {args.ranks}")
+    images, embeddings = read_embeddings(args.embeddings)
+
+    def pictures(path: str) -> tuple[np.ndarray, np.ndarray]:
+        table = read_table(path, ("image", "identity"))
+        return embeddings[rows_of(table["image"], images, path, args.embeddings)], np.array(table["identity"])
+
+    known = pictures(args.gallery) if args.gallery else (None, None)
+    found = identify(*pictures(args.labels), *known)
+    title = f"identification by cosine, {len(found.ranks)} pictures among {found.gallery}"
+    return found.scores(args.ranks), title
+
+
 def as_json(scores: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN: a score of nothing is null."""
-    return {name: None if math.isnan(value) else value for name, value in scores.items()}
+    """JSON has no NaN and no infinity: a score of nothing is null."""
+    return {name: value if math.isfinite(value) else None for name, value in scores.items()}
 
 
 def refuse_overwriting(args: argparse.Namespace) -> None:
     """Raises ConfigError where the scores would replace what is read."""
     inputs = {
         f"--{name}": getattr(args, name.replace("-", "_"), None)
-        for name in ("gt", "results", "pred", "images", "head-boxes")
+        for name in (
+            "gt",
+            "results",
+            "pred",
+            "images",
+            "head-boxes",
+            "pairs",
+            "labels",
+            "embeddings",
+            "gallery",
+        )
     }
     for option, path in inputs.items():
         if args.out and path and Path(args.out).resolve() == Path(path).resolve():

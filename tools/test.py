@@ -7,7 +7,8 @@ other weights in the row's way, ``CONFIG --zoo NAME`` the row's network on the c
 
 Prints the score table with the boxes, codec, flip test and evaluator it was made with, and writes it into the
 work directory as ``table.txt`` and ``metrics.json``, beside the predictions (``results.json``; for MPII also
-``pred.mat``) and what became of each person's joints (``errors.npz``, :mod:`posekit.metrics.errors`).
+``pred.mat``; of an embedding ``embeddings.npz``) and what became of each person's joints (``errors.npz``,
+:mod:`posekit.metrics.errors`).
 """
 
 from __future__ import annotations
@@ -164,6 +165,8 @@ def with_writer(evaluator: Any, out_dir: str, sets: Any = None) -> list[Any]:
         metrics = {name: with_writer(one, str(Path(out_dir) / name)) for name, one in named.items()}
         evaluators[first] = {**evaluators[first], "metrics": metrics}
         return evaluators
+    if evaluators and not any(getattr(part.get("type"), "of_keypoints", True) for part in evaluators):
+        return [{"embeddings_file": str(Path(out_dir) / "embeddings.npz"), **evaluators[0]}, *evaluators[1:]]
     evaluators = with_errors(evaluators, out_dir)
     if any(part.get("type") is PredictionWriter for part in evaluators):
         return evaluators

@@ -104,7 +104,7 @@ class EpochSampler(Sampler[SampleKey]):
         return len(self._share(np.arange(self.size)))
 
 
-def _built(stated: Mapping[str, Any], dataset: Sized, seed: int | None) -> Any:
+def _built(stated: Mapping[str, Any], dataset: Sized, seed: int | None, batch_size: int) -> Any:
     """A sampler from its settings: of mmengine's kind, or one of torch's, which take other arguments.
 
     Raises:
@@ -115,7 +115,7 @@ def _built(stated: Mapping[str, Any], dataset: Sized, seed: int | None) -> Any:
     if isinstance(kind, str):
         kind = SAMPLERS.get(kind) or getattr(torch.utils.data, kind, kind)
     taken = inspect.signature(kind).parameters if isinstance(kind, type) else {"dataset": None, "seed": None}
-    given = {"dataset": dataset, "data_source": dataset, "seed": seed}
+    given = {"dataset": dataset, "data_source": dataset, "seed": seed, "batch_size": batch_size}
     if "weights" in settings and len(settings["weights"]) != len(dataset):
         raise ConfigError(
             f"sampler: {getattr(kind, '__name__', kind)}: expected {len(dataset)} 'weights', one for each "
@@ -136,11 +136,12 @@ class KeyedSampler(Sampler[Any]):
         sampler: A sampler or its settings. Keys, and what is no index, pass as they are.
         dataset: What it samples from.
         seed: The run's; the sampler's own comes first.
+        batch_size: The loader's, for a sampler that asks.
     """
 
-    def __init__(self, sampler: Any, dataset: Sized, seed: int | None = None) -> None:
+    def __init__(self, sampler: Any, dataset: Sized, seed: int | None = None, batch_size: int = 1) -> None:
         if isinstance(sampler, Mapping):
-            sampler = _built(sampler, dataset, seed)
+            sampler = _built(sampler, dataset, seed, batch_size)
         self.sampler, self.dataset = sampler, dataset
         own = getattr(sampler, "seed", None)
         seed = own if isinstance(own, int) else seed

@@ -245,6 +245,7 @@ def complete_loader(stated: Mapping[str, Any], training: bool, rank: int, seed: 
         shape = {"batch_size": loader.get("batch_size", 1), "drop_last": loader.get("drop_last", False)}
         loader["sampler"] = {"round_up": training, **shape, **sampler}
     elif isinstance(sampler, dict):
-        loader["sampler"] = {"type": KeyedSampler, "sampler": sampler}
+        size = loader.get("batch_size", 1)
+        loader["sampler"] = {"type": KeyedSampler, "sampler": sampler, "batch_size": size}
     loader["dataset"] = {"type": KeyedDataset, "dataset": loader["dataset"]}
     return loader

@@ -39,6 +39,7 @@ def build_network(backbone: Part, head: Part, skeleton: Skeleton) -> tuple[Any, 
         "num_keypoints": k,
         "skeleton": skeleton,
         "emits_heatmaps": getattr(built, "emits_heatmaps", False),
+        "stage_channels": getattr(built, "stage_channels", None),
     }
     return built, build_part(settings, "model.head", given)
 

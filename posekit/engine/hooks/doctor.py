@@ -64,7 +64,8 @@ def habits(training: Sequence[Any], validation: Sequence[Any], sampler: Any) -> 
             f"validation sees crops of {sizes[1]} (height, width), training of {sizes[0]}: change "
             "'input_size_hw' in all loaders"
         )
-    if any(getattr(part, "augment", None) is not None for part in validation):
+    augments = [getattr(part, "augment", None) for part in validation]
+    if any(getattr(augment, "random", augment is not None) for augment in augments):
         notes.append(
             "val_dataloader.dataset.augment: validation crops are turned and scaled at random; leave it out"
         )
