@@ -313,6 +313,22 @@ RECIPES["faces/cnn6_300w_64x64_wing.py"] = {  # W
     **one_cycle(120, 32, 3e-4),
     "epochs": (120, 10),
 }
+RECIPES["faces/mobilenetv2_300w_128x128.py"] = {  # O
+    **FACES,
+    **_PLAIN,
+    "input": (128, 128),
+    "crop": (1.0, 1.25, "udp"),
+    "augment": augmentation(30, (0.85, 1.15), shift=0.1),
+    "backbone": "TimmBackbone(decoder='pyramid', name='mobilenetv2_100', options={'out_indices': (1, 2, 3)}, "
+    "stride=4, width=48)",
+    "start": "data/weights/mobilenet_v2-b0353104.pth b0353104 strict",
+    "codec": _UDP.format(sigma=1.5),
+    "loss": focal(0.1),
+    **_RELEASES,
+    **one_cycle(60, 16),
+    "epochs": (60, 5),
+    "frozen": tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")),
+}
 
 RECIPES["crowdpose/hrnet_w32_crowdpose_256x192.py"] = {  # M
     **CROWDPOSE,

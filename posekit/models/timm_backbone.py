@@ -222,6 +222,9 @@ def _create_features(
     # By default timm's HRNet gives the classifier's wide maps (128 channels at stride 4 for W32).
     own = {"feature_location": ""} if name.startswith("hrnet") else {}
     model = _create(name, pretrained, {**own, **options, "features_only": True})
+    # timm's EfficientNets and MobileNets keep, and run, what comes behind the last map of ``out_indices``.
+    if isinstance(stages := getattr(model, "_stage_out_idx", None), dict) and hasattr(model, "blocks"):
+        model.blocks = model.blocks[: max(stages)]
     return model, model.feature_info.channels(), model.feature_info.reduction()
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.models.decoders import DeconvDecoder, FeaturePyramid, SimpleDecoder
+from posekit.models.summary import count_parameters
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.models.weights import mobilenet_v2_to_timm, read_state_dict
 from posekit.registry import MODELS
@@ -314,3 +315,17 @@ def test_timms_weights_that_cannot_be_had_are_told(monkeypatch):
     with pytest.raises(CheckpointError, match=message):
         TimmBackbone("resnet18", pretrained=True)
     assert TimmBackbone("resnet18").out_channels == 64
+
+
+def test_what_comes_behind_the_last_map_is_left_out():
+    whole, part = (
+        TimmBackbone("mobilenetv2_100", options=options) for options in (None, {"out_indices": (1, 2, 3)})
+    )
+    assert part.strides == [4, 8, 16]
+    assert count_parameters(part) < 0.4 * count_parameters(whole)
+    image = torch.randn(1, 3, 64, 64)
+    own = part.backbone.state_dict()
+    part.backbone.load_state_dict({k: v for k, v in whole.backbone.state_dict().items() if k in own})
+    with torch.no_grad():
+        for ours, theirs in zip(part.eval().features(image), whole.eval().features(image), strict=False):
+            torch.testing.assert_close(ours, theirs)
