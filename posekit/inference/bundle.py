@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from posekit.errors import CheckpointError, ConfigError, shown
-from posekit.io.bundled import WEIGHTS
+from posekit.io.bundled import DEFAULT_MODEL, WEIGHTS
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
@@ -49,7 +49,7 @@ NO_MODEL = (
 
 def bundled_models() -> dict[str, Path]:
     """Name -> weights of the models that come with the package, the one used by default first."""
-    found = sorted(WEIGHTS.glob("*.safetensors")) if WEIGHTS.is_dir() else []
+    found = sorted(WEIGHTS.glob("*.safetensors"), key=lambda path: (path.stem != DEFAULT_MODEL, path.stem))
     return {path.stem: path for path in found if path.with_suffix(".json").is_file()}
 
 
