@@ -276,7 +276,7 @@ def as_percent(name: str, values: np.ndarray) -> np.ndarray:
 
 def score_label(name: str) -> str:
     """A score's name with the unit that :func:`as_percent` gives it."""
-    percent = _is_fraction(name) or any(word in name for word in ("PCK", "AUC", "NME", "FR@"))
+    percent = _is_fraction(name) or any(word in name for word in ("PCK", "AUC", "NME/", "FR@"))
     return f"{name}, %" if percent else name
 
 

@@ -24,7 +24,7 @@ def test_bad_protocol_settings(coco: tuple, capsys: pytest.CaptureFixture, words
     assert f"{words[0]}: expected" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["coco", "crowdpose", "pck", "mpii"])
+@pytest.mark.parametrize("command", ["coco", "crowdpose", "pck", "mpii", "nme"])
 def test_scores_are_not_written_over_what_is_read(
     tmp_path: Path, command: str, capsys: pytest.CaptureFixture
 ) -> None:
