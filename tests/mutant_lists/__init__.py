@@ -16,6 +16,7 @@ from mutant_lists.metrics import METRICS
 from mutant_lists.mutant import Mutant
 from mutant_lists.own_files import OWN_FILES
 from mutant_lists.recipes import CONFIGS, RECIPES
+from mutant_lists.recognition import RECOGNITION
 from mutant_lists.study import FILES, STUDY
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -37,6 +38,7 @@ MUTANTS = (
     *PARALLEL,
     *CONFIGS,
     *RECIPES,
+    *RECOGNITION,
     *STUDY,
     *FILES,
 )

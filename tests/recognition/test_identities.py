@@ -50,6 +50,13 @@ def test_parts_share_no_identity_and_number_their_own(tmp_path):
     assert sum(map(len, known)) == 8
 
 
+def test_parts_stay_what_they_are(tmp_path):
+    """They are those of sha1(name), in every run and on every machine."""
+    folder = write_identities(tmp_path / "a")
+    table = load(folder, part="test", num_test=2)
+    assert sorted({int(row) % 8 for row in table.person_ids}) == [0, 6]
+
+
 def test_a_data_set_cuts_aligned_faces(tmp_path):
     folder = write_identities(tmp_path / "a", identities=2, each=2)
     crop = Crop((56, 56), convention="udp")

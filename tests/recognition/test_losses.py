@@ -109,8 +109,8 @@ def test_gradients_of_losses_are_finite_differences(loss):
 @pytest.mark.parametrize("name", LOGITS)
 def test_gradients_stay_finite_where_an_angle_has_none(name, kind):
     """A feature on its class's weight, opposite to it, at a right angle, or zero."""
-    weight = torch.tensor([[0.3, 0.7, -0.2], [1, 0, 0]], dtype=kind, requires_grad=True)
-    rows = [[0.3, 0.7, -0.2], [-0.6, -1.4, 0.4], [0.7, -0.3, 0], [0, 0, 0]]
+    weight = torch.tensor([[2.0, 0, 0], [0.3, 0.7, -0.2]], dtype=kind, requires_grad=True)
+    rows = [[1.0, 0, 0], [-4.0, 0, 0], [0, 1.0, 0], [0, 0, 0]]
     embeddings = torch.tensor(rows, dtype=kind, requires_grad=True)
     logits = LOGITS[name](embeddings, weight, torch.zeros(4, dtype=torch.int64))
     F.cross_entropy(logits, torch.zeros(4, dtype=torch.int64)).backward()
@@ -126,6 +126,13 @@ def test_equal_embeddings_have_a_gradient():
     )
     loss.backward()
     assert torch.isfinite(embeddings.grad).all()
+
+
+def test_equal_distances_are_not_farther():
+    """A semi-hard negative is farther than the positive, not as far."""
+    points = torch.tensor([[0.0], [1.0], [-1.0], [3.0]])
+    found = pairs.semi_hard(points, torch.tensor([0, 0, 1, 1]))
+    assert [0, 1, 3] in found.tolist()
 
 
 # --- margins ----------------------------------------------------------------------------------------------
@@ -257,8 +264,9 @@ def test_half_precision_is_computed_in_float32():
     torch.manual_seed(0)
     loss = losses.ArcFace(4, 3)
     embeddings, labels = torch.randn(6, 4).bfloat16(), torch.arange(6) % 3
+    wanted = loss(embeddings.float(), labels)
     with torch.autocast("cpu", torch.bfloat16):
-        assert loss(embeddings, labels) == loss(embeddings.float(), labels)
+        assert loss(embeddings, labels) == wanted
 
 
 def test_annealing_goes_on_where_it_was():
