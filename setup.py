@@ -18,7 +18,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["posekit", "posekit.*"]),
-    package_data={"posekit": ["py.typed", "docs/*", "study/*.jinja", "weights/*"]},
+    package_data={"posekit": ["py.typed", "docs/*", "study/*.jinja", "weights/*", "weights/*/*"]},
     python_requires=">=3.10",
     install_requires=[
         # 2.13.0's CPU build does not work with any torchvision, and so not with timm.
