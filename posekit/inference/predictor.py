@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from posekit.errors import ConfigError, DataError
+from posekit.face_skeletons import FACES
 from posekit.geometry import apply_warp, invert_warp
 from posekit.inference.calibration import Calibration, as_calibration
 from posekit.inference.crops import cut_people
@@ -20,6 +21,8 @@ from posekit.inference.network import Model, load_network
 from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
 from posekit.inference.scenes import (
     PERSON_SCORE,
+    WIDENED,
+    WIDENED_FACE,
     Found,
     Request,
     Scene,
@@ -253,11 +256,10 @@ class Predictor:
 
     def _look_closer(self, scenes: list[Scene], found: list[Found]) -> None:
         """Replaces whole frames by the boxes around the joints found in them, and predicts again."""
-        closer = {
-            i: scene
-            for i in range(len(scenes))
-            if scenes[i].box_source == WHOLE_FRAME and (scene := narrowed(scenes[i], found[i])) is not None
-        }
+        widened = WIDENED_FACE if self.skeleton in FACES else WIDENED
+        frames = [i for i, scene in enumerate(scenes) if scene.box_source == WHOLE_FRAME]
+        looks = {i: narrowed(scenes[i], found[i], widened) for i in frames}
+        closer = {i: scene for i, scene in looks.items() if scene is not None}
         again = self._look(list(closer.values()))
         for (i, scene), one in zip(closer.items(), again, strict=True):
             scenes[i], found[i] = scene, one

@@ -14,8 +14,8 @@ from posekit.structures import Pose
 
 # A narrower box than the whole frame: around the joints surer than this, if there are so many,
 _SURE, _LEAST_JOINTS = 0.2, 5
-# with this share of its sides (of half the longer one, if that is more) added on every side.
-_WIDENED = 0.35
+# widened by this: there is more of a person than joints. Of a face, the points reach as far as its box.
+WIDENED, WIDENED_FACE = 0.35, 0.0
 
 
 # Among a pose's ``extra``: the score of the person as a whole, where scores are calibrated.
@@ -96,12 +96,13 @@ def open_scene(request: Request) -> Scene | DataError:
     return Scene(image, np.array([[0.0, 0.0, width, height]]), np.ones(1), WHOLE_FRAME)
 
 
-def narrowed(scene: Scene, found: Found) -> Scene | None:
+def narrowed(scene: Scene, found: Found, widened: float = WIDENED) -> Scene | None:
     """The scene with a box around the joints that were found in it, widened, within the image.
 
     Args:
         scene: Of one person.
         found: That person.
+        widened: By this share of the box's sides (of half the longer one, if that is more) on every side.
 
     Returns:
         None where too few joints are sure, or lie in one place.
@@ -111,7 +112,7 @@ def narrowed(scene: Scene, found: Found) -> Scene | None:
         return None
     low, high = sure.min(axis=0), sure.max(axis=0)
     sides = high - low
-    margin = _WIDENED * np.maximum(sides, sides.max() / 2)
+    margin = widened * np.maximum(sides, sides.max() / 2)
     size_wh = scene.image.shape[1::-1]
     box = np.concatenate([np.maximum(low - margin, 0), np.minimum(high + margin, size_wh)])
     closer = scene._replace(boxes=box[None])
