@@ -108,7 +108,9 @@ def test_several_stacks_and_sizes():
 
 
 def test_the_predictor():
-    predictor = Predictor(build(CODECS["udp"]), device="meta", crop=Crop((SIDE, SIDE)), refine=0)
+    predictor = Predictor(
+        build(CODECS["udp"]), device="meta", crop=Crop((SIDE, SIDE)), refine=0, detector=None
+    )
     for _ in range(2):
         with DeviceTrace() as trace:
             assert len(predictor(np.zeros((SIDE, SIDE, 3), np.uint8))) == 1

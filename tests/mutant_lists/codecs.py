@@ -117,8 +117,8 @@ FLIP_TEST = (
     ),
     Mutant(
         "posekit/models/estimator.py",
-        "mirrored = self.stages(image.flip(3)",
-        "mirrored = self.stages(image.flip(2)",
+        "turned = image.flip(3)",
+        "turned = image.flip(2)",
         "models/test_head_protocol.py models/test_multiscale.py::test_together_with_the_flip_test",
     ),
     Mutant(

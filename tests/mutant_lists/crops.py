@@ -76,9 +76,63 @@ CROPS = (
 
 INFERENCE = (
     Mutant(
+        "posekit/inference/calibration.py",
+        "blocks[-2][1] / blocks[-2][2] >= blocks[-1][1] / blocks[-1][2]",
+        "blocks[-2][1] / blocks[-2][2] < blocks[-1][1] / blocks[-1][2]",
+        "inference/test_calibration.py",
+    ),
+    Mutant(
+        "posekit/inference/calibration.py",
+        "curve = fit_curve(joints.peaks[half != own], joints.right[half != own])",
+        "curve = fit_curve(joints.peaks[half == own], joints.right[half == own])",
+        "inference/test_calibration.py::test_each_half_is_judged_by_the_other",
+        why="a calibration judges itself",
+    ),
+    Mutant(
+        "posekit/inference/calibration.py",
+        "surest = np.sort(scores, axis=1)[:, ::-1]",
+        "surest = np.sort(scores, axis=1)",
+        "inference/test_calibration.py::test_a_persons_score_is_the_mean_of_the_surest",
+    ),
+    Mutant(
         "posekit/inference/scenes.py",
-        "_WIDENED = 0.35",
-        "_WIDENED = 0.25",
+        "if scene.box_source == GIVEN or PERSON_SCORE not in found.extra:",
+        "if PERSON_SCORE not in found.extra:",
+        "inference/test_clear_people.py::test_who_was_looked_for_and_is_not_clear_is_left_out",
+        why="people whose boxes were given are lost",
+    ),
+    Mutant(
+        _PREDICTOR,
+        "if self._auto and not len(boxes):",
+        "if not len(boxes):",
+        "inference/test_clear_people.py::test_the_finder_that_comes_along_is_the_default",
+    ),
+    Mutant(
+        "posekit/models/folding.py",
+        "if uses[convolution] == uses[norm] == takers.count(convolution) == 1",
+        "if takers.count(convolution)",
+        "models/test_folding.py::test_what_cannot_be_folded_stays",
+        serious=False,
+        why="the outputs are compared as well",
+    ),
+    Mutant(
+        "posekit/models/folding.py",
+        "return copied if _same(run(module), run(copied)) else module",
+        "return copied",
+        "models/test_folding.py::test_what_cannot_be_folded_stays",
+        why="a network that gives something else",
+    ),
+    Mutant(
+        "posekit/models/freezing.py",
+        "part.eval()",
+        "part.train()",
+        "models/test_estimator.py::test_what_is_frozen_does_not_learn",
+        why="frozen batch norms change after all",
+    ),
+    Mutant(
+        "posekit/inference/scenes.py",
+        "WIDENED, WIDENED_FACE = 0.35, 0.0",
+        "WIDENED, WIDENED_FACE = 0.25, 0.0",
         "inference/test_predictor.py::test_the_box_of_a_closer_look_by_hand",
     ),
     Mutant(
