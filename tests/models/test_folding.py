@@ -100,3 +100,20 @@ def test_padding_of_tensorflow_without_a_copy(size_hw):
         expected, found = network(image)[0], quick(image)[0]
     assert found.shape == expected.shape
     assert (expected - found).abs().max() <= 2e-5 * expected.abs().max()
+
+
+def test_what_is_used_twice_stays_and_the_rest_is_folded():
+    class Twice(Shared):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before = nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3))
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            maps = self.before(image)
+            return self.norm(self.norm(self.conv(maps)))
+
+    network = lived_in(Twice())
+    quick = folded(network, run)
+    assert norms(network) == 2
+    assert norms(quick) == 1
+    torch.testing.assert_close(run(quick)[0], run(network)[0], rtol=0, atol=1e-4)
