@@ -51,7 +51,6 @@ def main() -> None:
     import numpy as np
 
     from posekit.engine.configs.config import load_config, parse_options
-    from posekit.engine.startup import faults_of
     from posekit.inference import predictions
     from posekit.inference.calibration import (
         Calibration,
@@ -62,18 +61,13 @@ def main() -> None:
         threshold_of,
     )
     from posekit.io.files import write_json
-    from posekit.registry import DATASETS
     from posekit.visualization.figure_style import save_figure
     from posekit.visualization.reliability import plot_reliability
 
     if not 0 < args.kept <= 1:
         raise ConfigError(f"--kept: expected a share above 0, at most 1, found {args.kept:g}")
     cfg = load_config(args.config, parse_options(args.cfg_options))
-    loader = cfg.get(f"{args.split}_dataloader")
-    if loader is None:
-        raise ConfigError(f"config {args.config}: there is no '{args.split}_dataloader'")
-    with faults_of(f"{args.split}_dataloader", args.config):
-        people = DATASETS.build(loader["dataset"])
+    people, loader = predictions.split_dataset(cfg, args.config, args.split)
     out = Path(args.out)
     require_writable(out)
     model = predictions.load_network(cfg, args.config, args.checkpoint)

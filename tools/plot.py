@@ -208,9 +208,7 @@ def draw_ced(args: argparse.Namespace) -> None:
 
 def draw_predictions(args: argparse.Namespace) -> None:
     from posekit.engine.configs.config import load_config, parse_options
-    from posekit.engine.startup import faults_of
     from posekit.inference import predictions
-    from posekit.registry import DATASETS
     from posekit.visualization import prediction_sheet, save_image
 
     if args.num < 1:
@@ -219,12 +217,7 @@ def draw_predictions(args: argparse.Namespace) -> None:
     if suffix not in (None, "png"):
         raise ConfigError(f"--out {args.out}: photos are written as .png, found .{suffix}")
     cfg = load_config(args.config, parse_options(args.cfg_options))
-    loader = cfg.get(f"{args.split}_dataloader")
-    if loader is None:
-        raise ConfigError(f"config {args.config}: there is no '{args.split}_dataloader'")
-    with faults_of(f"{args.split}_dataloader", args.config):
-        dataset = DATASETS.build(loader["dataset"])
-    dataset.augment = dataset.pixels = None  # a mirrored crop's left knee is the image's right one
+    dataset, loader = predictions.split_dataset(cfg, args.config, args.split)
     require_writable(folder)
     model = predictions.load_network(cfg, args.config, args.checkpoint)
     norm, areas = predictions.evaluator_norm(cfg, dataset, args.split)

@@ -56,6 +56,24 @@ def load_network(cfg: Any, config_path: str, checkpoint: str) -> Any:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def split_dataset(cfg: Any, config_path: str, split: str) -> tuple[Any, Any]:
+    """The data set of a config's ``<split>_dataloader``, without augmentation, and the loader's settings.
+
+    Raises:
+        ConfigError: If the config has no such loader, or its data set cannot be built.
+    """
+    from posekit.engine.startup import faults_of
+    from posekit.registry import DATASETS
+
+    loader = cfg.get(f"{split}_dataloader")
+    if loader is None:
+        raise ConfigError(f"config {config_path}: there is no '{split}_dataloader'")
+    with faults_of(f"{split}_dataloader", config_path):
+        dataset = DATASETS.build(loader["dataset"])
+    dataset.augment = dataset.pixels = None  # a mirrored crop's left knee is the image's right one
+    return dataset, loader
+
+
 def predict_people(
     model: Any, dataset: Any, loader: Mapping[str, Any], rows: Sequence[int] | None = None
 ) -> list[Pose]:

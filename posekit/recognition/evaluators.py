@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -35,9 +36,9 @@ class EmbeddingMetric(PoseMetric):
         super().__init__(**kwargs)
         self.column, self.embeddings_file = column, embeddings_file
 
+    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """The scores' names, which are known without a prediction."""
-        raise NotImplementedError
 
     def _arrays(self, results: Sequence[Pose]) -> PoseArrays:
         return PoseArrays.from_poses(results, 0)  # embeddings come without keypoints
@@ -63,11 +64,11 @@ class EmbeddingMetric(PoseMetric):
             write_embeddings(self.embeddings_file, images, embeddings)
         return self.score_embeddings(embeddings, rows, images, meta)
 
+    @abstractmethod
     def score_embeddings(
         self, embeddings: np.ndarray, rows: np.ndarray, images: list[str], meta: Mapping[str, Any]
     ) -> dict[str, float]:
         """The scores of N embeddings (N, D), of these rows of the table and images."""
-        raise NotImplementedError
 
     def _identities(self, meta: Mapping[str, Any]) -> np.ndarray:
         extra = meta["table"].extra

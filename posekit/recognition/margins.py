@@ -120,11 +120,8 @@ def arcface_logits(
     cosine = cosines(embeddings, weight)
 
     def widened(target: Tensor) -> Tensor:
-        shifted = target * math.cos(margin) - _sine(target) * math.sin(margin)
-        if easy_margin:
-            return torch.where(target > 0, shifted, target)
-        line = target - margin * math.sin(margin)
-        return torch.where(target > math.cos(math.pi - margin), shifted, line)
+        shifted = _shifted(target, margin)
+        return torch.where(target > 0, shifted, target) if easy_margin else _falling(target, shifted, margin)
 
     return scale * _with_target(cosine, labels, widened)
 
@@ -194,10 +191,9 @@ def curricular_logits(
     """
     cosine = cosines(embeddings, weight)
     target = cosine.gather(1, labels[:, None])
-    shifted = target * math.cos(margin) - _sine(target) * math.sin(margin)
-    line = target - margin * math.sin(margin)
+    shifted = _shifted(target, margin)
     weighed = torch.where(cosine > shifted, cosine * (progress + cosine), cosine)
-    own = torch.where(target > math.cos(math.pi - margin), shifted, line).squeeze(1)
+    own = _falling(target, shifted, margin).squeeze(1)
     return scale * _with_target(weighed, labels, lambda _: own)
 
 
@@ -349,6 +345,17 @@ def _with_target(logits: Tensor, labels: Tensor, change: object) -> Tensor:
     places = labels.long()[:, None]
     changed = change(logits.gather(1, places).squeeze(1))  # type: ignore[operator]
     return logits.scatter(1, places, changed[:, None])
+
+
+def _shifted(cosine: Tensor, margin: float) -> Tensor:
+    """cos(theta + m)."""
+    return cosine * math.cos(margin) - _sine(cosine) * math.sin(margin)
+
+
+def _falling(cosine: Tensor, shifted: Tensor, margin: float) -> Tensor:
+    """cos(theta + m) while theta < pi - m; beyond, where it would rise again, the release's line."""
+    line = cosine - margin * math.sin(margin)
+    return torch.where(cosine > math.cos(math.pi - margin), shifted, line)
 
 
 def _sine(cosine: Tensor) -> Tensor:

@@ -38,6 +38,12 @@ def all_pairs(count: int, device: torch.device | None = None) -> Tensor:
     return torch.triu_indices(count, count, offset=1, device=device).T
 
 
+def relations(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Who is a positive of whom, who a negative: bool (B, B) each, of labels (B,)."""
+    same = labels[:, None] == labels
+    return same & ~torch.eye(len(labels), dtype=torch.bool, device=same.device), ~same
+
+
 def contrastive_loss(
     embeddings: Tensor, labels: Tensor, margin: float = 1.0, pairs: Tensor | None = None
 ) -> Tensor:
@@ -258,24 +264,20 @@ def _agent_distances(embeddings: Tensor, weight: Tensor, labels: Tensor) -> tupl
 
 
 def _relations(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Distances (B, B), and bool (B, B): who is a positive of whom, who a negative."""
-    _check_labels(embeddings, labels)
-    same = labels[:, None] == labels
-    return (
-        pair_distances(embeddings),
-        same & ~torch.eye(len(labels), dtype=torch.bool, device=same.device),
-        ~same,
-    )
+    """Distances (B, B), and who is a positive of whom, who a negative."""
+    check_labels(embeddings, labels)
+    return (pair_distances(embeddings), *relations(labels))
 
 
 def _pairs(embeddings: Tensor, labels: Tensor, pairs: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """The two rows of each pair, and whether they have one label."""
-    _check_labels(embeddings, labels)
+    check_labels(embeddings, labels)
     first, second = (all_pairs(len(labels), labels.device) if pairs is None else pairs).T
     return first, second, labels[first] == labels[second]
 
 
-def _check_labels(embeddings: Tensor, labels: Tensor) -> None:
+def check_labels(embeddings: Tensor, labels: Tensor) -> None:
+    """Raises ValueError unless there is one label for each embedding."""
     if labels.shape != embeddings.shape[:1]:
         raise ValueError(
             f"expected one label for each of {len(embeddings)} embeddings, found shape {tuple(labels.shape)}"

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from posekit.recognition.margins import cosines
-from posekit.recognition.pairs import _check_labels
+from posekit.recognition.pairs import check_labels, relations
 
 
 def circle_loss(embeddings: Tensor, labels: Tensor, margin: float = 0.25, gamma: float = 256.0) -> Tensor:
@@ -118,7 +118,7 @@ def center_loss(embeddings: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
     Raises:
         ValueError: On shapes that do not fit.
     """
-    _check_labels(embeddings, labels)
+    check_labels(embeddings, labels)
     return (embeddings - centers[labels]).square().sum(dim=1).mean()
 
 
@@ -140,11 +140,9 @@ def center_step(embeddings: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
 
 
 def _similarities(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Cosines (B, B), and bool (B, B): who is a positive of whom, who a negative."""
-    _check_labels(embeddings, labels)
-    same = labels[:, None] == labels
-    itself = torch.eye(len(labels), dtype=torch.bool, device=same.device)
-    return cosines(embeddings, embeddings), same & ~itself, ~same
+    """Cosines (B, B), and who is a positive of whom, who a negative."""
+    check_labels(embeddings, labels)
+    return (cosines(embeddings, embeddings), *relations(labels))
 
 
 def _log_one_plus(exponent: Tensor) -> Tensor:

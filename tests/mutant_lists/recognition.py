@@ -10,7 +10,7 @@ _TESTS = "recognition/test_"
 RECOGNITION = (
     Mutant(
         f"{_FOLDER}margins.py",
-        "return torch.where(target > math.cos(math.pi - margin), shifted, line)",
+        "return torch.where(cosine > math.cos(math.pi - margin), shifted, line)",
         "return shifted",
         f"{_TESTS}losses.py::test_the_angle_with_its_margin_alone_would_rise_again",
         why="a target beyond pi - m would be pushed away further",

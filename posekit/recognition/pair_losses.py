@@ -1,0 +1,179 @@
+"""Losses without class weights: the functions of ``pairs`` and ``similarity`` on a batch as modules."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from posekit.errors import ConfigError
+from posekit.recognition import pairs, similarity
+from posekit.recognition.loss_base import EmbeddingLoss, check_above_zero
+from posekit.registry import MODELS
+
+
+class _PairLoss(EmbeddingLoss):
+    """A loss on pairs.
+
+    Args:
+        rows: "all" unordered pairs of the batch, or "neighbours": rows 0 and 1, 2 and 3, ..., as a
+            :class:`~posekit.recognition.sampling.PairSampler` deals them.
+    """
+
+    def __init__(self, rows: str = "all") -> None:
+        super().__init__()
+        if rows not in ("all", "neighbours"):
+            raise ConfigError(f"{type(self).__name__}: 'rows' must be 'all' or 'neighbours', found {rows!r}")
+        self.rows = rows
+
+    def pairs_of(self, labels: Tensor) -> Tensor | None:
+        """The pairs (P, 2) of a batch; None: all."""
+        if self.rows == "all":
+            return None
+        return torch.arange(len(labels) // 2 * 2, device=labels.device).view(-1, 2)
+
+
+@MODELS.register_module()
+class Contrastive(_PairLoss):
+    """DeepID2's verification signal, see :func:`~posekit.recognition.pairs.contrastive_loss`.
+
+    Args:
+        margin: m.
+        normalise: Embeddings are normalised first.
+        rows: "all" pairs of the batch, or "neighbours": rows 0 and 1, 2 and 3, ...
+    """
+
+    def __init__(self, margin: float = 1.0, normalise: bool = False, rows: str = "all") -> None:
+        super().__init__(rows)
+        check_above_zero("Contrastive", margin=margin)
+        self.margin, self.normalise = margin, normalise
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        embeddings = F.normalize(embeddings) if self.normalise else embeddings
+        return pairs.contrastive_loss(embeddings, labels, self.margin, self.pairs_of(labels))
+
+
+@MODELS.register_module()
+class CosineVerification(_PairLoss):
+    """DeepID2's cosine signal, see :func:`~posekit.recognition.pairs.cosine_verification_loss`.
+
+    Args:
+        weight: Where the learnt w begins.
+        bias: Where the learnt b begins.
+        rows: "all" pairs of the batch, or "neighbours": rows 0 and 1, 2 and 3, ...
+    """
+
+    def __init__(self, weight: float = 4.0, bias: float = -1.0, rows: str = "all") -> None:
+        super().__init__(rows)
+        self.weight = nn.Parameter(torch.tensor(float(weight)))
+        self.bias = nn.Parameter(torch.tensor(float(bias)))
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return pairs.cosine_verification_loss(
+            embeddings, labels, self.weight, self.bias, self.pairs_of(labels)
+        )
+
+
+class _CosineLoss(EmbeddingLoss):
+    """A function of :mod:`~posekit.recognition.similarity` with its settings."""
+
+    settings: dict[str, float]
+
+    def _keep(self, **settings: float) -> None:
+        check_above_zero(type(self).__name__, **settings)
+        self.settings = settings
+
+
+@MODELS.register_module()
+class Circle(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.circle_loss`."""
+
+    def __init__(self, margin: float = 0.25, gamma: float = 256.0) -> None:
+        super().__init__()
+        self._keep(margin=margin, gamma=gamma)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.circle_loss(embeddings, labels, **self.settings)
+
+
+@MODELS.register_module()
+class MultiSimilarity(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.multi_similarity_loss`."""
+
+    def __init__(self, alpha: float = 2.0, beta: float = 50.0, base: float = 0.5) -> None:
+        super().__init__()
+        self._keep(alpha=alpha, beta=beta, base=base)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.multi_similarity_loss(embeddings, labels, **self.settings)
+
+
+@MODELS.register_module()
+class SupervisedContrastive(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.supervised_contrastive_loss`."""
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        self._keep(temperature=temperature)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.supervised_contrastive_loss(embeddings, labels, **self.settings)
+
+
+@MODELS.register_module()
+class NTXent(_CosineLoss):
+    """See :func:`~posekit.recognition.similarity.nt_xent_loss`."""
+
+    def __init__(self, temperature: float = 0.07) -> None:
+        super().__init__()
+        self._keep(temperature=temperature)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return similarity.nt_xent_loss(embeddings, labels, **self.settings)
+
+
+@MODELS.register_module()
+class Triplet(EmbeddingLoss):
+    """See :func:`~posekit.recognition.pairs.triplet_loss`; FaceNet's by default.
+
+    Args:
+        margin: m.
+        mining: "batch_hard"; "semi_hard": the nearest negative farther than the positive, else the farthest
+            one; one of :data:`~posekit.recognition.pairs.KINDS`; or "neighbours": rows 0, 1 and 2 are anchor,
+            positive, negative, and so on, as a :class:`~posekit.recognition.sampling.TripletSampler` deals
+            them.
+        squared: With squared distances.
+        normalise: Embeddings are normalised first.
+        nonzero_mean: The mean over the triplets whose loss is above 0.
+    """
+
+    def __init__(
+        self,
+        margin: float = 0.2,
+        mining: str = "semi_hard",
+        squared: bool = True,
+        normalise: bool = True,
+        nonzero_mean: bool = False,
+    ) -> None:
+        super().__init__()
+        check_above_zero("Triplet", margin=margin)
+        known = ("batch_hard", "semi_hard", *pairs.KINDS, "neighbours")
+        if mining not in known:
+            raise ConfigError(f"Triplet: 'mining' must be one of {known}, found {mining!r}")
+        self.margin, self.mining, self.squared = margin, mining, squared
+        self.normalise, self.nonzero_mean = normalise, nonzero_mean
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        embeddings = F.normalize(embeddings) if self.normalise else embeddings
+        triplets = self.mine(embeddings, labels)
+        return pairs.triplet_loss(embeddings, triplets, self.margin, self.squared, self.nonzero_mean)
+
+    def mine(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """The triplets (T, 3) of a batch."""
+        if self.mining == "batch_hard":
+            return pairs.batch_hard(embeddings, labels)
+        if self.mining == "semi_hard":
+            return pairs.semi_hard(embeddings, labels)
+        if self.mining == "neighbours":
+            return torch.arange(len(labels) // 3 * 3, device=labels.device).view(-1, 3)
+        return pairs.mine_triplets(embeddings, labels, self.mining, self.margin, self.squared)
