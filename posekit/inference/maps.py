@@ -42,10 +42,10 @@ def flip_halves(model: PoseEstimator, samples: Sequence[Sample]) -> tuple[np.nda
     """The heatmaps of the crops, and those of their mirror images turned back; each (N, C, h, w)."""
 
     def halves(image: Any) -> list[Any]:
-        mirrored = model.stages(image.flip(3).contiguous(memory_format=model.memory_format))[-1]
+        mirrored = model.last(image.flip(3).contiguous(memory_format=model.memory_format))
         size_hw = int(image.shape[-2]), int(image.shape[-1])
         turned = model.head.flip(mirrored, model.skeleton.flip_index, size_hw)
-        return [heatmaps_of(model, model.stages(image)[-1]), heatmaps_of(model, turned)]
+        return [heatmaps_of(model, model.last(image)), heatmaps_of(model, turned)]
 
     first, second = _compute(model, samples, halves)
     return first, second

@@ -2,32 +2,56 @@
 
 from posekit import codecs  # noqa: F401 - registers the codecs
 from posekit.models.coordinate_head import CoordinateHead
+from posekit.models.cpm import CPM
+from posekit.models.cspnext import CSPNeXt
+from posekit.models.dense_losses import PenaltyReducedFocalLoss, SigmoidFocalLoss
 from posekit.models.estimator import PoseEstimator
 from posekit.models.facenets import FaceCNN
 from posekit.models.heads import Head, HeatmapHead, Prediction
 from posekit.models.hourglass import Hourglass
 from posekit.models.hrnet import HRNet
+from posekit.models.integral_head import IntegralHead
 from posekit.models.losses import FocalMSELoss, MSELoss, SymmetricFocalMSELoss
 from posekit.models.multihead import MultiHead
-from posekit.models.point_losses import L1Loss, L2Loss, SmoothL1Loss, SoftWingLoss, WingLoss
+from posekit.models.point_losses import (
+    EuclideanLoss,
+    L1Loss,
+    L2Loss,
+    SmoothL1Loss,
+    SoftWingLoss,
+    WingLoss,
+)
+from posekit.models.rle import RLELoss
+from posekit.models.simcc_heads import RTMCCHead, SimCCHead
+from posekit.models.simcc_losses import AxisKLLoss
 from posekit.models.simple_baseline import SimpleBaseline
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.models.zoo import create, list_models
 
 __all__ = [
+    "CPM",
+    "AxisKLLoss",
+    "CSPNeXt",
     "CoordinateHead",
+    "EuclideanLoss",
     "FaceCNN",
     "FocalMSELoss",
     "HRNet",
     "Head",
     "HeatmapHead",
     "Hourglass",
+    "IntegralHead",
     "L1Loss",
     "L2Loss",
     "MSELoss",
     "MultiHead",
+    "PenaltyReducedFocalLoss",
     "PoseEstimator",
     "Prediction",
+    "RLELoss",
+    "RTMCCHead",
+    "SigmoidFocalLoss",
+    "SimCCHead",
     "SimpleBaseline",
     "SmoothL1Loss",
     "SoftWingLoss",

@@ -14,7 +14,7 @@ from posekit.structures import Skeleton
 
 Part = Mapping[str, Any] | nn.Module
 # What an estimator calls.
-_OF_A_HEAD = ("forward", "loss", "flip", "predict", "check_scales", "describe")
+_OF_A_HEAD = ("forward", "loss", "flip", "predict", "check_scales", "describe", "activate")
 
 
 def build_network(backbone: Part, head: Part, skeleton: Skeleton) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from posekit.codecs.grid import xy_like
 from posekit.errors import ConfigError
 from posekit.models.heads import Head, Prediction, SizeHW
 from posekit.models.point_losses import PointLoss
@@ -23,8 +24,10 @@ class CoordinateHead(Head):
     """Where each keypoint is, regressed from the whole of the last map.
 
     The outputs are (B, K, 2), fractions of the way from the input's first pixel centre to its last, so that a
-    mirrored input's x is exactly 1 - x. They begin near 0.5, the middle. The loss is taken in pixels of the
-    input, which the settings of wing losses are in. It does not say how sure it is: all scores are 1.
+    mirrored input's x is exactly 1 - x. They begin near 0.5, the middle. Losses are taken in pixels of the
+    input, which the settings of wing losses are in. It does not say how sure it is: all scores are 1. With
+    :class:`~posekit.models.rle.RLELoss`, which is taken in fractions, the outputs are (B, K, 4), x, y and
+    their spread before the sigmoid, and the scores 1 - the spread.
 
     Args:
         in_channels: Channels of the backbone's maps.
@@ -64,41 +67,53 @@ class CoordinateHead(Head):
                 f"posekit.models.point_losses.PointLoss), found {type(self.loss_function).__name__}"
             )
         self.pool, self.num_keypoints = pool, num_keypoints
+        self.numbers = self.loss_function.numbers_per_keypoint
         layers: list[nn.Module] = []
         widths = (in_channels * pool * pool, *hidden)
         for before, after in pairwise(widths):
             layers += [nn.Dropout(dropout), nn.Linear(before, after), nn.ReLU(inplace=True)]
             nn.init.kaiming_normal_(layers[-2].weight, nonlinearity="relu")  # type: ignore[arg-type]
             nn.init.zeros_(layers[-2].bias)  # type: ignore[arg-type]
-        last = nn.Linear(widths[-1], 2 * num_keypoints)
+        last = nn.Linear(widths[-1], self.numbers * num_keypoints)
         nn.init.normal_(last.weight, std=0.001)
-        nn.init.constant_(last.bias, 0.5)
+        start = torch.zeros(num_keypoints, self.numbers)
+        start[:, :2] = 0.5
+        last.bias = nn.Parameter(start.flatten())
         self.layers = nn.Sequential(*layers, nn.Dropout(dropout), last)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Backbone maps (B, C, h, w), of which the last is read, to one output (B, K, 2)."""
+        """Backbone maps (B, C, h, w), of which the last is read, to one output (B, K, 2 or 4)."""
         pooled = adaptive_avg_pool2d(maps[-1], self.pool).flatten(1)
         with torch.autocast(pooled.device.type, enabled=False):  # half of 8 bits is a quarter of a pixel
-            return [self.layers(pooled.float()).unflatten(1, (self.num_keypoints, 2))]
+            return [self.layers(pooled.float()).unflatten(1, (self.num_keypoints, self.numbers))]
 
     def loss(self, stages: Sequence[Tensor], sample: Sample) -> dict[str, Tensor]:
-        """``loss`` (), of points in input pixels."""
-        points = _in_input(stages[-1], sample.input_size_hw)
-        return {"loss": self.loss_function(points, sample.keypoints, sample.weight)}
+        """``loss`` (), of points in the unit of the loss."""
+        last, target = stages[-1], sample.keypoints
+        if self.loss_function.units == "fractions":
+            target = target / _sides(target, sample.input_size_hw)
+        else:
+            last = _in_input(last, sample.input_size_hw)
+        return {"loss": self.loss_function(last, target, sample.weight)}
 
     def flip(self, outputs: Tensor, flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW) -> Tensor:
-        x, y = outputs[:, list(flip_index)].unbind(-1)
-        return torch.stack([1 - x, y], dim=-1)
+        x, *rest = outputs[:, list(flip_index)].unbind(-1)
+        return torch.stack([1 - x, *rest], dim=-1)
 
     def predict(self, outputs: Tensor, sample: Sample) -> Prediction:
-        """Points (B, K, 2); they may lie outside the input. No scores."""
-        return Prediction(_in_input(outputs, sample.input_size_hw))
+        """Points (B, K, 2); they may lie outside the input. Scores (B, K) where the spread is learnt, too."""
+        scores = 1 - outputs[..., 2:].sigmoid().mean(dim=-1) if self.numbers > 2 else None
+        return Prediction(_in_input(outputs, sample.input_size_hw), scores)
 
     def describe(self) -> dict[str, str]:
-        return {"codec": "none: coordinates, scores 1"}
+        return {"codec": f"none: coordinates, scores {'1' if self.numbers == 2 else '1 - spread'}"}
 
 
 def _in_input(outputs: Tensor, input_size_hw: SizeHW) -> Tensor:
-    """Fractions (B, K, 2) as input pixels."""
-    x, y = outputs.unbind(-1)
-    return torch.stack([x * (input_size_hw[1] - 1), y * (input_size_hw[0] - 1)], dim=-1)
+    """The fractions among outputs (B, K, 2 or more) as input pixels (B, K, 2)."""
+    return outputs[..., :2] * _sides(outputs, input_size_hw)
+
+
+def _sides(like: Tensor, input_size_hw: SizeHW) -> Tensor:
+    """From the first pixel's centre to the last one's, (x, y)."""
+    return xy_like(like, (int(input_size_hw[1]) - 1, int(input_size_hw[0]) - 1))

@@ -223,13 +223,17 @@ class PoseEstimator(BaseModel):
         The head turns the mirrored ones back, with whatever shift its convention needs.
         """
         if not self.flip_test:
-            return self.stages(image)[-1]
+            return self.last(image)
         turned = image.flip(3).contiguous(memory_format=self.memory_format)
         if len(image) <= self.flip_together:
-            outputs, mirrored = halves_of(self.stages(torch.cat([image, turned]))[-1])
+            outputs, mirrored = halves_of(self.last(torch.cat([image, turned])))
         else:
-            outputs, mirrored = self.stages(image)[-1], self.stages(turned)[-1]
+            outputs, mirrored = self.last(image), self.last(turned)
         return halves_averaged(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
+
+    def last(self, image: Tensor) -> Any:
+        """Maps a normalised batch to the last stage's outputs, without flip and multi-scale test."""
+        return self.head.activate(self.stages(image)[-1])
 
     @torch.no_grad()
     def predict(self, sample: Sample) -> list[Pose]:

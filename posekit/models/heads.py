@@ -71,6 +71,10 @@ class Head(nn.Module, ABC):
     def loss(self, stages: Sequence[Any], sample: Sample) -> dict[str, Tensor]:
         """The losses of a batch by name; those with "loss" in their names are summed and learnt from."""
 
+    def activate(self, outputs: Any) -> Any:
+        """One stage's outputs as they are averaged and read; the loss is given them as they are."""
+        return outputs
+
     @abstractmethod
     def flip(self, outputs: Any, flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW) -> Any:
         """The outputs of mirrored inputs, as seen in the inputs themselves.
@@ -209,6 +213,15 @@ class HeatmapHead(Head):
             nn.init.normal_(layer.weight, std=0.001)
             layer.bias = nn.Parameter(torch.zeros(num_maps))
             self.final_layer = layer
+        self.on_logits = getattr(self.loss_function, "on_logits", False)
+        if self.on_logits:
+            self._start_rare()
+
+    def _start_rare(self) -> None:
+        """Has every cell begin with the loss's prior: background is nearly all of a heatmap."""
+        prior: float = self.loss_function.prior  # type: ignore[assignment]
+        if isinstance(self.final_layer, nn.Conv2d):
+            nn.init.constant_(self.final_layer.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
 
     @classmethod
     def num_maps(cls, settings: MutableMapping[str, Any], num_keypoints: int) -> int | None:
@@ -282,6 +295,10 @@ class HeatmapHead(Head):
         with torch.no_grad():
             report["acc_pose"] = heatmap_accuracy(last[:, ::step], target[:, ::step])[0]
         return report
+
+    def activate(self, outputs: Tensor) -> Tensor:
+        """Logits as probabilities, of a loss on logits."""
+        return outputs.sigmoid() if self.on_logits else outputs
 
     def flip(self, outputs: Tensor, flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW) -> Tensor:
         """One stack's maps of the mirrored input, as seen in the unmirrored one; see the codec."""

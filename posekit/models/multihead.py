@@ -90,6 +90,9 @@ class MultiHead(Head):
                 report[f"{name}.{key}"] = value * self.weights[name] if "loss" in key else value
         return report
 
+    def activate(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: head.activate(outputs[name]) for name, head in self.heads.items()}  # type: ignore[operator]
+
     def flip(
         self, outputs: Mapping[str, Any], flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW
     ) -> dict[str, Any]:

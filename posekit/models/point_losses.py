@@ -12,7 +12,10 @@ settings of the wing losses are pixels of the input as well.
 :func:`l2_loss`         half the squared error, summed over points and axes, mean over B
 :func:`wing_loss`       Feng et al., CVPR 2018, eq. 5, summed likewise
 :func:`soft_wing_loss`  Lin et al., TIP 2021 (structure-coherent features), summed likewise
+:func:`euclidean_loss`  mean of the distances between points (MPJPE; DSNT)
 ======================  ===================================================================
+
+Residual log-likelihood, which learns how sure it is, is in ``rle.py``.
 
 A module's ``curve`` is its loss as a function of one number's distance, before any sum or mean.
 """
@@ -139,8 +142,33 @@ def soft_wing_loss(
     return _per_person(_soft_wing_curve(_distances(prediction, target, weight), omega1, omega2, epsilon))
 
 
+def euclidean_loss(
+    prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean over all B*K points of |w p - w y|, the distance in the plane.
+
+    Args:
+        prediction: (B, K, 2).
+        target: (B, K, 2).
+        weight: (B, K) or (B, K, 2). None: all 1.
+
+    Raises:
+        ValueError: On shapes that do not fit.
+    """
+    # The norm's gradient at 0 is 0, where that of a square root is not finite.
+    return torch.linalg.vector_norm(_distances(prediction, target, weight), dim=-1).mean()
+
+
 class PointLoss(nn.Module, ABC):
-    """A loss on coordinates as a module: called with prediction, target and weight, as the functions are."""
+    """A loss on coordinates as a module: called with prediction, target and weight, as the functions are.
+
+    Attributes:
+        units: What it is given: ``"pixels"`` of the network's input, or ``"fractions"`` of its sides.
+        numbers_per_keypoint: 2, or 4 of a loss that also reads how sure a network is.
+    """
+
+    units = "pixels"
+    numbers_per_keypoint = 2
 
     @abstractmethod
     def forward(
@@ -231,6 +259,19 @@ class SoftWingLoss(PointLoss):
 
     def curve(self, distances: torch.Tensor) -> torch.Tensor:
         return _soft_wing_curve(distances.abs(), self.omega1, self.omega2, self.epsilon)
+
+
+@MODELS.register_module()
+class EuclideanLoss(PointLoss):
+    """:func:`euclidean_loss` as a module."""
+
+    def forward(
+        self, prediction: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return euclidean_loss(prediction, target, weight)
+
+    def curve(self, distances: torch.Tensor) -> torch.Tensor:
+        return distances.abs()
 
 
 def _smooth_l1_curve(distances: torch.Tensor, beta: float) -> torch.Tensor:

@@ -18,15 +18,27 @@ def generator(text: str, salt: int) -> np.random.RandomState:
     return np.random.RandomState((zlib.crc32(text.encode("utf-8")) + salt) % 2**32)
 
 
-def weight(key: str, shape: tuple[int, ...], salt: int, gain: float) -> np.ndarray:
+def weight(
+    key: str, shape: tuple[int, ...], salt: int, gain: float, head_gain: float | None = None
+) -> np.ndarray:
     """The value of one key: float32, int64 for a batch norm's counter."""
     random, leaf, axes = generator(key, salt), key.rsplit(".", 1)[-1], len(shape)
+    if head_gain is not None and key.startswith(("head.", "keypoint_head.")):
+        gain = head_gain
     if leaf == "num_batches_tracked":
         return np.zeros(shape, np.int64)
     if leaf == "running_var":
         value = random.uniform(0.5, 1.5, shape)
     elif (leaf, axes) == ("weight", 4):
         value = random.standard_normal(shape) * (gain * np.sqrt(2.0 / np.prod(shape[1:])))
+    elif (leaf, axes) == ("weight", 2):
+        value = random.standard_normal(shape) * (gain * np.sqrt(2.0 / shape[1]))
+    elif leaf == "pos_embed":
+        value = 0.1 * random.standard_normal(shape)
+    elif leaf in ("gamma", "g", "scale"):
+        value = random.uniform(0.5, 1.5, shape)
+    elif leaf == "beta":
+        value = 0.05 * random.standard_normal(shape)
     elif (leaf, axes) == ("weight", 1):
         value = random.uniform(0.5, 1.0, shape)
     elif leaf == "running_mean" or (leaf, axes) == ("bias", 1):
