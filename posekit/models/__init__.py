@@ -26,6 +26,7 @@ from posekit.models.simcc_heads import RTMCCHead, SimCCHead
 from posekit.models.simcc_losses import AxisKLLoss
 from posekit.models.simple_baseline import SimpleBaseline
 from posekit.models.timm_backbone import TimmBackbone
+from posekit.models.vitpose import ViTPose
 from posekit.models.zoo import create, list_models
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "SoftWingLoss",
     "SymmetricFocalMSELoss",
     "TimmBackbone",
+    "ViTPose",
     "WingLoss",
     "create",
     "list_models",

@@ -11,6 +11,7 @@ simplebaseline release   bare                     ``deconv_layers.``            
 pytorch-pose hourglass   ``module.``              --                             ``module.score.``
 mmpose 1.x               ``backbone.``            ``head.deconv_layers.``        ``head.final_layer.``
 mmpose 0.x               ``backbone.``            ``keypoint_head.deconv_...``   ``keypoint_head.final_...``
+vitpose, three namings   ``backbone.``            in the head                    in the head
 hrnet imagenet           bare                     --                             none (a classifier)
 torchvision, timm        bare                     --                             none (a classifier)
 =======================  =======================  =============================  ===========================
@@ -31,6 +32,7 @@ import torch
 from torch import Tensor
 
 from posekit.errors import CheckpointError
+from posekit.models.released.vitpose import convert_vitpose, is_vitpose
 
 Weights = dict[str, Tensor]
 
@@ -47,6 +49,8 @@ class Form:
         name: As the report states it.
         matches: Whether weights (``module.`` dropped) and the checkpoint's meta data are of this form.
         rename: A key of the form -> a PoseEstimator's.
+        convert: Weights -> by a PoseEstimator's name the tensor and the file's name, of a form that is not
+            renamed key by key.
         no_use: Beginnings of the form's keys that a pose network has no use for.
         whole: The form holds a pose network, not a trunk alone.
     """
@@ -56,6 +60,7 @@ class Form:
     rename: Callable[[str], str]
     no_use: tuple[str, ...] = ()
     whole: bool = True
+    convert: Callable[[Mapping[str, Tensor]], Mapping[str, tuple[Tensor, str]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,10 @@ def rename(weights: Mapping[str, Tensor], form: Form, source: str | Path) -> Rel
         CheckpointError: If two keys get one name.
     """
     left_over = tuple(key for key in weights if key.startswith(form.no_use or ("\0",)))
+    if form.convert is not None:
+        made = form.convert({key: tensor for key, tensor in weights.items() if key not in left_over})
+        tensors = {new: tensor for new, (tensor, _) in made.items()}
+        return Released(form, tensors, {new: old for new, (_, old) in made.items()}, left_over)
     names: dict[str, str] = {}
     for key in weights:
         if key not in left_over:
@@ -189,6 +198,7 @@ _CLASSIFIER = ("incre_modules.", "downsamp_modules.", "classifier.", "final_laye
 _MEAN_STD = ("data_preprocessor.mean", "data_preprocessor.std")
 # The first that matches.
 FORMS = (
+    Form("vitpose", is_vitpose, _same, no_use=_MEAN_STD, convert=convert_vitpose),
     Form("mmpose 0.x", lambda weights, meta: _any(weights, "keypoint_head."), _mmpose_to_posekit),
     Form("mmpose 1.x", _is_mmpose_1, _mmpose_to_posekit, no_use=_MEAN_STD),
     Form("posekit", lambda weights, meta: _any(weights, _BACKBONE), _same),

@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from posekit.errors import CheckpointError
 from posekit.models.released.forms import Released
 from posekit.models.timm_backbone import TimmBackbone
+from posekit.models.vitpose import ViTPose
 from posekit.models.weights import is_torchvision_mobilenet_v2, mobilenet_v2_to_timm
 
 _TRUNK = "backbone."
+_EXPERT = re.compile(r"\.mlp\.experts\.(\d+)\.")
 # An ImageNet HRNet gives all four resolutions at its end, a pose net the finest one.
 _COARSE_OUTPUT = re.compile(r"backbone\.stage4\.\d+\.fuse_layers\.[123]\.")
 
@@ -29,12 +32,45 @@ def fit_trunk(model: nn.Module, released: Released) -> Released:
         The same where the model has such a network; under timm's names if it has a network of timm.
     """
     backbone, expected = getattr(model, "backbone", None), model.state_dict()
+    if isinstance(backbone, ViTPose):
+        return with_expert(released, backbone.expert)
     if isinstance(backbone, TimmBackbone):
         return _into_timm(backbone, released, set(expected))
     if released.form.whole:
         return released
     coarse = {key for key in released.weights if _COARSE_OUTPUT.match(key) and key not in expected}
     return _renamed(released, {key: None if key in coarse else key for key in released.weights})
+
+
+def with_expert(released: Released, expert: int) -> Released:
+    """Weights of a mixture of experts as those of one expert's plain network; others as they are.
+
+    Xu et al., "ViTPose++", 2023: of a block's last layer some rows are common and some an expert's own.
+
+    Raises:
+        CheckpointError: If there is no such expert.
+    """
+    experts = {int(found[1]) for name in released.weights if (found := _EXPERT.search(name))}
+    if not experts:
+        return released
+    if expert not in experts:
+        raise CheckpointError(
+            f"checkpoint: has the experts {sorted(experts)}, not {expert} (model.backbone.expert)"
+        )
+    kept: dict[str, Tensor] = {}
+    for name, tensor in released.weights.items():
+        if _EXPERT.search(name):
+            continue
+        own = name.replace(".mlp.fc2.", f".mlp.experts.{expert}.")
+        kept[name] = torch.cat([tensor, released.weights[own]]) if own != name else tensor
+    others = [released.names[name] for name in released.weights if name not in kept]
+    unused = [name for name in others if f".experts.{expert}." not in name]
+    return replace(
+        released,
+        weights=kept,
+        names={name: released.names[name] for name in kept if name in released.names},
+        left_over=(*released.left_over, *unused),
+    )
 
 
 def _renamed(released: Released, new_names: dict[str, str | None]) -> Released:
