@@ -80,6 +80,7 @@ class ViTPose(TimmBackbone):
         )
 
     def _create(self, pretrained: bool) -> tuple[Any, list[int], list[int]]:
+        network: Any
         network, channels, strides = super()._create(pretrained)
         network.patch_embed.proj.padding = (2, 2)
         return network, channels, strides
