@@ -400,6 +400,43 @@ RECIPES["study/lsp_mobilenetv2_pretrained_128x128.py"] = _PRETRAINED
 _CONVERGED = {"input": (96, 96), **one_cycle(40, 32), "epochs": (40, 4)}
 RECIPES["study/lsp_mobilenetv2_scratch_96x96.py"] = _SCRATCH | _CONVERGED
 RECIPES["study/lsp_mobilenetv2_pretrained_96x96.py"] = _PRETRAINED | _CONVERGED
+_FAMILY = _PRETRAINED | {"input": (96, 96), **one_cycle(12, 32), "epochs": (12, 4)}
+_NO_MAPS = {"codec": None, "head": {}}
+_POINTS = {
+    "backbone": _FAMILY["backbone"].replace("'pyramid'", "'none'").replace("stride=4", "stride=32"),
+    "codec": None,
+    "head": {"dropout": 0.0, "hidden": (), "pool": 1},
+}
+RECIPES |= {
+    f"families/lsp_{name}_96x96.py": _FAMILY | others
+    for name, others in {
+        "mobilenetv2_heatmaps": {},
+        "mobilenetv2_focal": {
+            "loss": "PenaltyReducedFocalLoss(alpha=2.0, beta=4.0, positives='peak', reduction='positives')"
+        },
+        "mobilenetv2_l1": _POINTS | {"loss": "L1Loss()"},
+        "mobilenetv2_rle": _POINTS | {"loss": "RLELoss(base='laplace', density='each_axis', residual=True)"},
+        "mobilenetv2_integral": _NO_MAPS | {"loss": "EuclideanLoss()", "head": {"kernel_size": 1}},
+        "mobilenetv2_simcc": {
+            "backbone": _FAMILY["backbone"].replace("stride=4", "stride=8"),
+            "codec": "SimCCCodec(bounds='bins', centre='exact', flip='exact', label_smoothing=0.0, "
+            "max_step=2.0, no_peak='zero', normalise=True, refine='none', scores='relative', sigma=4.0, "
+            "smoothing='gaussian', split=2.0)",
+            "loss": "AxisKLLoss(beta=1.0, label_beta=10.0, label_softmax=False, reduction='mean')",
+            "head": {"kernel_size": 1},
+        },
+        "vitpose_small": {
+            "backbone": "ViTPose(decoder='simple', drop_path=0.1, expert=0, input_size_hw=(96, 96), "
+            "options={'depth': 6, 'embed_dim': 192, 'num_heads': 6}, variant='s')",
+            "start": None,
+            "head": {"keypoint_weights": None, "kernel_size": 3},
+        },
+        "cpm_small": {
+            "backbone": "CPM(batch_norm=True, centre=False, features=32, stages=3)",
+            "start": None,
+        },
+    }.items()
+}
 
 # O: four sets and windows without anybody, for everyday photos; less blur and noise than by default.
 _COCO_PART = "load_coco {0}/annotations/person_keypoints_train2017.json {0}/train2017"
@@ -473,6 +510,18 @@ RECIPES["everyday/lite0_coco17_160x128.py"] = RECIPES["everyday/lite0_coco17_128
     "crop": (128 / 160, 1.1, "udp"),
     **one_cycle(12, 32),
     "rates": ["OneCycleLR(eta_max=0.0015, by_epoch=True, convert_to_iter_based=True, pct_start=0.1)"],
+}
+_EMPTY = nobody(480, "load_backgrounds nobody/nobody.json nobody/images sides=(0.4, 1) windows=2")
+RECIPES["everyday/lite0_coco17_128x96_longer.py"] = RECIPES["everyday/lite0_coco17_160x128.py"] | {
+    "train": everyday(128, 96, nobody=_EMPTY),
+    "input": (128, 96),
+    "crop": (0.75, 1.1, "udp"),
+    "rates": ["OneCycleLR(eta_max=0.002, by_epoch=True, convert_to_iter_based=True, pct_start=0.1)"],
+    "epochs": (34, 2),
+}
+RECIPES["everyday/lite0_coco17_160x128_longer.py"] = RECIPES["everyday/lite0_coco17_160x128.py"] | {
+    "rates": ["OneCycleLR(eta_max=0.001, by_epoch=True, convert_to_iter_based=True, pct_start=0.05)"],
+    "epochs": (18, 1),
 }
 
 # O: rendered people, who fill their boxes.

@@ -28,7 +28,7 @@ CONFIGS = [name for name in ALL if not name.startswith(("everyday/", "faces/"))]
 # Configs that do not keep training, validation and test apart as their data set does, and why.
 THE_SAME_PEOPLE = {"checks/*": "it learns a few photos by heart"}
 # Validated and tested on different people; elsewhere on the same, as the releases and the papers do.
-THREE_PARTS = ("lsp/*", "study/*")
+THREE_PARTS = ("lsp/*", "study/*", "families/*")
 
 GT, CROWD = "ground truth", "det_for_crowd_test_0.1_0.5.json"
 # Whose boxes are cut in training, validation and test; the first pattern that fits.

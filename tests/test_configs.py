@@ -37,6 +37,10 @@ def small(name: str) -> dict:
     """Overrides for a step within a second."""
     # Of a mixture each part states its crops, which no step here sees.
     options = dict.fromkeys(CROPS[1:] if name.startswith("everyday") else CROPS, (64, 64))
+    if "simcc" in name:
+        options |= {"model.head.input_size_hw": (64, 64), "model.head.map_size_hw": (8, 8)}
+    if "vitpose" in name:
+        options["model.backbone.input_size_hw"] = (64, 64)
     if "hourglass" in name:
         # With all four halvings the waist is one cell, and batch norm over a pair of values is meaningless.
         options["model.backbone.depth"] = 3

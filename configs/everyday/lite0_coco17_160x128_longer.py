@@ -1,5 +1,7 @@
 """COCO's 17 keypoints for everyday photos, last of four trainings: the model that comes with posekit.
 
+Its rate is half of the third's: larger inputs refine what small ones have taught.
+
     python tools/train.py configs/everyday/lite0_coco17_160x128_longer.py
 """
 
