@@ -7,6 +7,7 @@ import re
 import cv2
 import numpy as np
 import reference
+import torch
 
 WALK = reference.ROOT / "posekit" / "docs" / "walk.md"
 PAGE = reference.ROOT / "posekit" / "docs" / "releases.md"
@@ -44,6 +45,21 @@ def test_the_code_of_the_faces_page_runs(tmp_path):
     assert names["copies"].tolist() == [1, 1]
     np.testing.assert_allclose(names["nme"], 1 / 20)
     assert names["resnet"].head.num_keypoints == 5
+
+
+def test_the_code_of_the_families_page_runs():
+    page = PAGE.with_name("families.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 3
+    names: dict = {}
+    exec("\n".join(blocks), names)
+    image = torch.zeros(1, 3, 64, 64)
+    shapes = {name: network.eval().outputs(image) for name, network in names["networks"].items()}
+    assert shapes["rle"].shape == (1, 3, 4)
+    assert shapes["integral"]["cells"].shape == (1, 3, 2)
+    assert shapes["simcc"]["x"].shape == (1, 3, 128)
+    assert names["vitpose"].eval().outputs(torch.zeros(1, 3, 64, 48)).shape == (1, 3, 16, 12)
+    assert names["optim_wrapper"]["constructor"].__name__ == "LayerDecay"
 
 
 def test_every_name_of_the_releases_page_is_imported_for_use():

@@ -181,6 +181,13 @@ def test_rows_without_a_peak(logit):
     assert scores.tolist() == [[0.0]]
 
 
+def test_the_less_sure_axis_is_the_score():
+    codec = SimCCCodec()
+    maps = _sharp(_points((10, 20)), codec)
+    flat = AxisMaps(maps.x, torch.where(maps.y < maps.y.max(), 0.0, 1.0))
+    assert codec.decode(flat)[1].item() < 0.5 < codec.decode(maps)[1].item()
+
+
 def test_raw_scores_say_nothing_below_zero_and_relative_ones_do():
     logits = _sharp(_points((10, 20)), SimCCCodec())
     below = AxisMaps(logits.x - 9, logits.y - 9)

@@ -231,6 +231,16 @@ def test_a_mean_of_a_gaussian_is_its_centre():
     assert head.loss([outputs], batch)["map_loss"].item() < 1e-5
 
 
+def test_rle_is_taken_in_fractions():
+    """Perfect points cost the same whatever the input's size, and pixels are not among them."""
+    head = CoordinateHead(3, 3, {"type": "RLELoss"})
+    batch = _batch(1)._replace(keypoints=torch.tensor([[[47.0, 0.0], [0.0, 63.0], [23.5, 31.5]]]))
+    outputs = torch.zeros(1, 3, 4)
+    outputs[..., :2] = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    wanted = head.loss_function(outputs, outputs[..., :2])
+    assert head.loss([outputs], batch)["loss"].item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
 def test_rle_scores_are_one_less_the_spread():
     head = CoordinateHead(3, 3, {"type": "RLELoss"})
     outputs = torch.zeros(1, 3, 4)

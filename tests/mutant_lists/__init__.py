@@ -11,6 +11,7 @@ from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
 from mutant_lists.detection import FINDER
 from mutant_lists.engine import ENGINE, PARALLEL
+from mutant_lists.families import FAMILIES
 from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
 from mutant_lists.metrics import METRICS
 from mutant_lists.mutant import Mutant
@@ -30,6 +31,7 @@ MUTANTS = (
     *LOSSES,
     *ADAPTIVE_WING,
     *HEADS,
+    *FAMILIES,
     *DATASETS,
     *OWN_FILES,
     *FINDER,
