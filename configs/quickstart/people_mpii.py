@@ -1,7 +1,7 @@
 """The quickstart: one small hourglass on posekit's rendered people, MPII files, PCKh.
 
 The data are written by ``python -m posekit.synthetic --out data/posekit_people``. Sized to train in
-under four minutes on two CPU cores; expected PCKh@0.5: see the README.
+under four minutes on two CPU cores; expected PCKh@0.5: posekit/docs/results.md.
 
     bash tools/quickstart.sh
 """

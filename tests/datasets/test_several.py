@@ -324,10 +324,11 @@ def test_evaluators_of_other_sets_are_refused(two):
         JoinedDataset({"a": [1, 2]})
 
 
-def test_the_example_of_the_readme(tmp_path, monkeypatch):
-    """Builds what README shows, MPII being another file of MPII's joints."""
-    readme = (reference.ROOT / "README.md").read_text("utf-8").partition("**Several sets at once**")[2]
-    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1]
+def test_the_example_of_the_page(tmp_path, monkeypatch):
+    """Builds what the page on training shows, MPII being another file of MPII's joints."""
+    page = (reference.ROOT / "posekit/docs/training.md").read_text("utf-8")
+    page = page.partition("## Several sets at once")[2]
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     for name, count, skeleton in (("own", 2, COCO17), ("mpii", 3, MPII16)):
         (tmp_path / name).mkdir()
         write_set(tmp_path / name, count, skeleton.keypoints)

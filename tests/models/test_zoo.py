@@ -298,9 +298,11 @@ def test_what_to_fetch_by_hand_is_said(tmp_path, monkeypatch):
 # --- tables ------------------------------------------------------------------------------------------------
 
 
-def test_readme_holds_the_table():
-    text = (reference.ROOT / "README.md").read_text("utf-8")
-    assert f"{BEGIN}\n\n{markdown_table()}\n\n{END}" in text, "run: python -m posekit.models.zoo README.md"
+def test_the_page_holds_the_table():
+    text = (reference.ROOT / "posekit/docs/zoo.md").read_text("utf-8")
+    assert f"{BEGIN}\n\n{markdown_table()}\n\n{END}" in text, (
+        "run: python -m posekit.models.zoo posekit/docs/zoo.md"
+    )
 
 
 def test_tables_name_every_row():

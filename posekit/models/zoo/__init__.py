@@ -5,7 +5,7 @@
 ['hourglass_s1_mpii_256x256', 'hourglass_s2_mpii_256x256', 'hourglass_s8_mpii_256x256']
 >>> network = create("hourglass_s2_mpii_256x256", pretrained=True)  # doctest: +SKIP
 
-``python -m posekit.models.zoo README.md`` renews the table between the markers of a Markdown file.
+``python -m posekit.models.zoo posekit/docs/zoo.md`` renews the table between the markers of a Markdown file.
 """
 
 from posekit.models.zoo.network import HeatmapNetwork, create, find_row, list_models, obtain_weights

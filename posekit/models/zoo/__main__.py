@@ -1,4 +1,4 @@
-"""``python -m posekit.models.zoo [README.md]``: prints the zoo, or renews its table in a Markdown file."""
+"""``python -m posekit.models.zoo [PAGE.md]``: prints the zoo, or renews its table in a Markdown file."""
 
 from __future__ import annotations
 

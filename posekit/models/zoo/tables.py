@@ -13,7 +13,7 @@ from posekit.metrics.tables import format_table
 from posekit.models.zoo.row import ZooRow
 from posekit.models.zoo.table import ZOO
 
-BEGIN = "<!-- zoo: made by `python -m posekit.models.zoo README.md` -->"
+BEGIN = "<!-- zoo: made by `python -m posekit.models.zoo posekit/docs/zoo.md` -->"
 END = "<!-- zoo end -->"
 # Of the scores, the one that stands for a row.
 _HEADLINES = {"AP": "AP", "PCKh@0.5/mean_weighted": "PCKh", "PCKh@0.5/mean_plain": "PCKh (plain mean)"}
