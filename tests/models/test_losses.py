@@ -67,7 +67,7 @@ def test_reference_focal_values_and_gradients():
     assert names
     for name in names:
         gamma, reduction = name.removeprefix("focal_mse_gamma").split("_", 1)
-        loss = FocalMSELoss(gamma=float(gamma), reduction=reduction)
+        loss = FocalMSELoss(gamma=float(gamma), delta=1e-3, reduction=reduction)
         value, gradient = _value_and_gradient(loss, arrays["hm_output"], arrays["hm_target"], None)
         assert value == pytest.approx(values[name]["value"], rel=1e-12)
         expected = arrays[f"focal_mse_gamma{gamma}_mean__grad"]
@@ -133,10 +133,12 @@ def test_focal_gradient_by_hand():
 def test_the_default_is_the_papers_gamma_and_delta():
     # An error of 1 in the background, where delta alone is left.
     background = torch.zeros(1, 1, 1, 2)
-    assert FocalMSELoss()(background + 1, background).item() == pytest.approx(1e-3)
-    assert focal_mse_loss(background + 1, background).item() == pytest.approx(1e-3)
+    assert FocalMSELoss()(background + 1, background).item() == pytest.approx(0.1)
+    assert focal_mse_loss(background + 1, background).item() == pytest.approx(0.1)
+    assert FocalMSELoss.paper()(background + 1, background).item() == pytest.approx(1e-3)
     peak = torch.ones(1, 1, 1, 2)
-    assert FocalMSELoss()(peak + 1, peak).item() == pytest.approx(1.001)
+    assert FocalMSELoss()(peak + 1, peak).item() == pytest.approx(1.1)
+    assert FocalMSELoss.paper()(peak + 1, peak).item() == pytest.approx(1.001)
 
 
 def test_adaptive_wing_by_hand():
