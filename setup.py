@@ -1,13 +1,25 @@
 """Packaging of posekit; ``pip install -e .`` installs it with everything it needs."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "posekit/__init__.py").read_text("utf-8"))
 assert VERSION is not None
+
+
+class BuildWithConfigs(build_py):
+    """An installed posekit has its configs within: ``from posekit.configs.hrnet... import *``."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            shutil.copytree(HERE / "configs", Path(self.build_lib) / "posekit/configs", dirs_exist_ok=True)
+
 
 setup(
     name="posekit",
@@ -15,6 +27,7 @@ setup(
     description="Heatmap human pose estimation: Hourglass, HRNet, MSE and focal MSE, PCKh and OKS",
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
+    cmdclass={"build_py": BuildWithConfigs},
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["posekit", "posekit.*"]),

@@ -18,6 +18,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.config.lazy import LazyAttr, LazyObject
 
+from posekit.engine.configs import own_code
 from posekit.engine.configs.dump import HANDED_DOWN, config_text
 from posekit.engine.configs.schema import arguments_of, check_config, check_values, resolve_type
 from posekit.errors import ConfigError, PosekitError, did_you_mean, shown
@@ -73,19 +74,31 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix != ".py":
         raise ConfigError(f"config {path}: expected a Python file (.py), found '{path.suffix}'")
+    folders = [path.absolute().parent.resolve()]
+    own_code.reach(folders[0])
     try:
         # lazy_import: never a text `_base_`; format_python_code: yapf costs over a second.
         # The absolute path is the config's own __file__, by which it may find what lies beside it.
-        lazy = Config.fromfile(str(path.absolute()), lazy_import=True, format_python_code=False)
-        return {
-            key: _resolve(value, f"config {path}", key)
-            for key, value in lazy._to_lazy_dict().items()
+        with own_code.absolute_bases():
+            lazy = Config.fromfile(str(path.absolute()), lazy_import=True, format_python_code=False)
+        values = lazy._to_lazy_dict()
+        folders += own_code.stated_folders(values, path)
+        for folder in folders[1:]:
+            own_code.reach(folder)
+        own_code.import_customs(values, path)
+        cfg = {
+            key: _resolve(value, f"config {path}", key, folders)
+            for key, value in values.items()
             if key == "skeleton" or not (key.startswith("_") or isinstance(value, (LazyObject, ModuleType)))
         }
     except PosekitError:
         raise
     except Exception as error:  # the file is code of the user's; whatever it raises is its fault
         raise ConfigError(f"config {path}: {_in_words(error, path)}") from error
+    cfg.pop("own_code", None)
+    if used := own_code.folders_of(cfg, folders):
+        cfg["own_code"] = used
+    return cfg
 
 
 def _in_words(error: Exception, path: Path) -> str:
@@ -109,17 +122,19 @@ def _in_words(error: Exception, path: Path) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _resolve(value: Any, source: str, where: str) -> Any:
+def _resolve(value: Any, source: str, where: str, folders: list[Path] | None = None) -> Any:
     """A copy in which what was imported lazily, and every ``type`` that is a string, is what it names."""
     if isinstance(value, (LazyObject, LazyAttr)):
-        return value.build()
+        return own_code.build(value, [] if folders is None else folders, source)
     if isinstance(value, Mapping):
-        resolved = {key: _resolve(item, source, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
+        resolved = {
+            key: _resolve(item, source, f"{where}.{key}".lstrip("."), folders) for key, item in value.items()
+        }
         if isinstance(resolved.get("type"), str):
             resolved["type"] = resolve_type(resolved["type"], f"{source}: '{where}.type'")
         return resolved
     if isinstance(value, (list, tuple)):
-        return type(value)(_resolve(item, source, f"{where}.{i}") for i, item in enumerate(value))
+        return type(value)(_resolve(item, source, f"{where}.{i}", folders) for i, item in enumerate(value))
     return value
 
 

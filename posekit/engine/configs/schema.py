@@ -30,6 +30,7 @@ from posekit.errors import ConfigError, did_you_mean, shown
 _EXTRA_TOP_LEVEL = {
     *("skeleton", "data_root", "channels_last", "compile", "sync_bn", "find_unused_parameters"),
     *("model_wrapper_cfg", "activation_checkpointing", "efficient_conv_bn_eval"),
+    *("own_code", "custom_imports"),
 }
 _PACKAGES = ("datasets", "models", "metrics", "engine", "engine.hooks", "detection")
 _MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks")
