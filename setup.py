@@ -13,12 +13,15 @@ assert VERSION is not None
 
 
 class BuildWithConfigs(build_py):
-    """An installed posekit has its configs within: ``from posekit.configs.hrnet... import *``."""
+    """An installed posekit has its configs and tools within; in a checkout they lie beside it."""
 
     def run(self):
         super().run()
-        if not self.editable_mode:
-            shutil.copytree(HERE / "configs", Path(self.build_lib) / "posekit/configs", dirs_exist_ok=True)
+        for folder in () if self.editable_mode else ("configs", "tools"):
+            inside = Path(self.build_lib) / "posekit" / folder
+            shutil.copytree(
+                HERE / folder, inside, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+            )
 
 
 setup(
@@ -32,6 +35,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["posekit", "posekit.*"]),
     package_data={"posekit": ["py.typed", "docs/*", "study/*.jinja", "weights/*", "weights/*/*"]},
+    entry_points={"console_scripts": ["posekit = posekit.__main__:main"]},
     python_requires=">=3.10",
     install_requires=[
         # 2.13.0's CPU build does not work with any torchvision, and so not with timm.

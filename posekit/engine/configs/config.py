@@ -52,7 +52,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     """Reads a config file, ready for :class:`~posekit.engine.runner.PoseRunner`.
 
     Args:
-        path: The config, a Python file.
+        path: The config, a Python file; one of posekit's own, ``configs/hrnet/...``, from any folder.
         cfg_options: Overrides by dotted key, e.g. ``{"train_dataloader.batch_size": 8}``; numbers index
             lists. As from :func:`parse_options`.
 
@@ -62,9 +62,9 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     Raises:
         ConfigError: If the file is missing or cannot be run, or on a key or argument that nothing takes.
     """
-    path = Path(path)
+    path = own_code.find_config(Path(path))
     if not path.is_file():
-        raise ConfigError(f"config {path}: no such file")
+        raise ConfigError(f"config {path}: no such file, here or among posekit's configs")
     cfg = _read(path)
     for key, value in (cfg_options or {}).items():
         _override(cfg, key, value, str(path))

@@ -137,6 +137,12 @@ def absolute_bases() -> Iterator[None]:
         yield
 
 
+def find_config(path: Path) -> Path:
+    """A config as it is named; where there is no such file, posekit's own of that name, if it has one."""
+    own = Path(_folder_of_package("posekit")) / path
+    return own if not path.is_file() and not path.is_absolute() and own.is_file() else path
+
+
 def _folder_of_package(name: str) -> str:
     if name == "posekit":  # in a checkout its configs lie beside the package, installed within it
         package = Path(posekit.__file__).parent

@@ -1,0 +1,67 @@
+"""The command ``posekit``: every tool, found from anywhere, quick to say what there is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+import reference
+
+from posekit.__main__ import COMMANDS, _purpose
+from posekit.engine.configs.config import load_config
+
+TOOLS = reference.ROOT / "tools"
+
+
+def run(*words, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "posekit", *words],
+        cwd=cwd,
+        env={"PYTHONPATH": str(reference.ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_every_tool_has_a_command():
+    assert sorted(COMMANDS.values()) == sorted(path.stem for path in TOOLS.glob("*.py"))
+
+
+@pytest.mark.parametrize("script", COMMANDS.values())
+def test_a_command_says_what_it_is_for(script):
+    assert re.fullmatch(r"[A-Z][^`]{10,110}\w|.*[?0-9a-z]", _purpose(script))
+
+
+def test_help_imports_nothing_heavy(tmp_path):
+    code = "import sys; sys.argv = ['posekit']; import posekit.__main__ as m; m.main(); "
+    code += "print(sorted({'torch', 'numpy', 'mmengine', 'cv2'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(reference.ROOT)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.endswith("[]\n")
+    for name in COMMANDS:
+        assert f"\n  {name} " in done.stdout
+
+
+def test_a_tool_runs_as_the_command_from_anywhere(tmp_path):
+    done = run("evaluate", "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: posekit evaluate")
+    done = run("train", "configs/quickstart/people_coco.py", "--cfg-options", "nothing=1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "unknown section 'nothing'" in done.stderr
+
+
+def test_an_unknown_command(tmp_path):
+    done = run("trian", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: posekit has no command 'trian'; did you mean 'train'?\n"
+    assert run("--version", cwd=tmp_path).stdout.startswith("posekit ")
+
+
+def test_posekits_configs_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config("configs/quickstart/people_coco.py").train_cfg.max_epochs == 12
