@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.structures import Pose
+from posekit.io.files import write_json
+from posekit.io.images import read_image
+from posekit.structures import Pose, Skeleton
 
 GIVEN, DETECTED, WHOLE_FRAME = "given", "detector", "whole frame"
 # A box with a coordinate beyond this is no place in any image.
@@ -28,6 +32,11 @@ class People(list[Pose]):
         error: Why there are no poses, if the image cannot be used; None otherwise.
         unclear: How many of those that were looked for were taken for no person, and left out: their joints
             are too unsure. Boxes that were given are never left out so.
+        skeleton: What the keypoints are, as the predictor states it.
+        image_path: The image's file, if it was one. The image itself is not kept.
+
+    >>> People(image_size_hw=(4, 6)).to_dict()["people"]
+    []
     """
 
     def __init__(
@@ -38,6 +47,8 @@ class People(list[Pose]):
         unusable: tuple[int, ...] = (),
         error: DataError | None = None,
         unclear: int = 0,
+        skeleton: Skeleton | None = None,
+        image_path: str | None = None,
     ) -> None:
         super().__init__(poses)
         self.box_source = box_source
@@ -45,10 +56,73 @@ class People(list[Pose]):
         self.unusable = unusable
         self.error = error
         self.unclear = unclear
+        self.skeleton = skeleton
+        self.image_path = image_path
 
     def replaced(self, poses: Iterable[Pose]) -> People:
         """The same image with other poses, e.g. smoothed ones."""
-        return People(poses, self.box_source, self.image_size_hw, self.unusable, self.error, self.unclear)
+        facts = {name: value for name, value in vars(self).items() if name != "poses"}
+        return People(poses, **facts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and texts, for json; each keypoint by its name as [x, y, score], image pixels."""
+        return {
+            "image": self.image_path,
+            "image_size_hw": [int(side) for side in self.image_size_hw],
+            "box_source": self.box_source,
+            "error": None if self.error is None else str(self.error),
+            "unclear": self.unclear,
+            "people": [self._person(pose) for pose in self],
+        }
+
+    def _person(self, pose: Pose) -> dict[str, Any]:
+        points = np.column_stack([pose.keypoints, pose.scores]).astype(float).round(3)
+        names = self.skeleton.keypoints if self.skeleton else map(str, range(len(points)))
+        return {
+            "keypoints": dict(zip(names, points.tolist(), strict=True)),
+            "box_xyxy": np.asarray(pose.box_xyxy, float).round(2).tolist(),
+            "box_score": round(float(pose.box_score), 5),
+            **{name: np.asarray(value).tolist() for name, value in pose.extra.items()},
+        }
+
+    def draw(self, image: np.ndarray | None = None, **settings: Any) -> np.ndarray:
+        """The image with its people drawn on, uint8 (H, W, 3) RGB.
+
+        Args:
+            image: uint8 (H, W, 3) RGB. None: it is read from ``image_path`` again.
+            **settings: Of :func:`posekit.visualization.draw_poses`.
+
+        Raises:
+            DataError: If there is no image, or it cannot be read or has another size.
+        """
+        from posekit.visualization import draw_poses
+
+        if image is None:
+            if self.image_path is None:
+                raise DataError(
+                    "People.draw: the image was no file, and is not kept; give it: people.draw(image)"
+                )
+            image = read_image(self.image_path, orientation="apply")
+        if tuple(image.shape[:2]) != tuple(self.image_size_hw):
+            raise DataError(
+                f"People.draw: expected the image of {self.image_size_hw} (height, width), found one of "
+                f"{tuple(image.shape[:2])}"
+            )
+        return draw_poses(image, self, self.skeleton, **settings)
+
+    def save(self, path: str | Path, image: np.ndarray | None = None) -> Path:
+        """Writes :meth:`to_dict` to a .json file, or :meth:`draw` to a picture's (.png, .jpg).
+
+        Raises:
+            DataError: As :meth:`draw`; or if the file cannot be written.
+        """
+        from posekit.visualization.drawing import save_image
+
+        path = Path(path)
+        if path.suffix.lower() == ".json":
+            write_json(path, self.to_dict())
+            return path
+        return save_image(path, self.draw(image))
 
 
 def check_boxes(boxes: object, scores: object = None) -> tuple[np.ndarray, np.ndarray]:

@@ -234,7 +234,12 @@ class Predictor:
             self._look_closer(scenes, found)
         threshold = 0.0 if self._calibration is None else self._calibration.person_threshold
         people = iter([people_of(scene, one, threshold) for scene, one in zip(scenes, found, strict=True)])
-        return [next(people) if isinstance(one, Scene) else People(error=one) for one in opened]
+        answers = [next(people) if isinstance(one, Scene) else People(error=one) for one in opened]
+        for answer, request in zip(answers, group, strict=True):
+            answer.skeleton = self.skeleton
+            if isinstance(request.image, (str, os.PathLike)):
+                answer.image_path = os.fspath(request.image)
+        return answers
 
     def _scenes(self, group: Sequence[Request]) -> list[Scene | DataError]:
         """Decodes the images and finds the boxes of those that came without."""
