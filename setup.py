@@ -53,7 +53,17 @@ setup(
         "jinja2>=3",
     ],
     extras_require={
+        "onnx": ["onnxruntime>=1.17"],  # light detectors: posekit.detection.yolox
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
-        "test": ["ruff==0.17.5", "mypy==2.4.1", "pytest>=8", "pytest-xdist", "hypothesis", "coverage"],
+        "test": [
+            "ruff==0.17.5",
+            "mypy==2.4.1",
+            "pytest>=8",
+            "pytest-xdist",
+            "hypothesis",
+            "coverage",
+            "onnx",
+            "onnxruntime",
+        ],
     },
 )

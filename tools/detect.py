@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from posekit.engine.cli import require_writable, run_tool
 
 if TYPE_CHECKING:
-    from posekit.detection import PersonDetector, PersonFinder
+    from posekit.detection import AnyDetector
     from posekit.detection.pictures import Picture, PictureList
     from posekit.detection.results import PartialRun
 
@@ -102,7 +102,7 @@ def main() -> None:
         run.remove()
 
 
-def detect(detector: PersonDetector | PersonFinder, listed: PictureList, run: PartialRun) -> list[str]:
+def detect(detector: AnyDetector, listed: PictureList, run: PartialRun) -> list[str]:
     """Detects people in the pictures that are not done yet; returns what could not be read, in words."""
     from tqdm import tqdm
 
@@ -143,7 +143,7 @@ def _told(run: PartialRun) -> Iterator[None]:
 
 
 def _records(
-    detector: PersonDetector | PersonFinder, pictures: Sequence[tuple[Picture, Any]], category_id: int
+    detector: AnyDetector, pictures: Sequence[tuple[Picture, Any]], category_id: int
 ) -> list[dict[str, Any]]:
     """One line of the partial file for each picture."""
     from posekit.detection.results import coco_detections

@@ -8,16 +8,20 @@ from typing import Any
 from posekit.detection.detector import PersonDetector
 from posekit.detection.finder import PersonFinder
 from posekit.detection.finder_files import is_finder
+from posekit.detection.yolox import YOLOX, YoloxDetector
+
+AnyDetector = PersonDetector | PersonFinder | YoloxDetector
 
 
 def open_detector(
     weights: bool | str | Path | None = None, network: str | None = None, **settings: Any
-) -> PersonDetector | PersonFinder:
+) -> AnyDetector:
     """A detector of people from its weights.
 
     Args:
         weights: A checkpoint of ``tools/train_detector.py``, of either kind, torchvision's file of a Faster
-            R-CNN, or what else :class:`~posekit.detection.PersonDetector` takes.
+            R-CNN, an .onnx file of a YOLOX or a name of :data:`~posekit.detection.yolox.YOLOX`, or what else
+            :class:`~posekit.detection.PersonDetector` takes.
         network: A Faster R-CNN of torchvision that it must be.
         **settings: Thresholds, device and the like, which both kinds take.
 
@@ -25,6 +29,9 @@ def open_detector(
         CheckpointError: If the weights cannot be had or do not fit.
         ConfigError: On an unknown network or an impossible threshold.
     """
-    if network is None and isinstance(weights, (str, Path)) and is_finder(weights):
-        return PersonFinder(weights, **settings)
+    if network is None and isinstance(weights, (str, Path)):
+        if str(weights) in YOLOX or Path(weights).suffix == ".onnx":
+            return YoloxDetector(weights, **settings)
+        if is_finder(weights):
+            return PersonFinder(weights, **settings)
     return PersonDetector(network, weights, **settings)

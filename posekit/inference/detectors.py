@@ -43,14 +43,14 @@ def load_detector(
             "detector: expected a network's name, the path of its weights or a function of a list of images, "
             f"found {type(detector).__name__}"
         )
-    from posekit.detection import NETWORKS, PersonDetector, open_detector
+    from posekit.detection import NETWORKS, YOLOX, PersonDetector, open_detector
 
-    if os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
-        return open_detector(Path(detector), score_threshold=threshold, device=device)
+    if str(detector) in YOLOX or os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
+        return open_detector(str(detector), score_threshold=threshold, device=device)
     if str(detector) not in NETWORKS:
         raise ConfigError(
             f"detector {str(detector)!r}: neither a file of weights nor the name of a network "
-            f"({', '.join(NETWORKS)})"
+            f"({', '.join([*NETWORKS, *YOLOX])})"
         )
     return PersonDetector(str(detector), True, threshold, device=device)
 
