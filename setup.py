@@ -53,7 +53,7 @@ setup(
         "jinja2>=3",
     ],
     extras_require={
-        "onnx": ["onnxruntime>=1.17"],  # light detectors: posekit.detection.yolox
+        "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],  # tools/export.py, YOLOX
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
         "test": [
             "ruff==0.17.5",

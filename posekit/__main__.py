@@ -29,6 +29,7 @@ COMMANDS = {
     "detect": "detect",
     "train-detector": "train_detector",
     "convert": "convert_checkpoint",
+    "export": "export",
     "benchmark": "benchmark",
 }
 

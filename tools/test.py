@@ -31,7 +31,9 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("config", nargs="?", help="a config file")
-    parser.add_argument("weights", nargs="?", metavar="CHECKPOINT", help="a checkpoint of any known form")
+    parser.add_argument(
+        "weights", nargs="?", metavar="CHECKPOINT", help="a checkpoint of any known form, or an .onnx file"
+    )
     parser.add_argument("--zoo", metavar="NAME", help="a row of the model zoo")
     parser.add_argument("--checkpoint", metavar="PATH", help="the weights, with --zoo in place of the row's")
     parser.add_argument("--list-zoo", action="store_true", help="print the model zoo")
@@ -116,7 +118,11 @@ def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None
     if cfg.get("test_cfg") is None:
         raise ConfigError(f"config {config}: there is nothing to test, 'test_dataloader' is missing")
     cfg.load_from, cfg.resume = checkpoint or cfg.get("load_from"), False
-    if cfg.load_from is None:
+    if str(cfg.load_from).endswith(".onnx"):
+        from posekit.inference.export import put_into_config
+
+        put_into_config(cfg, Path(cfg.load_from), config)
+    elif cfg.load_from is None:
         raise ConfigError(
             f"CHECKPOINT is missing: expected a file after the config {config}, or its 'load_from'"
         )

@@ -20,6 +20,7 @@ from posekit.detection.detector import DetectedPeople, check_image, check_settin
 from posekit.errors import CheckpointError
 from posekit.io.downloads import WeightFile, obtain
 from posekit.io.images import cv2
+from posekit.io.onnx_files import open_session
 
 _STRIDES = (8, 16, 32)
 _GREY = 114
@@ -62,11 +63,14 @@ class YoloxDetector:
     ) -> None:
         check_settings(score_threshold, nms_threshold, max_people, batch_size)
         self.weights = obtain(YOLOX[str(weights)]) if str(weights) in YOLOX else Path(weights)
+        if not self.weights.is_file():
+            raise CheckpointError(f"detector {weights}: no such file; known by name: {', '.join(YOLOX)}")
         self.network = self.weights.stem
         self.score_threshold, self.nms_threshold = score_threshold, nms_threshold
         self.max_people, self.batch_size = max_people, 1
         self.device = torch.device(device or "cpu")
-        self._session = _open(self.weights, self.device)
+        self._session = open_session(self.weights, self.device, "detector")
+        _check(self._session, self.weights)
         (entry,) = self._session.get_inputs()
         self._entry, self.input_size_hw = entry.name, tuple(entry.shape[2:])
         self._cells, self._steps = _grid(self.input_size_hw)
@@ -117,31 +121,6 @@ class YoloxDetector:
         order = order[: self.max_people].numpy()
         within = np.clip(boxes[order], 0, np.array([*size_hw[::-1], *size_hw[::-1]], np.float32))
         return DetectedPeople(within, scores[order])
-
-
-def _open(path: Path, device: torch.device) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise CheckpointError(
-            f"detector {path}: .onnx files need ONNX Runtime: pip install 'posekit[onnx]' (or onnxruntime)"
-        ) from error
-    if not path.is_file():
-        raise CheckpointError(f"detector {path}: no such file; known by name: {', '.join(YOLOX)}")
-    options = onnxruntime.SessionOptions()
-    # Its own threads beside torch's would only wait for one another.
-    options.intra_op_num_threads = torch.get_num_threads()
-    wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
-    providers = [p for p in wanted if p in onnxruntime.get_available_providers()]
-    try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=[*providers, "CPUExecutionProvider"]
-        )
-    except Exception as error:  # its own kinds of errors are in no public module
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"detector {path}: ONNX Runtime cannot read it: {reason}") from error
-    _check(session, path)
-    return session
 
 
 def _check(session: Any, path: Path) -> None:

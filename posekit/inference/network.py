@@ -82,9 +82,9 @@ def load_network(
     """Finds and loads a network.
 
     Args:
-        model: A name of the zoo or of a bundled model, a config's path (.py), a ``PoseEstimator`` or a
-            network that ``posekit.models.create`` made. None: the bundled model, or what the card beside
-            ``checkpoint`` says.
+        model: A name of the zoo or of a bundled model, a config's path (.py), a file that ``tools/export.py``
+            wrote (.onnx), a ``PoseEstimator`` or a network that ``posekit.models.create`` made. None: the
+            bundled model, or what the card beside ``checkpoint`` says.
         checkpoint: Weights of any known form. None: the zoo's or the bundle's own; those that a module has.
         crop: In place of the model's own; a ``PoseEstimator`` has none and needs it.
 
@@ -96,6 +96,8 @@ def load_network(
         network = _from_module(model, checkpoint, crop)
     elif model is None:
         network = _from_bundle(_default_bundle() if checkpoint is None else Path(checkpoint))
+    elif Path(model).suffix == ".onnx":
+        network = _from_onnx(Path(model), checkpoint)
     elif Path(model).suffix == ".py":
         network = _from_config(Path(model), checkpoint)
     elif str(model) in bundled_models() and checkpoint is None:
@@ -103,6 +105,14 @@ def load_network(
     else:
         network = _from_zoo(str(model), checkpoint)
     return replace(network, crop=crop or network.crop)
+
+
+def _from_onnx(path: Path, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:
+    from posekit.inference.export import network_of_file
+
+    if checkpoint is not None:
+        raise ConfigError(f"network {path}: holds its weights; {checkpoint} has no place beside it")
+    return network_of_file(path)
 
 
 def _default_bundle() -> Path:

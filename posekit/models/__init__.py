@@ -13,6 +13,7 @@ from posekit.models.hrnet import HRNet
 from posekit.models.integral_head import IntegralHead
 from posekit.models.losses import FocalMSELoss, MSELoss, SymmetricFocalMSELoss
 from posekit.models.multihead import MultiHead
+from posekit.models.onnx_backbone import OnnxHeatmaps
 from posekit.models.point_losses import (
     EuclideanLoss,
     L1Loss,
@@ -46,6 +47,7 @@ __all__ = [
     "L2Loss",
     "MSELoss",
     "MultiHead",
+    "OnnxHeatmaps",
     "PenaltyReducedFocalLoss",
     "PoseEstimator",
     "Prediction",

@@ -1,0 +1,163 @@
+"""Networks as ONNX files: the same heatmaps, poses and scores, and what cannot be written is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import reference
+import torch
+
+from posekit.errors import CheckpointError, ConfigError
+from posekit.inference import Predictor
+from posekit.inference.export import export, network_of_file
+from posekit.inference.network import load_network
+from posekit.models import OnnxHeatmaps, PoseEstimator
+from posekit.transforms import Crop
+
+pytest.importorskip("onnx", reason="needs onnx, of the test extra")
+pytest.importorskip("onnxruntime", reason="needs onnxruntime, of the extra onnx")
+
+SKELETON = {
+    "name": "toy",
+    "keypoints": ["nose", "left_hand", "right_hand"],
+    "flip_pairs": [["left_hand", "right_hand"]],
+}
+SIZE = (64, 64)
+
+
+def _network(codec="udp", order="rgb", **settings):
+    torch.manual_seed(0)
+    head = {"type": "HeatmapHead", "codec": {"type": codec, **settings}, "loss": {"type": "MSELoss"}}
+    backbone = {"type": "HRNet", "variant": "w8"}
+    model = PoseEstimator(backbone, head, skeleton=SKELETON, channel_order=order).eval()
+    for weight in model.head.parameters():  # heatmaps to speak of
+        torch.nn.init.normal_(weight, std=0.5)
+    return load_network(model, None, Crop(SIZE, convention="udp"))
+
+
+def _photo(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (90, 70, 3)).astype(np.uint8)
+
+
+BOXES = [[5, 5, 60, 80], [20, 10, 50, 60]]
+
+
+@pytest.mark.parametrize(
+    ("codec", "flip", "order"), [("udp", True, "rgb"), ("msra", True, "bgr"), ("dark", False, "rgb")]
+)
+def test_a_predictor_of_the_file_gives_the_same(tmp_path, codec, flip, order):
+    network, path = _network(codec, order), tmp_path / "pose.onnx"
+    found = export(network, path, flip=flip)
+    assert found["heatmaps"] < 1e-4
+    poses = Predictor(path)(_photo(), BOXES)
+    wanted = Predictor(network.estimator, crop=network.crop, exact=True)(_photo(), BOXES)
+    for pose, other in zip(poses, wanted, strict=True):
+        np.testing.assert_allclose(pose.keypoints, other.keypoints, atol=0.02)
+        np.testing.assert_allclose(pose.scores, other.scores, atol=1e-4)
+    # With the mirror image inside it is not asked for again.
+    assert network_of_file(path).estimator.flip_test == (not flip)
+
+
+@pytest.mark.parametrize("codec", ["udp", "msra", "dark"])
+def test_points_inside(tmp_path, codec):
+    network, path = _network(codec), tmp_path / "points.onnx"
+    found = export(network, path, decode=True)
+    assert found["points"] < 1e-4 * 64
+    assert found["scores"] < 1e-4
+    with pytest.raises(CheckpointError, match="decodes inside"):
+        Predictor(path)
+
+
+def test_a_program_of_torch(tmp_path):
+    network, path = _network(), tmp_path / "pose.pt2"
+    assert export(network, path, "torch_export")["heatmaps"] < 1e-4
+    images = torch.rand(1, 3, *SIZE) * 255
+    program = torch.export.load(str(path)).module()
+    assert program(images).shape == (1, 3, 16, 16)
+
+
+def test_the_example_of_the_page(tmp_path, monkeypatch, capsys):
+    page = (reference.ROOT / "posekit/docs/export.md").read_text("utf-8")
+    code = re.search(r"^```python\n(.*?)^```$", page, re.M | re.S)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 42
+    assert "posekit" not in re.findall(r"^import (\w+)", code, re.M)
+    network = _network()
+    export(network, tmp_path / "points.onnx", decode=True)
+    cv2.imwrite(str(tmp_path / "photo.png"), _photo())
+    names: dict = {"__name__": "example"}
+    exec(code, names)
+    box = [5, 5, 60, 80]
+    keypoints, points, scores = names["find"](str(tmp_path / "points.onnx"), str(tmp_path / "photo.png"), box)
+    assert keypoints == SKELETON["keypoints"]
+    (pose,) = Predictor(network.estimator, crop=network.crop)(_photo()[..., ::-1].copy(), [box])
+    np.testing.assert_allclose(points, pose.keypoints, atol=0.5)
+    np.testing.assert_allclose(scores, pose.scores, atol=0.01)
+    monkeypatch.setattr(
+        sys, "argv", ["example.py", str(tmp_path / "points.onnx"), str(tmp_path / "photo.png")]
+    )
+    exec(code, {"__name__": "__main__"})
+    assert capsys.readouterr().out.startswith("nose ")
+
+
+def test_a_file_of_somebody_elses(tmp_path):
+    """Without posekit's card it needs a config; then it is a backbone like any other."""
+    import onnx
+
+    network, path = _network(), tmp_path / "pose.onnx"
+    export(network, path, flip=False)
+    model = onnx.load(str(path))
+    del model.metadata_props[:]
+    onnx.save(model, str(path))
+    with pytest.raises(CheckpointError, match=r"posekit did not export it.*OnnxHeatmaps"):
+        Predictor(path)
+    theirs = PoseEstimator(
+        {"type": OnnxHeatmaps, "path": str(path)},
+        {"type": "HeatmapHead", "codec": {"type": "udp"}, "loss": {"type": "MSELoss"}},
+        skeleton=SKELETON,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+    )
+    (pose,) = Predictor(theirs, crop=network.crop)(_photo(), [BOXES[0]])
+    (wanted,) = Predictor(network.estimator, crop=network.crop)(_photo(), [BOXES[0]])
+    np.testing.assert_allclose(pose.keypoints, wanted.keypoints, atol=0.02)
+    with pytest.raises(
+        ConfigError, match=r"takes an input of \(64, 64\) \(height, width\), found \(32, 32\)"
+    ):
+        theirs.stages(torch.zeros(1, 3, 32, 32))
+
+
+def test_what_cannot_be_written_is_not(tmp_path, monkeypatch):
+    network = _network()
+    with pytest.raises(ConfigError, match=r"expected the suffix '.onnx'"):
+        export(network, tmp_path / "pose.pt2")
+    with pytest.raises(ConfigError, match="expected a form of"):
+        export(network, tmp_path / "pose.onnx", "tflite")
+    run = export.__globals__["_run_onnx"]
+    monkeypatch.setitem(export.__globals__, "_run_onnx", lambda *of: [maps * 1.001 for maps in run(*of)])
+    with pytest.raises(CheckpointError, match=r"heatmaps differ by .* from torch's"):
+        export(network, tmp_path / "pose.onnx")
+    assert list(tmp_path.iterdir()) == []
+    head = {"type": "CoordinateHead", "loss": {"type": "L1Loss"}}
+    points = PoseEstimator({"type": "FaceCNN"}, head, skeleton=SKELETON)
+    with pytest.raises(ConfigError, match="not yet one with a CoordinateHead"):
+        export(load_network(points, None, Crop((64, 64))), tmp_path / "pose.onnx")
+
+
+def test_a_damaged_card(tmp_path):
+    import onnx
+
+    path = tmp_path / "pose.onnx"
+    export(_network(), path)
+    model = onnx.load(str(path))
+    for text, words in (("{", "is no json"), ("[]", "no json object"), (json.dumps({"name": 1}), "damaged")):
+        onnx.helper.set_model_props(model, {"posekit": text})
+        onnx.save(model, str(path))
+        with pytest.raises(CheckpointError, match=words):
+            Predictor(path)
+    with pytest.raises(ConfigError, match="holds its weights"):
+        load_network(path, "weights.pth")

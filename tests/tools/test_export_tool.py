@@ -1,0 +1,65 @@
+"""tools/export.py, and tools/test.py on what it writes: the same scores."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import reference
+import torch
+
+from posekit.engine.configs.config import load_config
+from posekit.registry import MODELS
+from posekit.synthetic import write_synthetic_people
+
+pytest.importorskip("onnx", reason="needs onnx, of the test extra")
+pytest.importorskip("onnxruntime", reason="needs onnxruntime, of the extra onnx")
+
+CONFIG = """
+from mmengine.config import read_base
+
+with read_base():
+    from posekit.configs.quickstart.people_coco import *
+
+data_root = "{data}"
+model["backbone"].update(features=16, depth=2)
+"""
+
+
+def test_the_file_scores_as_the_checkpoint_does(tmp_path):
+    data = write_synthetic_people(tmp_path / "people", 8, 6, workers=1, progress=False)
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG.format(data=data))
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(config).model)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "net.pth")
+    environment = {**os.environ, "PYTHONPATH": str(reference.ROOT), "OMP_NUM_THREADS": "1"}
+
+    def run(*words):
+        command = [sys.executable, *map(str, words)]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    tools = reference.ROOT / "tools"
+    done = run(tools / "export.py", config, "net.pth", "--out", "net.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "compared with torch: heatmaps within" in done.stdout
+    found = []
+    for weights in ("net.pth", "net.onnx"):
+        done = run(tools / "test.py", config, weights, "--work-dir", weights[4:])
+        assert done.returncode == 0, done.stdout + done.stderr
+        found.append(json.loads((tmp_path / weights[4:] / "results.json").read_text()))
+    assert len(found[0]) == len(found[1]) > 0
+    for one, other in zip(*found, strict=True):
+        assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+        assert one["keypoints"] == pytest.approx(other["keypoints"], abs=0.02)
+    other = tmp_path / "other.py"
+    other.write_text(CONFIG.format(data=data) + "for _loader in (train_dataloader, val_dataloader):\n"
+                     "    _loader['dataset']['crop'].update(input_size_hw=(64, 64))\ntest_dataloader = val_dataloader\n")  # fmt: skip
+    done = run(tools / "test.py", other, "net.onnx", "--work-dir", "no")
+    assert done.returncode == 2
+    assert "was exported for (96, 96)" in done.stderr

@@ -1,0 +1,76 @@
+"""A network as one file for use without posekit: ``python tools/export.py NAME|CONFIG [CHECKPOINT]``.
+
+The file holds the network with folded batch norms, the normalisation of its input, the average with the
+mirror image (--no-flip: without) and, with --decode, the way from heatmaps to points. Its input is "images",
+float32 (B, 3, H, W), RGB from 0 to 255, crops of a fixed size in batches of any; it gives "heatmaps", or
+"points" in input pixels and "scores". What it is of (keypoints, crop, codec, calibration) is written into an
+.onnx file as json, under "posekit". It is compared with torch, on crops of a photo of yours by --photo, and
+not written if it differs.
+
+``Predictor("model.onnx")``, ``demo.py --model model.onnx`` and ``test.py CONFIG model.onnx`` take an .onnx
+file without --decode, and give the same scores. Needs ``pip install posekit[onnx]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from posekit.engine.cli import run_tool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from posekit.inference.network import PoseNetwork
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", metavar="NAME|CONFIG", help="of the zoo, a bundled model, or a config file")
+    parser.add_argument("checkpoint", nargs="?", help="the weights, of a config")
+    parser.add_argument("--out", metavar="FILE", help="default: NAME.onnx or NAME.pt2, here")
+    parser.add_argument("--format", choices=("onnx", "torch_export"), default="onnx")
+    parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
+    parser.add_argument("--decode", action="store_true", help="points and scores instead of heatmaps")
+    parser.add_argument("--photo", metavar="FILE", help="compare on crops of this photo's people")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    # Imported late, so that --help answers at once.
+    from posekit.inference.export import export
+    from posekit.inference.network import load_network
+
+    network = load_network(args.model, args.checkpoint)
+    suffix = ".onnx" if args.format == "onnx" else ".pt2"
+    out = Path(args.out or f"{Path(network.name).stem}{suffix}")
+    crops = None if args.photo is None else crops_of(args.photo, network)
+    found = export(network, out, args.format, not args.no_flip, args.decode, crops)
+    words = ", ".join(f"{name} within {value:.1e}" for name, value in found.items())
+    print(f"{out}: {out.stat().st_size / 1e6:.1f} MB; compared with torch: {words}")
+
+
+def crops_of(photo: str, network: PoseNetwork) -> Tensor:
+    """The people's crops of a photo, or the whole photo's, uint8 (B, 3, H, W)."""
+    import numpy as np
+    import torch
+
+    from posekit.inference.crops import cut_people
+    from posekit.inference.detectors import embedded_finder
+    from posekit.io.images import read_image
+
+    image = read_image(photo, orientation="apply")
+    finder = embedded_finder(network.estimator.skeleton, torch.device("cpu"))
+    boxes = finder([image])[0].boxes_xyxy if finder is not None else np.zeros((0, 4))
+    boxes = boxes if len(boxes) else np.array([[0, 0, image.shape[1], image.shape[0]]], float)
+    crops = np.zeros((len(boxes), 3, *network.crop.input_size_hw), np.uint8)
+    cut_people(image, np.asarray(boxes, np.float64), network.crop, crops)
+    return torch.from_numpy(crops)
+
+
+if __name__ == "__main__":
+    run_tool(main)
