@@ -196,15 +196,13 @@ def put_into_config(cfg: Any, path: Path, source: str) -> None:
                 f"network {path}: was exported for {network.crop.input_size_hw} and {len(names)} keypoints, "
                 f"config {source} has {wanted} and {len(own)}, or others of these names"
             )
-        settings = ("flip_test", "channel_order")
-        for name in settings:
-            cfg.model[name] = getattr(network.estimator, name)
-        cfg.model.update(mean=[0, 0, 0], std=[1, 1, 1], backbone={"type": OnnxHeatmaps, "path": str(path)})
-        cfg.model.head = {
-            "type": HeatmapHead,
-            "codec": network.estimator.head.codec,
-            "loss": {"type": MSELoss},
-        }
+        # Set one by one: update() of mmengine's dicts keeps what they held.
+        cfg.model.backbone = {"type": OnnxHeatmaps, "path": str(path)}
+        built = network.estimator.head.codec
+        codec = {"type": type(built), **dataclasses.asdict(built)}
+        cfg.model.head = {"type": HeatmapHead, "codec": codec, "loss": {"type": MSELoss}}
+        cfg.model.mean, cfg.model.std = [0, 0, 0], [1, 1, 1]
+        cfg.model.flip_test, cfg.model.channel_order = network.estimator.flip_test, "rgb"
     cfg.load_from = None
 
 

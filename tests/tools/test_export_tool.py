@@ -58,8 +58,9 @@ def test_the_file_scores_as_the_checkpoint_does(tmp_path):
         assert one["score"] == pytest.approx(other["score"], abs=1e-4)
         assert one["keypoints"] == pytest.approx(other["keypoints"], abs=0.02)
     other = tmp_path / "other.py"
-    other.write_text(CONFIG.format(data=data) + "for _loader in (train_dataloader, val_dataloader):\n"
-                     "    _loader['dataset']['crop'].update(input_size_hw=(64, 64))\ntest_dataloader = val_dataloader\n")  # fmt: skip
+    smaller = "for _loader in (train_dataloader, val_dataloader):\n"
+    smaller += "    _loader['dataset']['crop'].update(input_size_hw=(64, 64))\n"
+    other.write_text(CONFIG.format(data=data) + smaller + "test_dataloader = val_dataloader\n")
     done = run(tools / "test.py", other, "net.onnx", "--work-dir", "no")
     assert done.returncode == 2
     assert "was exported for (96, 96)" in done.stderr
