@@ -142,14 +142,17 @@ def report(runner: Any, scores: Any, cfg: Any, config: str, published: ZooRow | 
     from posekit.metrics.tables import score_table
     from posekit.models.zoo.tables import comparison
 
-    how = {**protocol(runner), "checkpoint_form": runner.load_report.form}
-    weights = f"  weights:   {cfg.load_from} ({runner.load_report})\n"
+    loaded = runner.load_report
+    # An exported file is the network itself; nothing was loaded into one.
+    source = cfg.load_from or cfg.model["backbone"]["path"]
+    how = {**protocol(runner), "checkpoint_form": "onnx" if loaded is None else loaded.form}
+    weights = f"  weights:   {source} ({loaded or 'through ONNX Runtime'})\n"
     table = f"{score_table(scores)}\n\n{protocol_text(how)}{weights}"
     if published:
         table += f"\n{comparison(published, scores, how)}\n"
         expected = {"expected": dict(published.expected), "source": published.expected_source}
         how["zoo"] = {"name": published.name, **expected}
-    write_metrics(Path(cfg.work_dir) / "metrics.json", scores, how, cfg.load_from, config)
+    write_metrics(Path(cfg.work_dir) / "metrics.json", scores, how, source, config)
     write_text(Path(cfg.work_dir) / "table.txt", table)
     return table
 
