@@ -56,7 +56,7 @@ def test_the_file_scores_as_the_checkpoint_does(tmp_path):
     assert len(found[0]) == len(found[1]) > 0
     for one, other in zip(*found, strict=True):
         assert one["score"] == pytest.approx(other["score"], abs=1e-4)
-        assert one["keypoints"] == pytest.approx(other["keypoints"], abs=0.02)
+        assert one["keypoints"] == pytest.approx(other["keypoints"], abs=0.1)
     other = tmp_path / "other.py"
     smaller = "for _loader in (train_dataloader, val_dataloader):\n"
     smaller += "    _loader['dataset']['crop'].update(input_size_hw=(64, 64))\n"
