@@ -313,6 +313,10 @@ RECIPES["faces/cnn6_300w_64x64_wing.py"] = {  # W
     **one_cycle(120, 32, 3e-4),
     "epochs": (120, 10),
 }
+# W: the second of two stages: what the first is off by is left of the rotation.
+RECIPES["faces/cnn6_300w_64x64_wing_two_stages.py"] = RECIPES["faces/cnn6_300w_64x64_wing.py"] | {
+    "augment": augmentation(10, (0.9, 1.1), shift=0.05),
+}
 RECIPES["faces/mobilenetv2_300w_128x128.py"] = {  # O
     **FACES,
     **_PLAIN,

@@ -32,7 +32,7 @@ _EXTRA_TOP_LEVEL = {
     *("model_wrapper_cfg", "activation_checkpointing", "efficient_conv_bn_eval"),
 }
 _PACKAGES = ("datasets", "models", "metrics", "engine", "engine.hooks", "detection")
-_MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks")
+_MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks", "posekit.inference.stages")
 
 
 def arguments_of(kind: Callable[..., Any]) -> set[str] | None:
