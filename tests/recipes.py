@@ -333,6 +333,9 @@ RECIPES["faces/mobilenetv2_300w_128x128.py"] = {  # O
     "epochs": (60, 5),
     "frozen": tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")),
 }
+RECIPES["faces/mobilenetv2_300w_128x128_two_stages.py"] = RECIPES["faces/mobilenetv2_300w_128x128.py"] | {
+    "augment": augmentation(10, (0.85, 1.15), shift=0.1),
+}
 
 RECIPES["crowdpose/hrnet_w32_crowdpose_256x192.py"] = {  # M
     **CROWDPOSE,

@@ -15,9 +15,10 @@ import numpy as np
 from posekit.datasets.pictures import read_picture
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, shown
-from posekit.geometry import apply_warp, rotation_matrix
+from posekit.geometry import apply_warp
 from posekit.io.files import atomic_file, write_json
 from posekit.io.images import cv2
+from posekit.transforms.similarity import rotation_matrix
 
 ANN_FILE, IMAGE_DIR = "disturbed.json", "images"
 

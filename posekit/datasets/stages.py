@@ -18,13 +18,13 @@ from posekit.datasets.balance import align_shapes
 from posekit.datasets.mapping import columns_of, map_keypoints
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError, shown
-from posekit.geometry import similarity_warp
 from posekit.io.files import read_json
 from posekit.io.records import record_list
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 from posekit.transforms import Crop, Placement, Upright
+from posekit.transforms.similarity import similarity_warp
 
 FirstPoints = Callable[[PersonTable, Upright], np.ndarray]
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from posekit.errors import ConfigError, DataError
-from posekit.geometry import apply_warp, invert_warp, similarity_warp
+from posekit.geometry import apply_warp, invert_warp
 from posekit.registry import DATASETS
 from posekit.structures import PersonRecord, Skeleton
 from posekit.transforms import Crop, Placement
+from posekit.transforms.similarity import similarity_warp
 
 FIVE_POINTS = Skeleton(
     name="five_points",

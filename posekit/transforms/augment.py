@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posekit.errors import ConfigError
-from posekit.geometry import crop_from_box, rotation_matrix
+from posekit.geometry import crop_from_box
 from posekit.registry import DATASETS
 from posekit.structures import PersonRecord, Skeleton
 from posekit.transforms.crop import Crop, Placement
+from posekit.transforms.similarity import rotation_matrix
 from posekit.transforms.truncation import truncate
 
 # The HRNet release draws randn() < 0.5, which is true with the probability Phi(0.5).

@@ -18,11 +18,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from posekit.errors import ConfigError, did_you_mean, shown
-from posekit.geometry import rotation_matrix, similarity_warp
 from posekit.io.files import read_json
 from posekit.registry import DATASETS
 from posekit.structures import Skeleton
 from posekit.transforms.crop import Crop, Placement
+from posekit.transforms.similarity import rotation_matrix, similarity_warp
 
 # Of the given box's longer side: points closer together, or farther apart, than this are no person.
 _NEAREST, _FARTHEST = 0.05, 4.0
@@ -90,7 +90,7 @@ class Shape:
     """Upright is who lies nearest to a reference shape.
 
     The rotation is that of the similarity that takes the known points nearest to the shape's (Procrustes
-    analysis; least squares, :func:`~posekit.geometry.similarity_warp`).
+    analysis; least squares, :func:`~posekit.transforms.similarity.similarity_warp`).
 
     Args:
         points: Keypoint's name -> (x, y) of a person who is upright, in any unit and place, y downwards; or

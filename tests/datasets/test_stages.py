@@ -14,10 +14,11 @@ from posekit.datasets import TopDownDataset, load_coco, load_face_csv
 from posekit.datasets.disturbed import write_disturbed
 from posekit.datasets.stages import StoredPoints, mean_shape
 from posekit.errors import ConfigError, DataError
-from posekit.geometry import apply_warp, invert_warp, rotation_matrix
+from posekit.geometry import apply_warp, invert_warp
 from posekit.skeletons import MTFL5
 from posekit.structures import Skeleton
 from posekit.transforms import Augment, Crop, Line, Shape, Upright
+from posekit.transforms.similarity import rotation_matrix
 
 EYES = {"type": Line, "start": ["right_eye"], "end": ["left_eye"]}
 CROP = Crop((64, 64), convention="udp")

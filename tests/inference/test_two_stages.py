@@ -17,7 +17,7 @@ from posekit.datasets import PersonTable, load_face_csv
 from posekit.engine.configs.config import load_config
 from posekit.engine.runner import PoseRunner
 from posekit.errors import CheckpointError, ConfigError
-from posekit.geometry import apply_warp, invert_warp, rotation_matrix
+from posekit.geometry import apply_warp, invert_warp
 from posekit.inference import write_bundle
 from posekit.inference.crops import cut_placed
 from posekit.inference.looks import look
@@ -28,6 +28,7 @@ from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 from posekit.transforms import Crop, Line, Placement, Shape, Upright
+from posekit.transforms.similarity import rotation_matrix
 
 LEVEL = Upright(Line(["left_dot"], ["right_dot"]), margin=0.3)
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from posekit.errors import ConfigError, DataError
-from posekit.geometry import apply_warp, invert_warp, rotation_matrix
+from posekit.geometry import apply_warp, invert_warp
 from posekit.registry import DATASETS
 from posekit.skeletons import LSP14
 from posekit.structures import PersonRecord, Skeleton
 from posekit.transforms import Augment, Crop, Line, Placement, Shape, Upright
+from posekit.transforms.similarity import rotation_matrix
 
 FACE = Skeleton("face", ("right_eye", "left_eye", "nose", "mouth"), (("right_eye", "left_eye"),))
 EYES = Line(["right_eye"], ["left_eye"])
