@@ -138,7 +138,7 @@ def _default_bundle() -> Path:
     return next(iter(found.values()))
 
 
-def _from_bundle(path: Path) -> PoseNetwork:
+def _from_bundle(path: Path, is_first: bool = False) -> PoseNetwork:
     if not path.with_suffix(".json").is_file():
         raise ConfigError(
             f"checkpoint {path}: which network is it of? State model= as a config or a name of the zoo "
@@ -152,7 +152,11 @@ def _from_bundle(path: Path) -> PoseNetwork:
         raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from error
     network = PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration)
     stage = first_of_card(card, path)
-    return network if stage is None else two_stages(_from_bundle(stage.weights), stage.upright, network)
+    if stage is None:
+        return network
+    if is_first:  # two cards may name each other
+        raise CheckpointError(f"{path.with_suffix('.json')}: is a first stage, and names one itself")
+    return two_stages(_from_bundle(stage.weights, is_first=True), stage.upright, network)
 
 
 def _from_zoo(name: str, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:

@@ -278,6 +278,17 @@ def test_cards_of_strangers(root, tmp_path, stated, words):
         load_network(None, path)
 
 
+def test_cards_that_name_each_other(root, tmp_path):
+    for name, other in (("a", "b"), ("b", "a")):
+        path = tmp_path / f"{name}.safetensors"
+        write_bundle(path, load_config(root / "one.py"), root / "one.pth")
+        card = json.loads(path.with_suffix(".json").read_text())
+        stage = {"weights": f"{other}.safetensors", "upright": {}}
+        path.with_suffix(".json").write_text(json.dumps({**card, "first_stage": stage}))
+    with pytest.raises(CheckpointError, match=r"b\.json: is a first stage, and names one itself"):
+        load_network(None, tmp_path / "a.safetensors")
+
+
 def test_a_shape_rides_on_a_card(root, tmp_path):
     cfg = load_config(root / "two.py")
     names = get_skeleton("mtfl5").keypoints
