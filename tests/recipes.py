@@ -313,6 +313,10 @@ RECIPES["faces/cnn6_300w_64x64_wing.py"] = {  # W
     **one_cycle(120, 32, 3e-4),
     "epochs": (120, 10),
 }
+# W: the second of two stages: what the first is off by is left of the rotation.
+RECIPES["faces/cnn6_300w_64x64_wing_two_stages.py"] = RECIPES["faces/cnn6_300w_64x64_wing.py"] | {
+    "augment": augmentation(10, (0.9, 1.1), shift=0.05),
+}
 RECIPES["faces/mobilenetv2_300w_128x128.py"] = {  # O
     **FACES,
     **_PLAIN,
@@ -328,6 +332,9 @@ RECIPES["faces/mobilenetv2_300w_128x128.py"] = {  # O
     **one_cycle(60, 16),
     "epochs": (60, 5),
     "frozen": tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")),
+}
+RECIPES["faces/mobilenetv2_300w_128x128_two_stages.py"] = RECIPES["faces/mobilenetv2_300w_128x128.py"] | {
+    "augment": augmentation(10, (0.85, 1.15), shift=0.1),
 }
 
 RECIPES["crowdpose/hrnet_w32_crowdpose_256x192.py"] = {  # M

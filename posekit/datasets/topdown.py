@@ -21,6 +21,7 @@ from posekit.datasets.draws import Draw, Draws
 from posekit.datasets.mapping import with_skeleton
 from posekit.datasets.pictures import read_picture
 from posekit.datasets.split import check_rows
+from posekit.datasets.stages import Placed
 from posekit.datasets.table import PersonTable
 from posekit.datasets.weights import take_keypoint_weights
 from posekit.errors import ConfigError, DataError
@@ -29,8 +30,8 @@ from posekit.io.images import ImageBuffer, cv2, missing_images
 from posekit.io.near_images import missing_message
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
-from posekit.structures import Sample, Skeleton
-from posekit.transforms import Augment, Crop, Pixels
+from posekit.structures import PersonRecord, Sample, Skeleton
+from posekit.transforms import Augment, Crop, Pixels, Placement, Upright
 from posekit.transforms.pixels import Change, PixelChanges
 from posekit.transforms.truncation import within_window
 
@@ -54,6 +55,10 @@ class TopDownDataset(Dataset[Sample]):
             same name, a dict says more (:func:`~posekit.datasets.mapping.columns_of`). Keypoints that it
             does not label carry no weight.
         crop: A ``Crop`` or its settings.
+        upright: How points that are known already correct the crop's rotation and box before any random
+            change (:class:`~posekit.transforms.Upright`, or its settings); None: crops are the boxes'.
+        first_stage: Where these points are from (:mod:`posekit.datasets.stages`): a network, or a file of
+            its results, or settings of one. None: they are the labelled keypoints.
         augment: An ``Augment`` or its settings; None: none.
         pixels: Changes of the crop's pixels: ``Pixels`` or its settings, any function ``(image, rng) ->
             image`` of uint8 (H, W, 3) RGB, or a list of these, each with a generator of its own; None: none.
@@ -84,6 +89,8 @@ class TopDownDataset(Dataset[Sample]):
         empty: bool = False,
         pixels: Any = None,
         keypoint_weight: str | None = None,
+        upright: Upright | Mapping[str, Any] | None = None,
+        first_stage: Any = None,
     ) -> None:
         if on_bad_image not in ("error", "skip"):
             raise ConfigError(f"'on_bad_image' must be 'error' or 'skip', found {on_bad_image!r}")
@@ -113,6 +120,8 @@ class TopDownDataset(Dataset[Sample]):
         self._last: tuple[int, np.ndarray] | None = None
         if check_images:
             self._check_images()
+        stages = _build(upright, Upright), _build(first_stage, Placed)
+        self._placed = None if stages == (None, None) else Placed(self.table, self.crop, *stages)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -121,9 +130,9 @@ class TopDownDataset(Dataset[Sample]):
     def metainfo(self) -> dict[str, Any]:
         """What evaluators and logs need to know.
 
-        Skeleton, table, box source, annotation file, crop, images to score, number of people, and what was
-        left out of the file and why. ``image_ids`` is None where all images of the annotation count, as they
-        do without a ``subset``.
+        Skeleton, table, box source, annotation file, crop, images to score, number of people, what was left
+        out of the file and why, and what corrects the crops, if anything does. ``image_ids`` is None where
+        all images of the annotation count, as they do without a ``subset``.
         """
         return {
             "skeleton": self.table.skeleton,
@@ -134,6 +143,7 @@ class TopDownDataset(Dataset[Sample]):
             "image_ids": self._image_ids,
             "people": len(self.table),
             "counts": dict(self.table.counts),
+            **({} if self._placed is None else {"crops": self._placed.describe()}),
         }
 
     def faulty_images(self) -> list[str]:
@@ -179,10 +189,7 @@ class TopDownDataset(Dataset[Sample]):
     def _sample(self, draw: Draw, row: int) -> Sample:
         record = self.table[row]
         image = self._image(row)
-        if self.augment is None:
-            placement = self.crop.place(record.box_xyxy)
-        else:
-            placement = self.augment.draw(draw.rng(row), record, self.table.skeleton, self.crop)
+        placement = self._placement(draw, row, record)
         warp = from_part = self.crop.warp(placement)
         first_xy = (0, 0)
         if placement.window_xyxy is not None:
@@ -200,6 +207,13 @@ class TopDownDataset(Dataset[Sample]):
             person_id=np.int64(record.person_id),
             extra=self.table.columns_of(record, placement.flip),
         )
+
+    def _placement(self, draw: Draw, row: int, record: PersonRecord) -> Placement:
+        """Where a person's crop lies: by box or points, then changed at random if there is an ``augment``."""
+        base = () if self._placed is None else (self._placed.of(row),)
+        if self.augment is not None:
+            return self.augment.draw(draw.rng(row), record, self.table.skeleton, self.crop, *base)
+        return base[0] if base else self.crop.place(record.box_xyxy)
 
     def _image(self, row: int) -> np.ndarray:
         """The decoded image; the last one is kept, since a detector finds some 20 people on each."""

@@ -79,7 +79,7 @@ def environment(seed: int | None = None, config: str | None = None) -> dict[str,
 
 
 def protocol(runner: Any) -> dict[str, Any]:
-    """How the test scores of a runner came about: boxes, codec, flip, scales and evaluator.
+    """How the test scores of a runner came about: boxes, crops, codec, flip, scales and evaluator.
 
     An evaluator with an ``out_dir`` writes and does not score; it is left out.
     """
@@ -90,6 +90,7 @@ def protocol(runner: Any) -> dict[str, Any]:
     metainfo = getattr(dataset, "metainfo", None) or {}
     return {
         "box_source": metainfo.get("box_source", "not stated"),
+        **({"crops": metainfo["crops"]} if "crops" in metainfo else {}),
         **{name: described.get(name, "not stated") for name in ("codec", "flip", "scales")},
         "evaluator": [str(m.describe()) if hasattr(m, "describe") else type(m).__name__ for m in metrics],
         "annotations": metainfo.get("ann_file", "not stated"),
@@ -99,7 +100,8 @@ def protocol(runner: Any) -> dict[str, Any]:
 
 def protocol_text(how: Mapping[str, Any]) -> str:
     """The protocol as lines, to stand under every score table."""
-    rows = {"boxes": how["box_source"], **{name: how[name] for name in ("codec", "flip", "scales")}}
+    names = [name for name in ("crops", "codec", "flip", "scales") if name in how]
+    rows = {"boxes": how["box_source"], **{name: how[name] for name in names}}
     rows["evaluator"] = "; ".join(how["evaluator"])
     return "".join(f"  {name + ':':<11}{value}\n" for name, value in rows.items())
 

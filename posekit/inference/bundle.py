@@ -144,6 +144,9 @@ def write_bundle(
 ) -> PoseEstimator:
     """Makes a bundle of a config and a checkpoint that was trained with it.
 
+    Of a config that tests in two stages the first network becomes a bundle of its own beside it,
+    ``NAME_first.safetensors``, which the card names; give both away together.
+
     Args:
         path: ``NAME.safetensors``; the card goes beside it.
         cfg: As from :func:`posekit.engine.configs.config.load_config`.
@@ -155,10 +158,12 @@ def write_bundle(
 
     Raises:
         CheckpointError: If the checkpoint does not fit the config.
-        ConfigError: If the path has another suffix or the config no crop.
+        ConfigError: If the path has another suffix or the config no crop, or its first stage is neither a
+            config with a checkpoint nor a bundle.
     """
     from safetensors.torch import save
 
+    from posekit.inference.cards import FIRST_STAGE, first_to_card, stages_of_config
     from posekit.inference.crops import crop_of_config
     from posekit.models.released import load_checkpoint_into
 
@@ -178,10 +183,34 @@ def write_bundle(
         "model": model,
         "crop": {name: getattr(crop, name) for name in fields},
     }
+    stage, upright = stages_of_config(cfg, str(path))
+    if stage is not None and upright is not None:
+        beside = path.with_name(f"{path.stem}_first.safetensors")
+        card[FIRST_STAGE] = first_to_card(beside, upright)
+        _write_first(beside, stage.model, stage.checkpoint)
     with atomic_file(path) as file:
         file.write(save(weights))
     write_json(path.with_suffix(".json"), json.loads(json.dumps(card)))
     return read_bundle(path)[0]
+
+
+def _write_first(path: Path, model: Any, checkpoint: Any) -> None:
+    """Puts the network of a first stage into a bundle."""
+    from posekit.engine.configs.config import load_config
+
+    if checkpoint is not None and model is not None and Path(model).suffix == ".py":
+        write_bundle(path, load_config(model), checkpoint)
+        return
+    source = bundled_models().get(str(model)) if checkpoint is None else Path(checkpoint)
+    if (model is not None and checkpoint is not None) or source is None:
+        raise ConfigError(
+            f"{path}: a first stage becomes a bundle if it is a config with a checkpoint, or a bundle; found "
+            f"model={shown(model)}, checkpoint={shown(checkpoint)}"
+        )
+    read_bundle(source)  # what is no bundle is an error here
+    for suffix in (".safetensors", ".json"):
+        with atomic_file(path.with_suffix(suffix)) as file:
+            file.write(source.with_suffix(suffix).read_bytes())
 
 
 def build_estimator(model: Mapping[str, Any]) -> PoseEstimator:

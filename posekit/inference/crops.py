@@ -8,15 +8,15 @@ would let four pixels of many decide.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from posekit.errors import ConfigError
-from posekit.geometry import apply_warp, crop_from_box, invert_warp, warp_matrix
+from posekit.geometry import apply_warp, invert_warp
 from posekit.io.images import cv2
-from posekit.transforms import Crop
+from posekit.transforms import Crop, Placement
 
 _LARGE_AREA = 2**22
 _LARGE_SIDE = 2**15 - 1
@@ -37,14 +37,18 @@ def cut_people(image: np.ndarray, boxes_xyxy: np.ndarray, crop: Crop, out: np.nd
     Returns:
         float64 (n, 2, 3): image pixels -> input pixels.
     """
+    return cut_placed(image, [crop.place(box) for box in boxes_xyxy], crop, out)
+
+
+def cut_placed(image: np.ndarray, placements: Sequence[Placement], crop: Crop, out: np.ndarray) -> np.ndarray:
+    """As :func:`cut_people`, of crops whose places are known: they may be turned."""
     height, width = crop.input_size_hw
-    centers, sizes = crop_from_box(boxes_xyxy, crop.crop_aspect, crop.padding, crop.convention)
-    warps = np.empty((len(boxes_xyxy), 2, 3))
+    warps = np.empty((len(placements), 2, 3))
     unused = np.empty((height, width), np.uint8)
     # OpenCV 5 warps four channels three times as fast as three, and splits them faster than numpy copies.
     whole = None if _is_large(image) else cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)
-    for i in range(len(warps)):
-        warps[i] = warp_matrix(centers[i], sizes[i], crop.input_size_hw, convention=crop.convention)
+    for i, placement in enumerate(placements):
+        warps[i] = crop.warp(placement)
         source, warp = (whole, warps[i]) if whole is not None else _region(image, warps[i], (width, height))
         cut = cv2.warpAffine(source, warp, (width, height), flags=cv2.INTER_LINEAR)
         cv2.split(cut, [*out[i], unused])
@@ -59,8 +63,10 @@ def _is_large(image: np.ndarray) -> bool:
 def _region(image: np.ndarray, warp: np.ndarray, input_wh: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The part of an image that a crop sees, RGBA, and the warp from its pixels."""
     image_wh = image.shape[1::-1]
-    corners = apply_warp([(0, 0), (input_wh[0] - 1, input_wh[1] - 1)], invert_warp(warp))
-    factors = 1 / np.diag(warp[:, :2])
+    right, bottom = input_wh[0] - 1, input_wh[1] - 1
+    seen = apply_warp([(0, 0), (right, 0), (0, bottom), (right, bottom)], invert_warp(warp))
+    corners = seen.min(axis=0), seen.max(axis=0)
+    factors = 1 / np.linalg.norm(warp[:, :2], axis=0)  # image pixels, across and down, to one of the input
     reduction = np.where(factors >= _SHRINK_FROM, np.maximum(factors // 2, 1), 1)
     margin = _MARGIN * reduction
     x1, y1 = np.clip(np.floor(corners[0] - margin), 0, image_wh).astype(int)
@@ -85,20 +91,31 @@ def crop_of_config(cfg: Mapping[str, Any], source: str) -> Crop:
     Raises:
         ConfigError: If none of its data sets states one.
     """
+    found = cropped_dataset(cfg, source)["crop"]
+    if isinstance(found, Crop):
+        return found
+    return Crop(**{key: value for key, value in found.items() if key != "type"})
+
+
+def cropped_dataset(cfg: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """The settings of the data set that a config tests on (else validates, else trains).
+
+    Raises:
+        ConfigError: If none states a ``crop``.
+    """
     for stage in ("test", "val", "train"):
-        found = _find_crop(cfg.get(f"{stage}_dataloader"))
+        found = _find_cropped(cfg.get(f"{stage}_dataloader"))
         if found is not None:
-            settings = {} if isinstance(found, Crop) else {k: v for k, v in found.items() if k != "type"}
-            return found if isinstance(found, Crop) else Crop(**settings)
+            return found
     raise ConfigError(f"config {source}: no data set states a 'crop', so the network's input is not known")
 
 
-def _find_crop(node: Any) -> Any:
-    """The first ``crop`` at or below a section: data sets may be wrapped."""
+def _find_cropped(node: Any) -> Mapping[str, Any] | None:
+    """The first settings with a ``crop`` at or below a section: data sets may be wrapped."""
     if isinstance(node, Mapping):
         if node.get("crop") is not None:
-            return node["crop"]
+            return node
         node = list(node.values())
     if isinstance(node, (list, tuple)):
-        return next((found for item in node if (found := _find_crop(item)) is not None), None)
+        return next((found for item in node if (found := _find_cropped(item)) is not None), None)
     return None

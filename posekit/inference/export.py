@@ -88,6 +88,8 @@ def export(
         raise ConfigError(f"export: expected a form of {list(FORMATS)}, found {form!r}")
     if path.suffix != suffix:
         raise ConfigError(f"export: {path}: expected the suffix '{suffix}' of the form {form!r}")
+    if network.first is not None:
+        raise ConfigError("export: a network of two stages cuts crops by the first one's points; export each")
     if not isinstance(network.estimator.head, HeatmapHead):
         kind = type(network.estimator.head).__name__
         raise ConfigError(f"export: a network with a HeatmapHead can be exported, not yet one with a {kind}")

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from posekit.errors import CheckpointError, ConfigError
 from posekit.inference.bundle import NO_MODEL, build_estimator, bundled_models, read_bundle
 from posekit.inference.calibration import Calibration
+from posekit.inference.cards import first_of_card, stages_of_config
 from posekit.inference.crops import crop_of_config
 from posekit.models.estimator import PoseEstimator
 from posekit.models.folding import folded
 from posekit.models.zoo import HeatmapNetwork, ZooRow, create, find_row
-from posekit.transforms import Crop
+from posekit.transforms import Crop, Upright
 
-Model = str | os.PathLike[str] | nn.Module
 _TOGETHER = 8  # crops; of more a batch is as quick without their mirror images, and needs half the memory
 
 
@@ -34,6 +34,8 @@ class PoseNetwork:
         name: What it is: a zoo name, a config's path, a class.
         weights: Where its weights are from.
         calibration: What its scores are worth, if its card says so.
+        first: The network whose points place its crops; None: crops are the boxes'.
+        upright: How they do.
     """
 
     estimator: PoseEstimator
@@ -41,14 +43,31 @@ class PoseNetwork:
     name: str
     weights: str
     calibration: Calibration | None = None
+    first: PoseNetwork | None = None
+    upright: Upright | None = None
 
     def with_flip(self, flip_test: bool | None) -> PoseNetwork:
-        """The same weights with the flip test on or off; None leaves it as it is."""
+        """The same weights with the flip test on or off, in both stages; None leaves it as it is."""
+        if self.first is not None and flip_test is not None:
+            self = replace(self, first=self.first.with_flip(flip_test))
         if flip_test is None or flip_test == self.estimator.flip_test:
             return self
         estimator = copy.copy(self.estimator)  # the caller's own keeps its setting
         estimator.flip_test = flip_test
         return replace(self, estimator=estimator)
+
+    def describe_first(self) -> dict[str, str]:
+        """States the first stage, in words; nothing of a network that has none."""
+        if self.first is None or self.upright is None:
+            return {}
+        first = f"{self.first.name}, {self.first.weights}"
+        words = f"{self.upright.describe()} by {first}; where it tells nothing, the box as it is"
+        return {"crops": words}
+
+    def to(self, device: torch.device) -> PoseNetwork:
+        """The same in evaluation mode on a device; the modules themselves are moved there."""
+        first = None if self.first is None else self.first.to(device)
+        return replace(self, estimator=self.estimator.to(device).eval(), first=first)
 
     def quickened(self) -> PoseNetwork:
         """The same network in evaluation mode, with less work: the same outputs to 1e-4 of the largest.
@@ -56,6 +75,8 @@ class PoseNetwork:
         Batch norms are folded into the convolutions before them, and a few crops go through the network
         together with their mirror images.
         """
+        if self.first is not None:
+            self = replace(self, first=self.first.quickened())
         estimator = self.estimator.eval()
         side = 2 * getattr(estimator.backbone, "input_divisor", 32)
         for size_hw in ((side, side), self.crop.input_size_hw):
@@ -66,6 +87,9 @@ class PoseNetwork:
             quick.flip_together = _TOGETHER
             return replace(self, estimator=quick)
         return self
+
+
+Model = str | os.PathLike[str] | nn.Module | PoseNetwork
 
 
 def _maps(estimator: PoseEstimator, size_hw: tuple[int, int]) -> list[Tensor]:
@@ -83,8 +107,8 @@ def load_network(
 
     Args:
         model: A name of the zoo or of a bundled model, a config's path (.py), a file that ``tools/export.py``
-            wrote (.onnx), a ``PoseEstimator`` or a network that ``posekit.models.create`` made. None: the
-            bundled model, or what the card beside ``checkpoint`` says.
+            wrote (.onnx), a ``PoseEstimator`` or a network that ``posekit.models.create`` made; or a
+            ``PoseNetwork``, as it is. None: the bundled model, or what the card beside ``checkpoint`` says.
         checkpoint: Weights of any known form. None: the zoo's or the bundle's own; those that a module has.
         crop: In place of the model's own; a ``PoseEstimator`` has none and needs it.
 
@@ -92,7 +116,9 @@ def load_network(
         ConfigError: If it does not become clear which network or crop is meant.
         CheckpointError: If the weights cannot be had or do not fit.
     """
-    if isinstance(model, nn.Module):
+    if isinstance(model, PoseNetwork):
+        network = model
+    elif isinstance(model, nn.Module):
         network = _from_module(model, checkpoint, crop)
     elif model is None:
         network = _from_bundle(_default_bundle() if checkpoint is None else Path(checkpoint))
@@ -122,7 +148,7 @@ def _default_bundle() -> Path:
     return next(iter(found.values()))
 
 
-def _from_bundle(path: Path) -> PoseNetwork:
+def _from_bundle(path: Path, is_first: bool = False) -> PoseNetwork:
     if not path.with_suffix(".json").is_file():
         raise ConfigError(
             f"checkpoint {path}: which network is it of? State model= as a config or a name of the zoo "
@@ -134,7 +160,13 @@ def _from_bundle(path: Path) -> PoseNetwork:
         calibration = None if stated is None else Calibration.from_card(stated)
     except ConfigError as error:
         raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from error
-    return PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration)
+    network = PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration)
+    stage = first_of_card(card, path)
+    if stage is None:
+        return network
+    if is_first:  # two cards may name each other
+        raise CheckpointError(f"{path.with_suffix('.json')}: is a first stage, and names one itself")
+    return two_stages(_from_bundle(stage.weights, is_first=True), stage.upright, network)
 
 
 def _from_zoo(name: str, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:
@@ -153,7 +185,32 @@ def _from_config(path: Path, checkpoint: str | os.PathLike[str] | None) -> PoseN
     cfg = load_config(path)
     estimator = build_estimator(cfg.model.to_dict())
     load_into(estimator, Path(checkpoint))
-    return PoseNetwork(estimator, crop_of_config(cfg, str(path)), str(path), str(checkpoint))
+    network = PoseNetwork(estimator, crop_of_config(cfg, str(path)), str(path), str(checkpoint))
+    stage, upright = stages_of_config(cfg, str(path))
+    return network if stage is None or upright is None else two_stages(stage.load(), upright, network)
+
+
+def two_stages(first: PoseNetwork, upright: Upright, second: PoseNetwork) -> PoseNetwork:
+    """A network that sees crops corrected by another one's points.
+
+    Raises:
+        ConfigError: If one of them does not know the keypoints that ``upright`` names, or ``first`` has a
+            first stage itself.
+    """
+    refuse_two_stages(first)
+    upright.check_skeleton(first.estimator.skeleton, "the first network's")
+    upright.check_skeleton(second.estimator.skeleton, "the second network's")
+    return replace(second, first=first, upright=upright)
+
+
+def refuse_two_stages(first: PoseNetwork) -> PoseNetwork:
+    """A network as it is, if it may be a first stage; raises ConfigError of one that has one itself."""
+    if first.first is not None:
+        raise ConfigError(
+            f"first_stage: {first.name} tests in two stages itself, and two are the most; name a network of "
+            "one stage"
+        )
+    return first
 
 
 def _from_module(

@@ -13,11 +13,10 @@ import torch
 
 from posekit.errors import ConfigError, DataError
 from posekit.face_skeletons import FACES
-from posekit.geometry import apply_warp, invert_warp
 from posekit.inference.calibration import Calibration, as_calibration
-from posekit.inference.crops import cut_people
 from posekit.inference.detectors import AUTO, Detect, describe_detector, embedded_finder, load_detector
-from posekit.inference.network import Model, load_network
+from posekit.inference.looks import look
+from posekit.inference.network import Model, PoseNetwork, load_network
 from posekit.inference.people import DETECTED, WHOLE_FRAME, People, check_boxes
 from posekit.inference.scenes import (
     PERSON_SCORE,
@@ -33,7 +32,7 @@ from posekit.inference.scenes import (
     people_of,
 )
 from posekit.io.pictures import other_files, picture_files
-from posekit.structures import Skeleton, blank_sample
+from posekit.structures import Skeleton
 from posekit.transforms import Crop
 
 
@@ -49,9 +48,10 @@ class Predictor:
     not be trained or moved meanwhile.
 
     Args:
-        model: A name of the zoo, the path of a config, a ``PoseEstimator``, or a network that
-            ``posekit.models.create`` made. None: the bundled model, or the one that the card beside
-            ``checkpoint`` describes.
+        model: A name of the zoo, the path of a config, a ``PoseEstimator``, a network that
+            ``posekit.models.create`` made, or two in turn (:func:`~posekit.inference.network.two_stages`). A
+            config that tests in two stages predicts in two. None: the bundled model, or the one that the card
+            beside ``checkpoint`` describes.
         checkpoint: Weights of any known form; None: those that belong to the model.
         detector: Finds the people where no boxes are given: a network's name ("fasterrcnn_resnet50_fpn": COCO
             weights), the path of a detector's weights, or anything that takes a list of uint8 RGB images and
@@ -108,9 +108,9 @@ class Predictor:
                 )
         self.device = _device(device)
         network = load_network(model, checkpoint, crop).with_flip(flip_test)
-        as_it_is = exact or isinstance(model, torch.nn.Module)
-        self._network = network if as_it_is else network.quickened()
-        self._estimator = self._network.estimator.to(self.device).eval()
+        as_it_is = exact or isinstance(model, (torch.nn.Module, PoseNetwork))
+        self._network = (network if as_it_is else network.quickened()).to(self.device)
+        self._estimator = self._network.estimator
         self._auto = isinstance(detector, str) and detector == AUTO
         self._detect = (
             embedded_finder(self.skeleton, self.device)
@@ -136,6 +136,7 @@ class Predictor:
             "weights": self._network.weights,
             "input": f"{height}x{width}, padding {crop.padding:g}, {crop.convention} crops",
             "boxes": f"where none are given: {describe_detector(self._detect, self._refine, self._auto)}",
+            **self._network.describe_first(),
             **self._estimator.describe(),
             "device": str(self.device),
         }
@@ -279,39 +280,18 @@ class Predictor:
 
     def _of_boxes(self, scenes: Sequence[Scene], owner: np.ndarray, boxes: np.ndarray) -> Found:
         """What is predicted for boxes (n, 4) of images ``owner`` (n,)."""
-        crop = self._network.crop
-        parts = []
+        images, parts = [scene.image for scene in scenes], []
         for start in range(0, len(boxes), self._max_batch):
             chunk = slice(start, start + self._max_batch)
-            batch = np.empty((len(boxes[chunk]), 3, *crop.input_size_hw), np.uint8)
-            warps = np.empty((len(batch), 2, 3))
-            for i in np.unique(owner[chunk]):  # ascending, and so is owner
-                first, last = np.searchsorted(owner[chunk], [i, i + 1])
-                image = scenes[i].image
-                warps[first:last] = cut_people(image, boxes[chunk][first:last], crop, batch[first:last])
-            found = self._forward(batch)
-            points = apply_warp(found.points, invert_warp(warps)).astype(np.float32)
-            parts.append(found._replace(points=points))
+            parts.append(self._calibrated(look(self._network, images, owner[chunk], boxes[chunk])))
         return joined(parts, self.skeleton.num_keypoints)
 
-    def _forward(self, batch: np.ndarray) -> Found:
-        """What is predicted for crops uint8 (n, 3, h, w), points in input pixels."""
-        estimator, n = self._estimator, len(batch)
-        with torch.inference_mode():
-            sample = blank_sample(torch.from_numpy(batch).to(self.device), self.skeleton.num_keypoints)
-            prediction = estimator.head.predict(estimator.outputs(estimator.normalise(sample.image)), sample)
-            points, scores = prediction.points, prediction.scores
-            if points is None:
-                points = torch.zeros(n, 0, 2)
-            if scores is None:
-                scores = torch.ones(points.shape[:2])
-            extra = {name: value.cpu().numpy() for name, value in prediction.extra.items()}
-            found = Found(points.float().cpu().numpy(), scores.float().cpu().numpy(), extra)
+    def _calibrated(self, found: Found) -> Found:
         if self._calibration is None:
             return found
         probabilities = self._calibration(found.scores)
         person = {PERSON_SCORE: self._calibration.of_people(probabilities)}
-        return found._replace(scores=probabilities, extra={**extra, **person})
+        return found._replace(scores=probabilities, extra={**found.extra, **person})
 
 
 def _requests(images: Iterable[Any], **given: Iterable[Any] | None) -> Iterator[Request]:

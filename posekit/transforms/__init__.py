@@ -4,6 +4,7 @@ from posekit.transforms.albumentations import Albumentations
 from posekit.transforms.augment import HRNET_COCO, HRNET_MPII, Augment, HalfBody, half_body_box
 from posekit.transforms.crop import Crop, Placement
 from posekit.transforms.pixels import Pixels
+from posekit.transforms.upright import Line, Shape, Upright
 
 __all__ = [
     "HRNET_COCO",
@@ -12,7 +13,10 @@ __all__ = [
     "Augment",
     "Crop",
     "HalfBody",
+    "Line",
     "Pixels",
     "Placement",
+    "Shape",
+    "Upright",
     "half_body_box",
 ]

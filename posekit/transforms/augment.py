@@ -16,6 +16,7 @@ from posekit.geometry import crop_from_box
 from posekit.registry import DATASETS
 from posekit.structures import PersonRecord, Skeleton
 from posekit.transforms.crop import Crop, Placement
+from posekit.transforms.similarity import rotation_matrix
 from posekit.transforms.truncation import truncate
 
 # The HRNet release draws randn() < 0.5, which is true with the probability Phi(0.5).
@@ -152,10 +153,25 @@ class Augment:
             )
 
     def draw(
-        self, rng: np.random.Generator, record: PersonRecord, skeleton: Skeleton, crop: Crop
+        self,
+        rng: np.random.Generator,
+        record: PersonRecord,
+        skeleton: Skeleton,
+        crop: Crop,
+        base: Placement | None = None,
     ) -> Placement:
-        """Draws the crop of a person."""
-        placed = self._half_body(rng, record, skeleton, crop) or crop.place(record.box_xyxy)
+        """Draws the crop of a person.
+
+        Args:
+            rng: Where the random numbers come from.
+            record: The person.
+            skeleton: Its keypoints.
+            crop: How a box becomes the input.
+            base: The crop that is changed; None: the box's. A turned one stays turned by its angle, also
+                where half a body or a part of the picture takes its place.
+        """
+        base = crop.place(record.box_xyxy) if base is None else base
+        placed = self._half_body(rng, record, skeleton, crop) or base
         scale = self._draw_scale(rng)
         rotation = self._draw_rotation(rng) if rng.random() < self.rotation_prob else 0.0
         flip = bool(rng.random() < self.flip_prob)
@@ -167,8 +183,9 @@ class Augment:
                 placed, window = crop.place(left.box_xyxy), left.window_xyxy
         center = placed.center
         if self.shift:
-            center = center + rng.uniform(-self.shift, self.shift, 2) * placed.size_wh / crop.padding
-        return Placement(center, placed.size_wh * scale, rotation, flip, window)
+            moved = rng.uniform(-self.shift, self.shift, 2) * placed.size_wh / crop.padding
+            center = center + moved @ rotation_matrix(base.rotation_deg)  # along the crop's sides
+        return Placement(center, placed.size_wh * scale, base.rotation_deg + rotation, flip, window)
 
     def _half_body(
         self, rng: np.random.Generator, record: PersonRecord, skeleton: Skeleton, crop: Crop

@@ -18,6 +18,7 @@ from mutant_lists.mutant import Mutant
 from mutant_lists.own_files import OWN_FILES
 from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.recognition import RECOGNITION
+from mutant_lists.stages import STAGES
 from mutant_lists.study import FILES, STUDY
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -26,6 +27,7 @@ MUTANTS = (
     *AUGMENTATION,
     *CROPS,
     *INFERENCE,
+    *STAGES,
     *CODECS,
     *FLIP_TEST,
     *LOSSES,

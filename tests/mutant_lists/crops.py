@@ -162,8 +162,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/inference/crops.py",
-        "crop_from_box(boxes_xyxy, crop.crop_aspect, crop.padding, crop.convention)",
-        "crop_from_box(boxes_xyxy, crop.crop_aspect, crop.padding)",
+        "warps[i] = crop.warp(placement)",
+        "warps[i] = Crop(crop.input_size_hw).warp(placement)",
         "inference/test_predictor_images.py::test_crops_are_those_of_the_data_set",
     ),
     Mutant(

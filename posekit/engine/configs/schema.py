@@ -33,7 +33,7 @@ _EXTRA_TOP_LEVEL = {
     *("own_code", "custom_imports"),
 }
 _PACKAGES = ("datasets", "models", "metrics", "engine", "engine.hooks", "detection")
-_MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks")
+_MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks", "posekit.inference.stages")
 
 
 def arguments_of(kind: Callable[..., Any]) -> set[str] | None:

@@ -1,0 +1,31 @@
+"""300-W in two stages with the network that comes along, ``face68``: it tells rotation and box, and refines.
+
+The second stage is ``mobilenetv2_300w_128x128.py``, on crops that the labels correct, disturbed at random;
+the first is face68, so that nothing needs to be trained before. face68 may be the second, too, as it stands;
+what it gains: posekit/docs/faces.md.
+
+    W=posekit/weights/face68.safetensors
+    python tools/test.py configs/faces/mobilenetv2_300w_128x128_two_stages.py $W
+    python tools/train.py configs/faces/mobilenetv2_300w_128x128_two_stages.py
+"""
+
+from mmengine.config import read_base
+
+from posekit.inference.stages import FirstStage
+from posekit.transforms import Line, Upright
+
+with read_base():
+    from .mobilenetv2_300w_128x128 import *
+
+_eye = ["outer", "top_0", "top_1", "inner", "bottom_1", "bottom_0"]
+_upright = dict(
+    type=Upright,
+    turn=dict(
+        type=Line, start=[f"right_eye_{point}" for point in _eye], end=[f"left_eye_{point}" for point in _eye]
+    ),
+)
+_first = dict(type=FirstStage, model="face68")
+train_dataloader["dataset"].update(upright=_upright)
+train_dataloader["dataset"]["augment"].update(rotation=10)
+val_dataloader["dataset"].update(upright=_upright, first_stage=_first)
+test_dataloader["dataset"].update(upright=_upright, first_stage=_first)
