@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 from test_configs import CONFIGS, ROOT
 
 from posekit.engine.configs.config import load_config
+from posekit.models.attribute_head import AttributeHead, check_attributes
 from posekit.registry import DATASETS
 
 STAGES = ("train", "val", "test")
 HELEN, AFW = 110, 4
+MTFL = {"train": 2010, "test": 3}
+NAMES = [name for name in CONFIGS if name.startswith("faces/")]
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +36,54 @@ def root(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=[name for name in CONFIGS if name.startswith("faces/")])
-def sets(request, root):
-    cfg = load_config(ROOT / request.param, {"data_root": str(root)})
+@pytest.fixture(scope="module")
+def mtfl(tmp_path_factory):
+    """One picture under many names, each a face."""
+    folder = tmp_path_factory.mktemp("mtfl")
+    header = ",".join(["image", *(f"{a}{k}" for k in range(5) for a in "xy"), "gender,smile,glasses,pose"])
+    for part, count in MTFL.items():
+        (folder / part / "images").mkdir(parents=True)
+        first = folder / part / "images" / "0.png"
+        assert cv2.imwrite(str(first), np.full((60, 60, 3), 90, np.uint8))
+        rows = [header]
+        for number in range(count):
+            if number:
+                os.link(first, first.with_name(f"{number}.png"))
+            rows.append(f"{number}.png,15,15,45,20,30,30,20,45,40,44,1,2,2,{number % 5 + 1}")
+        (folder / part / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def sets(request, root, mtfl):
+    folder = mtfl if "mtfl" in request.param else root
+    cfg = load_config(ROOT / request.param, {"data_root": str(folder)})
     return {stage: DATASETS.build(cfg[f"{stage}_dataloader"]["dataset"]) for stage in STAGES}
 
 
 def test_no_face_is_trained_and_scored(sets):
-    assert [len(sets[stage]) for stage in STAGES] == [HELEN - 100, 100, AFW]
     names = [{part.table[row].image_path for row in range(len(part))} for part in sets.values()]
-    assert len(set.union(*names)) == HELEN + AFW
+    counts = [len(sets[stage]) for stage in STAGES]
+    assert sum(counts) == len(set.union(*names))
+    # A thousand of MTFL's are kept for a test of the same kind.
+    assert counts in ([HELEN - 100, 100, AFW], [MTFL["train"] - 2000, 1000, MTFL["test"]])
+
+
+def test_labels_ride_along_mirrored(mtfl):
+    cfg = load_config(ROOT / "faces/tcdcn_mtfl_40x40.py", {"data_root": str(mtfl)})
+    heads = cfg.model["head"]["heads"]
+    train = DATASETS.build(
+        {**cfg.train_dataloader["dataset"], "augment": {"type": "Augment", "flip_prob": 1.0}}
+    )
+    columns = [head["column"] for name, head in heads.items() if name != "landmarks"]
+    assert set(columns) == set(train[0].extra)
+    built = [
+        AttributeHead(1, **{key: value for key, value in head.items() if key != "type"})
+        for name, head in heads.items()
+        if name != "landmarks"
+    ]
+    check_attributes(built, train.table.extra, train.table.mirror, "")
+    assert train[0].extra["pose"] == 6 - train.table.extra["pose"][0]
 
 
 def test_faces_are_cut_alike_and_training_alone_is_random(sets):
@@ -48,7 +91,7 @@ def test_faces_are_cut_alike_and_training_alone_is_random(sets):
     assert sets["train"].augment is not None
     for stage in ("val", "test"):
         assert sets[stage].augment is sets[stage].pixels is None
-    # The tight box of the points, 30 by 30, is widened by a quarter.
-    side = sets["test"].crop.input_size_hw[0]
+    # The tight box of the points, 30 by 30, is widened.
+    crop = sets["test"].crop
     extent = np.ptp(sets["test"][0].keypoints, axis=0)
-    np.testing.assert_allclose(extent, side / 1.25, rtol=0.02)
+    np.testing.assert_allclose(extent, crop.input_size_hw[0] / crop.padding, rtol=0.03)

@@ -1,6 +1,7 @@
 """Networks: image -> maps -> heatmaps -> losses or poses. Importing it fills the MODELS registry."""
 
 from posekit import codecs  # noqa: F401 - registers the codecs
+from posekit.models.attribute_head import AttributeHead
 from posekit.models.coordinate_head import CoordinateHead
 from posekit.models.estimator import PoseEstimator
 from posekit.models.facenets import FaceCNN
@@ -11,10 +12,13 @@ from posekit.models.losses import FocalMSELoss, MSELoss, SymmetricFocalMSELoss
 from posekit.models.multihead import MultiHead
 from posekit.models.point_losses import L1Loss, L2Loss, SmoothL1Loss, SoftWingLoss, WingLoss
 from posekit.models.simple_baseline import SimpleBaseline
+from posekit.models.tcdcn import TCDCN
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.models.zoo import create, list_models
 
 __all__ = [
+    "TCDCN",
+    "AttributeHead",
     "CoordinateHead",
     "FaceCNN",
     "FocalMSELoss",

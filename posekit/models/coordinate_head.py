@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -24,7 +25,8 @@ class CoordinateHead(Head):
 
     The outputs are (B, K, 2), fractions of the way from the input's first pixel centre to its last, so that a
     mirrored input's x is exactly 1 - x. They begin near 0.5, the middle. The loss is taken in pixels of the
-    input, which the settings of wing losses are in. It does not say how sure it is: all scores are 1.
+    input, or in another unit; the settings of wing losses are in it. It does not say how sure it is: all
+    scores are 1.
 
     Args:
         in_channels: Channels of the backbone's maps.
@@ -33,6 +35,10 @@ class CoordinateHead(Head):
         pool: The map is averaged to ``pool`` x ``pool`` cells; 1: a global average.
         hidden: Widths of fully connected layers with ReLU before the output's.
         dropout: Share of the numbers before each fully connected layer that are dropped in training.
+        tanh: The outputs are hyperbolic tangents, -1..1: points at most a whole input's side left of it or
+            above it, and none beyond its right and lower edges.
+        loss_unit: The loss takes so many pixels of the input for 1: with the input's side and ``L2Loss``, it
+            is the multi-task paper's half sum of squares of coordinates / 40.
 
     Raises:
         ConfigError: On no keypoints, a loss of heatmaps, or a setting out of range.
@@ -46,6 +52,8 @@ class CoordinateHead(Head):
         pool: int = 1,
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
+        tanh: bool = False,
+        loss_unit: float = 1.0,
     ) -> None:
         super().__init__()
         if not num_keypoints:
@@ -57,6 +65,13 @@ class CoordinateHead(Head):
                 raise ConfigError(f"head: '{name}' must be a whole number above 0, found {number!r}")
         if not 0 <= dropout < 1:
             raise ConfigError(f"head: 'dropout' must be a number from 0 to below 1, found {dropout!r}")
+        if (
+            isinstance(loss_unit, bool)
+            or not isinstance(loss_unit, (int, float))
+            or not 0 < loss_unit < math.inf
+        ):
+            raise ConfigError(f"head: 'loss_unit' must be a number of pixels above 0, found {loss_unit!r}")
+        self.tanh, self.loss_unit = bool(tanh), float(loss_unit)
         self.loss_function = MODELS.build(dict(loss)) if isinstance(loss, Mapping) else loss
         if not isinstance(self.loss_function, PointLoss):
             raise ConfigError(
@@ -72,19 +87,22 @@ class CoordinateHead(Head):
             nn.init.zeros_(layers[-2].bias)  # type: ignore[arg-type]
         last = nn.Linear(widths[-1], 2 * num_keypoints)
         nn.init.normal_(last.weight, std=0.001)
-        nn.init.constant_(last.bias, 0.5)
+        nn.init.constant_(last.bias, math.atanh(0.5) if tanh else 0.5)
         self.layers = nn.Sequential(*layers, nn.Dropout(dropout), last)
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Backbone maps (B, C, h, w), of which the last is read, to one output (B, K, 2)."""
         pooled = adaptive_avg_pool2d(maps[-1], self.pool).flatten(1)
         with torch.autocast(pooled.device.type, enabled=False):  # half of 8 bits is a quarter of a pixel
-            return [self.layers(pooled.float()).unflatten(1, (self.num_keypoints, 2))]
+            places = self.layers(pooled.float()).unflatten(1, (self.num_keypoints, 2))
+            return [places.tanh() if self.tanh else places]
 
     def loss(self, stages: Sequence[Tensor], sample: Sample) -> dict[str, Tensor]:
-        """``loss`` (), of points in input pixels."""
-        points = _in_input(stages[-1], sample.input_size_hw)
-        return {"loss": self.loss_function(points, sample.keypoints, sample.weight)}
+        """``loss`` (), of points in input pixels over ``loss_unit``."""
+        points, truth = _in_input(stages[-1], sample.input_size_hw), sample.keypoints
+        if self.loss_unit != 1:
+            points, truth = points / self.loss_unit, truth / self.loss_unit
+        return {"loss": self.loss_function(points, truth, sample.weight)}
 
     def flip(self, outputs: Tensor, flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW) -> Tensor:
         x, y = outputs[:, list(flip_index)].unbind(-1)
