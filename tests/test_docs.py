@@ -37,13 +37,14 @@ def test_the_code_of_the_faces_page_runs(tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join([header, *rows]))
     page = PAGE.with_name("faces.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names: dict = {"root": str(tmp_path)}
     exec("\n".join(blocks), names)
     assert (names["pose"], names["mirrored"]) == (2, 4)
     assert names["copies"].tolist() == [1, 1]
     np.testing.assert_allclose(names["nme"], 1 / 20)
     assert names["resnet"].head.num_keypoints == 5
+    assert names["extra"].keys() == {"smile", "smile_probabilities", "pose", "pose_probabilities"}
 
 
 def test_every_name_of_the_releases_page_is_imported_for_use():

@@ -108,14 +108,19 @@ def face(rng, gender: int, glasses: int, pose: int) -> tuple[np.ndarray, np.ndar
     return image, places
 
 
+def write_config(folder: Path, data: Path) -> Path:
+    """The config ``faces.py`` of a training on ``data``."""
+    path = Path(folder) / "faces.py"
+    path.write_text(CONFIG.format(data=data))
+    return path
+
+
 def build(folder: Path, data: Path, options=None, work_dir="work", **entries):
     """A runner for it, with some entries set."""
     from posekit.engine.configs.config import load_config
     from posekit.engine.runner import PoseRunner
 
-    path = Path(folder) / "faces.py"
-    path.write_text(CONFIG.format(data=data))
-    cfg = load_config(path, options)
+    cfg = load_config(write_config(folder, data), options)
     cfg.work_dir = str(Path(folder) / work_dir)
     for key, value in entries.items():
         cfg[key] = value

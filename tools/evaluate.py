@@ -145,8 +145,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--against",
         nargs="+",
         metavar="RESULTS",
-        help="other predictions of the same faces, a file for each run: the difference of the NME of --results "
-        "and theirs, with its interval over faces and, where both have several runs, over seeds",
+        help="other predictions of the same faces, a file for each run: the difference of the NME of "
+        "--results and theirs, with its interval over faces and, where both have several runs, over seeds",
     )
     nme_parser.set_defaults(evaluate=evaluate_nme)
     attributes = commands.add_parser("attributes", help="accuracy and confusion of attributes")
@@ -438,8 +438,8 @@ def compare_nme(args: argparse.Namespace) -> tuple[Scores, str]:
     scores |= {f"NME/{norm}/{name}": float(values[:, shared].mean()) for name, values in means.items()}
     scores |= {"counts/faces": int(shared.sum()), "counts/left_out": int((~shared).sum())}
     return scores, (
-        f"NME (percent) of the size {norm}: --results less --against, below 0 where --results are better; 95 % "
-        f"intervals, {ours.shape[0]} and {theirs.shape[0]} runs, the faces that all of them predict"
+        f"NME (percent) of the size {norm}: --results less --against, below 0 where --results are better; "
+        f"95 % intervals, {len(ours)} and {len(theirs)} runs, the faces that all of them predict"
     )
 
 

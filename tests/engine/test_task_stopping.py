@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy_faces import build, write_faces
+from toy_faces import build, write_config, write_faces
+from toy_processes import train_in
 
 from posekit.engine.hooks.checkpoint import Stopped
 from posekit.engine.hooks.task_stopping import TaskStoppingHook, stopping_measure
@@ -50,6 +51,7 @@ def test_a_flat_error_is_ripe_and_one_that_falls_ever_faster_is_not():
     assert stopping_measure([1.0, 0.0, 0.0], 0.5, 0.1, 3) == math.inf  # learnt by heart
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     train=st.lists(st.floats(0.01, 10), min_size=3, max_size=8),
     validation=st.floats(0.01, 10),
@@ -206,6 +208,22 @@ def test_killed_and_resumed_is_uninterrupted(data, tmp_path, iteration, monkeypa
         for place in ("parts", "whole")
     ]
     assert records[0] == records[1]
+
+
+def test_two_processes_measure_and_stop_as_one(data, tmp_path):
+    one = build(tmp_path, data, work_dir="one")
+    one.train()
+    train_in(
+        2, write_config(tmp_path, data), tmp_path / "two", "--cfg-options", "train_dataloader.batch_size=2"
+    )
+    states = [
+        read_checkpoint(tmp_path / place / "epoch_4.pth")["message_hub"]["info"]["task_stopping"]
+        for place in ("one", "two")
+    ]
+    assert states[0]["stopped"].keys() == states[1]["stopped"].keys() == {"smile", "pose"}
+    for name, errors in states[0]["train"].items():
+        np.testing.assert_allclose(states[1]["train"][name], errors, rtol=1e-4)
+        np.testing.assert_allclose(states[1]["validation"][name], states[0]["validation"][name], rtol=1e-4)
 
 
 def test_a_checkpoint_of_other_tasks_is_refused(data, tmp_path):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from posekit.errors import ConfigError, DataError
@@ -33,6 +33,7 @@ def test_labels_that_are_not_listed_are_refused():
         confusion(POSE, POSE[:2], np.array([1, 3, 5]))
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(-1, 3).filter(bool), st.integers(1, 3)), max_size=30))
 def test_the_matrix_counts_everybody_known_once(pairs):
     truth, predicted = np.array(pairs, int).reshape(-1, 2).T

@@ -18,6 +18,7 @@ from mutant_lists.own_files import OWN_FILES
 from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.recognition import RECOGNITION
 from mutant_lists.study import FILES, STUDY
+from mutant_lists.tasks import TASKS
 
 __all__ = ["MUTANTS", "Mutant"]
 
@@ -39,6 +40,7 @@ MUTANTS = (
     *CONFIGS,
     *RECIPES,
     *RECOGNITION,
+    *TASKS,
     *STUDY,
     *FILES,
 )

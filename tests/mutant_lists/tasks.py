@@ -1,0 +1,77 @@
+"""Landmarks with attributes: losses, mirror images, what is stopped, what is taken from another training."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_HEAD = "posekit/models/attribute_head.py"
+_STOPPING = "posekit/engine/hooks/task_stopping.py"
+_NORMALISATION = "posekit/models/normalisation.py"
+_TASKS = "models/test_tasks.py"
+_STOPS = "engine/test_task_stopping.py"
+
+TASKS = (
+    Mutant(_HEAD, "return outputs[:, self.mirror]", "return outputs", _TASKS),
+    Mutant(_HEAD, 'return {"loss": total / len(target)}', 'return {"loss": total}', _TASKS),
+    Mutant(
+        _HEAD,
+        "labels = probabilities.argmax(dim=1) + self.first",
+        "labels = probabilities.argmax(dim=1)",
+        f"{_TASKS}::test_mirror_images_are_averaged_with_their_poses_turned",
+    ),
+    Mutant(
+        "posekit/models/coordinate_head.py",
+        "points, truth = points / self.loss_unit, truth / self.loss_unit",
+        "points, truth = points * self.loss_unit, truth * self.loss_unit",
+        f"{_TASKS}::test_a_pixel_in_one_coordinate_is_half_its_square_over_40",
+    ),
+    Mutant(_NORMALISATION, "LUMA = (0.299, 0.587, 0.114)", "LUMA = (0.114, 0.587, 0.299)", _TASKS),
+    Mutant(
+        _NORMALISATION,
+        "pixels.mean(dim=(1, 2, 3), keepdim=True)",
+        "pixels.mean()",
+        _TASKS,
+        why="of the whole batch",
+    ),
+    Mutant(
+        "posekit/models/partial.py",
+        "backbone.load_state_dict({**own, **found})",
+        "backbone.load_state_dict({**own, **{k: stored.get(k, v) for k, v in own.items()}})",
+        f"{_TASKS}::test_exactly_the_first_three_layers_are_kept",
+    ),
+    Mutant(_STOPPING, "recent, least = np.asarray(train[-last:], np.float64), min(train)",
+           "recent, least = np.asarray(train[-last:], np.float64), min(train[-last:])", _STOPS),
+    Mutant(_STOPPING, "float(np.median(recent))", "float(np.mean(recent[:-1]))", _STOPS),
+    Mutant(
+        _STOPPING,
+        "people / head.weights[name] *",
+        "people *",
+        f"{_STOPS}::test_errors_are_the_means_of_the_unweighted_losses",
+        why="training errors with their weight, validation errors without",
+    ),
+    Mutant(
+        _STOPPING,
+        "(self.mode == ALL and len(ripe) < len(running))",
+        "False",
+        f"{_STOPS}::test_the_modes",
+    ),
+    Mutant(
+        _STOPPING,
+        'checkpoint["message_hub"]["info"][_STATE] = _copied(self.state)',
+        "pass",
+        f"{_STOPS}::test_killed_and_resumed_is_uninterrupted",
+        why="what was added up within an epoch is lost",
+    ),
+    Mutant(
+        "posekit/metrics/attributes.py",
+        "np.bincount(rows * len(labels) + columns,",
+        "np.bincount(columns * len(labels) + rows,",
+        "metrics/test_attributes.py",
+    ),
+    Mutant(
+        "posekit/study/paired_means.py",
+        "counts = rng.multinomial(number, np.full(number, 1 / number), size=min(at_once, resamples - start))",
+        "counts = np.ones((min(at_once, resamples - start), number))",
+        "study/test_paired_means.py",
+    ),
+)  # fmt: skip
