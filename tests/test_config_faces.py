@@ -7,6 +7,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+import reference
 from test_configs import CONFIGS, ROOT
 
 from posekit.engine.configs.config import load_config
@@ -95,3 +96,11 @@ def test_faces_are_cut_alike_and_training_alone_is_random(sets):
     crop = sets["test"].crop
     extent = np.ptp(sets["test"][0].keypoints, axis=0)
     np.testing.assert_allclose(extent, crop.input_size_hw[0] / crop.padding, rtol=0.03)
+
+
+def test_the_multi_task_config_splits_the_real_file():
+    folder = reference.path("data/mtfl/train/labels.csv").parents[1]
+    cfg = load_config(ROOT / "faces/tcdcn_mtfl_40x40.py", {"data_root": str(folder)})
+    sets = [DATASETS.build(cfg[f"{stage}_dataloader"]["dataset"]) for stage in STAGES]
+    assert [len(one) for one in sets] == [8000, 1000, 1498]
+    assert set(np.unique(sets[0].table.extra["pose"])) == {1, 2, 3, 4, 5}
