@@ -17,7 +17,8 @@ from toy_faces import build, write_config, write_faces
 from toy_processes import train_in
 
 from posekit.engine.hooks.checkpoint import Stopped
-from posekit.engine.hooks.task_stopping import TaskStoppingHook, stopping_measure
+from posekit.engine.hooks.task_measure import stopping_measure
+from posekit.engine.hooks.task_stopping import TaskStoppingHook
 from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
 
@@ -46,7 +47,8 @@ def test_the_measure_by_hand():
 def test_a_flat_error_is_ripe_and_one_that_falls_ever_faster_is_not():
     assert stopping_measure([1.0, 1.0, 1.0], 2.0, 0.1, 3) == math.inf
     assert stopping_measure([1.0, 0.9, 0.2], 2.0, 0.1, 3) < 0
-    assert stopping_measure([1.0, 1.0, 1.0], 0.5, 0.1, 3) == -math.inf
+    assert stopping_measure([1.0, 1.0, 1.0], 0.5, 0.1, 3) == 0
+    assert stopping_measure([1.0, 0.9, 0.2], 0.1, 0.1, 3) == 0  # no product of two negative factors
     assert stopping_measure([1.0, 1.0, 1.0], 1.0, 0.1, 3) == 0
     assert stopping_measure([1.0, 0.0, 0.0], 0.5, 0.1, 3) == math.inf  # learnt by heart
 

@@ -6,6 +6,7 @@ from mutant_lists.mutant import Mutant
 
 _HEAD = "posekit/models/attribute_head.py"
 _STOPPING = "posekit/engine/hooks/task_stopping.py"
+_MEASURE = "posekit/engine/hooks/task_measure.py"
 _NORMALISATION = "posekit/models/normalisation.py"
 _TASKS = "models/test_tasks.py"
 _STOPS = "engine/test_task_stopping.py"
@@ -39,9 +40,10 @@ TASKS = (
         "backbone.load_state_dict({**own, **{k: stored.get(k, v) for k, v in own.items()}})",
         f"{_TASKS}::test_exactly_the_first_three_layers_are_kept",
     ),
-    Mutant(_STOPPING, "recent, least = np.asarray(train[-last:], np.float64), min(train)",
+    Mutant(_MEASURE, "recent, least = np.asarray(train[-last:], np.float64), min(train)",
            "recent, least = np.asarray(train[-last:], np.float64), min(train[-last:])", _STOPS),
-    Mutant(_STOPPING, "float(np.median(recent))", "float(np.mean(recent[:-1]))", _STOPS),
+    Mutant(_MEASURE, "if gap <= 0 or least == 0:", "if gap == 0 or least == 0:", _STOPS),
+    Mutant(_MEASURE, "float(np.median(recent))", "float(np.mean(recent[:-1]))", _STOPS),
     Mutant(
         _STOPPING,
         "people / head.weights[name] *",

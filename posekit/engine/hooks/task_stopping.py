@@ -19,6 +19,7 @@ from mmengine.hooks import Hook
 from torch import Tensor
 
 from posekit.datasets.mixture import parts_of
+from posekit.engine.hooks.task_measure import stopping_measure
 from posekit.errors import ConfigError
 from posekit.io.files import read_json, write_json
 from posekit.models.multihead import MultiHead
@@ -29,40 +30,6 @@ from posekit.structures import Sample
 MODES = EACH, ALL, OFF = ("each", "all", "off")
 _STATE = "task_stopping"  # in the message hub, which checkpoints hold
 RECORD = "stopped_tasks"  # in run.json
-_ROUNDING = 1e-12
-
-
-def stopping_measure(train: Sequence[float], validation: float, weight: float, last: int) -> float:
-    """How ripe a task is to be stopped, after t epochs.
-
-    [k med / (sum - k med)] x [(validation - least) / (weight least)]: median and sum of the last k training
-    errors, least of all t. The first factor is large where the training error hardly falls any more, the
-    second where the validation error lies above what training has reached. Where the sum equals k med, as of
-    an error that does not change, the first factor is infinite; where it lies below, so that the error falls
-    ever faster, it is negative, and so is the measure of a task that generalises badly: taken as the formula
-    stands, it goes on. Where the validation error is the least training error, the measure is 0; where that
-    is 0, the task being learnt by heart, the measure is infinite.
-
-    Args:
-        train: The training errors of epochs 1..t, at least ``last``.
-        validation: The validation error after epoch t.
-        weight: The task's in the sum of the losses, above 0.
-        last: k.
-
-    Raises:
-        ValueError: On fewer training errors, or a weight that is not above 0.
-    """
-    if len(train) < last or last < 1 or not weight > 0:
-        raise ValueError(
-            f"expected {last} or more training errors and a weight above 0, found {len(train)}, {weight}"
-        )
-    recent, least = np.asarray(train[-last:], np.float64), min(train)
-    middle = last * float(np.median(recent))
-    fallen, gap = math.fsum(recent) - middle, validation - least
-    if gap == 0 or least == 0:
-        return math.inf if gap else 0.0
-    flat = abs(fallen) <= _ROUNDING * middle
-    return (math.inf if flat else middle / fallen) * gap / (weight * least)
 
 
 @HOOKS.register_module()
@@ -89,8 +56,7 @@ class TaskStoppingHook(Hook):
         main: The name of the head that is never stopped.
         threshold: Epsilon of the paper, which does not state its value.
         mode: "each", "all" or "off".
-        last: k, the number of training errors whose trend counts; of fewer than 3, median and mean are the
-        same.
+        last: k, the number of training errors whose trend counts; of fewer than 3, median and mean are one.
         interval: Epochs from one measure to the next. Each takes a pass over the validation set.
 
     Raises:
