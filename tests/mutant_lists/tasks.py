@@ -10,10 +10,11 @@ _MEASURE = "posekit/engine/hooks/task_measure.py"
 _NORMALISATION = "posekit/models/normalisation.py"
 _TASKS = "models/test_tasks.py"
 _STOPS = "engine/test_task_stopping.py"
+_BY_HAND = f"{_STOPS}::test_the_measure_by_hand"
 
 TASKS = (
-    Mutant(_HEAD, "return outputs[:, self.mirror]", "return outputs", _TASKS),
-    Mutant(_HEAD, 'return {"loss": total / len(target)}', 'return {"loss": total}', _TASKS),
+    Mutant(_HEAD, "return outputs[:, self.mirror]", "return outputs", f"{_TASKS}::test_the_mirror_image_of_a_pose_is_that_of_the_table"),
+    Mutant(_HEAD, 'return {"loss": total / len(target)}', 'return {"loss": total}', f"{_TASKS}::test_people_of_unknown_label_teach_nothing"),
     Mutant(
         _HEAD,
         "labels = probabilities.argmax(dim=1) + self.first",
@@ -41,9 +42,9 @@ TASKS = (
         f"{_TASKS}::test_exactly_the_first_three_layers_are_kept",
     ),
     Mutant(_MEASURE, "recent, least = np.asarray(train[-last:], np.float64), min(train)",
-           "recent, least = np.asarray(train[-last:], np.float64), min(train[-last:])", _STOPS),
-    Mutant(_MEASURE, "if gap <= 0 or least == 0:", "if gap == 0 or least == 0:", _STOPS),
-    Mutant(_MEASURE, "float(np.median(recent))", "float(np.mean(recent[:-1]))", _STOPS),
+           "recent, least = np.asarray(train[-last:], np.float64), min(train[-last:])", _BY_HAND),
+    Mutant(_MEASURE, "if gap <= 0 or least == 0:", "if gap == 0 or least == 0:", f"{_STOPS}::test_a_flat_error_is_ripe_and_one_that_falls_ever_faster_is_not"),
+    Mutant(_MEASURE, "float(np.median(recent))", "float(np.mean(recent[:-1]))", _BY_HAND),
     Mutant(
         _STOPPING,
         "people / head.weights[name] *",
