@@ -13,8 +13,18 @@ _STOPS = "engine/test_task_stopping.py"
 _BY_HAND = f"{_STOPS}::test_the_measure_by_hand"
 
 TASKS = (
-    Mutant(_HEAD, "return outputs[:, self.mirror]", "return outputs", f"{_TASKS}::test_the_mirror_image_of_a_pose_is_that_of_the_table"),
-    Mutant(_HEAD, 'return {"loss": total / len(target)}', 'return {"loss": total}', f"{_TASKS}::test_people_of_unknown_label_teach_nothing"),
+    Mutant(
+        _HEAD,
+        "return outputs[:, self.mirror]",
+        "return outputs",
+        f"{_TASKS}::test_the_mirror_image_of_a_pose_is_that_of_the_table",
+    ),
+    Mutant(
+        _HEAD,
+        'return {"loss": total / len(target)}',
+        'return {"loss": total}',
+        f"{_TASKS}::test_people_of_unknown_label_teach_nothing",
+    ),
     Mutant(
         _HEAD,
         "labels = probabilities.argmax(dim=1) + self.first",
@@ -41,9 +51,18 @@ TASKS = (
         "backbone.load_state_dict({**own, **{k: stored.get(k, v) for k, v in own.items()}})",
         f"{_TASKS}::test_exactly_the_first_three_layers_are_kept",
     ),
-    Mutant(_MEASURE, "recent, least = np.asarray(train[-last:], np.float64), min(train)",
-           "recent, least = np.asarray(train[-last:], np.float64), min(train[-last:])", _BY_HAND),
-    Mutant(_MEASURE, "if gap <= 0 or least == 0:", "if gap == 0 or least == 0:", f"{_STOPS}::test_a_flat_error_is_ripe_and_one_that_falls_ever_faster_is_not"),
+    Mutant(
+        _MEASURE,
+        "recent, least = np.asarray(train[-last:], np.float64), min(train)",
+        "recent, least = np.asarray(train[-last:], np.float64), min(train[-last:])",
+        _BY_HAND,
+    ),
+    Mutant(
+        _MEASURE,
+        "if gap <= 0 or least == 0:",
+        "if gap == 0 or least == 0:",
+        f"{_STOPS}::test_a_flat_error_is_ripe_and_one_that_falls_ever_faster_is_not",
+    ),
     Mutant(_MEASURE, "float(np.median(recent))", "float(np.mean(recent[:-1]))", _BY_HAND),
     Mutant(
         _STOPPING,
@@ -77,4 +96,4 @@ TASKS = (
         "counts = np.ones((min(at_once, resamples - start), number))",
         "study/test_paired_means.py",
     ),
-)  # fmt: skip
+)
