@@ -4,7 +4,7 @@ Zhang et al., ECCV 2014: half the squared error of coordinates / 40, weight 1; c
 smile and glasses, weight 0.1, of pose 0.3. Batch, rate and weight decay are those of an independent port of
 the paper; momentum is ours. The paper does not state the threshold of the stopping. Then the landmarks are
 fine-tuned: tcdcn_mtfl_40x40_finetune.py; without attributes: tcdcn_mtfl_40x40_landmarks.py.
-Cost: 40 minutes of one CPU core.
+Cost: 40 minutes of one CPU core, by the rate of its first epochs; it has not been trained to its end.
 
     python tools/train.py configs/faces/tcdcn_mtfl_40x40.py
 """
