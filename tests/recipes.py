@@ -3,13 +3,13 @@
 Parts are given with the defaults of their classes filled in, so that a default that changes is seen here.
 Sources, by their letter:
 
-H   the HRNet release: ``experiments/{coco,mpii}/hrnet/*.yaml``, ``lib/dataset/JointsDataset.py``
-S   the SimpleBaseline release: ``experiments/{coco,mpii}/resnet*/*.yaml``
-P   pytorch-pose: its README and the defaults of ``example/main.py``
-X   Xu & Feng 2020, section 3; where the paper says nothing, the choice of posekit (batch 16, HRNet's targets)
-M   MMPose: ``td-hm_hrnet-w32_8xb64-210e_crowdpose-256x192.py``
-W   Feng et al. (wing loss), CVPR 2018: network, loss, rotation, mirror image, box shift; the rest is O
-O   posekit's own: sized for a CPU, for a data set of a few thousand people, or an example to copy
+H   the HRNet release: ``experiments/{coco,mpii}/hrnet/*.yaml``, ``lib/dataset/JointsDataset.py`` S   the
+SimpleBaseline release: ``experiments/{coco,mpii}/resnet*/*.yaml`` P   pytorch-pose: its README and the
+defaults of ``example/main.py`` X   Xu & Feng 2020, section 3; where the paper says nothing, the choice of
+posekit (batch 16, HRNet's targets) M   MMPose: ``td-hm_hrnet-w32_8xb64-210e_crowdpose-256x192.py`` T   Zhang
+et al. (TCDCN), ECCV 2014, and a port of it: network, losses and weights, rate, weight decay; the rest is O W
+Feng et al. (wing loss), CVPR 2018: network, loss, rotation, mirror image, box shift; the rest is O O
+posekit's own: sized for a CPU, for a data set of a few thousand people, or an example to copy
 """
 
 from __future__ import annotations
@@ -77,6 +77,17 @@ FACES = {
     "test": "load_face_csv afw.csv afw",
     "protocol": "NME and failure rate in percent of the size 'inter_ocular'",
     "best": "NME/inter_ocular",
+}
+# T: MTFL's faces; a part of the training's validates, the test is AFLW's.
+MTFL = {
+    "skeleton": "mtfl5",
+    "data_root": "data/mtfl",
+    "train": "load_mtfl train/labels.csv train/images num_test=1000 num_val=1000 part=train",
+    "val": "load_mtfl train/labels.csv train/images num_test=1000 num_val=1000 part=val",
+    "test": "load_mtfl test/labels.csv test/images",
+    "protocol": "NME and failure rate in percent of the size 'inter_pupil' | accuracy in percent of gender, "
+    "smile, glasses, pose, of people whose label is known",
+    "best": "NME/inter_pupil",
 }
 # M: trained on its train and val images, validated and tested on its test images.
 CROWDPOSE = {
@@ -316,6 +327,60 @@ RECIPES["faces/cnn6_300w_64x64_wing.py"] = {  # W
 # W: the second of two stages: what the first is off by is left of the rotation.
 RECIPES["faces/cnn6_300w_64x64_wing_two_stages.py"] = RECIPES["faces/cnn6_300w_64x64_wing.py"] | {
     "augment": augmentation(10, (0.9, 1.1), shift=0.05),
+}
+# T: the landmarks' loss is half the squared error of coordinates / 40.
+_TASK_LOSSES = {
+    "landmarks": "L2Loss() x 1 in units of 40",
+    "gender": "gender: 2 from 1 x 0.1",
+    "smile": "smile: 2 from 1 x 0.1",
+    "glasses": "glasses: 2 from 1 x 0.1",
+    "pose": "pose: 5 from 1 x 0.3, mirrored (1, 5) (2, 4)",
+}
+_GREY = {"colours": "grey per_image", "head": {"pool": 1, "hidden": (), "dropout": 0.0}}
+_TCDCN = {
+    **MTFL,
+    **_PLAIN,
+    **_GREY,
+    "input": (40, 40),
+    "crop": (1.0, 2.0, "hrnet"),
+    "augment": augmentation(30, (0.85, 1.25), shift=0.1),
+    "backbone": "TCDCN(in_channels=1, local=False, variant='eccv2014')",
+    "codec": None,
+    "loss": _TASK_LOSSES,
+    **_RELEASES,
+    "optimiser": "SGD(lr=0.003, momentum=0.9, weight_decay=0.0005)",
+    "rates": [(0.003, 80)],
+    "epochs": (80, 4),
+    "batch": (128, 128),
+}
+RECIPES["faces/tcdcn_mtfl_40x40.py"] = _TCDCN
+RECIPES["faces/tcdcn_mtfl_40x40_landmarks.py"] = _TCDCN | {
+    "loss": {"landmarks": _TASK_LOSSES["landmarks"]},
+    "protocol": MTFL["protocol"].split(" | ")[0],
+}
+RECIPES["faces/tcdcn_mtfl_40x40_finetune.py"] = _TCDCN | {
+    "loss": {
+        name: words.replace(" x 0.1", " x 0.0").replace(" x 0.3", " x 0.0")
+        for name, words in _TASK_LOSSES.items()
+    },
+    "optimiser": "SGD(lr=0.003, momentum=0.9, weight_decay=0.0)",
+    "rates": [(0.003, 20)],
+    "epochs": (20, 2),
+}
+RECIPES["faces/tcdcn_300w_40x40.py"] = {  # T: the first three layers are kept
+    **FACES,
+    **_PLAIN,
+    **_GREY,
+    "input": (40, 40),
+    "crop": (1.0, 1.25, "hrnet"),
+    "augment": augmentation(30, (0.9, 1.1), shift=0.05),
+    "backbone": "TCDCN(in_channels=1, local=False, variant='eccv2014')",
+    "start": "work_dirs/tcdcn_mtfl_40x40/best_NME_inter_pupil.pth strict conv1. conv2. conv3.",
+    "codec": None,
+    "loss": "L2Loss() in units of 40",
+    **_RELEASES,
+    **one_cycle(120, 32),
+    "epochs": (120, 10),
 }
 RECIPES["faces/mobilenetv2_300w_128x128.py"] = {  # O
     **FACES,

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
+import reference
 import torch
 from test_configs import CONFIGS, ROOT
 
 from posekit.engine.checkpoints.files import write_checkpoint
 from posekit.engine.configs.config import load_config
 from posekit.inference.bundle import build_estimator
+from posekit.models.attribute_head import AttributeHead, check_attributes
 from posekit.registry import DATASETS
 
 STAGES = ("train", "val", "test")
 HELEN, AFW = 110, 4
 FIRST = "faces/cnn6_300w_64x64_wing.py"
 ONE_AND_TWO = {name: name.replace("_two_stages", "") for name in CONFIGS if name.endswith("_two_stages.py")}
+MTFL = {"train": 2010, "test": 3}
+NAMES = [name for name in CONFIGS if name.startswith("faces/")]
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +52,28 @@ def first(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module", params=[name for name in CONFIGS if name.startswith("faces/")])
-def sets(request, root, first):
-    cfg = load_config(ROOT / request.param, {"data_root": str(root)})
+@pytest.fixture(scope="module")
+def mtfl(tmp_path_factory):
+    """One picture under many names, each a face."""
+    folder = tmp_path_factory.mktemp("mtfl")
+    header = ",".join(["image", *(f"{a}{k}" for k in range(5) for a in "xy"), "gender,smile,glasses,pose"])
+    for part, count in MTFL.items():
+        (folder / part / "images").mkdir(parents=True)
+        first = folder / part / "images" / "0.png"
+        assert cv2.imwrite(str(first), np.full((60, 60, 3), 90, np.uint8))
+        rows = [header]
+        for number in range(count):
+            if number:
+                os.link(first, first.with_name(f"{number}.png"))
+            rows.append(f"{number}.png,15,15,45,20,30,30,20,45,40,44,1,2,2,{number % 5 + 1}")
+        (folder / part / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def sets(request, root, mtfl, first):
+    folder = mtfl if "mtfl" in request.param else root
+    cfg = load_config(ROOT / request.param, {"data_root": str(folder)})
     for stage in STAGES:
         dataset = cfg[f"{stage}_dataloader"]["dataset"]
         if dataset.get("first_stage"):
@@ -57,9 +82,28 @@ def sets(request, root, first):
 
 
 def test_no_face_is_trained_and_scored(sets):
-    assert [len(sets[stage]) for stage in STAGES] == [HELEN - 100, 100, AFW]
     names = [{part.table[row].image_path for row in range(len(part))} for part in sets.values()]
-    assert len(set.union(*names)) == HELEN + AFW
+    counts = [len(sets[stage]) for stage in STAGES]
+    assert sum(counts) == len(set.union(*names))
+    # A thousand of MTFL's are kept for a test of the same kind.
+    assert counts in ([HELEN - 100, 100, AFW], [MTFL["train"] - 2000, 1000, MTFL["test"]])
+
+
+def test_labels_ride_along_mirrored(mtfl):
+    cfg = load_config(ROOT / "faces/tcdcn_mtfl_40x40.py", {"data_root": str(mtfl)})
+    heads = cfg.model["head"]["heads"]
+    train = DATASETS.build(
+        {**cfg.train_dataloader["dataset"], "augment": {"type": "Augment", "flip_prob": 1.0}}
+    )
+    columns = [head["column"] for name, head in heads.items() if name != "landmarks"]
+    assert set(columns) == set(train[0].extra)
+    built = [
+        AttributeHead(1, **{key: value for key, value in head.items() if key != "type"})
+        for name, head in heads.items()
+        if name != "landmarks"
+    ]
+    check_attributes(built, train.table.extra, train.table.mirror, "")
+    assert train[0].extra["pose"] == 6 - train.table.extra["pose"][0]
 
 
 def test_faces_are_cut_alike_and_training_alone_is_random(sets):
@@ -67,10 +111,18 @@ def test_faces_are_cut_alike_and_training_alone_is_random(sets):
     assert sets["train"].augment is not None
     for stage in ("val", "test"):
         assert sets[stage].augment is sets[stage].pixels is None
-    # The tight box of the points, 30 by 30, is widened by a quarter.
-    side = sets["test"].crop.input_size_hw[0]
+    # The tight box of the points, 30 by 30, is widened.
+    crop = sets["test"].crop
     extent = np.ptp(sets["test"][0].keypoints, axis=0)
-    np.testing.assert_allclose(extent, side / 1.25, rtol=0.02)
+    np.testing.assert_allclose(extent, crop.input_size_hw[0] / crop.padding, rtol=0.03)
+
+
+def test_the_multi_task_config_splits_the_real_file():
+    folder = reference.path("data/mtfl/train/labels.csv").parents[1]
+    cfg = load_config(ROOT / "faces/tcdcn_mtfl_40x40.py", {"data_root": str(folder)})
+    sets = [DATASETS.build(cfg[f"{stage}_dataloader"]["dataset"]) for stage in STAGES]
+    assert [len(one) for one in sets] == [8000, 1000, 1498]
+    assert set(np.unique(sets[0].table.extra["pose"])) == {1, 2, 3, 4, 5}
 
 
 @pytest.mark.parametrize("name", ONE_AND_TWO)

@@ -38,7 +38,7 @@ def test_the_code_of_the_faces_page_runs(tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join([header, *rows]))
     page = PAGE.with_name("faces.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names: dict = {"root": str(tmp_path)}
     exec("\n".join(blocks), names)
     assert (names["pose"], names["mirrored"]) == (2, 4)
@@ -48,6 +48,7 @@ def test_the_code_of_the_faces_page_runs(tmp_path):
     assert names["upright"][0].keypoints[0, 1] == names["upright"][0].keypoints[1, 1]
     assert (names["turned_only"].box, names["athletes"].turn.degrees) == (False, 90)
     assert names["copy"].parent.name == "turned"
+    assert names["extra"].keys() == {"smile", "smile_probabilities", "pose", "pose_probabilities"}
 
 
 def test_the_code_of_the_families_page_runs():

@@ -41,9 +41,13 @@ def facts(cfg: Any) -> dict[str, Any]:
         "backbone": text(model["backbone"], leave=("pretrained",)),
         "start": start(model["backbone"].get("pretrained")),
         "codec": text(head["codec"]) if "codec" in head else None,
-        "loss": text(head["loss"]),
-        "head": {key: value for key, value in filled(head).items() if key in HEAD_SETTINGS},
-        "colours": (wholly["mean"], wholly["std"], wholly["channel_order"]),
+        "loss": losses(head),
+        "head": {
+            k: v
+            for k, v in filled(head.get("heads", {}).get("landmarks", head)).items()
+            if k in HEAD_SETTINGS
+        },
+        "colours": colours(wholly),
         "frozen": wholly["frozen"],
         "prediction": {key: wholly[key] for key in ("flip_test", "test_scales")},
         "optimiser": settings(cfg.optim_wrapper["optimizer"]),
@@ -56,6 +60,30 @@ def facts(cfg: Any) -> dict[str, Any]:
 
 
 HEAD_SETTINGS = ("kernel_size", "keypoint_weights", "pool", "hidden", "dropout")
+
+
+def losses(head: Mapping[str, Any]) -> Any:
+    """The loss in words; of several heads, each with its weight; labels with their mirror images."""
+    if "heads" in head:
+        weights = head["weights"]
+        assert weights.keys() == head["heads"].keys()
+        return {name: _weighed(filled(own), weights[name]) for name, own in head["heads"].items()}
+    unit = filled(head).get("loss_unit", 1)
+    return text(head["loss"]) + (f" in units of {unit:g}" if unit != 1 else "")
+
+
+def _weighed(head: Mapping[str, Any], weight: float) -> str:
+    if "loss" in head:
+        return f"{text(head['loss'])} x {weight:g} in units of {head['loss_unit']:g}"
+    pairs = " ".join(map(str, map(tuple, head["flip_pairs"])))
+    words = f"{head['column']}: {head['classes']} from {head['first']} x {weight}"
+    return f"{words}, mirrored {pairs}" if pairs else words
+
+
+def colours(model: Mapping[str, Any]) -> Any:
+    if model["normalisation"] != "fixed":
+        return f"{model['channel_order']} {model['normalisation']}"
+    return model["mean"], model["std"], model["channel_order"]
 
 
 def people(dataset: Mapping[str, Any]) -> Any:
@@ -107,7 +135,9 @@ def settings(part: Mapping[str, Any]) -> str:
 def start(pretrained: Any) -> str | None:
     if not pretrained:
         return None
-    return f"{pretrained['path']} {pretrained['sha256']}{' strict' if pretrained.get('strict') else ''}"
+    digits = [pretrained["sha256"]] if pretrained.get("sha256") else []
+    strict = ["strict"] if pretrained.get("strict") else []
+    return " ".join([pretrained["path"], *digits, *strict, *pretrained.get("parts", ())])
 
 
 def rates(cfg: Any) -> list[Any]:

@@ -8,7 +8,10 @@
     python tools/evaluate.py pck --gt GT.json --results R.json [--threshold 0.2] [--norm torso|bbox|head]
         [--out M.json]
     python tools/evaluate.py nme --gt FACES.csv|GT.json --results R.json|R.csv [--norm inter_ocular]
-        [--thresholds 0.08 0.1] [--groups COLUMN ...] [--skeleton NAME] [--curve] [--out M.json]
+        [--thresholds 0.08 0.1] [--groups COLUMN ...] [--skeleton NAME] [--curve] [--against OTHER ...]
+        [--out M.json]
+    python tools/evaluate.py attributes --gt FACES.csv|GT.json --results R.json --attributes COLUMN ...
+        [--images IDS.json] [--out M.json]
     python tools/evaluate.py verification --pairs pairs.csv --embeddings E.npz [--far 0.1 0.01] [--out M.json]
     python tools/evaluate.py identification --labels labels.csv --embeddings E.npz [--gallery labels.csv]
         [--out M.json]
@@ -43,7 +46,7 @@ from posekit.metrics.crowdpose import (
     read_crowd_index,
     read_crowdpose,
 )
-from posekit.metrics.face_files import is_csv, read_scored_coco, read_scored_csv
+from posekit.metrics.face_files import ScoredFaces, is_csv, read_scored_coco, read_scored_csv
 from posekit.metrics.ground_truth import (
     AREA_OF_BOX,
     BOX,
@@ -138,12 +141,27 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     nme_parser.add_argument("--skeleton", help="the points' names, where the files do not tell")
     nme_parser.add_argument("--curve", action="store_true", help="also the CED up to the largest threshold")
+    nme_parser.add_argument(
+        "--against",
+        nargs="+",
+        metavar="RESULTS",
+        help="other predictions of the same faces, a file for each run: the difference of the NME of "
+        "--results and theirs, with its interval over faces and, where both have several runs, over seeds",
+    )
     nme_parser.set_defaults(evaluate=evaluate_nme)
-    for command in (coco, crowdpose, mpii, pck_parser, nme_parser):
+    attributes = commands.add_parser("attributes", help="accuracy and confusion of attributes")
+    attributes.add_argument("--attributes", nargs="+", required=True, metavar="COLUMN")
+    attributes.add_argument("--results", required=True, help="results.json of tools/test.py")
+    attributes.add_argument("--images", metavar="IDS.json", help="score the people of these image ids only")
+    attributes.set_defaults(evaluate=evaluate_attributes)
+    for command in (coco, crowdpose, mpii, pck_parser, nme_parser, attributes):
         command.add_argument("--gt", required=True, help="the annotations")
         command.add_argument("--out", help="JSON file for the scores")
     for command in (coco, crowdpose, pck_parser, nme_parser):
-        command.add_argument("--results", required=True, help="the predictions, in COCO's results form")
+        several = {"nargs": "+"} if command is nme_parser else {}
+        command.add_argument(
+            "--results", required=True, help="the predictions, in COCO's results form", **several
+        )
         command.add_argument(
             "--images",
             metavar="IDS.json",
@@ -365,11 +383,10 @@ def evaluate_pck(args: argparse.Namespace) -> tuple[Scores, str]:
     return {**scores, **{f"counts/{name}": count for name, count in counts.items()}}, title
 
 
-def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
+def read_nme(args: argparse.Namespace, results: str) -> tuple[np.ndarray, ScoredFaces, str]:
+    """Each face's NME, the faces, and the name of the size."""
     norm = args.norm[0] if len(args.norm) == 1 else args.norm
     check_norm(norm, "--norm")
-    for threshold in args.thresholds:
-        check_threshold(threshold, "--thresholds")
     skeleton = None
     if args.skeleton is not None:
         from posekit.skeletons import get_skeleton
@@ -378,14 +395,24 @@ def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
     if is_csv(args.gt):
         if args.images or args.category:
             raise ConfigError(f"--images, --category: {args.gt} is a csv, of which all rows are scored")
-        faces = read_scored_csv(args.gt, args.results, skeleton, args.groups)
+        faces = read_scored_csv(args.gt, results, skeleton, args.groups)
     else:
-        faces = read_scored_coco(args.gt, args.results, skeleton, args.groups, **reading(args))
+        faces = read_scored_coco(args.gt, results, skeleton, args.groups, **reading(args))
     sizes = face_sizes(norm, faces.truth, faces.labelled, faces.names, faces.boxes_wh)
     if not np.isfinite(sizes).any():
         raise DataError(f"{args.gt}: no face has the size '{norm_name(norm)}'; choose another --norm")
-    nme = nme_per_face(faces.predicted, faces.truth, sizes, faces.labelled)
-    scores = nme_scores(nme, norm_name(norm), args.thresholds, faces.groups)
+    return nme_per_face(faces.predicted, faces.truth, sizes, faces.labelled), faces, norm_name(norm)
+
+
+def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
+    for threshold in args.thresholds:
+        check_threshold(threshold, "--thresholds")
+    if args.against:
+        return compare_nme(args)
+    if len(args.results) > 1:
+        raise ConfigError("--results: several runs are for a comparison: name the others by --against")
+    nme, faces, norm = read_nme(args, args.results[0])
+    scores = nme_scores(nme, norm, args.thresholds, faces.groups)
     if args.curve:
         scores |= ced_scores(nme, max(args.thresholds))
     counts = {
@@ -393,10 +420,34 @@ def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
         "without_the_size": int(np.count_nonzero(np.isnan(nme))),
         "missing_predictions": int(np.count_nonzero(np.isinf(nme))),
     }
-    title = f"NME and FR (percent) of the size {norm_name(norm)}; {faces.rule}"
+    title = f"NME and FR (percent) of the size {norm}; {faces.rule}"
     if counts["missing_predictions"]:
         title += "; faces without a prediction are failures, and left out of the NME"
     return {**scores, **{f"counts/{name}": count for name, count in counts.items()}}, title
+
+
+def compare_nme(args: argparse.Namespace) -> tuple[Scores, str]:
+    from posekit.study.paired_means import compare_means, difference_scores
+
+    read = [[read_nme(args, path) for path in side] for side in (args.results, args.against)]
+    norm = read[0][0][2]
+    ours, theirs = (np.stack([100 * nme for nme, _, _ in side]) for side in read)
+    comparison, shared = compare_means(ours, theirs, np.arange(ours.shape[1]))
+    scores = difference_scores(comparison, f"NME/{norm}")
+    means = {"results": ours, "against": theirs}
+    scores |= {f"NME/{norm}/{name}": float(values[:, shared].mean()) for name, values in means.items()}
+    scores |= {"counts/faces": int(shared.sum()), "counts/left_out": int((~shared).sum())}
+    return scores, (
+        f"NME (percent) of the size {norm}: --results less --against, below 0 where --results are better; "
+        f"95 % intervals, {len(ours)} and {len(theirs)} runs, the faces that all of them predict"
+    )
+
+
+def evaluate_attributes(args: argparse.Namespace) -> tuple[Scores, str]:
+    from posekit.metrics.attribute_files import score_attribute_files
+
+    found = score_attribute_files(args.gt, args.results, args.attributes, read_image_ids(args.images))
+    return found[0], f"accuracy (percent) and confusion (people; true/predicted) of {found[1]} people"
 
 
 def evaluate_verification(args: argparse.Namespace) -> tuple[Scores, str]:
@@ -452,6 +503,7 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
         for name in (
             "gt",
             "results",
+            "against",
             "pred",
             "images",
             "head-boxes",
@@ -461,7 +513,11 @@ def refuse_overwriting(args: argparse.Namespace) -> None:
             "gallery",
         )
     }
-    for option, path in inputs.items():
+    for option, path in (
+        (option, path)
+        for option, stated in inputs.items()
+        for path in (stated if isinstance(stated, list) else [stated])
+    ):
         if args.out and path and Path(args.out).resolve() == Path(path).resolve():
             raise ConfigError(
                 f"--out: {args.out}, the file of {option}, would be overwritten; choose another place"

@@ -163,8 +163,9 @@ class BalancedSampler(EpochSampler):
 
     Args:
         dataset: Any data set; with a function as ``copies`` one with a ``table``, such as ``TopDownDataset``.
-        copies: How often each sample is taken: a whole number above 0 for each; or a function of the table
-            that gives them, and its settings, ``dict(type=pose_copies, bins=9)``.
+        copies: How often each sample is taken: a whole number above 0, of all (the augmented views of each in
+            an epoch) or for each; or a function of the table that gives them, and its settings,
+            ``dict(type=pose_copies, bins=9)``.
         **settings: Of the ``EpochSampler``.
 
     Raises:
@@ -174,6 +175,7 @@ class BalancedSampler(EpochSampler):
     def __init__(self, dataset: Any, copies: Any, **settings: Any) -> None:
         super().__init__(dataset, **settings)
         numbers = np.asarray(_called(copies, dataset))
+        numbers = np.repeat(numbers, len(dataset)) if numbers.ndim == 0 else numbers
         if numbers.shape != (len(dataset),) or numbers.dtype.kind not in "iu" or (numbers < 1).any():
             raise ConfigError(
                 f"BalancedSampler: 'copies': expected {len(dataset)} whole numbers above 0, one for each "

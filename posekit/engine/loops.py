@@ -17,9 +17,11 @@ from torch.utils.data import DataLoader, default_collate
 
 from posekit.datasets.mixture import KeyedDataset, parts_of
 from posekit.datasets.sampler import EpochSampler, KeyedSampler
+from posekit.datasets.table import PersonTable
 from posekit.engine.checkpoints.state import restore_random_state
 from posekit.engine.processes.signals import handling_signals, init_worker
 from posekit.errors import ConfigError
+from posekit.models.attribute_head import AttributeHead, check_attributes
 
 
 def epoch_loop(stated: Mapping[str, Any], source: str | None) -> dict[str, Any]:
@@ -106,6 +108,22 @@ def check_empty_taught(model: nn.Module, loader: DataLoader, source: str | None)
             "people (empty=True) teach nothing unless the codec keeps the weight of keypoints outside a "
             f"crop: expected UDPCodec(outside='keep') or UDPOffsetCodec(outside='keep'), found {found}"
         )
+
+
+def check_attribute_columns(model: nn.Module, loader: DataLoader) -> None:
+    """Looks whether heads of attributes find their labels, of their classes, and mirrored as they do.
+
+    Raises:
+        ConfigError: If not; see :func:`~posekit.models.attribute_head.check_attributes`.
+    """
+    heads = [part for part in model.modules() if isinstance(part, AttributeHead)]
+    tables = [
+        part.table
+        for part in parts_of(loader.dataset)
+        if isinstance(getattr(part, "table", None), PersonTable)
+    ]
+    for table in tables if heads else ():
+        check_attributes(heads, table.extra, table.mirror, table.ann_file)
 
 
 class SkippingBatches:

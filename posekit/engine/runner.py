@@ -44,7 +44,13 @@ from posekit.engine.hooks.scores import (
     check_score_names,
     settle_monitors,
 )
-from posekit.engine.loops import check_empty_taught, check_smallest_batch, complete_loader, epoch_loop
+from posekit.engine.loops import (
+    check_attribute_columns,
+    check_empty_taught,
+    check_smallest_batch,
+    complete_loader,
+    epoch_loop,
+)
 from posekit.engine.optim import batch_facts, check_rates, compile_training, keep_norms, scale_learning_rate
 from posekit.engine.processes.group import start_group
 from posekit.engine.processes.launched import job_name
@@ -388,6 +394,7 @@ class PoseRunner(Runner):
         if self.is_training:
             check_monitors(self)
             check_empty_taught(self.bare_model, self.train_dataloader, self.cfg.filename)
+            check_attribute_columns(self.bare_model, self.train_dataloader)
             if isinstance(self.bare_model, PoseEstimator) and self.world_size == 1:
                 check_smallest_batch(self.bare_model, self.train_dataloader, self.cfg.filename, self.logger)
         if not self._has_loaded:

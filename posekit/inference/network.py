@@ -94,7 +94,8 @@ Model = str | os.PathLike[str] | nn.Module | PoseNetwork
 
 def _maps(estimator: PoseEstimator, size_hw: tuple[int, int]) -> list[Tensor]:
     """What a network's head makes of noise: its heatmaps, or whatever else it gives."""
-    noise = torch.rand(1, 3, *size_hw, generator=torch.Generator().manual_seed(0)).mul(4).sub(2)
+    shape = (1, estimator.input_channels, *size_hw)
+    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0)).mul(4).sub(2)
     image = noise.to(estimator.mean.device).contiguous(memory_format=estimator.memory_format)
     stages = estimator.stages(image)
     return [tensor for stage in stages for tensor in (stage.values() if isinstance(stage, dict) else [stage])]

@@ -5,6 +5,7 @@ data set as soon as it is told of it, which is before the first training step, a
 ``describe()``. What they have in common is in ``base.py``.
 """
 
+from posekit.metrics.attribute_metric import AttributeMetric
 from posekit.metrics.base import PoseMetric
 from posekit.metrics.crowdpose_metric import CrowdPoseMetric
 from posekit.metrics.each_set import OnEachSet
@@ -15,6 +16,7 @@ from posekit.metrics.pckh_metric import PCKhMetric
 from posekit.metrics.writer import PredictionWriter
 
 __all__ = [
+    "AttributeMetric",
     "CrowdPoseMetric",
     "NMEMetric",
     "OKSMetric",

@@ -1,6 +1,7 @@
 """Networks: image -> maps -> heatmaps -> losses or poses. Importing it fills the MODELS registry."""
 
 from posekit import codecs  # noqa: F401 - registers the codecs
+from posekit.models.attribute_head import AttributeHead
 from posekit.models.coordinate_head import CoordinateHead
 from posekit.models.cpm import CPM
 from posekit.models.cspnext import CSPNeXt
@@ -26,12 +27,15 @@ from posekit.models.rle import RLELoss
 from posekit.models.simcc_heads import RTMCCHead, SimCCHead
 from posekit.models.simcc_losses import AxisKLLoss
 from posekit.models.simple_baseline import SimpleBaseline
+from posekit.models.tcdcn import TCDCN
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.models.vitpose import ViTPose
 from posekit.models.zoo import create, list_models
 
 __all__ = [
     "CPM",
+    "TCDCN",
+    "AttributeHead",
     "AxisKLLoss",
     "CSPNeXt",
     "CoordinateHead",

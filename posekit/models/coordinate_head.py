@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -24,10 +25,10 @@ class CoordinateHead(Head):
     """Where each keypoint is, regressed from the whole of the last map.
 
     The outputs are (B, K, 2), fractions of the way from the input's first pixel centre to its last, so that a
-    mirrored input's x is exactly 1 - x. They begin near 0.5, the middle. Losses are taken in pixels of the
-    input, which the settings of wing losses are in. It does not say how sure it is: all scores are 1. With
-    :class:`~posekit.models.rle.RLELoss`, which is taken in fractions, the outputs are (B, K, 4), x, y and
-    their spread before the sigmoid, and the scores 1 - the spread.
+    mirrored input's x is exactly 1 - x. They begin near 0.5, the middle. The loss is taken in pixels of the
+    input, or in another unit; the settings of wing losses are in it. It does not say how sure it is: all
+    scores are 1. With :class:`~posekit.models.rle.RLELoss`, which is taken in fractions, the outputs are
+    (B, K, 4), x, y and their spread before the sigmoid, and the scores 1 - the spread.
 
     Args:
         in_channels: Channels of the backbone's maps.
@@ -36,6 +37,10 @@ class CoordinateHead(Head):
         pool: The map is averaged to ``pool`` x ``pool`` cells; 1: a global average.
         hidden: Widths of fully connected layers with ReLU before the output's.
         dropout: Share of the numbers before each fully connected layer that are dropped in training.
+        tanh: The outputs are hyperbolic tangents, -1..1: points at most a whole input's side left of it or
+            above it, and none beyond its right and lower edges.
+        loss_unit: The loss takes so many pixels of the input for 1: with the input's side and ``L2Loss``, it
+            is the multi-task paper's half sum of squares of coordinates / 40.
 
     Raises:
         ConfigError: On no keypoints, a loss of heatmaps, or a setting out of range.
@@ -49,6 +54,8 @@ class CoordinateHead(Head):
         pool: int = 1,
         hidden: Sequence[int] = (),
         dropout: float = 0.0,
+        tanh: bool = False,
+        loss_unit: float = 1.0,
     ) -> None:
         super().__init__()
         if not num_keypoints:
@@ -60,11 +67,23 @@ class CoordinateHead(Head):
                 raise ConfigError(f"head: '{name}' must be a whole number above 0, found {number!r}")
         if not 0 <= dropout < 1:
             raise ConfigError(f"head: 'dropout' must be a number from 0 to below 1, found {dropout!r}")
+        if (
+            isinstance(loss_unit, bool)
+            or not isinstance(loss_unit, (int, float))
+            or not 0 < loss_unit < math.inf
+        ):
+            raise ConfigError(f"head: 'loss_unit' must be a number of pixels above 0, found {loss_unit!r}")
+        self.tanh, self.loss_unit = bool(tanh), float(loss_unit)
         self.loss_function = MODELS.build(dict(loss)) if isinstance(loss, Mapping) else loss
         if not isinstance(self.loss_function, PointLoss):
             raise ConfigError(
                 f"head: a CoordinateHead takes a loss of coordinates, such as WingLoss (a subclass of "
                 f"posekit.models.point_losses.PointLoss), found {type(self.loss_function).__name__}"
+            )
+        if self.loss_function.units == "fractions" and (tanh or loss_unit != 1):
+            raise ConfigError(
+                f"head: 'tanh' and 'loss_unit' do not go with {type(self.loss_function).__name__}, which is "
+                "taken in fractions and reads the spread, too"
             )
         self.pool, self.num_keypoints = pool, num_keypoints
         self.numbers = self.loss_function.numbers_per_keypoint
@@ -77,7 +96,7 @@ class CoordinateHead(Head):
         last = nn.Linear(widths[-1], self.numbers * num_keypoints)
         nn.init.normal_(last.weight, std=0.001)
         start = torch.zeros(num_keypoints, self.numbers)
-        start[:, :2] = 0.5
+        start[:, :2] = math.atanh(0.5) if tanh else 0.5
         last.bias = nn.Parameter(start.flatten())
         self.layers = nn.Sequential(*layers, nn.Dropout(dropout), last)
 
@@ -85,15 +104,18 @@ class CoordinateHead(Head):
         """Backbone maps (B, C, h, w), of which the last is read, to one output (B, K, 2 or 4)."""
         pooled = adaptive_avg_pool2d(maps[-1], self.pool).flatten(1)
         with torch.autocast(pooled.device.type, enabled=False):  # half of 8 bits is a quarter of a pixel
-            return [self.layers(pooled.float()).unflatten(1, (self.num_keypoints, self.numbers))]
+            places = self.layers(pooled.float()).unflatten(1, (self.num_keypoints, self.numbers))
+            return [places.tanh() if self.tanh else places]
 
     def loss(self, stages: Sequence[Tensor], sample: Sample) -> dict[str, Tensor]:
-        """``loss`` (), of points in the unit of the loss."""
+        """``loss`` (), of points in fractions, or in input pixels over ``loss_unit``, as the loss wants."""
         last, target = stages[-1], sample.keypoints
         if self.loss_function.units == "fractions":
             target = target / _sides(target, sample.input_size_hw)
         else:
             last = _in_input(last, sample.input_size_hw)
+            if self.loss_unit != 1:
+                last, target = last / self.loss_unit, target / self.loss_unit
         return {"loss": self.loss_function(last, target, sample.weight)}
 
     def flip(self, outputs: Tensor, flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW) -> Tensor:

@@ -22,6 +22,14 @@ from posekit.models.building import Part, build_network
 from posekit.models.freezing import freeze, keep_frozen_norms
 from posekit.models.heads import Prediction, all_averaged, halves_averaged, halves_of, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
+from posekit.models.normalisation import (
+    FIXED,
+    check_normalisation,
+    in_order,
+    input_channels,
+    levels,
+    standardised,
+)
 from posekit.models.pretrained import Start, start_backbone, starts_later, without_pretrained
 from posekit.models.transfer import SampleTransfer
 from posekit.registry import MODELS
@@ -31,8 +39,6 @@ from posekit.structures import Pose, Sample, Skeleton
 # Of the RGB photos of ImageNet, in grey levels of 0..255: what every released backbone was trained with.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
-
-CHANNEL_ORDERS = ("rgb", "bgr")
 
 
 @MODELS.register_module()
@@ -54,10 +60,12 @@ class PoseEstimator(BaseModel):
             the heatmaps of the crop in all these sizes are averaged in the frame of its own size, each
             with its mirror image if ``flip_test``. ``(1.0,)``: the crop as it is. Not for codecs with
             offset maps, nor for heads of another kind.
-        mean: Grey levels (0..255) subtracted from the network's three input channels.
+        mean: Grey levels (0..255) subtracted from the network's input channels, one number for each.
         std: Grey levels by which they are then divided.
-        channel_order: Of the network's input: ``"rgb"``, or ``"bgr"`` as SimpleBaseline's release reads
-            photos. Images are RGB in either case; the order is changed here.
+        channel_order: Of the network's input: ``"rgb"``, ``"bgr"`` as SimpleBaseline's release reads
+            photos, or ``"grey"``, one channel. Images are RGB in any case; the order is changed here.
+        normalisation: ``"fixed"``: by mean and std; ``"per_image"``: each image by its own, which need then
+            not be stated (:func:`~posekit.models.normalisation.standardised`).
         channels_last: Keep weights and images in the NHWC memory layout, which convolutions on most
             CPUs and on GPUs with tensor cores prefer.
         frozen: Beginnings of names that do not learn, such as ``("backbone.backbone.blocks.0.",)``; their
@@ -66,8 +74,8 @@ class PoseEstimator(BaseModel):
 
     Raises:
         ConfigError: If there is no skeleton, a part lacks what it is built from, mean or std are not
-            three numbers, the channel order is unknown, ``frozen`` names nothing, or the test scales are
-            not different positive numbers or do not suit the codec.
+            a number for each channel, channel order or normalisation are unknown, ``frozen`` names nothing,
+            or the test scales are not different positive numbers or do not suit the codec.
     """
 
     mean: Tensor
@@ -85,28 +93,29 @@ class PoseEstimator(BaseModel):
         channel_order: str = "rgb",
         test_scales: Sequence[float] = (1.0,),
         frozen: Sequence[str] = (),
+        normalisation: str = FIXED,
     ) -> None:
         super().__init__(data_preprocessor=SampleTransfer())
         if skeleton is None:
             raise ConfigError("PoseEstimator: 'skeleton' is missing; state it at the top of the config")
-        if channel_order not in CHANNEL_ORDERS:
-            raise ConfigError(
-                f"model.channel_order: expected one of {CHANNEL_ORDERS}, found {channel_order!r}"
-            )
+        self.input_channels, self.channel_order = input_channels(channel_order), channel_order
+        self.normalisation = check_normalisation(normalisation)
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
         # Up to so many crops go through the network together with their mirror images: faster on a CPU, where
         # a batch of one is slow; last digits then depend on the number of crops.
         self.flip_together = 0
-        self.channel_order = channel_order
         backbone, self.pretrained = without_pretrained(backbone)
         self.start: Start | None = None
         self.backbone, self.head = build_network(backbone, head, self.skeleton)
         self.test_scales = check_scales(test_scales)
         self.head.check_scales(self.test_scales)
         # Not saved: they belong to the config, and released checkpoints do not have them.
-        self.register_buffer("mean", _per_colour(mean, "mean"), persistent=False)
-        self.register_buffer("std", _per_colour(std, "std"), persistent=False)
+        channels = self.input_channels
+        if normalisation != FIXED:
+            mean, std = (0.0,) * channels, (1.0,) * channels
+        self.register_buffer("mean", levels(mean, "mean", channels), persistent=False)
+        self.register_buffer("std", levels(std, "std", channels), persistent=False)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
         self.frozen = tuple(frozen)
@@ -156,8 +165,11 @@ class PoseEstimator(BaseModel):
         raise ValueError(f"mode: expected 'loss', 'predict' or 'tensor', found {mode!r}")
 
     def normalise(self, image: Tensor) -> Tensor:
-        """Turns a uint8 RGB batch (B, 3, H, W) into the float batch that the backbone takes."""
-        image = normalised(image, self.mean, self.std, self.channel_order)
+        """Turns a uint8 RGB batch (B, 3, H, W) into the float batch (B, C, H, W) that the backbone takes."""
+        if self.normalisation == FIXED:
+            image = normalised(image, self.mean, self.std, self.channel_order)
+        else:
+            image = standardised(image, self.channel_order)
         return image.contiguous(memory_format=self.memory_format)
 
     def stages(self, image: Tensor) -> list[Any]:
@@ -260,8 +272,8 @@ class PoseEstimator(BaseModel):
 
 def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> Tensor:
     """Turns a uint8 RGB batch (B, 3, H, W) into float, channel by channel in the order given."""
-    if channel_order == "bgr":
-        image = image.flip(1)
+    if channel_order != "rgb":
+        image = in_order(image, channel_order)
     # In place, in memory of its own: two large temporaries less.
     return image.to(torch.float32, copy=True).sub_(mean).div_(std)
 
@@ -307,14 +319,3 @@ def _in_image(prediction: Prediction, sample: Sample) -> tuple[np.ndarray, np.nd
     if scores is None:  # of a head that does not say how sure it is
         return points_image, np.ones(points_image.shape[:2], np.float32)
     return points_image, scores.float().cpu().numpy()
-
-
-def _per_colour(values: Sequence[float], name: str) -> Tensor:
-    """Three numbers as float32 (1, 3, 1, 1)."""
-    try:
-        levels = torch.tensor(values, dtype=torch.float32)
-    except (TypeError, ValueError):  # texts, None, ragged
-        levels = torch.zeros(0)
-    if levels.shape != (3,):
-        raise ConfigError(f"model.{name}: expected three numbers (red, green, blue), found {values!r}")
-    return levels.view(1, 3, 1, 1)

@@ -26,12 +26,13 @@ class MultiHead(Head):
         heads: Name -> a head, or its config.
         in_channels: Channels of the backbone's maps.
         skeleton: What the K keypoints are.
-        weights: Name -> factor on that head's losses, 1 by default.
+        weights: Name -> factor on that head's losses, 1 by default. A head of weight 0 predicts and does not
+            learn; nothing of its losses reaches the backbone.
         emits_heatmaps: The backbone's maps are heatmaps already.
 
     Raises:
-        ConfigError: On no head, a name with a dot or with "loss" in it, or a weight that no head has or that
-            is no number above 0.
+        ConfigError: On no head, a name with a dot or with "loss" in it, a weight that no head has or that is
+            no number >= 0, or weights that are all 0.
     """
 
     def __init__(
@@ -83,12 +84,18 @@ class MultiHead(Head):
 
     def loss(self, stages: Sequence[Mapping[str, Any]], sample: Sample) -> dict[str, Tensor]:
         """The losses of all heads, each times its weight."""
-        report = {}
-        for name, head in self.heads.items():
-            own = head.loss([stage[name] for stage in stages if name in stage], sample)  # type: ignore[operator]
-            for key, value in own.items():
-                report[f"{name}.{key}"] = value * self.weights[name] if "loss" in key else value
-        return report
+        return {
+            f"{name}.{key}": value * self.weights[name] if "loss" in key else value
+            for name, own in self.unweighted(stages, sample).items()
+            for key, value in own.items()
+        }
+
+    def unweighted(self, stages: Sequence[Mapping[str, Any]], sample: Sample) -> dict[str, dict[str, Tensor]]:
+        """What each head reports of a batch, by the heads' names."""
+        return {
+            name: head.loss([stage[name] for stage in stages if name in stage], sample)  # type: ignore[operator]
+            for name, head in self.heads.items()
+        }
 
     def activate(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         return {name: head.activate(outputs[name]) for name, head in self.heads.items()}  # type: ignore[operator]
@@ -145,5 +152,7 @@ def _check(heads: Any, weights: Mapping[str, Any]) -> None:
     for name, weight in weights.items():
         if name not in heads:
             raise ConfigError(f"model.head.weights: names {name!r}, not among the heads {sorted(heads)}")
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
-            raise ConfigError(f"model.head.weights.{name}: expected a number above 0, found {weight!r}")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < float("inf"):
+            raise ConfigError(f"model.head.weights.{name}: expected a number >= 0, found {weight!r}")
+    if not any(weights.values()):
+        raise ConfigError(f"model.head.weights: expected one above 0, found {dict(weights)}")

@@ -7,7 +7,7 @@ silently kept its random start is a mistake that costs days. Nothing is download
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.io.files import sha256
+from posekit.models.partial import load_parts
 from posekit.registry import MODELS
 
 
@@ -30,12 +31,16 @@ class PretrainedFile:
         sha256: The first digits of its SHA-256, as published; None: not compared.
         strict: Whether a training is refused where it is missing; else it starts from random weights and
             says so.
+        parts: Beginnings of the backbone's names: these layers alone are taken, from a checkpoint of posekit
+            whose backbone has them too (:func:`~posekit.models.partial.load_parts`); the others start at
+            random.
     """
 
     path: str
     source: str = ""
     sha256: str | None = None
     strict: bool = False
+    parts: Sequence[str] = ()
 
 
 class Start(NamedTuple):
@@ -71,8 +76,20 @@ def start_backbone(backbone: Any, pretrained: Any) -> Start:
     file = _stated_file(pretrained, type(backbone).__name__)
     if not Path(file.path).is_file():
         return _start_without(file)
+    words = f"{file.path} (sha256 {sha256(file.path)})"
+    if file.parts:
+        loaded = load_parts(backbone, _checked(file), _stated_parts(file.parts))
+        return Start(
+            f"{len(loaded)} weights of {words}, which begin with {list(file.parts)}; the rest at random"
+        )
     backbone.load_pretrained(_checked(file))
-    return Start(f"{file.path} (sha256 {sha256(file.path)})")
+    return Start(words)
+
+
+def _stated_parts(parts: Any) -> list[str]:
+    if isinstance(parts, str) or not all(isinstance(part, str) and part for part in parts):
+        raise ConfigError(f"pretrained.parts: expected a list of beginnings of names, found {parts!r}")
+    return list(parts)
 
 
 _later: ContextVar[bool] = ContextVar("posekit_start_later", default=False)

@@ -227,3 +227,12 @@ def test_what_cannot_be_balanced_is_told(table):
             BalancedSampler(Numbers(3), copies)
     with pytest.raises(ConfigError, match="function of one data set's table, of which a Numbers has none"):
         BalancedSampler(Numbers(3), {"type": pose_copies})
+
+
+def test_one_number_is_the_views_of_every_sample():
+    sampler = BalancedSampler(range(3), copies=2, shuffle=False)
+    keys = list(sampler)
+    assert [(int(key), key.repeat) for key in keys] == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+    for wrong in (0, True, 1.5):
+        with pytest.raises(ConfigError, match="'copies': expected 3 whole numbers above 0"):
+            BalancedSampler(range(3), copies=wrong)

@@ -188,7 +188,8 @@ def test_an_hourglass_emits_the_maps_of_the_head_that_takes_heatmaps():
         ({"heads": {"a.b": POSE}}, "'a.b': expected a plain name"),
         ({"heads": {"loss_of": POSE}}, "'loss_of': expected a plain name without 'loss'"),
         ({"weights": {"smile": 1}}, r"weights: names 'smile', not among the heads \['mean', 'pose'\]"),
-        ({"weights": {"mean": 0}}, r"weights.mean: expected a number above 0, found 0"),
+        ({"weights": {"mean": -1}}, r"weights.mean: expected a number >= 0, found -1"),
+        ({"weights": {"pose": 0, "mean": 0}}, r"weights: expected one above 0"),
         ({"heads": {"mean": nn.Identity()}}, r"heads.mean: a Identity is no head"),
     ],
 )

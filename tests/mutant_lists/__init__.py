@@ -20,6 +20,7 @@ from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.recognition import RECOGNITION
 from mutant_lists.stages import STAGES
 from mutant_lists.study import FILES, STUDY
+from mutant_lists.tasks import TASKS
 
 __all__ = ["MUTANTS", "Mutant"]
 
@@ -43,6 +44,7 @@ MUTANTS = (
     *CONFIGS,
     *RECIPES,
     *RECOGNITION,
+    *TASKS,
     *STUDY,
     *FILES,
 )

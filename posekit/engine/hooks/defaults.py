@@ -18,6 +18,7 @@ from posekit.engine.hooks.doctor import DoctorHook
 from posekit.engine.hooks.ema import EMAHook
 from posekit.engine.hooks.loss import LossLogHook, ValidationLossHook
 from posekit.engine.hooks.progress import CurvesHook, ImageFaultHook, PeopleHook, ProgressHook, TimeLeftHook
+from posekit.engine.hooks.task_stopping import TaskStoppingHook
 from posekit.registry import HOOKS
 
 
@@ -65,6 +66,7 @@ def optional_hooks() -> dict[str, dict[str, Any]]:
     return {
         "val_loss": {"type": ValidationLossHook},
         "ema": {"type": EMAHook},
+        "task_stopping": {"type": TaskStoppingHook},
         # The study stands above the engine, which knows its hooks by name alone.
         "foreground": {"type": resolve_name("posekit.study.focal_hooks:ForegroundHook")},
         "focal_schedule": {"type": resolve_name("posekit.study.focal_hooks:FocalScheduleHook")},
