@@ -113,11 +113,11 @@ def test_similarity_by_hand():
 
 def test_alike_does_not_help_those_who_are_far():
     """However alike, a pair below the OKS threshold is no pair of one place; it is one of the lost."""
-    track = tracker(threshold=0.9)
+    track = tracker(threshold=0.95)
     track([pose(0, RED)])
     assert ids(track([pose(50, RED)])) == [0]
-    track = tracker(threshold=0.9)
-    track([pose(0, (0.5, 0.5))])
+    track = tracker(threshold=0.95)
+    track([pose(0, (0.8, 0.6))])  # OKS 0, cosine 0.8: 0.4 together, above the threshold of 0.3
     assert ids(track([pose(50, RED)])) == [1]
 
 
@@ -136,6 +136,14 @@ def test_who_is_covered_is_not_learnt_from():
     track([pose(0, BLUE), pose(6, BLUE, side=12), pose(100, BLUE)])  # red's box is covered by 4 / 10
     track([])
     assert ids(track([pose(300, RED)])) == [0]
+
+
+def test_who_is_covered_is_not_taken_for_somebody_lost():
+    track = tracker(patience_frames=0)
+    track([pose(0, RED), pose(100, BLUE)])
+    track([pose(100, BLUE)])
+    assert ids(track([pose(100, BLUE), pose(104, RED, side=12)])) == [1, -1]  # it may be the picture of both
+    assert ids(track([pose(100, BLUE), pose(140, RED)])) == [1, 0]
 
 
 def test_unclear_looks_wait_for_a_number_while_somebody_is_lost():
