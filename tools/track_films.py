@@ -81,8 +81,9 @@ def followed(args: argparse.Namespace, seed: int) -> dict[str, Any]:
         for way, track in trackers.items():
             numbered = [pose for pose in track(detected, frame.time, frame.image) if pose.person_id >= 0]
             similarity = pose_similarity(frame.poses, numbered, skeleton.sigmas)
-            ids = [[pose.person_id for pose in poses] for poses in (frame.poses, numbered)]
-            frames[way].append(FrameTracks(*ids, similarity))
+            true_ids = [pose.person_id for pose in frame.poses]
+            found_ids = [pose.person_id for pose in numbered]
+            frames[way].append(FrameTracks(true_ids, found_ids, similarity))
         if args.save_first and seed == args.seeds[0]:
             drawn.append((frame.image, numbered, frame.time))
     if drawn:
