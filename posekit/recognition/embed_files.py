@@ -7,6 +7,7 @@ of neighbours shows pictures, and is written only where it is asked for.
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,9 @@ def read_points(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]
         DataError: If it is no such file, a picture comes twice in it, or none of the names is in it.
     """
     table = read_table(path, ("image", *COORDINATES))
-    again = [name for name in set(table["image"]) if table["image"].count(name) > 1] if table["image"] else []
+    again = sorted(name for name, count in Counter(table["image"]).items() if count > 1)
     if again:
-        raise DataError(
-            f"{path}: field 'image': expected every picture once, found {sorted(again)[0]!r} again"
-        )
+        raise DataError(f"{path}: field 'image': expected every picture once, found {again[0]!r} again")
     points = np.stack([numbers_of(table, name, path) for name in COORDINATES], axis=1).reshape(-1, 5, 2)
     found = dict(zip(table["image"], points, strict=True))
     if not set(found) & {*names}:

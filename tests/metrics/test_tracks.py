@@ -68,7 +68,7 @@ def test_what_holds_from_before_goes_before_what_is_more_similar():
 
 
 def test_more_pairs_go_before_more_similarity():
-    found = track_scores([FrameTracks([0, 1], [1, 2], [[0.95, 0.6], [0.6, 0.1]])])
+    found = track_scores([FrameTracks([0, 1], [1, 2], [[0.95, 0.4], [0.4, 0.1]])], 0.3)
     assert found.matched == 2
 
 

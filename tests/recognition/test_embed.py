@@ -87,6 +87,21 @@ def test_files_folders_and_patterns(folder):
         find_pictures([str(folder)])
 
 
+def test_points_of_a_picture_come_once(tmp_path):
+    row = "a.png,1,1,2,1,1,2,1,3,2,3\n"
+    (tmp_path / "p.csv").write_text("image,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4\n" + row)
+    assert read_points(tmp_path / "p.csv", ["a.png"])["a.png"].tolist() == [
+        [1, 1],
+        [2, 1],
+        [1, 2],
+        [1, 3],
+        [2, 3],
+    ]
+    (tmp_path / "p.csv").write_text("image,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4\n" + 2 * row)
+    with pytest.raises(DataError, match=r"expected every picture once, found 'a\.png' again"):
+        read_points(tmp_path / "p.csv", ["a.png"])
+
+
 def test_two_pictures_of_one_name_are_told_apart(folder):
     assert picture_names([folder / "a" / "1.png", folder / "b" / "2.png"]) == ["1.png", "2.png"]
     both = [folder / "a" / "1.png", folder / "b" / "1.png"]
