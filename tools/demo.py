@@ -70,6 +70,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--smooth", action="store_true", help="smooth over time (One-Euro filter); tracks too"
     )
+    parser.add_argument(
+        "--appearance", action="store_true",
+        help="know people again by the colours of their clothes after they were hidden; tracks too",
+    )  # fmt: skip
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after so many")
     parser.add_argument("--device", help="e.g. cuda:1 or cpu (default: the first GPU, if any)")
@@ -218,8 +222,8 @@ def predict_all(
 
     from posekit.io.video import UnwrittenError
 
-    tracked = args.track or args.smooth
-    follow = follower(predictor, args.smooth) if tracked else None
+    tracked = args.track or args.smooth or args.appearance
+    follow = follower(predictor, args.smooth, args.appearance) if tracked else None
     images = people = unusable = unclear = 0
     failure: Exception | None = None
     count = source.count if args.frames is None else min(args.frames, source.count or args.frames)
@@ -230,7 +234,7 @@ def predict_all(
             try:
                 for frame, found in predicted(args, source, predictor, detections):
                     poses = [pose for i, pose in enumerate(found) if i not in found.unusable]
-                    poses = follow(poses, frame.time) if follow else poses
+                    poses = follow(poses, frame.time, frame.image) if follow else poses
                     facts = where_from(frame)
                     add(poses, frame.image_id, tracked, **facts)
                     images, people, unusable = images + 1, people + len(poses), unusable + len(found.unusable)
@@ -274,14 +278,17 @@ def predicted(
         yield waiting.popleft(), people
 
 
-def follower(predictor: Predictor, smooth: bool) -> Any:
-    """A function of a frame's poses and its time that numbers them and, if asked, smooths them."""
+def follower(predictor: Predictor, smooth: bool, appearance: bool) -> Any:
+    """A function of a frame's poses, its time and picture that numbers them and, if asked, smooths them."""
+    from posekit.inference.appearance import Appearance
+    from posekit.inference.torso_colours import TorsoColours
     from posekit.inference.tracking import OKSTracker, PoseSmoother
 
-    track, smoother = OKSTracker(predictor.skeleton), PoseSmoother()
+    looks = Appearance(TorsoColours(predictor.skeleton)) if appearance else None
+    track, smoother = OKSTracker(predictor.skeleton, appearance=looks), PoseSmoother()
 
-    def follow(poses: list[Any], time: float) -> list[Any]:
-        numbered = track(poses, time)
+    def follow(poses: list[Any], time: float, image: np.ndarray) -> list[Any]:
+        numbered = track(poses, time, image)
         return smoother(numbered, time) if smooth else numbered
 
     return follow

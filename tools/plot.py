@@ -4,6 +4,7 @@
     python tools/plot.py losses                         MSE and focal MSE over the error (Fig. 2)
     python tools/plot.py point-losses                   losses of points (wing paper, Figs. 3, 5)
     python tools/plot.py ced SCORES [SCORES ...]        CED curves of evaluate.py nme --curve --out
+    python tools/plot.py plane                          what losses do to embeddings, in two dimensions
     python tools/plot.py gamma SWEEP                    accuracy and score for each gamma (Fig. 3)
     python tools/plot.py compare RUN_A RUN_B            training and validation of two losses (Figs. 6, 7)
     python tools/plot.py predictions CONFIG CHECKPOINT  predictions drawn on photos (Fig. 8)
@@ -82,6 +83,13 @@ def parse_arguments() -> argparse.Namespace:
     sub = command("ced", "the share of faces with at most an NME, for several networks", draw_ced)
     sub.add_argument("runs", nargs="+", metavar="SCORES", help="what evaluate.py nme --curve --out wrote")
     add_names(sub)
+
+    sub = command(
+        "plane", "what losses do to features in the plane: softmax, normalised, margins", draw_plane
+    )
+    sub.add_argument("--classes", type=int, default=8, metavar="N", help="synthetic ones (%(default)s)")
+    sub.add_argument("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    sub.add_argument("--steps", type=int, default=600, metavar="N", help="of each training (%(default)s)")
 
     sub = command("gamma", "accuracy per gamma over epochs (paper, Fig. 3), score against gamma", draw_gamma)
     sub.add_argument("sweep", help="the folder of tools/gamma_sweep.py")
@@ -204,6 +212,16 @@ def draw_ced(args: argparse.Namespace) -> None:
 
     curves = {name: ced_of_scores(read_object(file), file) for name, file in named_runs(args).items()}
     write(args, {"ced": ced_figure(curves, title=args.title)})
+
+
+def draw_plane(args: argparse.Namespace) -> None:
+    from posekit.recognition.plane import PLANE_LOSSES, plane_features
+    from posekit.recognition.study_figures import plane_figure
+
+    features = {name: plane_features(name, args.classes, args.seed, args.steps) for name in PLANE_LOSSES}
+    write(
+        args, {"plane": plane_figure(features, args.title or "Two features, classes that overlap a little")}
+    )
 
 
 def draw_predictions(args: argparse.Namespace) -> None:

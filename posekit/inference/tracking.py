@@ -1,7 +1,8 @@
 """Identity and smoothness over the frames of a video.
 
 :class:`OKSTracker` gives each pose the number of a person (``person_id``) by greedy matching of OKS, as in
-Xiao, Wu & Wei 2018 ("Simple Baselines for Human Pose Estimation and Tracking"), without their optical flow.
+Xiao, Wu & Wei 2018 ("Simple Baselines for Human Pose Estimation and Tracking"), without their optical flow;
+with an :class:`~posekit.inference.appearance.Appearance` it also knows people by what they look like.
 :class:`PoseSmoother` runs the One-Euro filter of Casiez, Roussel & Vogel 2012 over the joints of each person.
 Both hold the state of one video: use new ones for the next, and one thread. Times are seconds.
 """
@@ -15,7 +16,10 @@ from dataclasses import replace
 import numpy as np
 
 from posekit.errors import ConfigError
+from posekit.inference.appearance import Appearance, cosines, covered_shares
 from posekit.structures import Pose, Skeleton
+
+_Seen = tuple[Pose, int, float | None]
 
 
 def pose_similarity(
@@ -65,6 +69,9 @@ class OKSTracker:
             times; 0: none.
         min_score: Joints scored below it do not count.
         max_gap: Seconds likewise, where frames have times; whoever was in the frame before is always known.
+        appearance: What people look like, and how much it counts. A pair's similarity is then that of OKS and
+            cosine together, and has to reach the threshold as OKS does; who is found near nobody may be
+            somebody that was lost, up to ``appearance.max_lost``. None: OKS alone.
 
     Raises:
         ConfigError: If the skeleton states no sigmas, or a setting is out of range.
@@ -77,6 +84,7 @@ class OKSTracker:
         max_missing: int = 15,
         min_score: float = 0.2,
         max_gap: float = 0.5,
+        appearance: Appearance | None = None,
     ) -> None:
         if not skeleton.sigmas:
             raise ConfigError(f"tracking: skeleton '{skeleton.name}' states no 'sigmas', which OKS needs")
@@ -90,49 +98,141 @@ class OKSTracker:
         self.max_missing = max_missing
         self.min_score = min_score
         self.max_gap = max_gap
+        self.appearance = appearance
         # id -> last pose, frame it was seen in, that frame's time
-        self._known: dict[int, tuple[Pose, int, float | None]] = {}
+        self._known: dict[int, _Seen] = {}
+        self._lost: dict[int, _Seen] = {}  # likewise, of those who are known by their appearance alone
+        self._looks: dict[int, np.ndarray | None] = {}  # id -> running mean of embeddings
+        self._since: dict[int, tuple[int, float | None]] = {}  # negative id -> when its waiting began
         self._frame = -1
         self._next_id = 0
+        self._next_waiting = -1
 
-    def __call__(self, poses: Sequence[Pose], time: float | None = None) -> list[Pose]:
+    def __call__(
+        self, poses: Sequence[Pose], time: float | None = None, image: np.ndarray | None = None
+    ) -> list[Pose]:
         """The poses of the next frame, in their order, ``person_id`` being 0, 1, 2 ... as people appear.
+
+        With an appearance, whoever cannot be told yet to be new or known has a negative number of their own,
+        for ``appearance.patience`` at most.
 
         Args:
             poses: In image pixels.
             time: Of the frame, seconds; None: frames are counted.
+            image: The frame, uint8 (H, W, 3) RGB, for an appearance that looks at it; it is not kept.
+
+        Raises:
+            ConfigError, DataError: See :meth:`~posekit.inference.appearance.Appearance.vectors`.
         """
+        vectors = None if self.appearance is None else self.appearance.vectors(image, poses)
         self._frame += 1
         self._forget(time)
-        ids = self._match(poses)
+        ids = self._match(poses) if vectors is None else self._match_looks(poses, vectors, time)
         for row in range(len(poses)):
             if row not in ids:
                 ids[row] = self._next_id
                 self._next_id += 1
         numbered = [replace(pose, person_id=ids[row]) for row, pose in enumerate(poses)]
         self._known.update({pose.person_id: (pose, self._frame, time) for pose in numbered})
+        if vectors is not None:
+            self._learn(numbered, vectors)
         return numbered
 
+    def _recent(
+        self, seen: tuple[int, float | None], time: float | None, frames: int, seconds: float
+    ) -> bool:
+        """Whether a frame, and its time, are at most so long ago."""
+        if time is None or seen[1] is None:
+            return seen[0] >= self._frame - frames - 1
+        return time - seen[1] <= seconds
+
     def _forget(self, time: float | None) -> None:
-        oldest = self._frame - self.max_missing - 1
-        self._known = {
-            number: (pose, frame, seen)
-            for number, (pose, frame, seen) in self._known.items()
-            if (frame >= oldest if time is None or seen is None else time - seen <= self.max_gap)
-            or frame == self._frame - 1
+        kept = {
+            number: one
+            for number, one in self._known.items()
+            if self._recent(one[1:], time, self.max_missing, self.max_gap) or one[1] == self._frame - 1
         }
+        if (looks := self.appearance) is not None:
+            gone = {number: one for number, one in self._known.items() if number not in kept}
+            self._lost = {
+                number: one
+                for number, one in (self._lost | gone).items()
+                if self._looks.get(number) is not None
+                and self._recent(one[1:], time, looks.max_lost_frames, looks.max_lost)
+            }
+            self._looks = {n: mean for n, mean in self._looks.items() if n in kept or n in self._lost}
+            self._since = {n: begun for n, begun in self._since.items() if n in kept}
+        self._known = kept
 
     def _match(self, poses: Sequence[Pose]) -> dict[int, int]:
         """Row of a pose -> id, for those that are known."""
+        numbers, similarity = self._motion(poses)
+        return {row: numbers[before] for before, row in _greedy(similarity, self.threshold)}
+
+    def _motion(self, poses: Sequence[Pose]) -> tuple[list[int], np.ndarray]:
+        """The known people, k, and the OKS of each to each pose, (k, n)."""
         numbers = list(self._known)
         known = [self._known[number][0] for number in numbers]
-        similarity = pose_similarity(known, poses, self.skeleton.sigmas, self.min_score)
-        ids: dict[int, int] = {}
-        while similarity.size and similarity.max() >= self.threshold:
-            before, row = np.unravel_index(similarity.argmax(), similarity.shape)
-            ids[int(row)] = numbers[int(before)]
-            similarity[before], similarity[:, row] = -1, -1
+        return numbers, pose_similarity(known, poses, self.skeleton.sigmas, self.min_score)
+
+    def _match_looks(self, poses: Sequence[Pose], vectors: np.ndarray, time: float | None) -> dict[int, int]:
+        """As :meth:`_match`, by OKS and appearance; then those who were lost, by appearance alone."""
+        assert self.appearance is not None
+        numbers, motion = self._motion(poses)
+        alike, weight = cosines([self._looks.get(n) for n in numbers], vectors), self.appearance.weight
+        both = (1 - weight) * motion + weight * np.maximum(alike, 0)
+        similarity = np.where(np.isnan(alike), motion, both)
+        similarity = np.where(motion >= self.threshold, similarity, -1)
+        ids = {row: numbers[before] for before, row in _greedy(similarity, self.threshold)}
+        missing = [n for n in [*numbers, *self._lost] if n >= 0 and n not in ids.values()]
+        unclear = np.isnan(vectors).any(axis=1) | (covered_shares(poses) > self.appearance.max_overlap)
+        alike = np.nan_to_num(cosines([self._looks.get(n) for n in missing], vectors), nan=-1.0)
+        # Who waits for a number, or of whose looks nothing is known since they began, may be one of them.
+        alike[:, [row for row, n in ids.items() if n >= 0 and self._looks.get(n) is not None]] = -1
+        alike[:, unclear] = -1
+        again = {row: missing[before] for before, row in _greedy(alike, self.appearance.threshold)}
+        for row, number in again.items():
+            self._lost.pop(number, None)
+            self._known.pop(ids.get(row, number), None)
+        ids |= again
+        if len(missing) > len(again):
+            return self._let_wait(ids, unclear, time)
+        return {row: number for row, number in ids.items() if number >= 0}
+
+    def _let_wait(self, ids: dict[int, int], unclear: np.ndarray, time: float | None) -> dict[int, int]:
+        """Gives those of unclear looks a negative number, unless they have waited for long."""
+        assert self.appearance is not None
+        for row in range(len(unclear)):
+            number = ids.get(row, self._next_waiting)
+            if number >= 0:
+                continue
+            begun = self._since.get(number, (self._frame, time))
+            patience = self.appearance.patience_frames, self.appearance.patience
+            if unclear[row] and self._recent(begun, time, *patience):
+                ids[row], self._since[number] = number, begun
+                self._next_waiting = min(self._next_waiting, number - 1)
+            else:
+                ids.pop(row, None)
         return ids
+
+    def _learn(self, numbered: Sequence[Pose], vectors: np.ndarray) -> None:
+        """Moves the running means of those who stand by themselves."""
+        assert self.appearance is not None
+        covered = covered_shares(numbered) > self.appearance.max_overlap
+        for pose, vector, hidden in zip(numbered, vectors, covered, strict=True):
+            if not hidden:
+                mean = self._looks.get(pose.person_id)
+                self._looks[pose.person_id] = self.appearance.learnt(mean, vector)
+
+
+def _greedy(similarity: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+    """Rows and columns, each once, the most similar first, down to the threshold."""
+    similarity, pairs = similarity.copy(), []
+    while similarity.size and similarity.max() >= threshold:
+        row, column = np.unravel_index(similarity.argmax(), similarity.shape)
+        pairs.append((int(row), int(column)))
+        similarity[row], similarity[:, column] = -1, -1
+    return pairs
 
 
 class OneEuroFilter:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from posekit.errors import ConfigError
+from posekit.geometry import warp_matrix
 from posekit.models.estimator import PoseEstimator
 from posekit.structures import blank_sample
 
@@ -51,3 +55,21 @@ def embed(
     if "embedding" not in found[0]:
         raise ConfigError(f"the network predicts no 'embedding', only {sorted(found[0])}")
     return torch.cat([extra["embedding"] for extra in found]).cpu().numpy()
+
+
+def cut(image: np.ndarray, box_xyxy: ArrayLike, size_hw: Sequence[int], padding: float = 1.0) -> np.ndarray:
+    """A box as a picture of the network's input size, each side stretched to its own; black outside.
+
+    Args:
+        image: uint8 (H, W, 3).
+        box_xyxy: (4,), image pixels.
+        size_hw: Height h and width w of the result.
+        padding: Factor on the box's sides.
+
+    Returns:
+        uint8 (h, w, 3).
+    """
+    box, (height, width) = np.asarray(box_xyxy, np.float64), size_hw
+    size_wh = (box[2:] - box[:2]) * padding
+    warp = warp_matrix((box[:2] + box[2:]) / 2, size_wh, (height, width))
+    return cv2.warpAffine(image, warp, (width, height), flags=cv2.INTER_LINEAR)

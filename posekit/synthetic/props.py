@@ -36,7 +36,7 @@ def _tilted(centre: np.ndarray, half_size: tuple[float, float], degrees: float) 
     return corners @ turn.T + centre
 
 
-def _slab(corners: np.ndarray, rng: np.random.Generator) -> Prop:
+def slab(corners: np.ndarray, rng: np.random.Generator) -> Prop:
     """A rectangle with a lighter field and a few lines on it."""
     colour = cloth_colour(rng)
     middle = corners.mean(axis=0)
@@ -91,18 +91,16 @@ def sample_prop(rng: np.random.Generator, target: np.ndarray, stature: float, fl
     centre = target + rng.uniform(-0.05, 0.05, size=2) * stature
     kind = rng.choice(("box", "pole", "table", "ball", "plant"), p=(0.3, 0.2, 0.15, 0.15, 0.2))
     if kind == "pole":
-        return _slab(
-            _tilted(centre, (rng.uniform(0.03, 0.05) * stature, 2 * stature), rng.normal(0, 15)), rng
-        )
+        return slab(_tilted(centre, (rng.uniform(0.03, 0.05) * stature, 2 * stature), rng.normal(0, 15)), rng)
     if kind == "table":  # reaches from the point to the floor, and to one side
         half = np.array(
             [rng.uniform(0.2, 0.4), 0.5 * max(floor - centre[1], 0.12 * stature) / stature + 0.04]
         )
         place = centre + np.array([rng.uniform(-0.8, 0.8) * half[0], half[1] - 0.06]) * stature
-        return _slab(_tilted(place, (half[0] * stature, half[1] * stature), rng.normal(0, 3)), rng)
+        return slab(_tilted(place, (half[0] * stature, half[1] * stature), rng.normal(0, 3)), rng)
     if kind == "ball":
         return _ball(centre, rng.uniform(0.06, 0.12) * stature, rng)
     if kind == "plant":
         return _plant(centre, rng.uniform(0.15, 0.25) * stature, rng)
     half_size = rng.uniform(0.08, 0.15, size=2) * stature
-    return _slab(_tilted(centre, (half_size[0], half_size[1]), rng.uniform(-45, 45)), rng)
+    return slab(_tilted(centre, (half_size[0], half_size[1]), rng.uniform(-45, 45)), rng)

@@ -168,8 +168,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/inference/tracking.py",
-        "oldest = self._frame - self.max_missing - 1",
-        "oldest = self._frame - self.max_missing",
+        "return seen[0] >= self._frame - frames - 1",
+        "return seen[0] >= self._frame - frames",
         "inference/test_tracking.py",
     ),
     Mutant(

@@ -91,4 +91,42 @@ RECOGNITION = (
         f"{_TESTS}identities.py::test_parts_stay_what_they_are",
         why="test identities would be trained on in the next run",
     ),
+    Mutant(
+        f"{_FOLDER}embed_files.py",
+        "np.fill_diagonal(cosine, -np.inf)",
+        "np.fill_diagonal(cosine, cosine.min())",
+        f"{_TESTS}embed.py::test_neighbours_by_hand",
+        why="a picture could be its own neighbour",
+    ),
+    Mutant(
+        f"{_FOLDER}study_report.py",
+        "threshold = found.thresholds[np.searchsorted(found.folds, folds)]",
+        "threshold = found.thresholds[0]",
+        f"{_TESTS}study.py::test_rightly_told_pairs_are_the_fold_accuracy",
+    ),
+    Mutant(
+        "posekit/metrics/tracks.py",
+        "last.get(person, identity) != identity",
+        "last.get(person) != identity",
+        "metrics/test_tracks.py::test_a_perfect_track",
+        why="everybody's first frame would be a switch",
+    ),
+    Mutant(
+        "posekit/metrics/tracks.py",
+        "similarity + min(near.shape, default=0) + 1, 0)",
+        "similarity, 0)",
+        "metrics/test_tracks.py::test_more_pairs_go_before_more_similarity",
+    ),
+    Mutant(
+        "posekit/inference/tracking.py",
+        "alike[:, unclear] = -1",
+        "alike[:, unclear] = alike[:, unclear]",
+        "inference/test_appearance.py::test_who_is_covered_is_not_taken_for_somebody_lost",
+    ),
+    Mutant(
+        "posekit/inference/tracking.py",
+        "similarity = np.where(motion >= self.threshold, similarity, -1)",
+        "similarity = np.where(motion >= 0, similarity, -1)",
+        "inference/test_appearance.py::test_alike_does_not_help_those_who_are_far",
+    ),
 )

@@ -34,6 +34,7 @@ def test_the_code_runs(names):
     assert names["least"] == pytest.approx(8.21, abs=0.005)
     assert names["scale"] == pytest.approx(13.81, abs=0.01)
     assert 0.9 < names["scores"]["accuracy"] <= 1
+    assert names["people"] == []
 
 
 def test_every_loss_and_every_way_to_mine_is_on_the_page():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
 from reference import ROOT
 from toy_identities import write_identities, write_pairs
@@ -15,6 +18,7 @@ from posekit.datasets.sampler import EpochSampler
 from posekit.datasets.topdown import TopDownDataset
 from posekit.engine.configs.config import load_config
 from posekit.engine.hooks.doctor import habits
+from posekit.engine.processes.signals import Stopped
 from posekit.engine.runner import PoseRunner
 from posekit.errors import ConfigError, DataError
 from posekit.metrics.evaluators import PCKMetric
@@ -99,6 +103,54 @@ def test_it_learns_and_is_scored(tmp_path):
     assert names == [f"{number}.png" for number in range(48)]
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
     assert habits([], [runner.val_dataloader.dataset], None) == []
+
+
+class SignalAt(Hook):
+    """Sends this process SIGTERM after some iteration (from 1)."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_training_stopped_within_an_epoch_ends_as_one_left_alone(tmp_path):
+    """Bit for bit: batches of identities, random faces, an annealed margin, a second loss."""
+    folder = write_identities(tmp_path / "a", identities=8, each=6)
+    write_pairs(folder)
+
+    def runner(name, **entries):
+        cfg = config(folder, tmp_path / name)
+        cfg["train_dataloader"]["dataset"]["augment"] = {"type": Align, "flip_prob": 0.5, "rotation": 20}
+        cfg["model"]["head"] |= {
+            "losses": {
+                "identification": {"type": losses.ASoftmax, "annealing": {}},
+                "curriculum": {"type": losses.CurricularFace},
+                "verification": {"type": losses.Contrastive, "normalise": True},
+            },
+            "dropout": 0.2,
+        }
+        return PoseRunner.from_cfg({**cfg, "train_cfg": {"max_epochs": 3, "val_interval": 3}, **entries}, 5)
+
+    whole = runner("whole")
+    whole.train()
+    stopped = runner("stopped")
+    stopped.register_hook(SignalAt(5))  # the second batch of three of the second epoch
+    with pytest.raises(Stopped):
+        stopped.train()
+    assert (stopped.epoch, stopped.iter) == (1, 4)
+    rest = runner("stopped", resume=True)
+    rest.train()
+    assert rest.model.head.layers[0].losses["identification"].step == 9
+    for (name, value), (_, other) in zip(
+        rest.model.state_dict().items(), whole.model.state_dict().items(), strict=True
+    ):
+        assert torch.equal(value, other), name
+    moments = [run.optim_wrapper.optimizer.state_dict()["state"] for run in (rest, whole)]
+    for key, values in moments[0].items():
+        assert all(torch.equal(values[name], moments[1][key][name]) for name in values)
 
 
 # --- the head ---------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
 import posekit
 from posekit import visualization
 from posekit.detection import PersonDetector
+from posekit.inference import torso_colours
 from posekit.inference.calibration import Calibration
 from posekit.io.images import read_image
 from posekit.io.video import VideoReader, video_writer
@@ -189,6 +190,24 @@ def test_a_video_tracked_and_smoothed(monkeypatch, tmp_path):
     last = points(records[-2])
     assert (last[:, 0] < np.array(ANN)[:, 0] + 7).all()  # a moving point is followed from behind
     assert (last[:, 0] > np.array(ANN)[:, 0] + 2).all()
+
+
+def test_people_are_known_by_their_clothes_where_the_skeleton_has_a_trunk(monkeypatch, tmp_path, capsys):
+    path = video(tmp_path / "video.mp4")
+    words = (path, "--out", tmp_path / "out.mp4", "--appearance", "--boxes", *boxes())
+    assert run(monkeypatch, *words) == 2
+    assert "TorsoColours: skeleton 'dots' has no left_shoulder" in capsys.readouterr().err
+    seen = []
+
+    def looks(image, poses):
+        seen.append(image.copy())
+        return np.eye(2)[: len(poses)]
+
+    monkeypatch.setattr(torso_colours, "TorsoColours", lambda skeleton: looks)
+    assert run(monkeypatch, *words) == 0
+    assert [r["track_id"] for r in results(tmp_path / "out.json")] == [0, 1] * 8
+    frames = list(VideoReader(path))
+    assert all(np.array_equal(one, other) for one, other in zip(seen, frames, strict=True))
 
 
 def test_a_video_keeps_its_frames_times(monkeypatch, tmp_path):

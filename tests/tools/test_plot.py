@@ -94,6 +94,13 @@ def test_losses_of_coordinates_are_drawn_twice(tmp_path):
         assert picture(tmp_path / "figures" / f"{name}.png").shape[1] == 1260
 
 
+def test_features_in_the_plane_are_drawn(tmp_path, capsys):
+    assert run("plot", "plane", "--classes", 2, "--steps", 2, "--out", "plane.png", cwd=tmp_path) == 0
+    assert picture(tmp_path / "plane.png").shape[1] > 600
+    assert run("plot", "plane", "--classes", 1, cwd=tmp_path) == 2
+    assert "2 or more classes" in capsys.readouterr().err
+
+
 def test_ced_draws_what_evaluate_wrote(tmp_path, capsys):
     for name, shares in (("a", (0, 20, 90)), ("b", (0, 10, 80))):
         write_json(tmp_path / f"{name}.json", {f"CED/{x / 20:g}": share for x, share in enumerate(shares)})
