@@ -31,7 +31,9 @@ def root(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=[name for name in CONFIGS if name.startswith("faces/")])
+@pytest.fixture(
+    scope="module", params=[name for name in CONFIGS if name.startswith(("faces/", "study/face_"))]
+)
 def sets(request, root):
     cfg = load_config(ROOT / request.param, {"data_root": str(root)})
     return {stage: DATASETS.build(cfg[f"{stage}_dataloader"]["dataset"]) for stage in STAGES}
