@@ -1,13 +1,13 @@
 """The face-loss study: CNN-6 on 300-W for a CPU, 64x64, bfloat16, 24 epochs; L2, L1, smooth L1, wing.
 
-One cell of tools/gamma_sweep.py, which replaces loss and seed. The wing-loss paper (Feng et al., CVPR 2018)
-trains for far longer on far more faces; this compares losses under one short budget, 770 training faces, and
-its test, AFW, is not the official protocol. Each loss at the peak rate that was best for it on the validation
-part: face_losses.json. The column ``yaw`` groups the test faces by how far they are turned.
+One cell of tools/gamma_sweep.py. The wing-loss paper (Feng et al., CVPR 2018) trains for far longer on far
+more faces; this compares losses under one short budget, on 770 faces, and its test, AFW, is not the official
+protocol. face_losses.json states losses with their rates, settings of wing, and variants beside; how each
+loss's rate is chosen: posekit/docs/faces.md. The column ``yaw`` groups the test faces by how far they turn.
 Cost: about a minute and a half of one core for a cell.
 
-    python tools/gamma_sweep.py configs/study/face_losses_300w_64x64.py --jobs 1 \
-        --variants configs/study/face_losses.json --base l2 --seeds 0 1 2
+    python tools/gamma_sweep.py configs/study/face_losses_300w_64x64.py --jobs 1 --base wing \
+        --variants configs/study/face_losses.json --cells {wing,l2,l1,smooth-l1,pdb}:s{0,1,2}
 """
 
 from mmengine.config import read_base

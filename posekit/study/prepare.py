@@ -8,7 +8,6 @@ left in its work directory is compared in the same way.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +29,7 @@ from posekit.study.cells import LOSS, MSE, SCHEDULE, Cell
 from posekit.study.plan import Plan, difference
 from posekit.study.stated import bare, loss_of
 from posekit.study.stated import read_losses as read_losses
-from posekit.study.variants import Variant
+from posekit.study.variants import Variant, differences
 
 # What the sweep itself sets, cell by cell.
 _OWN = (LOSS, SCHEDULE, "randomness.seed", "work_dir", "resume", "launcher")
@@ -207,13 +206,12 @@ def make_variant(name: str, config: str, options: Sequence[str], base: PoseConfi
                 f"compare:\n{difference(before, now, 'sweep', name)}"
             )
     text = whole_text(cfg)
-    lines = difflib.unified_diff(whole_text(base).splitlines(), text.splitlines(), n=0, lineterm="")
     return Variant(
         config=str(config),
         options=list(options),
         text=text,
         fingerprint=fingerprint(text),
-        differs=[f"{line[0]} {line[1:].strip()}" for line in list(lines)[2:] if not line.startswith("@@")],
+        differs=sorted(differences(_lasting(base), _lasting(cfg))),
         max_epochs=_epochs(cfg, config),
         files={path: sha256(path) for path in sorted(set(_named_files(cfg.to_dict())))},
     )

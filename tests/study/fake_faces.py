@@ -62,6 +62,10 @@ def write_face_cell(out: Path, name: str, noise: float, far: float = 1.0) -> Non
     }  # fmt: skip
     (folder / "cell.json").write_text(json.dumps(stated))
     (folder / "run.json").write_text(json.dumps({"device": "CPU", "scores": {SCORE: "less"}}))
+    log = folder / "20260101_000000" / "vis_data"
+    log.mkdir(parents=True)
+    lines = [{SCORE: scores[SCORE] * (4 - epoch), "step": epoch} for epoch in (1, 2, 3)]
+    (log / "scalars.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def write_face_plan(out: Path, names: list[str], base: str, variants: dict[str, dict[str, object]]) -> None:

@@ -19,7 +19,7 @@ from posekit.study.statistics import observed_scores, resampled_scores
 CELLS = [f"{name}_s{seed}" for name in ("l2", "wing", "worse", "balanced") for seed in range(3)]
 VARIANT = {
     "config": "configs/pdb.py", "options": [], "text": "", "fingerprint": "", "max_epochs": 2, "files": {},
-    "differs": ["- sampler = <plain>", "+ sampler = balanced"],
+    "differs": ["sampler.type: <plain> -> BalancedSampler"],
 }  # fmt: skip
 
 
@@ -129,12 +129,14 @@ def test_the_page_has_faces_groups_and_what_a_variant_differs_in(sweep, found):
     page = (sweep / "report.html").read_text("utf-8")
     for text in (
         "Loss study of configs/faces.py", "Score of each loss", "Errors of faces", "Group by group",
-        "lower is better", "FR@0.08, %", "AUC@0.1", "NME yaw=far, %", "l2, %", "+ sampler = balanced",
+        "lower is better", "FR@0.08, %", "AUC@0.1", "NME yaw=far, %", "l2, %",
+        "sampler.type: &lt;plain&gt; -&gt; BalancedSampler",
         "Variant balanced, 2 epochs", "identical between cells but the variants",
     ):  # fmt: skip
         assert text.lower() in page.lower(), text
     for text in ("γ", "plain MSE", "not normalised"):
         assert text not in page.partition("Every cell")[0], text
+    assert "Error of every loss" in (sweep / "figures" / "accuracy_vs_epoch_all.svg").read_text("utf-8")
     assert (sweep / "figures" / "ced.png").is_file()
     assert (sweep / "figures" / "score_by_loss.svg").is_file()
     assert found["base"] == "l2"
