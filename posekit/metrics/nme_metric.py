@@ -56,6 +56,9 @@ class NMEMetric(PoseMetric):
             check_threshold(threshold, "NMEMetric: 'thresholds'")
         if isinstance(groups, str):
             raise ConfigError(f"NMEMetric: 'groups' must be a list of columns, found {groups!r}")
+        for name, labels in groups.items() if isinstance(groups, Mapping) else ():
+            if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+                raise ConfigError(f"NMEMetric: 'groups': expected the names of {name!r}, found {labels!r}")
         self.norm, self.thresholds, self.groups = norm, tuple(thresholds), tuple(groups)
         self.labels = dict(groups) if isinstance(groups, Mapping) else {}
         self._sizes = np.zeros(0)

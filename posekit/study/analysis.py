@@ -48,7 +48,7 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
     comparisons, people = _comparisons(table, resamples, seed)
     settings = [_setting(rows, table.score) for rows in table.settings().values()]
     said = {"standing": standing(table.rows), "selection": selection(table.plan)}
-    losses, variants = table.plan.get("losses"), table.plan.get("variants")
+    losses, variants = table.plan.get("losses"), table.variants
     return {
         "score": table.score,
         "base": table.base_words,

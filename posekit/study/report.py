@@ -1,5 +1,7 @@
 """Writes a sweep's report: ``sweep.csv``, ``sweep.json``, ``figures/`` and ``report.html``.
 
+Of a sweep with variants also ``variants.json``, by which its command states them again.
+
 ``python -m posekit.study.report OUT`` makes it anew from ``OUT/cells`` at any time; tools/gamma_sweep.py does
 so after every cell. Each file is written whole or not at all.
 """
@@ -22,6 +24,7 @@ from posekit.study.record import FINISHED
 from posekit.study.report_html import CAPTIONS, page
 from posekit.study.statistics import CONFIDENCE, RESAMPLES
 from posekit.study.table import Table, read_table, write_csv
+from posekit.study.variants import VARIANTS, as_stated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +55,8 @@ def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
     pictures = _write_figures(out / "figures", sweep_pictures(table, found))
     write_csv(out / "sweep.csv", found["rows"])
     write_json(out / "sweep.json", found)
+    if table.variants:
+        write_json(out / VARIANTS, as_stated(table.variants))
     path = out / "report.html"
     write_text(path, page(found, table, pictures))
     return path

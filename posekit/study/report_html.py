@@ -20,6 +20,7 @@ from posekit.study.cells import FORMS, MSE, number_text
 from posekit.study.face_figures import face_scores
 from posekit.study.record import FINISHED, as_number, duration
 from posekit.study.table import Table, score_text
+from posekit.study.variants import VARIANTS
 
 # Of a table: names of its columns, rows, and a note where there is one; report.html.jinja says more.
 Grid = tuple[Any, ...]
@@ -78,11 +79,11 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
         focal=FORMS,
         gamma=gamma,
         part={"joints": "Joint by joint", "groups": "Group by group"}[found["people"].get("parts", "joints")],
-        variants=found["plan"].get("variants") or {},
+        variants=table.variants,
         tables=tables,
         pictures=embedded,
         percent=f"{100 * found['method']['confidence']:g} %",
-        command=_command(found, table.out.name),
+        command=_command(found, table),
         runs="\n".join(str(row.run["command"]) for row in table.rows if row.run.get("command")),
     )
 
@@ -132,7 +133,7 @@ def _joints(found: Mapping[str, Any]) -> Grid:
     compared = found["comparisons"]
     if not compared:
         return [], []
-    rows = []
+    rows, parts = [], found["people"]["parts"]
     for line in zip(*([*one["joints"], one["headline"]] for one in compared), strict=True):
         first = line[0]
         kind = "total" if first is compared[0]["headline"] else ""
@@ -141,17 +142,13 @@ def _joints(found: Mapping[str, Any]) -> Grid:
     note = (
         f"Percentage points to {found['base']} and {100 * found['method']['confidence']:g} % interval over "
         f"{interval_of(compared[0])}; {MARKS[BETTER]} better, {MARKS[WORSE]} worse where an interval that "
-        "includes seeds leaves 0 out. With this many joints some will by chance alone: the intervals are not "
-        "adjusted for their number; the verdict is."
+        f"includes seeds leaves 0 out. With this many {parts} some will by chance alone: the intervals are "
+        "not adjusted for their number; the verdict is."
     )
     if found["people"]["lower"]:
-        note = note.replace("joints some", "parts some") + " Lower is better: a negative difference."
+        note += " Lower is better: a negative difference."
     base = "MSE" if found["base"] == "plain MSE" else found["base"]
-    return (
-        ["group" if found["people"]["lower"] else "joint", f"{base}, %", *(one["label"] for one in compared)],
-        rows,
-        note,
-    )
+    return [parts.removesuffix("s"), f"{base}, %", *(one["label"] for one in compared)], rows, note
 
 
 def _difference(cell: Mapping[str, Any]) -> tuple[str, str]:
@@ -188,12 +185,12 @@ def _numbers(cells: Mapping[str, Mapping[str, Any]], note: str) -> Grid:
     return ["cell", *(name.replace("_", " ") for name in names)], rows, note
 
 
-def _command(found: Mapping[str, Any], out: str) -> str:
+def _command(found: Mapping[str, Any], table: Table) -> str:
     """What repeats the sweep."""
-    plan = found["plan"]
+    plan, out = found["plan"], table.out.name
     losses = [f"{name}={json.dumps(loss)}" for name, loss in (plan.get("losses") or {}).items()]
     options = [str(option) for option in plan.get("options") or []]
-    variants = [f"{name}={own.get('config')}" for name, own in (plan.get("variants") or {}).items()]
+    variants = [f"{out}/{VARIANTS}"] if table.variants else []
     words = ["python", "tools/gamma_sweep.py", str(plan.get("config") or "CONFIG"), "--out", out]
     words += ["--cells", *(row["name"] for row in found["rows"])]
     base = [str(plan["base"])] if plan.get("base", MSE) != MSE else []

@@ -142,13 +142,12 @@ def read_variants(words: Sequence[str], config: str, own: Sequence[str]) -> dict
     Raises:
         ConfigError: On anything else.
     """
-    found = {}
+    found: dict[str, tuple[str, list[str]]] = {}
     for name, stated in named_words("--variants", words).items():
         value = {"config": stated} if isinstance(stated, str) else stated
-        options = value.get("options", {}) if isinstance(value, dict) else None
-        path = value.get("config", config) if isinstance(value, dict) else None
-        known = isinstance(options, dict) and isinstance(path, str) and path.endswith(".py")
-        if not known or value.keys() - {"config", "options"}:
+        known = isinstance(value, dict) and not value.keys() - {"config", "options"}
+        path, options = (value.get("config", config), value.get("options", {})) if known else (None, None)
+        if not isinstance(options, dict) or not isinstance(path, str) or not path.endswith(".py"):
             raise ConfigError(
                 f"--variants {name}: expected a config file (.py), or in a json an object with 'config', "
                 f"'options' or both, found {shown(stated)}"

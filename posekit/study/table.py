@@ -88,6 +88,18 @@ class Table:
             return "plain MSE"
         return next((label_of(row.cell) for row in self.rows if row.cell.setting == self.base), self.base)
 
+    @property
+    def variants(self) -> dict[str, Mapping[str, Any]]:
+        """The plan's variants, as far as they are whole."""
+        stated = object_of(self.plan, "variants")
+        lists = ("options", "differs")
+        return {
+            str(name): own
+            for name, own in stated.items()
+            if isinstance(own, Mapping)
+            and all(isinstance(own.get(k), list) and all(isinstance(w, str) for w in own[k]) for k in lists)
+        }
+
     def settings(self) -> dict[str, list[Row]]:
         """Setting -> its rows, one a seed."""
         found: dict[str, list[Row]] = {}
@@ -105,7 +117,7 @@ def score_text(score: str, value: float | None) -> str:
 
 def form_words(form: str, losses: Any = None, variants: Any = None) -> str:
     """What a form weighs by, or what the plan's ``losses`` or ``variants`` state of it."""
-    if isinstance(variants, Mapping) and isinstance(variants.get(form), Mapping):
+    if isinstance(variants, Mapping) and form in variants:
         return f"a variant, compared as a whole: {variants[form].get('config')}"
     if form == MSE:
         return "plain MSE, every pixel weighs the same"

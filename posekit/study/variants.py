@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+VARIANTS = "variants.json"  # in a sweep's folder
 
 
 @dataclass
@@ -30,6 +33,26 @@ class Variant:
     files: dict[str, str] = field(default_factory=dict)
 
 
+def as_stated(variants: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The variants of a ``plan.json`` in the form of a file that ``--variants`` reads."""
+    return {
+        name: {
+            "config": own.get("config"),
+            "options": {
+                key: _value(text) for key, _, text in (word.partition("=") for word in own["options"])
+            },
+        }
+        for name, own in variants.items()
+    }
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):  # a bare word is a string
+        return text
+
+
 def differences(before: Any, now: Any, where: str = "") -> list[str]:
     """What differs between two parts of a config, by dotted key; classes by their names.
 
@@ -38,12 +61,14 @@ def differences(before: Any, now: Any, where: str = "") -> list[str]:
     """
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         keys = list(dict.fromkeys([*before, *now]))
-        pairs = [(key, before.get(key, _NONE), now.get(key, _NONE)) for key in keys]
+        pairs: list[tuple[Any, Any, Any]] = [
+            (key, before.get(key, _NONE), now.get(key, _NONE)) for key in keys
+        ]
     elif _listed(before) and _listed(now) and len(before) == len(now):
-        pairs = [(i, *both) for i, both in enumerate(zip(before, now, strict=True))]
+        pairs = [(i, old, new) for i, (old, new) in enumerate(zip(before, now, strict=True))]
     else:
         return [] if before == now else [f"{where}: {_words(before)} -> {_words(now)}"]
-    return [line for key, *both in pairs for line in differences(*both, f"{where}.{key}".lstrip("."))]
+    return [line for key, old, new in pairs for line in differences(old, new, f"{where}.{key}".lstrip("."))]
 
 
 class _Nothing:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from metrics.test_evaluators import make_table, meta, poses_of, run
 
-from posekit.errors import DataError
+from posekit.errors import ConfigError, DataError
 from posekit.metrics.errors import read_errors
 from posekit.metrics.evaluators import NMEMetric, PCKMetric
 from posekit.skeletons import IBUG68
@@ -53,6 +53,12 @@ def test_the_scores_come_back(table, tmp_path):
     for name, value in zip(measure.names, found, strict=False):
         assert value == pytest.approx(scores[f"NME/inter_ocular/{name}"])
     assert len(found) == 5  # and the headline
+
+
+def test_names_of_groups_are_names():
+    for wrong in ("frontal", [0, 1]):
+        with pytest.raises(ConfigError, match="'groups': expected the names of 'yaw', found"):
+            NMEMetric(groups={"yaw": wrong})
 
 
 def test_a_file_of_joints_has_no_groups_and_one_of_distances_both_fields(table, tmp_path):

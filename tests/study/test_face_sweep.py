@@ -14,11 +14,14 @@ from posekit.metrics.errors import read_errors, write_errors
 from posekit.study.face_figures import ced_bands, scores_by_loss
 from posekit.study.measures import lacking, measure_of
 from posekit.study.report import write_report
+from posekit.study.stated import read_variants
 from posekit.study.statistics import observed_scores, resampled_scores
 
 CELLS = [f"{name}_s{seed}" for name in ("l2", "wing", "worse", "balanced") for seed in range(3)]
 VARIANT = {
-    "config": "configs/pdb.py", "options": [], "text": "", "fingerprint": "", "max_epochs": 2, "files": {},
+    "config": "configs/pdb.py",
+    "options": ["param_scheduler.0.eta_max=0.001", "model.head.loss={'type': 'L2Loss'}", "data_root=a b"],
+    "text": "", "fingerprint": "", "max_epochs": 2, "files": {},
     "differs": ["sampler.type: <plain> -> BalancedSampler"],
 }  # fmt: skip
 
@@ -140,6 +143,12 @@ def test_the_page_has_faces_groups_and_what_a_variant_differs_in(sweep, found):
     assert (sweep / "figures" / "ced.png").is_file()
     assert (sweep / "figures" / "score_by_loss.svg").is_file()
     assert found["base"] == "l2"
+    # The command states the variants by a file, which reads as what they were.
+    assert f"--variants {sweep.name}/variants.json --base l2" in page
+    options = ["param_scheduler.0.eta_max=0.001", "model.head.loss={'type': 'L2Loss'}", "data_root='a b'"]
+    assert read_variants([str(sweep / "variants.json")], "none.py", []) == {
+        "balanced": ("configs/pdb.py", options)
+    }
 
 
 def test_curves_are_the_seeds_mean_within_their_band():
