@@ -79,7 +79,7 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
         focal=FORMS,
         gamma=gamma,
         part={"joints": "Joint by joint", "groups": "Group by group"}[found["people"].get("parts", "joints")],
-        variants=table.variants,
+        variants={form: own for form, own in table.variants.items() if form in found["forms"]},
         tables=tables,
         pictures=embedded,
         percent=f"{100 * found['method']['confidence']:g} %",
@@ -90,11 +90,18 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
 
 def _budget(found: Mapping[str, Any]) -> list[str]:
     epochs = found["plan"].get("max_epochs")
-    budget = [f"{epochs} epochs for every cell"] if epochs else []
+    others = " but variants of another number" if _other_epochs(found) else ""
+    budget = [f"{epochs} epochs for every cell{others}"] if epochs else []
     if seconds := [row["train_seconds"] for row in found["rows"] if row["train_seconds"]]:
         mean = duration(sum(seconds) / len(seconds))
         budget.append(f"{mean} of training a cell, {duration(sum(seconds))} in all")
     return budget
+
+
+def _other_epochs(found: Mapping[str, Any]) -> bool:
+    variants = found["plan"].get("variants")
+    own = variants.values() if isinstance(variants, Mapping) else ()
+    return any(isinstance(v, Mapping) and v.get("max_epochs") != found["plan"].get("max_epochs") for v in own)
 
 
 def _cells(found: Mapping[str, Any]) -> Grid:
