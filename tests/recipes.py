@@ -382,6 +382,23 @@ RECIPES["faces/tcdcn_300w_40x40.py"] = {  # T: the first three layers are kept
     **one_cycle(120, 32),
     "epochs": (120, 10),
 }
+_GROUPS = "with_pose_groups [load_face_csv {0}.csv {0}]"
+_FACE_STUDY = RECIPES["faces/cnn6_300w_64x64_wing.py"] | {  # O
+    "val": _GROUPS.format("helen_train") + " num_val=100 part=val",
+    "test": _GROUPS.format("afw"),
+    "epochs": (24, 6),
+}
+RECIPES["study/face_losses_300w_64x64.py"] = _FACE_STUDY
+RECIPES["study/face_losses_300w_64x64_pdb.py"] = _FACE_STUDY | {"epochs": (8, 2)}
+RECIPES["study/face_losses_300w_64x64_heatmap.py"] = _FACE_STUDY | {
+    "crop": (1.0, 1.25, "udp"),
+    "backbone": "Hourglass(blocks=1, depth=2, features=64, stacks=1)",
+    "codec": _UDP.format(sigma=1.0),
+    "loss": MSE,
+    "head": _HEAD,
+    **one_cycle(24, 16),
+    "epochs": (24, 6),
+}
 RECIPES["faces/mobilenetv2_300w_128x128.py"] = {  # O
     **FACES,
     **_PLAIN,

@@ -22,7 +22,7 @@ HELEN, AFW = 110, 4
 FIRST = "faces/cnn6_300w_64x64_wing.py"
 ONE_AND_TWO = {name: name.replace("_two_stages", "") for name in CONFIGS if name.endswith("_two_stages.py")}
 MTFL = {"train": 2010, "test": 3}
-NAMES = [name for name in CONFIGS if name.startswith("faces/")]
+NAMES = [name for name in CONFIGS if name.startswith(("faces/", "study/face_"))]
 
 
 @pytest.fixture(scope="module")

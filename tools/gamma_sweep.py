@@ -1,12 +1,17 @@
-"""Sweeps the focal weight (y + delta)^gamma: does it help on your data, and which gamma?
+"""Sweeps the focal weight (y + delta)^gamma, or other losses: does it help on your data, and which is best?
 
     python tools/gamma_sweep.py CONFIG --gammas 0 0.5 1 2 3 --seeds 0 1 2
     python tools/gamma_sweep.py CONFIG --losses awing='{"type": "AdaptiveWingLoss"}' ohkm=OTHER_CONFIG.py
+    python tools/gamma_sweep.py FACES --losses l2='{"type": "L2Loss"}' wing='{"type": "WingLoss"}' --base l2
+    python tools/gamma_sweep.py CONFIG --losses LOSSES.json --variants balanced=OTHER_CONFIG.py
     python tools/gamma_sweep.py --quick        the embedded data set, 20 minutes on two cores
 
 Every cell (one loss, one seed) is trained and tested as tools/train.py and tools/test.py do it, in processes
 of its own and several at a time; all else is identical between cells, which is checked. gamma 0 is plain MSE,
 so that there is one such cell a seed whatever the deltas and forms. gamma 0 and 1 come first, seed by seed.
+The focal weight is one of pixels: a config whose head learns no heatmaps, such as one of coordinates, is
+swept over ``--losses``, compared with the first of them or with ``--base``. ``--variants`` are whole configs,
+whose differences the report states. The score may be one that is better when lower, such as the NME of faces.
 
 In the output folder (default ``work_dirs/gamma_<config name>``) it leaves ``cells/<name>/``, ``plan.json``,
 and a report that is made anew after every cell. Stopped, killed or out of space, it goes on with
@@ -27,7 +32,16 @@ from typing import TYPE_CHECKING
 
 from posekit.engine.cli import add_cfg_options, run_tool
 from posekit.errors import ConfigError
-from posekit.study.cells import FORMS, Cell, check_list, one_run_each, parse_cell, plan_cells
+from posekit.study.cells import (
+    FORMS,
+    MSE,
+    Cell,
+    check_list,
+    one_run_each,
+    parse_cell,
+    plan_cells,
+    stated_cells,
+)
 
 if TYPE_CHECKING:
     from posekit.study.plan import Plan
@@ -51,7 +65,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--losses", nargs="*", metavar="NAME=LOSS",
         help="other losses by name, with every seed, beside plain MSE and what --gammas states: "
-        """awing='{"type": "AdaptiveWingLoss", "omega": 14}', or a config file whose loss is taken""",
+        """awing='{"type": "AdaptiveWingLoss", "omega": 14}', or a config file whose loss is taken; or a """
+        """file.json of names and losses. A 'grid' in a loss, {"omega": [5, 10]}, makes one of each value""",
+    )  # fmt: skip
+    parser.add_argument(
+        "--variants", nargs="*", metavar="NAME=CONFIG.py",
+        help="what differs in more than the loss, compared as a whole: another config, or a file.json of "
+        """names and {"config": "CONFIG.py", "options": {"model.head.pool": 1}}""",
+    )  # fmt: skip
+    parser.add_argument(
+        "--base", metavar="NAME",
+        help="what the others are compared with (default: mse, plain MSE; without heatmaps the first loss)",
     )  # fmt: skip
     parser.add_argument(
         "--cells", nargs="*", metavar="CELL", help="these instead: focal:g1:d0.1:s0 mse:s0 awing:s0 ..."
@@ -140,17 +164,26 @@ def output_folder(args: argparse.Namespace) -> Path:
 def prepare(args: argparse.Namespace, out: Path) -> tuple[Plan, list[Cell], list[Slot]]:
     """The plan, checked against what the folder holds and written; the cells to be run now; the slots."""
     from posekit.study.plan import changed_code, join_plans, read_plan, write_plan
-    from posekit.study.prepare import make_plan, read_losses
+    from posekit.study.prepare import make_plan
     from posekit.study.slots import make_slots
+    from posekit.study.stated import read_losses, read_variants
 
     old, losses = read_plan(out), read_losses(args.losses or [])
     if args.config is None:
         go_on(args, old, out)
-    cells = cells_of(args, old, list(losses))
+    variants = read_variants(args.variants or [], args.config, args.cfg_options)
+    names = [*losses, *variants]
+    if twice := [name for name in losses if name in variants]:
+        raise ConfigError(f"--variants: {twice[0]} is one of --losses, too; name it otherwise")
+    cells = cells_of(args, old, names)
+    base = base_of(args, old, cells)
     launcher = args.launcher or "none"
     processes = 1 if args.processes_per_cell is None else args.processes_per_cell
     slots = make_slots(args.devices, args.jobs, launcher, processes)
-    plan = make_plan(args.config, args.cfg_options, cells, {**(old.losses if old else {}), **losses})
+    if old is not None:
+        losses = {**old.losses, **losses}
+        variants = {**{n: (v["config"], v["options"]) for n, v in old.variants.items()}, **variants}
+    plan = make_plan(args.config, args.cfg_options, cells, losses, variants, base)
     plan.launcher, plan.processes_per_cell = launcher, processes
     if old is not None:
         if warning := changed_code(old, plan):
@@ -181,8 +214,9 @@ def go_on(args: argparse.Namespace, old: Plan | None, out: Path) -> None:
 def cells_of(args: argparse.Namespace, old: Plan | None, losses: list[str]) -> list[Cell]:
     """The cells that the command line asks for; without a word of it those of the old plan."""
     grid = (args.gammas, args.deltas, args.forms, args.seeds)
-    if args.losses is not None:
-        check_list("losses", args.losses)
+    for option, words in (("losses", args.losses), ("variants", args.variants)):
+        if words is not None:
+            check_list(option, words)
     if args.cells is not None:
         if any(values is not None for values in grid):
             raise ConfigError("--cells: state cells, or gammas, deltas, forms and seeds, not both")
@@ -190,11 +224,47 @@ def cells_of(args: argparse.Namespace, old: Plan | None, losses: list[str]) -> l
         return list(dict.fromkeys(parse_cell(text) for text in args.cells))
     if old is not None and not losses and all(values is None for values in grid):
         return [parse_cell(name) for name in old.cells]
+    if not focal_losses(args):
+        if stated := [
+            f"--{name}" for name in ("gammas", "deltas", "forms") if getattr(args, name) is not None
+        ]:
+            raise ConfigError(
+                f"{' '.join(stated)}: the head of {args.config} learns no heatmaps, whose pixels a focal "
+                "loss weighs; state --losses"
+            )
+        names = losses or list(dict.fromkeys(parse_cell(name).form for name in (old.cells if old else ())))
+        if not names:
+            raise ConfigError(
+                f"config {args.config}: its head learns no heatmaps, so that there is no gamma to sweep; "
+                "state what to compare: --losses, --variants"
+            )
+        return stated_cells(names, SEEDS if args.seeds is None else args.seeds)
     defaults = ((0.0,) if losses else GAMMAS, DELTAS, ("focal",), SEEDS)
     gammas, deltas, forms, seeds = (
         list(default if given is None else given) for given, default in zip(grid, defaults, strict=True)
     )
     return plan_cells(gammas, deltas, forms, seeds, losses)
+
+
+def focal_losses(args: argparse.Namespace) -> bool:
+    """Whether the config's head learns heatmaps, as far as it says."""
+    from posekit.engine.configs.config import load_config, parse_options
+    from posekit.study.prepare import learns_heatmaps
+
+    return learns_heatmaps(load_config(args.config, parse_options(args.cfg_options))) is not False
+
+
+def base_of(args: argparse.Namespace, old: Plan | None, cells: list[Cell]) -> str:
+    """The setting that the others are compared with."""
+    settings = [cell.setting for cell in [*(map(parse_cell, old.cells) if old else ()), *cells]]
+    if args.base is not None:
+        if args.base not in settings:
+            known = ", ".join(dict.fromkeys(settings))
+            raise ConfigError(f"--base: expected one of {known}, found {args.base}")
+        return str(args.base)
+    if old is not None:
+        return old.base
+    return MSE if focal_losses(args) else settings[0]
 
 
 def run_cells(

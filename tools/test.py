@@ -189,9 +189,9 @@ def with_writer(evaluator: Any, out_dir: str, sets: Any = None) -> list[Any]:
 def with_errors(evaluators: list[Any], out_dir: str) -> list[Any]:
     """Lets the first evaluator of joints write them one by one, for comparisons (posekit.metrics.errors)."""
     from posekit.metrics.errors import FILE_NAME
-    from posekit.metrics.evaluators import OKSMetric, PCKhMetric, PCKMetric
+    from posekit.metrics.evaluators import NMEMetric, OKSMetric, PCKhMetric, PCKMetric
 
-    kinds = (PCKMetric, PCKhMetric, OKSMetric)
+    kinds = (PCKMetric, PCKhMetric, OKSMetric, NMEMetric)
     scoring = [n for n, part in enumerate(evaluators) if any(is_a(part.get("type"), k) for k in kinds)]
     if scoring and "errors_file" not in evaluators[scoring[0]]:
         evaluators[scoring[0]] = {**evaluators[scoring[0]], "errors_file": str(Path(out_dir) / FILE_NAME)}

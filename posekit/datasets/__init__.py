@@ -13,6 +13,7 @@ from posekit.datasets.faces import (
 from posekit.datasets.lsp import load_lsp
 from posekit.datasets.mixture import KeyedDataset
 from posekit.datasets.mpii import load_mpii
+from posekit.datasets.pose_groups import with_pose_groups
 from posekit.datasets.sampler import EpochSampler, SampleKey
 from posekit.datasets.several import JoinedDataset, MixedDataset
 from posekit.datasets.split import hashed_split
@@ -48,4 +49,5 @@ __all__ = [
     "load_wflw",
     "pose_copies",
     "read_image",
+    "with_pose_groups",
 ]

@@ -1,8 +1,8 @@
 """``errors.npz``: what became of every joint of every test person, so that test results can be compared.
 
-``tools/test.py`` writes it beside ``results.json`` where the evaluator is PCK, PCKh or OKS. It holds exactly
-what the metric took, so that PCK and PCKh recomputed from it are those of ``metrics.json``. P people, K
-joints, image pixels, (x, y), 0-based:
+``tools/test.py`` writes it beside ``results.json`` where the evaluator is PCK, PCKh, OKS or NME. It holds
+exactly what the metric took, so that PCK, PCKh and NME recomputed from it are those of ``metrics.json``. P
+people, K joints, image pixels, (x, y), 0-based:
 
 =============  =================  =====================================================================
 field          dtype, shape       meaning
@@ -21,7 +21,13 @@ weights        float64 (K,)       the joints' weights in the score; 0: left out 
 pooled         bool ()            the score is over all joints together (PCKh's ``mean_weighted``), not the
                                   mean of the joints' rates (``mean12``)
 score          str ()             the headline score's name in ``metrics.json``
+groups         int64 (P, G)       NME alone, as is the next: 1 for a person of the group, else 0
+group_names    str (G,)           the groups' names; a file with this field is of distances, see below
 =============  =================  =====================================================================
+
+NME is no share of right joints but a mean of distances: a person's is the mean over its labelled joints of
+distance / norm, the score the mean over people, and lower is better. ``threshold`` is then the first one of
+its failure rates.
 
 Only people that the metric counts are listed (PCK: those with a size; OKS: those with labelled keypoints
 that are no crowd). AP is no mean over people, so for OKS the statistic is another: a joint is right if its
@@ -63,7 +69,10 @@ _FORM: dict[str, tuple[str, str]] = {
     "weights": ("f", "K"),
     "pooled": ("b", ""),
     "score": ("U", ""),
+    "groups": ("i", "PG"),
+    "group_names": ("U", "G"),
 }
+_OF_DISTANCES = ("groups", "group_names")
 _KINDS = {"i": "integers", "f": "floating-point numbers", "b": "booleans", "U": "text"}
 
 
@@ -84,6 +93,13 @@ class PersonErrors:
     pooled: bool = False
     sigmas: np.ndarray | Sequence[float] = ()
     flip_pairs: Sequence[tuple[int, int]] = ()
+    groups: np.ndarray | None = None
+    group_names: Sequence[str] = ()
+
+    @property
+    def of_distances(self) -> bool:
+        """Whether the score is a mean of distances, and better when lower."""
+        return self.groups is not None
 
     @property
     def statistic(self) -> str:
@@ -101,7 +117,9 @@ class PersonErrors:
     def by_person(self) -> PersonErrors:
         """The same with the people in the order of their ids, as paired comparisons need them."""
         order = np.argsort(self.person_id, kind="stable")
-        chosen = {name: getattr(self, name)[order] for name, (_, shape) in _FORM.items() if shape[:1] == "P"}
+        per_person = [name for name, (_, shape) in _FORM.items() if shape[:1] == "P"]
+        columns = {name: getattr(self, name) for name in per_person}
+        chosen = {name: values[order] for name, values in columns.items() if values is not None}
         rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in chosen}
         return PersonErrors(**chosen, **rest)
 
@@ -110,6 +128,8 @@ def write_errors(path: str | Path, errors: PersonErrors) -> None:
     """Writes ``errors.npz``, atomically."""
     values: dict[str, Any] = {}
     for name, (kind, shape) in _FORM.items():
+        if name in _OF_DISTANCES and not errors.of_distances:
+            continue
         dtype: Any = {"i": np.int64, "f": np.float64, "b": np.bool_, "U": np.str_}[kind]
         values[name] = np.array(getattr(errors, name), dtype=dtype)
         if name == "flip_pairs":
@@ -127,7 +147,7 @@ def read_errors(path: str | Path) -> PersonErrors:
     """
     arrays = _read_arrays(Path(path))
     sizes = {"2": 2}
-    for name in _FORM:
+    for name in arrays:
         _check_form(path, name, arrays[name], sizes)
     _check_values(path, arrays)
     scalars: dict[str, Any] = {
@@ -137,15 +157,18 @@ def read_errors(path: str | Path) -> PersonErrors:
         "joints": tuple(arrays["joints"].tolist()),
         "flip_pairs": tuple((int(a), int(b)) for a, b in arrays["flip_pairs"]),
     }
-    return PersonErrors(**{**{name: arrays[name] for name in _FORM}, **scalars})
+    if "groups" in arrays:
+        scalars["group_names"] = tuple(arrays["group_names"].tolist())
+    return PersonErrors(**{**arrays, **scalars})
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     arrays = read_npz(path, _FORM)
-    missing = [name for name in _FORM if name not in arrays]
+    needed = [name for name in _FORM if name not in _OF_DISTANCES or any(n in arrays for n in _OF_DISTANCES)]
+    missing = [name for name in needed if name not in arrays]
     if missing:
-        raise DataError(f"{path}: field '{missing[0]}' is missing; expected {list(_FORM)}")
-    return arrays
+        raise DataError(f"{path}: field '{missing[0]}' is missing; expected {needed}")
+    return {name: arrays[name] for name in needed}
 
 
 def _check_form(path: str | Path, name: str, values: np.ndarray, sizes: dict[str, int]) -> None:

@@ -200,6 +200,7 @@ def nme_scores(
     norm: str,
     thresholds: Sequence[float] = THRESHOLDS,
     groups: Mapping[str, np.ndarray] | None = None,
+    labels: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, float]:
     """The scores of a set of faces, named.
 
@@ -209,6 +210,7 @@ def nme_scores(
         thresholds: Of failure rate and AUC, fractions.
         groups: Column -> int (N,): the NME of the faces of each value from 0 on is given too; those of -1
             are of no group.
+        labels: Column -> the values' names, that of 0 first; a value without one stands there itself.
 
     Returns:
         ``NME/<norm>``, ``FR@0.08/<norm>`` in percent and ``AUC@0.08/<norm>`` as a fraction, for each
@@ -219,10 +221,24 @@ def nme_scores(
     for threshold in thresholds:
         scores[f"FR@{threshold:g}/{norm}"] = 100 * failure_rate(nme, threshold)
         scores[f"AUC@{threshold:g}/{norm}"] = auc(nme, threshold)
-    for column, values in (groups or {}).items():
-        for value in np.unique(values[values >= 0]).tolist():
-            scores[f"NME/{norm}/{column}={value:g}"] = _mean_percent(nme[values == value])
+    for name, chosen in group_masks(groups or {}, labels or {}).items():
+        scores[f"NME/{norm}/{name}"] = _mean_percent(nme[chosen])
     return scores
+
+
+def group_masks(
+    groups: Mapping[str, np.ndarray], labels: Mapping[str, Sequence[str]]
+) -> dict[str, np.ndarray]:
+    """The faces of each group, bool (N,), by ``<column>=<value or its name>``.
+
+    Arguments as of :func:`nme_scores`.
+    """
+    found = {}
+    for column, values in groups.items():
+        names = labels.get(column, ())
+        for value in np.unique(values[values >= 0]).tolist():
+            found[f"{column}={names[value] if value < len(names) else f'{value:g}'}"] = values == value
+    return found
 
 
 def ced_scores(nme: np.ndarray, most: float, points: int = 51) -> dict[str, float]:

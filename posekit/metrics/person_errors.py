@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,6 +43,32 @@ def errors_of_pckh(poses: PoseArrays, table: PersonTable, threshold: float) -> P
     weights[list(MPII_LEFT_OUT_OF_MEAN)] = 0
     name = f"PCKh@{threshold:g}/mean_weighted"
     return _of_table(poses, table, table.head_sizes, threshold, name, weights, pooled=True)
+
+
+def errors_of_nme(
+    poses: PoseArrays,
+    table: PersonTable,
+    sizes: np.ndarray,
+    name: str,
+    threshold: float,
+    groups: Mapping[str, np.ndarray],
+) -> PersonErrors:
+    """The errors behind an NME, the mean over faces.
+
+    Args:
+        poses: Image pixels.
+        table: N faces.
+        sizes: float64 (N,), pixels; NaN leaves a face out, as does a lack of labelled keypoints.
+        name: The score's.
+        threshold: Of a failure, in sizes.
+        groups: Name -> bool (N,).
+    """
+    known = np.isfinite(sizes) & (table.visible > 0).any(axis=1)
+    columns = np.stack([np.zeros(len(table), bool), *groups.values()], axis=1)[known, 1:]
+    errors = _of_table(
+        poses, table, np.where(known, sizes, np.nan), threshold, name, np.ones(table.skeleton.num_keypoints)
+    )
+    return replace(errors, groups=columns.astype(np.int64), group_names=tuple(groups))
 
 
 def _of_table(

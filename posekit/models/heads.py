@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ class Head(nn.Module, ABC):
 
     #: Whether :meth:`resample` is there: several input sizes can be averaged (``test_scales``).
     resamples = False
+    #: Whether the loss is one of heatmaps, which weighs pixels as focal MSE does.
+    learns_heatmaps: ClassVar[bool] = False
 
     @classmethod
     def num_maps(cls, settings: MutableMapping[str, Any], num_keypoints: int) -> int | None:
@@ -154,6 +156,7 @@ class HeatmapHead(Head):
     """
 
     resamples = True
+    learns_heatmaps = True
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
 """From a sweep's table to its verdict: means over seeds, differences to plain MSE, sentences.
 
-Every setting is compared with plain MSE (gamma = 0) on the same test people, as
-:mod:`posekit.study.statistics` says. The sentence goes by the wider of the two intervals and by the p-value
-adjusted after Holm for the number of settings compared; both are stated. It is "undecided" where nothing is
-known of other seeds, that is where every loss has a single run.
+Every setting is compared with one of them, plain MSE (gamma = 0) unless the plan names another, on the same
+test people, as :mod:`posekit.study.statistics` says. The sentence goes by the wider of the two intervals and
+by the p-value adjusted after Holm for the number of settings compared; both are stated. It is "undecided"
+where nothing is known of other seeds, that is where every loss has a single run.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import numpy as np
 
 from posekit.study.cells import MSE
 from posekit.study.folder import label_of
+from posekit.study.measures import measure_of
 from posekit.study.record import FINISHED, object_of
 from posekit.study.statistics import (
     CONFIDENCE,
     RESAMPLES,
     Comparison,
-    ScoreForm,
     compare,
     holm,
     observed_scores,
@@ -48,9 +48,10 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
     comparisons, people = _comparisons(table, resamples, seed)
     settings = [_setting(rows, table.score) for rows in table.settings().values()]
     said = {"standing": standing(table.rows), "selection": selection(table.plan)}
-    losses = table.plan.get("losses")
+    losses, variants = table.plan.get("losses"), table.variants
     return {
         "score": table.score,
+        "base": table.base_words,
         "statistic": people.get("statistic"),
         "cells": Counter(row.state for row in table.rows),
         "people": people,
@@ -58,7 +59,7 @@ def analyse(table: Table, resamples: int = RESAMPLES, seed: int = 0) -> dict[str
         "comparisons": comparisons,
         "settings": settings,
         "rows": rows_as_dicts(table),
-        "forms": {row.cell.form: form_words(row.cell.form, losses) for row in table.rows},
+        "forms": {row.cell.form: form_words(row.cell.form, losses, variants) for row in table.rows},
         "plan": {key: value for key, value in table.plan.items() if key != "shared"},
         "environment": environment(table.rows),
         **{
@@ -93,7 +94,7 @@ def _setting(rows: Sequence[Row], score: str) -> dict[str, Any]:
 
 
 def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Each setting against plain MSE, and who was compared; both empty without errors.npz."""
+    """Each setting against the base, and who was compared; both empty without errors.npz."""
     settings: dict[str, list[int]] = {}
     rows = [row for row in table.rows if row.errors is not None]
     for place, row in enumerate(rows):
@@ -108,27 +109,31 @@ def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str
         "joints": int(errors.valid.sum()),
         "statistic": errors.statistic,
     }
-    form, right = ScoreForm(errors.weights, errors.pooled), np.stack([one.right() for one in every])
-    observed = observed_scores(right, errors.valid, form)
-    base = settings.pop(MSE, None)
+    measures = [measure_of(one) for one in every]
+    values, first = np.stack([one.values for one in measures]), measures[0]
+    people |= {"lower": first.lower, "parts": first.parts}
+    observed = observed_scores(values, first.counted, first.form)
+    base = settings.pop(table.base, None)
     if base is None or not settings or groups < 2 or not np.isfinite(observed[:, -1]).all():
         return [], people
-    resampled = resampled_scores(right, errors.valid, errors.image_id, form, resamples, seed)
+    resampled = resampled_scores(values, first.counted, errors.image_id, first.form, resamples, seed)
     pooled = seed_variance(observed, resampled, [base, *settings.values()])
     found = [compare(observed, resampled, own, base, groups, pooled=pooled) for own in settings.values()]
     listed = []
     for comparison, own, p_holm in zip(
         found, settings.values(), holm([one.p_value[-1] for one in found]), strict=True
     ):
-        joints = _differences([*errors.joints, errors.statistic], observed[base], observed[own], comparison)
+        names = dict(enumerate(first.names)) | {observed.shape[1] - 1: errors.statistic}
+        joints = _differences(names, observed[base], observed[own], comparison, first.lower)
         overruled = comparison.seeds is not None and p_holm >= ALPHA
         cell = rows[own[0]].cell
         stated = {
             "setting": cell.setting,
             "label": label_of(cell),
-            "against": MSE,
+            "against": table.base,
+            "against_words": table.base_words,
             "seeds": [rows[place].cell.seed for place in own],
-            "mse_seeds": [rows[place].cell.seed for place in base],
+            "base_seeds": [rows[place].cell.seed for place in base],
             "headline": joints[-1],
             "p_holm": None if comparison.seeds is None else p_holm,
             "outcome": EVEN if overruled else joints[-1]["outcome"],
@@ -136,18 +141,22 @@ def _comparisons(table: Table, resamples: int, seed: int) -> tuple[list[dict[str
             "includes_seeds": comparison.seeds is not None,
             "borrowed": comparison.borrowed,
         }
+        if table.base == MSE:  # the names that readers of sweep.json know
+            stated["mse_seeds"] = stated["base_seeds"]
+            for line in joints:
+                line["mse"] = line["base"]
         listed.append({**stated, "sentence": sentence(stated, people, len(found))})
     return listed, people
 
 
 def _differences(
-    names: Sequence[str], base: np.ndarray, arm: np.ndarray, comparison: Comparison
+    names: Mapping[int, str], base: np.ndarray, arm: np.ndarray, comparison: Comparison, lower: bool
 ) -> list[dict[str, Any]]:
-    """The joints and, last, the headline, with their intervals; base and arm are runs' scores."""
+    """The named columns and, last, the headline, with their intervals; base and arm are runs' scores."""
     people, interval = comparison.people, comparison.interval
     seeds = np.full_like(people, np.nan) if comparison.seeds is None else comparison.seeds
     columns = {
-        **{"mse": base.mean(axis=0), "value": arm.mean(axis=0), "difference": comparison.difference},
+        **{"base": base.mean(axis=0), "value": arm.mean(axis=0), "difference": comparison.difference},
         **{"low": interval[0], "high": interval[1], "people_low": people[0], "people_high": people[1]},
         **{"seeds_low": seeds[0], "seeds_high": seeds[1], "p_value": comparison.p_value},
     }
@@ -155,16 +164,18 @@ def _differences(
         {
             "joint": name,
             **{key: float(column[k]) if np.isfinite(column[k]) else None for key, column in columns.items()},
-            "outcome": outcome(interval[0, k], interval[1, k], comparison.seeds is not None),
+            "outcome": outcome(interval[0, k], interval[1, k], comparison.seeds is not None, lower),
         }
-        for k, name in enumerate(names)
+        for k, name in names.items()
     ]
 
 
-def outcome(low: float, high: float, includes_seeds: bool) -> str:
-    """What an interval of a difference says of the losses, NaN included."""
+def outcome(low: float, high: float, includes_seeds: bool, lower: bool = False) -> str:
+    """What an interval of a difference says of the losses, NaN included; ``lower`` is better, or higher."""
     if not includes_seeds:
         return UNDECIDED
+    if lower:
+        low, high = -high, -low
     return BETTER if low > 0 else WORSE if high < 0 else EVEN
 
 
@@ -174,15 +185,16 @@ def outcome(low: float, high: float, includes_seeds: bool) -> str:
 def sentence(stated: Mapping[str, Any], people: Mapping[str, Any], comparisons: int) -> str:
     """A comparison in plain words, with its numbers."""
     head, over = stated["headline"], f"{100 * CONFIDENCE:g} % interval over {interval_of(stated)}"
+    base = stated["against_words"]
     says = {
-        BETTER: "is better than plain MSE",
-        WORSE: "is worse than plain MSE",
-        EVEN: "is not distinguishable from plain MSE",
-        UNDECIDED: "against plain MSE is undecided",
+        BETTER: f"is better than {base}",
+        WORSE: f"is worse than {base}",
+        EVEN: f"is not distinguishable from {base}",
+        UNDECIDED: f"against {base} is undecided",
     }
     text = (
         f"{stated['label']} {says[stated['outcome']]}: {signed(head['difference'])} percentage "
-        f"points of {head['joint']} ({head['value']:.2f} against {head['mse']:.2f}, {people['people']} test "
+        f"points of {head['joint']} ({head['value']:.2f} against {head['base']:.2f}, {people['people']} test "
         f"people; {over} {signed(head['low'])} to {signed(head['high'])}"
     )
     if stated["outcome"] != UNDECIDED:
@@ -200,13 +212,15 @@ def interval_of(stated: Mapping[str, Any]) -> str:
 
 def _caveat(stated: Mapping[str, Any]) -> str:
     """What the sentence does not say: of seeds that were not run, and of an interval that Holm overrules."""
-    head, runs = stated["headline"], (len(stated["seeds"]), len(stated["mse_seeds"]))
+    head, runs = stated["headline"], (len(stated["seeds"]), len(stated["base_seeds"]))
     if stated["outcome"] == UNDECIDED:
         return f"{ONE_RUN_EACH}: the interval holds of these very runs, and other seeds may turn it round."
     parts = []
     if stated["outcome"] != head["outcome"]:
         parts.append("Alone it would count as different; with all the comparisons made it does not.")
-    single = [name for name, n in zip((stated["label"], "plain MSE"), runs, strict=True) if n == 1]
+    single = [
+        name for name, n in zip((stated["label"], stated["against_words"]), runs, strict=True) if n == 1
+    ]
     if single:
         parts.append(
             f"{runs[0]} against {runs[1]} runs; how much other seeds of {' and '.join(single)} would differ "
@@ -242,7 +256,7 @@ def verdict(
         parts = []
         for kind in (BETTER, WORSE, EVEN, UNDECIDED):
             labels = [
-                c["label"] + (", a single run" if 1 in (len(c["seeds"]), len(c["mse_seeds"])) else "")
+                c["label"] + (", a single run" if 1 in (len(c["seeds"]), len(c["base_seeds"])) else "")
                 for c in comparisons
                 if c["outcome"] == kind
             ]
@@ -250,7 +264,7 @@ def verdict(
             if labels:
                 parts.append(f"{len(labels)} {verb} {kind} ({'; '.join(labels)})")
         listed = " and ".join(part for part in (", ".join(parts[:-1]), parts[-1]) if part)
-        first = f"Of {len(comparisons)} settings compared with plain MSE, {listed}."
+        first = f"Of {len(comparisons)} settings compared with {table.base_words}, {listed}."
         if comparisons[0]["outcome"] == UNDECIDED:  # and so are all: seeds lend to all or to none
             first += f" {ONE_RUN_EACH}."
     chosen, words = _chosen(table, settings, comparisons)
@@ -262,7 +276,11 @@ def _chosen(
 ) -> tuple[str | None, str]:
     """The setting that validation would choose: to pick the best on the test people would flatter it."""
     compared = {c["setting"]: c for c in comparisons}
-    known = [s for s in settings if s["val"] is not None and (s["setting"] in compared or s["loss"] == MSE)]
+    known = [
+        s
+        for s in settings
+        if s["val"] is not None and (s["setting"] in compared or s["setting"] == table.base)
+    ]
     if not known:
         return None, ""
     by = {(row.part("val").get("metric"), row.part("val").get("rule")) for row in table.rows}
@@ -273,7 +291,7 @@ def _chosen(
     if len(comparisons) > 1 and best["setting"] in compared:
         kind = compared[best["setting"]]["outcome"]
         than = {EVEN: "from", UNDECIDED: "against"}.get(kind, "than")
-        words += f" On the test people it is {kind} {than} plain MSE, see above."
+        words += f" On the test people it is {kind} {than} {table.base_words}, see above."
     return str(best["setting"]), words
 
 
@@ -303,10 +321,11 @@ def _why_none(table: Table) -> str:
     compared = {row.cell.setting for row in finished if row.errors is not None}
     if not compared:
         return "no finished cell has a readable errors.npz, from which intervals are computed"
-    if MSE not in compared:
-        return "no cell with gamma 0 (plain MSE) can be compared with"
+    if table.base not in compared:
+        words = "with gamma 0 (plain MSE)" if table.base == MSE else f"of {table.base_words}"
+        return f"no cell {words} can be compared with"
     if len(compared) == 1:
-        return "only plain MSE has finished"
+        return f"only {table.base_words} has finished"
     return "the test people are all on one image, or none of them has a joint of the score"
 
 

@@ -1,8 +1,9 @@
-"""The cells of a gamma sweep: one loss, one seed each.
+"""The cells of a sweep: one loss, one seed each.
 
 A cell is named after what it is: ``focal_g1_d0.001_s0`` has the form ``focal``, gamma 1, delta 0.001 and
 seed 0. gamma = 0 makes every form plain MSE whatever the delta, so there is one such cell a seed: ``mse_s0``.
-``awing_s0`` has the loss that the sweep's plan states under the name ``awing``.
+``awing_s0`` has the loss that the sweep's plan states under the name ``awing``, or is the variant of that
+name, a config of its own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Cell:
     """One training and its test.
 
     Attributes:
-        form: A key of :data:`FORMS`, ``"mse"``, or the name of a loss that the plan states.
+        form: A key of :data:`FORMS`, ``"mse"``, or the name of a loss or variant that the plan states.
         gamma: 0 exactly where the form is ``"mse"``; None for a stated loss.
         delta: None exactly where the form is none of :data:`FORMS`.
         seed: Of the training.
@@ -84,7 +85,7 @@ class Cell:
 
     @property
     def stated(self) -> bool:
-        """Whether the loss is one that the plan states."""
+        """Whether it is a loss or a variant that the plan states."""
         return self.gamma is None
 
     def loss(self, reduction: str | None = None) -> dict[str, Any]:
@@ -214,6 +215,16 @@ def plan_cells(
     cells = list(dict.fromkeys(everything))
     first = (forms[0], float(deltas[0]))
     return sorted(cells, key=lambda cell: not _is_main(cell, *first))  # stable: keeps the seeds' order
+
+
+def stated_cells(names: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+    """The stated losses and variants with every seed, seed by seed: of heads that learn no heatmaps.
+
+    Raises:
+        ConfigError: As :func:`plan_cells`.
+    """
+    check_list("seeds", seeds)
+    return [stated_cell(name, seed) for seed in seeds for name in names]
 
 
 def _is_main(cell: Cell, form: str, delta: float) -> bool:

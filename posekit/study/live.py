@@ -119,7 +119,7 @@ class Display:
     def _running(self, job: Job) -> Row:
         folder = cell_folder(self.out, job.cell.name)
         log, scores = folder / "train.log", validations(folder)
-        row = Row(job.cell.name, _STATES[job.stage], epochs_done(log), self.plan.max_epochs)
+        row = Row(job.cell.name, _STATES[job.stage], epochs_done(log), self.plan.epochs_of(job.cell))
         if scores:
             row.val, row.validated = headline(self.plan, scores[max(scores)]), max(scores)
         if job.stage == "train":
@@ -154,14 +154,15 @@ def rows(
     running: Sequence[Row] = (),
 ) -> list[Row]:
     """A row for every cell, in order."""
-    known = {cell.name: Row(cell.name, epochs=plan.max_epochs) for cell in cells}
+    known = {cell.name: Row(cell.name, epochs=plan.epochs_of(cell)) for cell in cells}
     known |= {row.name: row for row in running}
     done = {cell.name: _recorded(plan, cell, stated) for cell in cells if (stated := records.get(cell.name))}
     return [{**known, **done}[cell.name] for cell in cells]
 
 
 def _recorded(plan: Plan, cell: Cell, record: Mapping[str, Any]) -> Row:
-    row = Row(cell.name, record["state"], float(plan.max_epochs), plan.max_epochs)
+    epochs = plan.epochs_of(cell)
+    row = Row(cell.name, record["state"], float(epochs), epochs)
     if row.state == FAILED:
         return row
     row.val = headline(plan, record.get("val", {}).get("scores"))

@@ -16,6 +16,7 @@ from typing import Any
 from posekit.errors import ConfigError, DataError, shown
 from posekit.io.files import read_json, write_json
 from posekit.study.cells import FORMS, LOSS, MSE, Cell, parse_cell
+from posekit.study.variants import Variant
 
 PLAN = "plan.json"
 _SHOWN = 30  # lines of a difference
@@ -38,6 +39,8 @@ class Plan:
         reduction: Of the config's own loss, kept by every cell; None: the default.
         notes: What a reader of the results must know.
         losses: Name -> config of the losses beside the focal forms, in plain values.
+        variants: Name -> the variants, see :class:`~posekit.study.variants.Variant`, as plain values.
+        base: The setting that the others are compared with.
         people: Whether the test people are those that checkpoints are chosen by: the fields of
             :class:`~posekit.datasets.overlap.Overlap`, and ``sentence``; empty where nobody has looked.
         launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
@@ -58,6 +61,8 @@ class Plan:
     reduction: str | None = None
     notes: list[str] = field(default_factory=list)
     losses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+    base: str = MSE
     people: dict[str, Any] = field(default_factory=dict)
     launcher: str = "none"
     processes_per_cell: int = 1
@@ -65,18 +70,37 @@ class Plan:
     started: str = ""
 
     def own_options(self, cell: Cell) -> dict[str, Any]:
-        """All that a cell's config has of its own but the seed, by dotted key."""
+        """All that a cell's config has of its own but the seed, by dotted key; nothing of a variant."""
+        if cell.form in self.variants:
+            return {}
         return {LOSS: self.losses[cell.form]} if cell.stated else cell.options(self.reduction)
 
     def words(self, cell: Cell) -> list[str]:
         """The ``--cfg-options`` of a cell."""
-        return [*self.options, *(f"{key}={value!r}" for key, value in self.own_options(cell).items())]
+        variant = self.variant(cell)
+        options = self.options if variant is None else variant.options
+        return [*options, *(f"{key}={value!r}" for key, value in self.own_options(cell).items())]
+
+    def variant(self, cell: Cell) -> Variant | None:
+        """The variant that a cell is; None of a loss."""
+        stated = self.variants.get(cell.form)
+        return None if stated is None else Variant(**stated)
+
+    def config_of(self, cell: Cell) -> str:
+        """The config's path that a cell is trained by."""
+        variant = self.variant(cell)
+        return self.config if variant is None else variant.config
+
+    def epochs_of(self, cell: Cell) -> int:
+        """The epochs of a cell's training."""
+        variant = self.variant(cell)
+        return self.max_epochs if variant is None else variant.max_epochs
 
     def check_losses(self) -> None:
         """Raises ConfigError on a cell whose loss is not stated."""
         for cell in map(parse_cell, self.cells):
-            if cell.stated and cell.form not in self.losses:
-                known = ", ".join([*FORMS, MSE, *self.losses])
+            if cell.stated and cell.form not in {**self.losses, **self.variants}:
+                known = ", ".join([*FORMS, MSE, *self.losses, *self.variants])
                 raise ConfigError(f"cell {cell.name}: expected a loss of --losses or one of {known}")
 
 
@@ -103,6 +127,10 @@ def join_plans(old: Plan, new: Plan, out: Path) -> Plan:
     for name in sorted(set(old.losses) & set(new.losses)):
         if old.losses[name] != new.losses[name]:
             parts.append(f"the loss {name}: {old.losses[name]} before, {new.losses[name]} now")
+    for name in sorted(set(old.variants) & set(new.variants)):
+        was, is_now = (Variant(**plan.variants[name]) for plan in (old, new))
+        if was.fingerprint != is_now.fingerprint:
+            parts.append(f"the variant {name}:\n{difference(was.text, is_now.text, 'before', 'now')}")
     for name in ("reduction", "launcher", "processes_per_cell"):
         before, now = getattr(old, name), getattr(new, name)
         if before != now:
@@ -113,7 +141,9 @@ def join_plans(old: Plan, new: Plan, out: Path) -> Plan:
             "--out. What differs: " + "\n".join(parts)
         )
     cells, losses = list(dict.fromkeys([*old.cells, *new.cells])), {**old.losses, **new.losses}
-    now = {"cells": cells, "losses": losses, "notes": new.notes, "people": new.people}
+    variants = {**old.variants, **new.variants}
+    now = {"cells": cells, "losses": losses, "variants": variants, "base": new.base}
+    now |= {"notes": new.notes, "people": new.people}
     return Plan(**{**asdict(old), **now})
 
 
@@ -157,7 +187,7 @@ def read_plan(out: Path) -> Plan | None:
 
 def _check_kinds(plan: Plan, path: Path) -> None:
     kinds: dict[str, type] = dict.fromkeys(("max_epochs", "processes_per_cell"), int)
-    kinds |= dict.fromkeys(("files", "losses", "people", "posekit"), dict)
+    kinds |= dict.fromkeys(("files", "losses", "variants", "people", "posekit"), dict)
     kinds |= dict.fromkeys(("options", "cells", "notes"), list)
     for name, value in vars(plan).items():
         kind = kinds.get(name, str)
@@ -169,6 +199,8 @@ def _check_kinds(plan: Plan, path: Path) -> None:
             raise DataError(f"{path}, field '{name}': expected texts, found {shown(value)}")
     if not all(isinstance(loss, dict) for loss in plan.losses.values()):
         raise DataError(f"{path}, field 'losses': expected objects, found {shown(plan.losses)}")
+    for stated in plan.variants.values():
+        Variant(**stated)  # a TypeError says what is missing
 
 
 def write_plan(plan: Plan, out: Path) -> None:

@@ -7,10 +7,8 @@ left in its work directory is compared in the same way.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -22,12 +20,16 @@ from posekit.datasets.overlap import DISJOINT, compare_sets
 from posekit.engine.configs.config import PoseConfig, load_config, parse_options
 from posekit.engine.configs.dump import config_text
 from posekit.engine.report import source_revision
-from posekit.errors import ConfigError, shown
+from posekit.errors import ConfigError
 from posekit.io.files import sha256, under
+from posekit.models.building import build_part
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
-from posekit.study.cells import LOSS, SCHEDULE, Cell, stated_cell
+from posekit.study.cells import LOSS, MSE, SCHEDULE, Cell
 from posekit.study.plan import Plan, difference
+from posekit.study.stated import bare, loss_of
+from posekit.study.stated import read_losses as read_losses
+from posekit.study.variants import Variant, differences
 
 # What the sweep itself sets, cell by cell.
 _OWN = (LOSS, SCHEDULE, "randomness.seed", "work_dir", "resume", "launcher")
@@ -43,6 +45,8 @@ def make_plan(
     options: Sequence[str],
     cells: Sequence[Cell],
     losses: Mapping[str, dict[str, Any]] | None = None,
+    variants: Mapping[str, tuple[str, list[str]]] | None = None,
+    base_setting: str = MSE,
 ) -> Plan:
     """Prepares every cell's config and compares them.
 
@@ -50,7 +54,9 @@ def make_plan(
         config: Its path.
         options: The ``--cfg-options`` of every cell.
         cells: What is to be run.
-        losses: The losses beside the focal forms, see :func:`read_losses`.
+        losses: The losses beside the focal forms, see :func:`~posekit.study.stated.read_losses`.
+        variants: Name -> config and options, see :func:`~posekit.study.stated.read_variants`.
+        base_setting: What the others are compared with.
 
     Raises:
         ConfigError: If the config cannot be swept, an option is the sweep's own, a loss is not stated or does
@@ -60,7 +66,7 @@ def make_plan(
         if any(key == own or key.startswith(f"{own}.") for own in _OWN):
             raise ConfigError(f"--cfg-options {key}: the sweep sets it, cell by cell")
     base = load_config(config, parse_options(options))
-    _loss_of(base, config)
+    loss_of(base, config)
     if added := added_hooks(base):
         options = [*options, *(f"default_hooks.{name}={{}}" for name in added)]
         base = load_config(config, parse_options(options))
@@ -74,17 +80,21 @@ def make_plan(
         cells=[cell.name for cell in cells],
         max_epochs=_epochs(base, config),
         score=_score(base, config),
-        reduction=_loss_of(base, config).get("reduction"),
-        notes=[GAMMA_0],
+        reduction=loss_of(base, config).get("reduction"),
+        notes=[GAMMA_0] if any(cell.form == MSE for cell in cells) or base_setting == MSE else [],
         losses=dict(losses or {}),
+        base=base_setting,
         people=_people(base),
         posekit={"version": posekit.__version__, "git": source_revision()},
         started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
+    for name, (path, own) in (variants or {}).items():
+        plan.variants[name] = asdict(make_variant(name, path, own, base))
     plan.check_losses()
     # The seed is no part of what is read here: one cell of each setting stands for its others.
     for cell in {cell.setting: cell for cell in cells}.values():
-        check_cell(plan, cell, load_config(config, parse_options(plan.words(cell))), "its prepared config")
+        own_config = load_config(plan.config_of(cell), parse_options(plan.words(cell)))
+        check_cell(plan, cell, own_config, "its prepared config")
     return plan
 
 
@@ -94,20 +104,29 @@ def added_hooks(cfg: PoseConfig) -> list[str]:
     Not those that the config states (as None, to have none), and none for a head of another kind.
     """
     stated = cfg.to_dict().get("default_hooks") or {}
-    return [name for name in _ADDED if name not in stated] if _is_heatmap_head(cfg) else []
+    return [name for name in _ADDED if name not in stated] if learns_heatmaps(cfg) else []
 
 
-def _is_heatmap_head(cfg: PoseConfig) -> bool:
-    from posekit.models.heads import HeatmapHead
+def learns_heatmaps(cfg: PoseConfig) -> bool | None:
+    """Whether the config's head learns heatmaps; None where its kind says nothing of it."""
+    head = cfg.to_dict()["model"].get("head")
+    return getattr(head.get("type"), "learns_heatmaps", None) if isinstance(head, Mapping) else None
 
-    kind = cfg.to_dict()["model"]["head"].get("type")
-    return isinstance(kind, type) and issubclass(kind, HeatmapHead)
+
+def whole_text(cfg: PoseConfig) -> str:
+    """The text of a prepared config without seed and what belongs to one invocation."""
+    return config_text(dict(sorted(_lasting(cfg).items())))
+
+
+def _lasting(cfg: PoseConfig) -> dict[str, Any]:
+    plain = {key: value for key, value in cfg.to_dict().items() if key not in _LEFT_OUT}
+    plain["randomness"] = {k: v for k, v in plain.get("randomness", {}).items() if k != "seed"}
+    return plain
 
 
 def shared_text(cfg: PoseConfig) -> str:
     """The text of a prepared config without loss, seed and what belongs to one invocation."""
-    plain = {key: value for key, value in cfg.to_dict().items() if key not in _LEFT_OUT}
-    plain["randomness"] = {k: v for k, v in plain.get("randomness", {}).items() if k != "seed"}
+    plain = _lasting(cfg)
     model = plain["model"]
     head = {k: v for k, v in model["head"].items() if k != "loss"}
     plain["model"] = {**model, "head": head}
@@ -121,70 +140,7 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# --- losses ----------------------------------------------------------------------------------------------
-
-
-def read_losses(words: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The losses that the command line states by name, in plain values.
-
-    Args:
-        words: ``NAME={"type": "AdaptiveWingLoss", "omega": 14}``, JSON or a Python literal, or ``NAME=FILE``,
-            a config whose ``model.head.loss`` is taken.
-
-    Raises:
-        ConfigError: On anything else.
-    """
-    losses: dict[str, dict[str, Any]] = {}
-    for word in words:
-        name, _, text = word.partition("=")
-        stated_cell(name, 0)
-        if name in losses:
-            raise ConfigError(f"--losses: {name} stands there twice")
-        losses[name] = _read_loss(name, text.strip())
-    return losses
-
-
-def _read_loss(name: str, text: str) -> dict[str, Any]:
-    if text.endswith(".py"):
-        return _importable(_loss_of(load_config(text), text))
-    for read in (json.loads, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-            # As plan.json will hold it, so that a sweep that goes on finds it the same.
-            found = json.loads(json.dumps(read(text), allow_nan=False))
-            if isinstance(found, dict) and isinstance(found.get("type"), str):
-                return found
-    raise ConfigError(
-        f"--losses {name}: expected a config file (.py) or plain values with a 'type', such as "
-        f'{name}=\'{{"type": "AdaptiveWingLoss", "omega": 14}}\', found {shown(text)}'
-    )
-
-
-def _importable(value: Any) -> Any:
-    """A part of a config with its classes as the dotted paths that they are imported by."""
-    if isinstance(value, Mapping):
-        return {key: _importable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_importable(item) for item in value]
-    return f"{value.__module__}.{value.__qualname__}" if callable(value) else value
-
-
-def _bare(value: Any) -> Any:
-    """A part of a config with its types by their bare names, so that it is one however they were stated."""
-    if isinstance(value, Mapping):
-        return {
-            key: str(getattr(item, "__name__", item)).rpartition(".")[2] if key == "type" else _bare(item)
-            for key, item in value.items()
-        }
-    return [_bare(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _loss_of(cfg: PoseConfig, source: str) -> Mapping[str, Any]:
-    model = cfg.to_dict()["model"]
-    head = model.get("head") if isinstance(model, Mapping) else None
-    loss = head.get("loss") if isinstance(head, Mapping) else None
-    if not isinstance(loss, Mapping):
-        raise ConfigError(f"config {source}: there is no '{LOSS}', which is what the sweep varies")
-    return loss
+# --- what a sweep needs of its config ---------------------------------------------------------------------
 
 
 def _epochs(cfg: PoseConfig, source: str) -> int:
@@ -224,6 +180,55 @@ def _people(cfg: PoseConfig) -> dict[str, Any]:
     return {**asdict(found), "sentence": sentence}
 
 
+def make_variant(name: str, config: str, options: Sequence[str], base: PoseConfig) -> Variant:
+    """Prepares a variant, and sees that its scores compare with the others'.
+
+    Args:
+        name: Its name, for messages.
+        config: Its path.
+        options: Its ``--cfg-options``.
+        base: The sweep's own config, prepared.
+
+    Raises:
+        ConfigError: If it is scored on other people or by other metrics, or checkpoints are chosen otherwise.
+    """
+    # A sweep that goes on states the hooks that it added to its own config; this head may be of another kind.
+    options = [word for word in options if word not in {f"default_hooks.{hook}={{}}" for hook in _ADDED}]
+    cfg = load_config(config, parse_options(options))
+    if added := added_hooks(cfg):
+        options = [*options, *(f"default_hooks.{hook}={{}}" for hook in added)]
+        cfg = load_config(config, parse_options(options))
+    own = _compared(cfg)
+    for what, before in _compared(base).items():
+        if before != (now := own[what]):
+            raise ConfigError(
+                f"variant {name}: {config}: '{what}' is another than the sweep's, so that scores do not "
+                f"compare:\n{difference(before, now, 'sweep', name)}"
+            )
+    text = whole_text(cfg)
+    return Variant(
+        config=str(config),
+        options=list(options),
+        text=text,
+        fingerprint=fingerprint(text),
+        differs=sorted(differences(_lasting(base), _lasting(cfg))),
+        max_epochs=_epochs(cfg, config),
+        files={path: sha256(path) for path in sorted(set(_named_files(cfg.to_dict())))},
+    )
+
+
+def _compared(cfg: PoseConfig) -> dict[str, str]:
+    """What must be alike for scores to compare, as text: who is tested, by what, and which weights."""
+    plain, found = cfg.to_dict(), {}
+    for stage in ("val", "test"):
+        dataset = (plain.get(f"{stage}_dataloader") or {}).get("dataset") or {}
+        people = {key: dataset[key] for key in ("source", "subset") if key in dataset}
+        found[f"{stage}_dataloader.dataset"] = config_text({"people": people})
+        found[f"{stage}_evaluator"] = config_text({"evaluator": plain.get(f"{stage}_evaluator")})
+    best = ((plain.get("default_hooks") or {}).get("checkpoint") or {}).get("save_best")
+    return {**found, "default_hooks.checkpoint.save_best": str(best)}
+
+
 def _named_files(value: Any, root: str = "") -> Iterator[str]:
     """Every file that a part of a prepared config names, also below a ``data_root``."""
     if isinstance(value, Mapping):
@@ -249,28 +254,44 @@ def check_cell(plan: Plan, cell: Cell, cfg: PoseConfig, where: str) -> None:
     Raises:
         ConfigError: If they differ, with the lines that do; if the loss is impossible.
     """
+    if variant := plan.variant(cell):
+        found = whole_text(cfg)
+        if fingerprint(found) != variant.fingerprint:
+            raise ConfigError(
+                f"cell {cell.name}: {where} is not that of the variant:\n"
+                f"{difference(variant.text, found, 'planned', cell.name)}"
+            )
+        with _naming(f"cell {cell.name}: {where}"):
+            _try_head(cfg)
+        return
     found = shared_text(cfg)
     if fingerprint(found) != plan.fingerprint:
         raise ConfigError(
             f"cell {cell.name}: {where} differs from the other cells' in more than loss and seed:\n"
             f"{difference(plan.shared, found, 'shared', cell.name)}"
         )
-    loss = dict(_loss_of(cfg, where))
-    stated = {LOSS: _bare(loss)}
+    loss = dict(loss_of(cfg, where))
+    stated = {LOSS: bare(loss)}
     schedule = (cfg.to_dict().get("default_hooks") or {}).get(SCHEDULE.partition(".")[2])
     if schedule is not None:
         stated[SCHEDULE] = {key: value for key, value in schedule.items() if key != "type"}
-    expected = _bare(plan.own_options(cell))
+    expected = bare(plan.own_options(cell))
     if stated != expected:
         raise ConfigError(f"cell {cell.name}: {where} has {stated}, expected {expected}")
-    try:
+    with _naming(f"cell {cell.name}: {where}: loss {loss}"):
         _try_loss(cfg, loss)
+
+
+@contextlib.contextmanager
+def _naming(what: str) -> Iterator[None]:
+    try:
+        yield
     except (TypeError, ConfigError) as error:
-        raise ConfigError(f"cell {cell.name}: {where}: loss {loss}: {error}") from error
+        raise ConfigError(f"{what}: {error}") from error
 
 
 def _try_loss(cfg: PoseConfig, loss: dict[str, Any]) -> None:
-    """Builds the loss, and a head of one channel, which knows what goes with its codec and keypoints."""
+    """Builds the loss, and the head."""
     built, plain = MODELS.build(loss), cfg.to_dict()
     if (plain.get("default_hooks") or {}).get("foreground") is not None and not hasattr(
         built, "pixel_losses"
@@ -279,6 +300,13 @@ def _try_loss(cfg: PoseConfig, loss: dict[str, Any]) -> None:
             "it has no 'pixel_losses' for the hook 'foreground'; derive it from posekit's HeatmapLoss, or "
             "sweep with --cfg-options default_hooks.foreground=None"
         )
-    if _is_heatmap_head(cfg) and plain.get("skeleton") is not None:
-        own = {"in_channels": 1, "num_keypoints": get_skeleton(plain["skeleton"]).num_keypoints}
-        MODELS.build({**own, **plain["model"]["head"]})
+    _try_head(cfg)
+
+
+def _try_head(cfg: PoseConfig) -> None:
+    """Builds a head of one channel, which knows what goes with its codec and keypoints."""
+    plain = cfg.to_dict()
+    if learns_heatmaps(cfg) is not None and plain.get("skeleton") is not None:
+        skeleton = get_skeleton(plain["skeleton"])
+        own = {"in_channels": 1, "num_keypoints": skeleton.num_keypoints, "skeleton": skeleton}
+        build_part(plain["model"]["head"], "model.head", own)

@@ -1,5 +1,7 @@
 """Writes a sweep's report: ``sweep.csv``, ``sweep.json``, ``figures/`` and ``report.html``.
 
+Of a sweep with variants also ``variants.json``, by which its command states them again.
+
 ``python -m posekit.study.report OUT`` makes it anew from ``OUT/cells`` at any time; tools/gamma_sweep.py does
 so after every cell. Each file is written whole or not at all.
 """
@@ -22,6 +24,7 @@ from posekit.study.record import FINISHED
 from posekit.study.report_html import CAPTIONS, page
 from posekit.study.statistics import CONFIDENCE, RESAMPLES
 from posekit.study.table import Table, read_table, write_csv
+from posekit.study.variants import VARIANTS, as_stated
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +55,8 @@ def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
     pictures = _write_figures(out / "figures", sweep_pictures(table, found))
     write_csv(out / "sweep.csv", found["rows"])
     write_json(out / "sweep.json", found)
+    if table.variants:
+        write_json(out / VARIANTS, as_stated(table.variants))
     path = out / "report.html"
     write_text(path, page(found, table, pictures))
     return path
@@ -62,6 +67,7 @@ def write_report(out: str | Path, resamples: int = RESAMPLES) -> Path:
 
 def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
     """The figures by file name; why there are none becomes a note of ``found``."""
+    from posekit.study.face_figures import face_figures
     from posekit.study.sweep_figures import read_sweep, sweep_figures
 
     figures: dict[str, Figure] = {}
@@ -75,7 +81,8 @@ def sweep_pictures(table: Table, found: dict[str, Any]) -> dict[str, Figure]:
     if cells and table.score:
         figures.update(sweep_figures(cells, table.score))
         figures.update(_pair(cells, table.score))
-    figures.update(_joint_figures(found["comparisons"]))
+    figures.update(face_figures(table))
+    figures.update(_joint_figures(found["comparisons"], bool(found["people"].get("lower"))))
     return figures
 
 
@@ -100,7 +107,7 @@ def _pair(cells: Sequence[CellRecords], score: str) -> dict[str, Figure]:
     return {"training_and_validation": train_val_pair(pair, score=score_label(score))}
 
 
-def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure]:
+def _joint_figures(comparisons: Sequence[Mapping[str, Any]], lower: bool) -> dict[str, Figure]:
     from posekit.study.study_figures import per_joint_difference
 
     figures = {}
@@ -108,13 +115,15 @@ def _joint_figures(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Figure
         rows = [*compared["joints"], compared["headline"]]
         numbers = ([row[key] for row in rows] for key in ("difference", "low", "high"))
         decided = compared["includes_seeds"]
+        base = "MSE" if compared["against"] == MSE else compared["against_words"]
         marks = "full marks: blue better, orange worse; rings: 0 lies within" if decided else ONE_RUN_EACH
         figures[f"per_joint_{compared['setting']}"] = per_joint_difference(
             [row["joint"] for row in rows],
             *numbers,
-            title=f"{compared['label']} minus MSE, per joint",
+            title=f"{compared['label']} minus {base}, per {'group' if lower else 'joint'}",
             notes=f"{100 * CONFIDENCE:g} % intervals over {interval_of(compared)}; {marks}",
             decided=decided,
+            lower=lower,
         )
     return figures
 

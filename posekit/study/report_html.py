@@ -16,9 +16,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from posekit.study.analysis import BETTER, WORSE, interval_of, signed
-from posekit.study.cells import FORMS, number_text
+from posekit.study.cells import FORMS, MSE, number_text
+from posekit.study.face_figures import face_scores
 from posekit.study.record import FINISHED, as_number, duration
 from posekit.study.table import Table, score_text
+from posekit.study.variants import VARIANTS
 
 # Of a table: names of its columns, rows, and a note where there is one; report.html.jinja says more.
 Grid = tuple[Any, ...]
@@ -29,6 +31,8 @@ CAPTIONS = {
     "score_vs_gamma": "Final score against gamma: single seeds, their mean and standard deviation",
     "foreground": "Where loss and gradient come from, and the shape of predicted peaks, over training",
     "per_joint": "Difference to plain MSE of each joint",
+    "ced": "Share of faces with at most an error, of each loss",
+    "score_by_loss": "Final score of each loss: single seeds, their mean and standard deviation",
 }
 
 
@@ -45,13 +49,22 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
         for kind in kinds:
             for name in sorted(pictures):
                 if name.startswith(kind):
-                    yield CAPTIONS[kind], name, base64.b64encode(pictures[name].encode()).decode()
+                    yield captions[kind], name, base64.b64encode(pictures[name].encode()).decode()
 
+    captions = CAPTIONS
+    if found["base"] != "plain MSE":
+        captions = {**CAPTIONS, "per_joint": f"Difference to {found['base']} of each part of the score"}
+    name = found["plan"].get("config") or table.out.resolve().name
+    gamma = any(form == MSE or form in FORMS for form in found["forms"])
     environment = [("", (name, " | ".join(values))) for name, values in found["environment"].items()]
     tables = {
         "cells": _cells(found),
         "settings": _settings(found),
         "joints": _joints(found),
+        "faces": (
+            *face_scores(found),
+            "Mean and standard deviation over seeds; the mean of a group's faces.",
+        ),
         "foreground": _numbers(found["foreground"], "At the end of training; shares are fractions."),
         "diagnosis": _diagnosis(found),
         "environment": (("what", " value"), environment),
@@ -60,25 +73,35 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
     folder = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     return folder.get_template("report.html.jinja").render(
         found,
-        title=f"Gamma study of {found['plan'].get('config') or table.out.resolve().name}",
+        title=f"{'Gamma' if gamma else 'Loss'} study of {name}",
         kind=outcomes.pop().replace(" ", "-") if len(outcomes) == 1 else "mixed",
         budget=_budget(found),
         focal=FORMS,
+        gamma=gamma,
+        part={"joints": "Joint by joint", "groups": "Group by group"}[found["people"].get("parts", "joints")],
+        variants={form: own for form, own in table.variants.items() if form in found["forms"]},
         tables=tables,
         pictures=embedded,
         percent=f"{100 * found['method']['confidence']:g} %",
-        command=_command(found, table.out.name),
+        command=_command(found, table),
         runs="\n".join(str(row.run["command"]) for row in table.rows if row.run.get("command")),
     )
 
 
 def _budget(found: Mapping[str, Any]) -> list[str]:
     epochs = found["plan"].get("max_epochs")
-    budget = [f"{epochs} epochs for every cell"] if epochs else []
+    others = " but variants of another number" if _other_epochs(found) else ""
+    budget = [f"{epochs} epochs for every cell{others}"] if epochs else []
     if seconds := [row["train_seconds"] for row in found["rows"] if row["train_seconds"]]:
         mean = duration(sum(seconds) / len(seconds))
         budget.append(f"{mean} of training a cell, {duration(sum(seconds))} in all")
     return budget
+
+
+def _other_epochs(found: Mapping[str, Any]) -> bool:
+    variants = found["plan"].get("variants")
+    own = variants.values() if isinstance(variants, Mapping) else ()
+    return any(isinstance(v, Mapping) and v.get("max_epochs") != found["plan"].get("max_epochs") for v in own)
 
 
 def _cells(found: Mapping[str, Any]) -> Grid:
@@ -117,19 +140,22 @@ def _joints(found: Mapping[str, Any]) -> Grid:
     compared = found["comparisons"]
     if not compared:
         return [], []
-    rows = []
+    rows, parts = [], found["people"]["parts"]
     for line in zip(*([*one["joints"], one["headline"]] for one in compared), strict=True):
         first = line[0]
         kind = "total" if first is compared[0]["headline"] else ""
-        mse = None if first["mse"] is None else f"{first['mse']:.2f}"
+        mse = None if first["base"] is None else f"{first['base']:.2f}"
         rows.append((kind, [first["joint"].replace("_", " "), mse, *map(_difference, line)]))
     note = (
-        f"Percentage points to plain MSE and {100 * found['method']['confidence']:g} % interval over "
+        f"Percentage points to {found['base']} and {100 * found['method']['confidence']:g} % interval over "
         f"{interval_of(compared[0])}; {MARKS[BETTER]} better, {MARKS[WORSE]} worse where an interval that "
-        "includes seeds leaves 0 out. With this many joints some will by chance alone: the intervals are not "
-        "adjusted for their number; the verdict is."
+        f"includes seeds leaves 0 out. With this many {parts} some will by chance alone: the intervals are "
+        "not adjusted for their number; the verdict is."
     )
-    return ["joint", "MSE, %", *(one["label"] for one in compared)], rows, note
+    if found["people"]["lower"]:
+        note += " Lower is better: a negative difference."
+    base = "MSE" if found["base"] == "plain MSE" else found["base"]
+    return [parts.removesuffix("s"), f"{base}, %", *(one["label"] for one in compared)], rows, note
 
 
 def _difference(cell: Mapping[str, Any]) -> tuple[str, str]:
@@ -166,13 +192,16 @@ def _numbers(cells: Mapping[str, Mapping[str, Any]], note: str) -> Grid:
     return ["cell", *(name.replace("_", " ") for name in names)], rows, note
 
 
-def _command(found: Mapping[str, Any], out: str) -> str:
+def _command(found: Mapping[str, Any], table: Table) -> str:
     """What repeats the sweep."""
-    plan = found["plan"]
+    plan, out = found["plan"], table.out.name
     losses = [f"{name}={json.dumps(loss)}" for name, loss in (plan.get("losses") or {}).items()]
     options = [str(option) for option in plan.get("options") or []]
+    variants = [f"{out}/{VARIANTS}"] if table.variants else []
     words = ["python", "tools/gamma_sweep.py", str(plan.get("config") or "CONFIG"), "--out", out]
     words += ["--cells", *(row["name"] for row in found["rows"])]
-    for name, values in (("--losses", losses), ("--cfg-options", options)):
+    base = [str(plan["base"])] if plan.get("base", MSE) != MSE else []
+    stated = (("--losses", losses), ("--variants", variants), ("--base", base), ("--cfg-options", options))
+    for name, values in stated:
         words += [name, *values] if values else []
     return shlex.join(words)

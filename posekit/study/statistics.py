@@ -1,6 +1,7 @@
 """Is the difference between two losses more than chance? Intervals over people, and over seeds as well.
 
-A score is made of joints that are right or wrong, S runs x P people x K joints. Two things vary: who was
+A score is made of joints that are right or wrong, S runs x P people x K joints (or of each face's error,
+with groups of faces in place of joints: :mod:`posekit.study.measures`). Two things vary: who was
 tested, and how a training with another seed would have ended. They are taken apart as in a two-way layout
 (runs crossed with people, as in multi-reader studies: Obuchowski & Rockette, Commun. Stat. 1995):
 
@@ -81,7 +82,7 @@ def observed_scores(right: np.ndarray, valid: np.ndarray, form: ScoreForm) -> np
     """The scores of S runs on the same people.
 
     Args:
-        right: bool (S, P, K).
+        right: bool (S, P, K), or float64: errors, whose means take the place of rates.
         valid: bool (P, K), the labelled joints.
         form: Of the headline.
 
@@ -89,7 +90,7 @@ def observed_scores(right: np.ndarray, valid: np.ndarray, form: ScoreForm) -> np
         float64 (S, K + 1): the joints, then the headline, percent.
     """
     labelled = np.broadcast_to(valid.sum(axis=0), (len(right), valid.shape[1]))
-    return form.scores((right & valid).sum(axis=1), labelled)
+    return form.scores(_of_valid(right, valid).sum(axis=1), labelled)
 
 
 def resampled_scores(
@@ -103,7 +104,7 @@ def resampled_scores(
     """The scores of S runs on resampled people, the same people for all runs.
 
     Args:
-        right: bool (S, P, K).
+        right: bool (S, P, K), or float64 as of :func:`observed_scores`.
         valid: bool (P, K), the labelled joints.
         groups: (P,), ids of images; people of one image are drawn together.
         form: Of the headline.
@@ -116,7 +117,9 @@ def resampled_scores(
     runs, _, joints = right.shape
     _, group = np.unique(groups, return_inverse=True)
     number = int(group.max()) + 1
-    columns = np.concatenate([right & valid, valid[None]]).transpose(1, 0, 2).reshape(len(group), -1)
+    columns = (
+        np.concatenate([_of_valid(right, valid), valid[None]]).transpose(1, 0, 2).reshape(len(group), -1)
+    )
     sums = np.zeros((number, columns.shape[1]))
     np.add.at(sums, group, columns)
     rng = np.random.default_rng(seed)
@@ -127,6 +130,10 @@ def resampled_scores(
         drawn = (counts @ sums).reshape(len(counts), runs + 1, joints)
         parts.append(form.scores(drawn[:, :-1], np.repeat(drawn[:, -1:], runs, axis=1)))
     return np.concatenate(parts)
+
+
+def _of_valid(right: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    return np.where(valid, right, np.zeros((), right.dtype))
 
 
 def _draw(rng: np.random.Generator, rows: int, number: int) -> np.ndarray:

@@ -178,6 +178,7 @@ def per_joint_difference(
     title: str = "",
     notes: str = "",
     decided: bool = True,
+    lower: bool = False,
 ) -> Figure:
     """Differences from gamma = 0 per joint, with their intervals; one without 0 in it stands out.
 
@@ -189,6 +190,7 @@ def per_joint_difference(
         title: Above the figure.
         notes: A line below the title.
         decided: Whether the intervals can tell better from worse, which those over people alone cannot.
+        lower: Whether lower is better, as of errors.
 
     Raises:
         ValueError: If the lengths differ.
@@ -200,10 +202,10 @@ def per_joint_difference(
     figure = new_figure(PAGE, 1.3 + 0.24 * len(joints))
     axes = figure.subplots()
     axes.axvline(0, color=INK, lw=1)
-    for row, (value, lower, upper) in enumerate(zip(*values, strict=True)):
-        filled = decided and (lower > 0 or upper < 0)
-        colour = (BETTER if lower > 0 else WORSE) if filled else EVEN
-        axes.plot([lower, upper], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
+    for row, (value, least, most) in enumerate(zip(*values, strict=True)):
+        filled = decided and (least > 0 or most < 0)
+        colour = (BETTER if (least > 0) != lower else WORSE) if filled else EVEN
+        axes.plot([least, most], [row, row], color=colour, lw=2.2, solid_capstyle="butt")
         axes.plot(value, row, "o", color=colour, ms=6, mfc=colour if filled else "white", mew=1.5)
         if not np.isfinite(value):
             axes.text(0, row, " no value", va="center", fontsize=SMALL, color=SOFT)

@@ -170,7 +170,9 @@ def sweep_figures(cells: Sequence[CellRecords], score: str, title: str = "") -> 
             figures[name] = _over_epochs(own, score, title or f"Accuracy, {_words(group)}")
     if several:
         name = "accuracy_vs_epoch_all"
-        figures[name] = _over_epochs(settings, score, title or "Accuracy of every loss")
+        lower = any(named(records.curves.lower, score) for records in cells)
+        words = f"{'Error' if lower else 'Accuracy'} of every loss"
+        figures[name] = _over_epochs(settings, score, title or words)
     figures.update(_against_gamma(cells, groups, score, title))
     accounts = {label: foreground_of(own) for label, own in settings.items()}
     if any(curves for account in accounts.values() for curves in account.values()):

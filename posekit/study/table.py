@@ -19,9 +19,10 @@ from posekit.errors import DataError
 from posekit.io.files import read_object, write_text
 from posekit.metrics.errors import FILE_NAME, PersonErrors, read_errors
 from posekit.study.cells import FORMS, MSE
-from posekit.study.folder import CellFiles, read_cells
+from posekit.study.folder import CellFiles, label_of, read_cells
+from posekit.study.measures import lacking, measure_of
 from posekit.study.record import FINISHED, as_number, object_of
-from posekit.study.statistics import ScoreForm, observed_scores
+from posekit.study.statistics import observed_scores
 
 _SAME_SCORE = 1e-6  # percent: errors.npz and metrics.json hold the same joints
 
@@ -75,6 +76,30 @@ class Table:
     score: str = ""
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def base(self) -> str:
+        """The setting that the others are compared with."""
+        return str(self.plan.get("base") or MSE)
+
+    @property
+    def base_words(self) -> str:
+        """The same for readers."""
+        if self.base == MSE:
+            return "plain MSE"
+        return next((label_of(row.cell) for row in self.rows if row.cell.setting == self.base), self.base)
+
+    @property
+    def variants(self) -> dict[str, Mapping[str, Any]]:
+        """The plan's variants, as far as they are whole."""
+        stated = object_of(self.plan, "variants")
+        lists = ("options", "differs")
+        return {
+            str(name): own
+            for name, own in stated.items()
+            if isinstance(own, Mapping)
+            and all(isinstance(own.get(k), list) and all(isinstance(w, str) for w in own[k]) for k in lists)
+        }
+
     def settings(self) -> dict[str, list[Row]]:
         """Setting -> its rows, one a seed."""
         found: dict[str, list[Row]] = {}
@@ -87,11 +112,13 @@ def score_text(score: str, value: float | None) -> str:
     """A score as tables print it: AP and AR are fractions, PCK and PCKh percentages."""
     if value is None:
         return "-"
-    return f"{value:.2f}" if "PCK" in score or "KS@" in score else f"{value:.3f}"
+    return f"{value:.2f}" if any(part in score for part in ("PCK", "KS@", "NME/", "FR@")) else f"{value:.3f}"
 
 
-def form_words(form: str, losses: Any = None) -> str:
-    """What a form weighs by, or what the plan's ``losses`` state of it."""
+def form_words(form: str, losses: Any = None, variants: Any = None) -> str:
+    """What a form weighs by, or what the plan's ``losses`` or ``variants`` state of it."""
+    if isinstance(variants, Mapping) and form in variants:
+        return f"a variant, compared as a whole: {variants[form].get('config')}"
     if form == MSE:
         return "plain MSE, every pixel weighs the same"
     if form in FORMS:
@@ -181,6 +208,8 @@ def _unlike(errors: PersonErrors, first: Row) -> str:
         "another score": (errors.score, errors.pooled) == (other.score, other.pooled),
         "other weights": np.array_equal(errors.weights, other.weights),
         "another threshold": errors.threshold == other.threshold,
+        "other groups": tuple(errors.group_names) == tuple(other.group_names)
+        and np.array_equal(errors.groups, other.groups),  # type: ignore[arg-type]
     }
     wrong = next((words for words, fine in same.items() if not fine), "")
     return wrong and f"has {wrong} than {first.cell.name}"
@@ -188,11 +217,13 @@ def _unlike(errors: PersonErrors, first: Row) -> str:
 
 def _unlike_metrics(row: Row, errors: PersonErrors) -> str:
     """Whether the score made of the joints is another than the stated one; that of OKS always is."""
+    if number := lacking(errors):
+        return f"has no prediction of {number} people, whose error has no size"
     stated = row.test(errors.score)
     if stated is None or len(errors.sigmas):
         return ""
-    form = ScoreForm(errors.weights, errors.pooled)
-    found = observed_scores(errors.right()[None], errors.valid, form)[0, -1]
+    measure = measure_of(errors)
+    found = observed_scores(measure.values[None], measure.counted, measure.form)[0, -1]
     if abs(found - stated) <= _SAME_SCORE:
         return ""
     return f"gives {errors.score} {found:.4f}, metrics.json states {stated:.4f}"

@@ -100,7 +100,7 @@ class Work:
         checkpoint = chosen_checkpoint(folder)
         if stage == "test":
             return test_command(self.plan, cell, folder, checkpoint)
-        words = [self.plan.config, str(checkpoint), "--out", str(folder / "diagnosis.json")]
+        words = [self.plan.config_of(cell), str(checkpoint), "--out", str(folder / "diagnosis.json")]
         options = ["--cfg-options", *self.plan.words(cell)]
         return [sys.executable, "-m", "posekit.study.diagnosis", *words, *options]
 
@@ -116,7 +116,7 @@ class Work:
         from posekit.study.prepare import check_cell
 
         folder = cell_folder(self.out, cell.name)
-        dumped = folder / Path(self.plan.config).name
+        dumped = folder / Path(self.plan.config_of(cell)).name
         check_cell(self.plan, cell, load_config(dumped), f"the config it was trained with ({dumped})")
         seed = read_object(folder / "run.json").get("seed")
         if seed != cell.seed:
@@ -143,7 +143,7 @@ def test_command(plan: Plan, cell: Cell, work_dir: Path, checkpoint: Path) -> li
 
 def _tool(name: str, plan: Plan, cell: Cell, words: Sequence[str]) -> list[str]:
     shared = ["--launcher", plan.launcher, "--cfg-options", *plan.words(cell)]
-    return [*_started(plan), str(TOOLS / name), plan.config, *words, *shared]
+    return [*_started(plan), str(TOOLS / name), plan.config_of(cell), *words, *shared]
 
 
 def _started(plan: Plan) -> list[str]:

@@ -47,6 +47,34 @@ STUDY = (
         "study/test_report.py::test_verdicts study/test_verdicts.py",
         why="a verdict that leaves the number of comparisons out",
     ),
+    Mutant(
+        "posekit/study/analysis.py",
+        "low, high = -high, -low",
+        "low, high = low, high",
+        "study/test_face_sweep.py::test_lower_is_better",
+        why="a loss with larger errors is called better",
+    ),
+    Mutant(
+        "posekit/study/measures.py",
+        "weights = np.append(np.zeros(groups.shape[1]), 1.0)",
+        "weights = np.ones(groups.shape[1] + 1)",
+        "metrics/test_nme_errors.py::test_the_scores_come_back",
+        why="the mean of the groups' NME in place of the faces'",
+    ),
+    Mutant(
+        "posekit/datasets/pose_groups.py",
+        "far = np.abs(first_component(align_shapes(shapes[whole])[0]).projections)",
+        "far = first_component(align_shapes(shapes[whole])[0]).projections",
+        "datasets/test_pose_groups.py::test_the_groups_follow_yaw_to_either_side",
+        why="faces turned to one side count as frontal",
+    ),
+    Mutant(
+        "posekit/study/prepare.py",
+        "if before != (now := own[what]):",
+        "if not (now := own[what]):",
+        "study/test_stated.py::test_a_variant_with_other_scores_or_people_is_refused",
+        why="a variant that is scored on other people",
+    ),
 )
 
 FILES = (

@@ -31,6 +31,8 @@ ROWS = {
     "table-memory": ["held", "added by a worker"],
     "predictor": ["1 box", "8 boxes"],
     "train-step": ["forward + backward"],
+    "face-metric": ["10,000 faces"],
+    "face-step": ["CNN-6"],
 }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import arrays, inference, metrics, process, samples, step
+from . import arrays, faces, inference, metrics, process, samples, step
 from .common import Row, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
@@ -23,4 +23,6 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "table-memory": process.table_memory,
     "predictor": inference.predictor,
     "train-step": step.train_step,
+    "face-metric": faces.face_metric,
+    "face-step": faces.face_step,
 }
