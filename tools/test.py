@@ -119,7 +119,7 @@ def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None
         raise ConfigError(f"config {config}: there is nothing to test, 'test_dataloader' is missing")
     cfg.load_from, cfg.resume = checkpoint or cfg.get("load_from"), False
     if str(cfg.load_from).endswith(".onnx"):
-        from posekit.inference.export import put_into_config
+        from posekit.inference.exported import put_into_config
 
         put_into_config(cfg, Path(cfg.load_from), config)
     elif cfg.load_from is None:

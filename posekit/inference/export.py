@@ -18,13 +18,9 @@ from posekit.codecs import grid
 from posekit.errors import CheckpointError, ConfigError
 from posekit.inference.network import PoseNetwork
 from posekit.io.files import atomic_path
-from posekit.io.onnx_files import CARD, open_session, read_card
+from posekit.io.onnx_files import CARD, open_session
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
-from posekit.models.losses import MSELoss
-from posekit.models.onnx_backbone import OnnxHeatmaps
-from posekit.skeletons import get_skeleton
-from posekit.transforms import Crop
 
 FORMATS = ("onnx", "torch_export")
 _TOLERANCE = 1e-4  # of the highest peak; pixels times the input's longer side for points
@@ -138,74 +134,6 @@ def card_of(network: PoseNetwork, flip: bool, decode: bool) -> dict[str, Any]:
         "decoded": decode,
         "calibration": None if network.calibration is None else network.calibration.to_card(),
     }
-
-
-def network_of_file(path: Path) -> PoseNetwork:
-    """An exported file as a network of a predictor, which decodes its heatmaps.
-
-    Raises:
-        CheckpointError: If the file is none of posekit's, or holds decoded points.
-    """
-    from posekit.inference.calibration import Calibration
-
-    card = read_card(open_session(path), path)
-    if card is None:
-        raise CheckpointError(
-            f"network {path}: posekit did not export it, so it does not say what its maps are; write a "
-            "config with backbone=dict(type=OnnxHeatmaps, path=...), skeleton, head and crop"
-        )
-    if card.get("decoded"):
-        raise CheckpointError(
-            f"network {path}: decodes inside, which is for use without posekit; export it without 'decode'"
-        )
-    try:
-        head = {"type": "HeatmapHead", "codec": card["codec"], "loss": {"type": "MSELoss"}}
-        crop = dict(card["crop"])
-        crop["input_size_hw"] = tuple(crop["input_size_hw"])
-        estimator = PoseEstimator(
-            backbone={"type": OnnxHeatmaps, "path": str(path)},
-            head=head,
-            skeleton=card["skeleton"],
-            flip_test=not card["flip_inside"],
-            mean=(0, 0, 0),
-            std=(1, 1, 1),
-        )
-        stated = card.get("calibration")
-        calibration = None if stated is None else Calibration.from_card(stated)
-        return PoseNetwork(estimator, Crop(**crop), str(card["name"]), str(path), calibration)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"network {path}: its entry '{CARD}' is damaged: {error}") from error
-
-
-def put_into_config(cfg: Any, path: Path, source: str) -> None:
-    """Has a config test an exported file in place of its own network, with its data, crops and metrics.
-
-    A file that is not posekit's must take what the config's network takes: normalised crops to heatmaps.
-
-    Raises:
-        CheckpointError: If the file is damaged or decodes inside.
-        ConfigError: If it was exported for other keypoints or another size of the input.
-    """
-    crop = cfg.test_dataloader["dataset"].get("crop") or {}
-    wanted = tuple(crop.get("input_size_hw") or ())
-    if read_card(open_session(path), path) is None:
-        cfg.model.backbone = {"type": OnnxHeatmaps, "path": str(path)}
-    else:
-        network = network_of_file(path)
-        names, own = network.estimator.skeleton.keypoints, get_skeleton(cfg.model["skeleton"]).keypoints
-        if names != own or network.crop.input_size_hw != wanted:
-            raise ConfigError(
-                f"network {path}: was exported for {network.crop.input_size_hw} and {len(names)} keypoints, "
-                f"config {source} has {wanted} and {len(own)}, or others of these names"
-            )
-        # Set one by one: update() of mmengine's dicts keeps what they held.
-        cfg.model.backbone = {"type": OnnxHeatmaps, "path": str(path)}
-        built = network.estimator.head.codec
-        codec = {"type": type(built), **dataclasses.asdict(built)}
-        cfg.model.head = {"type": HeatmapHead, "codec": codec, "loss": {"type": MSELoss}}
-        cfg.model.mean, cfg.model.std = [0, 0, 0], [1, 1, 1]
-        cfg.model.flip_test, cfg.model.channel_order = network.estimator.flip_test, "rgb"
-    cfg.load_from = None
 
 
 # --- writing -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from posekit.inference.bundle import NO_MODEL, build_estimator, bundled_models, 
 from posekit.inference.calibration import Calibration
 from posekit.inference.cards import first_of_card, stages_of_config
 from posekit.inference.crops import crop_of_config
+from posekit.inference.exported import read_exported
 from posekit.models.estimator import PoseEstimator
 from posekit.models.folding import folded
 from posekit.models.zoo import HeatmapNetwork, ZooRow, create, find_row
@@ -135,11 +137,10 @@ def load_network(
 
 
 def _from_onnx(path: Path, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:
-    from posekit.inference.export import network_of_file
-
     if checkpoint is not None:
         raise ConfigError(f"network {path}: holds its weights; {checkpoint} has no place beside it")
-    return network_of_file(path)
+    estimator, crop, card = read_exported(path)
+    return PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), _calibration(card, path))
 
 
 def _default_bundle() -> Path:
@@ -156,11 +157,7 @@ def _from_bundle(path: Path, is_first: bool = False) -> PoseNetwork:
             "(only a .safetensors with a card beside it, as posekit.inference.write_bundle makes, says so)"
         )
     estimator, crop, card = read_bundle(path)
-    stated = card.get("calibration")
-    try:
-        calibration = None if stated is None else Calibration.from_card(stated)
-    except ConfigError as error:
-        raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from error
+    calibration = _calibration(card, path.with_suffix(".json"))
     network = PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration)
     stage = first_of_card(card, path)
     if stage is None:
@@ -168,6 +165,15 @@ def _from_bundle(path: Path, is_first: bool = False) -> PoseNetwork:
     if is_first:  # two cards may name each other
         raise CheckpointError(f"{path.with_suffix('.json')}: is a first stage, and names one itself")
     return two_stages(_from_bundle(stage.weights, is_first=True), stage.upright, network)
+
+
+def _calibration(card: dict[str, Any], source: Path) -> Calibration | None:
+    """What a card states of its scores; raises CheckpointError if that is no calibration."""
+    stated = card.get("calibration")
+    try:
+        return None if stated is None else Calibration.from_card(stated)
+    except ConfigError as error:
+        raise CheckpointError(f"{source}: {error}") from error
 
 
 def _from_zoo(name: str, checkpoint: str | os.PathLike[str] | None) -> PoseNetwork:

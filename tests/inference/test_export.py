@@ -14,7 +14,8 @@ import torch
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.inference import Predictor
-from posekit.inference.export import export, network_of_file
+from posekit.inference.export import export
+from posekit.inference.exported import read_exported
 from posekit.inference.network import load_network
 from posekit.models import OnnxHeatmaps, PoseEstimator
 from posekit.transforms import Crop
@@ -60,7 +61,7 @@ def test_a_predictor_of_the_file_gives_the_same(tmp_path, codec, flip, order):
         np.testing.assert_allclose(pose.keypoints, other.keypoints, atol=0.02)
         np.testing.assert_allclose(pose.scores, other.scores, atol=1e-4)
     # With the mirror image inside it is not asked for again.
-    assert network_of_file(path).estimator.flip_test == (not flip)
+    assert read_exported(path)[0].flip_test == (not flip)
 
 
 @pytest.mark.parametrize("codec", ["udp", "msra", "dark"])
