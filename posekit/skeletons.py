@@ -27,6 +27,7 @@ __all__ = [
     "MPII16",
     "MTFL5",
     "NO_KEYPOINTS",
+    "OPENPOSE18",
     "SKELETONS",
     "WFLW98",
     "get_skeleton",
@@ -94,11 +95,23 @@ CROWDPOSE14 = _body_skeleton(
     "shoulder elbow wrist head neck",
 )
 
+# OpenPose's 18: COCO's, and a neck between the shoulders; its limbs are in the order in which it joins them.
+OPENPOSE18 = _body_skeleton(
+    "openpose18",
+    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip "
+    "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",
+    "neck-right_shoulder neck-left_shoulder right_shoulder-right_elbow right_elbow-right_wrist "
+    "left_shoulder-left_elbow left_elbow-left_wrist neck-right_hip right_hip-right_knee "
+    "right_knee-right_ankle neck-left_hip left_hip-left_knee left_knee-left_ankle neck-nose nose-right_eye "
+    "right_eye-right_ear nose-left_eye left_eye-left_ear right_shoulder-right_ear left_shoulder-left_ear",
+    "nose neck eye ear shoulder elbow wrist",
+)
+
 # For tasks that ask for no keypoints, such as telling people apart.
 NO_KEYPOINTS = Skeleton("none", ())
 
 SKELETONS: dict[str, Skeleton] = {
-    s.name: s for s in (COCO17, MPII16, LSP14, CROWDPOSE14, *FACES, NO_KEYPOINTS)
+    s.name: s for s in (COCO17, MPII16, LSP14, CROWDPOSE14, OPENPOSE18, *FACES, NO_KEYPOINTS)
 }
 
 

@@ -30,6 +30,7 @@ WINGS = [
     {"doctor"},
     {"engine"},
     {"detection"},
+    {"bottomup"},
     {"inference"},
     {"study"},
     {"recognition"},
