@@ -18,7 +18,7 @@ WINGS = [
     {"io"},
     {"structures"},
     {"geometry"},
-    {"face_skeletons"},
+    {"body_skeletons", "face_skeletons"},
     {"skeletons"},
     {"codecs"},
     {"transforms"},

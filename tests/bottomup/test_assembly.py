@@ -216,6 +216,10 @@ def test_a_better_limb_wins_against_a_contradiction():
     assert_array_equal(join_limbs(limbs, parts, 4), [[-1, 0, 2, 3]])
     limbs = _limbs((0, 0, 2, 0.4), (1, 1, 3, 0.5), (2, 2, 3, 0.8))
     assert_array_equal(join_limbs(limbs, parts, 4), [[-1, 1, 2, 3]])
+    # Nor do two people become one, each of whom has a neck: peak 4 is the second one's nose.
+    parts = Parts(np.array([1, 1, 2, 3, 0]), np.zeros((5, 2), np.float32), np.ones(5, np.float32))
+    limbs = _limbs((0, 0, 2, 0.9), (1, 1, 3, 0.5), (2, 2, 3, 0.8), (3, 1, 4, 0.7))
+    assert_array_equal(join_limbs(limbs, parts, 4), [[-1, 0, 2, 3], [4, 1, -1, -1]])
 
 
 def test_the_best_sum_against_the_best_pair():
