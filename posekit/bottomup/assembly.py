@@ -112,10 +112,12 @@ class PartAssembler:
             ("least_parts", 1, 1000),
             ("least_score", 0, 1),
         ):
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(
-                    f"assembler: '{name}' must be from {low} to {high}, found {getattr(self, name)!r}"
-                )
+            value, whole = getattr(self, name), name in ("samples", "least_parts")
+            if not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise ConfigError(f"assembler: '{name}' must be {kind} from {low} to {high}, found {value!r}")
+        if self.longest is not None and not self.longest > 0:
+            raise ConfigError(f"assembler: 'longest' must be positive or None, found {self.longest!r}")
 
     def __call__(self, heat: np.ndarray, fields: np.ndarray, stride: int) -> Assembled:
         """People of a picture; see :class:`Assembler`."""

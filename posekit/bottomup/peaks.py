@@ -53,16 +53,16 @@ def highest_cells(maps: np.ndarray, threshold: float, ties: str = "first", corne
     """
     height, width = maps.shape[1:]
     flat = np.flatnonzero(maps.ravel() > threshold)
-    kept = np.ones(len(flat), bool)
-    part, y, x = np.unravel_index(flat, maps.shape)
-    values, everything = maps.ravel()[flat], maps.ravel()
+    everything = maps.ravel()
     for dx, dy in _NEIGHBOURS if corners else _NEIGHBOURS[:4]:
+        # Each neighbour leaves fewer cells to compare with the next.
+        x, y, values = flat % width, flat // width % height, everything[flat]
         inside = (x + dx >= 0) & (x + dx < width) & (y + dy >= 0) & (y + dy < height)
         other = everything[np.where(inside, flat + dy * width + dx, flat)]
         before = (dy, dx) < (0, 0)
         tied = values >= other if ties == "all" or (ties == "first" and not before) else values > other
-        kept &= ~inside | tied
-    return Cells(part[kept], y[kept], x[kept])
+        flat = flat[~inside | tied]
+    return Cells(*np.unravel_index(flat, maps.shape))
 
 
 def refined(maps: np.ndarray, cells: Cells) -> np.ndarray:

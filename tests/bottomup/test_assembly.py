@@ -147,7 +147,7 @@ def test_any_few_people_are_found_again(seed, number):
 
 
 def test_assembly_is_quick():
-    """3.5 ms were measured on one core, of 5 that are allowed; here a slower machine passes too."""
+    """4 ms were measured on one core, of 5 that are allowed; here a slower machine passes too."""
     people = openpose18(crowd(20, (432, 368), seed=0))
     maps = _maps(OPENPOSE18, people)
     assemble, times = PartAssembler(OPENPOSE18), []
@@ -283,8 +283,12 @@ def test_what_cannot_be_put_together():
         PartAssembler(Skeleton("dots", ("a", "b")))
     with pytest.raises(ConfigError, match=r"'matching' must be one of .* found 'hungarian'"):
         PartAssembler(COCO17, matching="hungarian")
-    with pytest.raises(ConfigError, match="'share' must be from 0 to 1, found 2"):
+    with pytest.raises(ConfigError, match="'share' must be a number from 0 to 1, found 2"):
         PartAssembler(COCO17, share=2)
+    with pytest.raises(ConfigError, match=r"'samples' must be a whole number from 2 to 1000, found 10\.5"):
+        PartAssembler(COCO17, samples=10.5)
+    with pytest.raises(ConfigError, match="'longest' must be positive or None, found 0"):
+        PartAssembler(COCO17, longest=0)
     with pytest.raises(ConfigError, match=r"'release' must be one of .*'light', 'tfpose'.* found 'caffe'"):
         ReleaseAssembler("caffe")
     with pytest.raises(ConfigError, match="knows the skeleton 'openpose18' alone, found 'coco17'"):
