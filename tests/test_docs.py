@@ -66,6 +66,28 @@ def test_the_code_of_the_families_page_runs():
     assert names["optim_wrapper"]["constructor"].__name__ == "LayerDecay"
 
 
+def test_the_code_of_the_bottom_up_page_runs():
+    page = PAGE.with_name("bottomup.md").read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 4
+    names: dict = {}
+    exec("\n".join(blocks), names)
+    assert names["maps"].heat.shape == (4, 20, 20)
+    assert names["maps"].fields.shape == (2, 2, 20, 20)
+    joints = names["joints"].numpy()
+    for people in (names["people"], names["grouped"]):
+        order = people.points[:, 0, 1].argsort()
+        np.testing.assert_allclose(people.points[order], joints, atol=0.1)
+    assert names["nobody"].points.shape == (0, 18, 2)
+    np.testing.assert_allclose(
+        sorted(pose.keypoints[0, 1] for pose in names["poses"]), [80.5, 220.5], atol=0.2
+    )
+    assert set(names["learning"]) == {"loss_heat", "loss_fields"}
+    assert len(names["seen"]) == 1
+    assert names["losses"]["loss_pull"].item() == 0
+    assert names["losses"]["loss_push"].item() == 0.5
+
+
 def test_every_name_of_the_releases_page_is_imported_for_use():
     """No call on the page is a name that posekit does not have."""
     text = PAGE.read_text("utf-8")

@@ -20,7 +20,7 @@ from posekit.structures import Skeleton
 # Of a predictor: the finder that comes with posekit, for networks of people; else the whole frame.
 AUTO = "auto"
 # Whose keypoints are those of people.
-_OF_PEOPLE = ("coco17", "lsp14", "mpii16", "crowdpose14")
+_OF_PEOPLE = ("coco17", "lsp14", "mpii16", "crowdpose14", "openpose18")
 # Takes uint8 RGB images; gives for each an object with boxes_xyxy (n, 4) and scores (n,).
 Detect = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 

@@ -6,6 +6,7 @@ A mutant that changes nothing has no place here.
 from __future__ import annotations
 
 from mutant_lists.augmentation import AUGMENTATION
+from mutant_lists.bottomup import BOTTOMUP
 from mutant_lists.codecs import CODECS, FLIP_TEST
 from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
@@ -31,6 +32,7 @@ MUTANTS = (
     *STAGES,
     *CODECS,
     *FLIP_TEST,
+    *BOTTOMUP,
     *LOSSES,
     *ADAPTIVE_WING,
     *HEADS,
