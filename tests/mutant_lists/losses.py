@@ -31,10 +31,10 @@ LOSSES = (
     ),
     Mutant(
         _FOCAL,
-        "self, gamma: float = 1.0, delta: float = 1e-3,",
+        "self, gamma: float = 1.0, delta: float = 0.1,",
         "self, gamma: float = 1.0, delta: float = 1e-2,",
         "models/test_focal_losses.py models/test_losses.py",
-        why="the paper's delta, where a config states none",
+        why="the studies' delta, where a config states none",
     ),
     Mutant(
         _FOCAL,

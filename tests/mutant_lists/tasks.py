@@ -33,8 +33,8 @@ TASKS = (
     ),
     Mutant(
         "posekit/models/coordinate_head.py",
-        "points, truth = points / self.loss_unit, truth / self.loss_unit",
-        "points, truth = points * self.loss_unit, truth * self.loss_unit",
+        "last, target = last / self.loss_unit, target / self.loss_unit",
+        "last, target = last * self.loss_unit, target * self.loss_unit",
         f"{_TASKS}::test_a_pixel_in_one_coordinate_is_half_its_square_over_40",
     ),
     Mutant(_NORMALISATION, "LUMA = (0.299, 0.587, 0.114)", "LUMA = (0.114, 0.587, 0.299)", _TASKS),

@@ -65,6 +65,9 @@ def test_embeddings_of_pictures(names):
 
 def test_a_network_without_an_embedding_is_told(names):
     class Nothing(torch.nn.Module):
+        def activate(self, outputs):
+            return outputs
+
         def predict(self, outputs, sample):
             return Prediction(extra={"night": outputs})
 

@@ -176,4 +176,7 @@ def test_from_another_folder_in_a_process_of_its_own(trained, tmp_path):
         text=True,
         check=False,
     )
-    assert (bad.returncode, bad.stderr) == (2, "error: config no.py: no such file\n")
+    assert (bad.returncode, bad.stderr) == (
+        2,
+        "error: config no.py: no such file, here or among posekit's configs\n",
+    )
