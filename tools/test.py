@@ -121,7 +121,7 @@ def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None
     if str(cfg.load_from).endswith(".onnx"):
         from posekit.inference.exported import put_into_config
 
-        put_into_config(cfg, Path(cfg.load_from), config)
+        put_into_config(cfg, Path(cfg.load_from), config, args.no_flip)
     elif cfg.load_from is None:
         raise ConfigError(
             f"CHECKPOINT is missing: expected a file after the config {config}, or its 'load_from'"

@@ -25,6 +25,12 @@ class LayerDecay(DefaultOptimWrapperConstructor):
         ConfigError: If the decay is not above 0 and at most 1, or the backbone is no network of timm.
     """
 
+    def __init__(
+        self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None
+    ) -> None:
+        # Without settings mmengine would never ask it for parameters, and all rates be one.
+        super().__init__(optim_wrapper_cfg, {"layer_decay": None, **(paramwise_cfg or {})})
+
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, *_: Any, **__: Any) -> None:
         """A group of each layer, with and without weight decay, that parameters of ``module`` learn in."""
         decay = self.paramwise_cfg.get("layer_decay")

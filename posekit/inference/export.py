@@ -183,8 +183,9 @@ def _run_onnx(path: Path, crops: Tensor) -> list[Tensor]:
 def _write_program(module: nn.Module, path: Path, crops: Tensor) -> list[Tensor]:
     batch = torch.export.Dim("batch", min=1)
     with mock.patch.object(grid, "on_host", return_value=False):
-        module(crops[:2].float())
-        program = torch.export.export(module, (crops[:2].float(),), dynamic_shapes={"images": {0: batch}})
+        example = torch.zeros(2, 3, *crops.shape[2:])  # of one crop the batch would be taken for a constant
+        module(example)
+        program = torch.export.export(module, (example,), dynamic_shapes={"images": {0: batch}})
     torch.export.save(program, str(path))
     return _as_list(torch.export.load(str(path)).module()(crops.float()))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from posekit.errors import CheckpointError, ConfigError
+from posekit.inference.bundle import check_card
 from posekit.io.onnx_files import CARD, open_session, read_card
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
@@ -33,6 +34,8 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
             f"network {path}: decodes inside, which is for use without posekit; export it without 'decode'"
         )
     try:
+        # A stranger's file: its codec may name nothing but what posekit has.
+        check_card({"codec": card["codec"]}, f"network {path}")
         head = {"type": "HeatmapHead", "codec": card["codec"], "loss": {"type": "MSELoss"}}
         crop = dict(card["crop"])
         crop["input_size_hw"] = tuple(crop["input_size_hw"])
@@ -49,21 +52,26 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
         raise CheckpointError(f"network {path}: its entry '{CARD}' is damaged: {error}") from error
 
 
-def put_into_config(cfg: Any, path: Path, source: str) -> None:
+def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) -> None:
     """Has a config test an exported file in place of its own network, with its data, crops and metrics.
 
     A file that is not posekit's must take what the config's network takes: normalised crops to heatmaps.
 
     Raises:
         CheckpointError: If the file is damaged or decodes inside.
-        ConfigError: If it was exported for other keypoints or another size of the input.
+        ConfigError: If it was exported for other keypoints or another size of the input, or averages with
+            the mirror image although ``no_flip`` asks for none.
     """
     crop = cfg.test_dataloader["dataset"].get("crop") or {}
     wanted = tuple(crop.get("input_size_hw") or ())
     if read_card(open_session(path), path) is None:
         cfg.model.backbone = {"type": OnnxHeatmaps, "path": str(path)}
     else:
-        estimator, own_crop, _ = read_exported(path)
+        estimator, own_crop, card = read_exported(path)
+        if no_flip and card["flip_inside"]:
+            raise ConfigError(
+                f"network {path}: averages with the mirror image inside; export it with --no-flip"
+            )
         names, own = estimator.skeleton.keypoints, get_skeleton(cfg.model["skeleton"]).keypoints
         if names != own or own_crop.input_size_hw != wanted:
             raise ConfigError(

@@ -52,6 +52,12 @@ class PoseNetwork:
         """The same weights with the flip test on or off, in both stages; None leaves it as it is."""
         if self.first is not None and flip_test is not None:
             self = replace(self, first=self.first.with_flip(flip_test))
+        if getattr(self.estimator.backbone, "flip_inside", False):
+            if flip_test is False:
+                raise ConfigError(
+                    f"network {self.weights}: averages with the mirror image inside; export it without"
+                )
+            return self
         if flip_test is None or flip_test == self.estimator.flip_test:
             return self
         estimator = copy.copy(self.estimator)  # the caller's own keeps its setting
@@ -120,6 +126,8 @@ def load_network(
         CheckpointError: If the weights cannot be had or do not fit.
     """
     if isinstance(model, PoseNetwork):
+        if checkpoint is not None:
+            raise ConfigError(f"network {model.name}: has its weights; {checkpoint} has no place beside it")
         network = model
     elif isinstance(model, nn.Module):
         network = _from_module(model, checkpoint, crop)

@@ -264,7 +264,9 @@ class PoseEstimator(BaseModel):
 
     def describe(self) -> dict[str, str]:
         """States the codec, the flip test and the multi-scale test, as every score must."""
-        flip = "average of the crop and its mirror image" if self.flip_test else "off"
+        inside = getattr(self.backbone, "flip_inside", False)  # of an exported file
+        flip = "average of the crop and its mirror image" if self.flip_test or inside else "off"
+        flip += ", inside the file" if inside else ""
         scales = ", ".join(f"{scale:g}" for scale in self.test_scales)
         scales = "off" if self.test_scales == (1.0,) else f"average of the crop's size times {scales}"
         return {"codec": "none", **self.head.describe(), "flip": flip, "scales": scales}

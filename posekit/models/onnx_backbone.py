@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from posekit.errors import CheckpointError, ConfigError
-from posekit.io.onnx_files import open_session
+from posekit.io.onnx_files import open_session, read_card
 from posekit.registry import MODELS
 
 
@@ -43,6 +43,10 @@ class OnnxHeatmaps(nn.Module):
                 f"network {path}: expected one input (B, 3, H, W) and heatmaps (B, {num_maps}, h, w), found "
                 f"{shapes}; a codec or skeleton of another number of maps?"
             )
+        if entries[0].type != "tensor(float)":
+            raise CheckpointError(f"network {path}: expected a float32 input, found {entries[0].type}")
+        #: Whether posekit's card in the file says that it averages with the mirror image itself.
+        self.flip_inside = bool((read_card(self._session, self.path) or {}).get("flip_inside"))
         self._entry, self._sides, self._batch = entries[0].name, tuple(shapes[0][2:]), shapes[0][0]
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -58,9 +62,16 @@ class OnnxHeatmaps(nn.Module):
                 "it in the crop's 'input_size_hw'"
             )
         batch = image.detach().float().cpu().contiguous()
-        pieces = batch.split(self._batch) if isinstance(self._batch, int) else (batch,)
-        maps = [self._session.run(None, {self._entry: piece.numpy()})[0] for piece in pieces if len(piece)]
-        return [torch.cat([torch.from_numpy(each) for each in maps]).to(image.device)]
+        count, size_of_batch = len(batch), self._batch if isinstance(self._batch, int) else 0
+        if size_of_batch and count % size_of_batch:  # the file takes so many, no fewer
+            batch = torch.cat([batch, batch[:1].expand(size_of_batch - count % size_of_batch, -1, -1, -1)])
+        pieces = batch.split(size_of_batch) if size_of_batch else (batch,)
+        try:
+            maps = [self._session.run(None, {self._entry: piece.numpy()})[0] for piece in pieces]
+        except Exception as error:  # its own kinds of errors are in no public module
+            reason = str(error).partition("\n")[0]
+            raise CheckpointError(f"network {self.path}: ONNX Runtime cannot run it: {reason}") from error
+        return [torch.cat([torch.from_numpy(each) for each in maps])[:count].to(image.device)]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OnnxHeatmaps:
         """A session cannot be copied; it holds nothing that changes."""

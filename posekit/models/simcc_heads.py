@@ -63,6 +63,12 @@ class SimCCHead(Head):
                 f"head: a {name} learns labels over bins, by an AxisKLLoss, found "
                 f"{type(self.loss_function).__name__}"
             )
+        loss_bends = self.loss_function.label_softmax or self.loss_function.beta != 1
+        if self.codec.scores == "relative" and loss_bends:
+            raise ConfigError(
+                f"head: with beta or label_softmax a {name}'s logits are no logarithms of probabilities, "
+                "which scores='relative' of the codec takes them for; state scores='raw'"
+            )
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ConfigError(f"head: 'kernel_size' must be odd, found {kernel_size}")
         self.input_size_hw = _size(input_size_hw, "input_size_hw")

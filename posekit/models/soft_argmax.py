@@ -39,16 +39,21 @@ def mean_cells(maps: Tensor) -> Tensor:
 def debiased(cells: Tensor, logits: Tensor) -> Tensor:
     """Means without the pull towards the middle that the background's probability has.
 
-    Gu et al., "Removing the bias of integral pose regression", ICCV 2021: C / (C - 1) (e - 1 / (2 C)), e the
-    mean as a fraction i / w of the map, C the sum of exp(logits).
+    Gu et al., "Removing the bias of integral pose regression", ICCV 2021, as MMPose has it: C / (C - 1) (e -
+    1 / (2 C)), e the mean as a fraction i / w of the map, C the sum of exp(logits). That takes away a
+    background that weighs 1 in all: one of logits near 0 weighs a cell's 1 in each, and hardly changes. Where
+    C is not above 1 the means stay as they are.
 
     Args:
         cells: (B, K, 2), of :func:`mean_cells`.
         logits: (B, K, h, w), of which the maps are softmaxes.
     """
     size = cells.new_tensor([logits.shape[-1], logits.shape[-2]])
-    mass = logits.exp().sum(dim=(2, 3)).unsqueeze(-1)
-    return mass / (mass - 1) * (cells / size - 1 / (2 * mass)) * size
+    # 1 / C by its logarithm: C itself overflows from logits of 89 on.
+    share = torch.exp(-torch.logsumexp(logits.flatten(2), dim=-1)).unsqueeze(-1)
+    above = share < 1
+    safe = torch.where(above, share, torch.zeros_like(share))
+    return torch.where(above, (cells / size - safe / 2) / (1 - safe) * size, cells)
 
 
 def gaussians(centres: Tensor, size_hw: tuple[int, int], sigma: float) -> Tensor:

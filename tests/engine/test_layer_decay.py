@@ -56,6 +56,12 @@ def test_an_impossible_decay_is_refused(decay):
         _wrapper(model, layer_decay=decay)
 
 
+def test_a_decay_must_be_stated():
+    model = _model({"type": ViTPose, "input_size_hw": (64, 48), "options": SMALL})
+    with pytest.raises(ConfigError, match="layer_decay: expected a number above 0 and at most 1, found None"):
+        _wrapper(model)
+
+
 def test_a_network_without_timms_layers_is_refused():
     with pytest.raises(
         ConfigError, match=r"LayerDecay asks a network of timm for its layers.*HRNet has none"

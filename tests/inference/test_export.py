@@ -162,3 +162,68 @@ def test_a_damaged_card(tmp_path):
             Predictor(path)
     with pytest.raises(ConfigError, match="holds its weights"):
         load_network(path, "weights.pth")
+
+
+def test_a_strangers_card_names_nothing_but_posekits_parts(tmp_path):
+    import onnx
+
+    path, trace = tmp_path / "pose.onnx", tmp_path / "trace"
+    export(_network(), path)
+    model = onnx.load(str(path))
+    card = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "posekit"))
+    card["codec"] = {"type": "subprocess.check_output", "args": ["touch", str(trace)]}
+    onnx.helper.set_model_props(model, {"posekit": json.dumps(card)})
+    onnx.save(model, str(path))
+    with pytest.raises((CheckpointError, ConfigError), match="codec"):
+        Predictor(path)
+    assert not trace.exists()
+
+
+def test_a_flip_inside_is_said_and_cannot_be_left_out(tmp_path):
+    network = _network()
+    export(network, tmp_path / "with.onnx")
+    export(network, tmp_path / "without.onnx", flip=False)
+    assert "inside the file" in read_exported(tmp_path / "with.onnx")[0].describe()["flip"]
+    assert "inside" not in read_exported(tmp_path / "without.onnx")[0].describe()["flip"]
+    with pytest.raises(ConfigError, match="averages with the mirror image inside"):
+        Predictor(tmp_path / "with.onnx", flip_test=False)
+    Predictor(tmp_path / "with.onnx", flip_test=True)
+    Predictor(tmp_path / "without.onnx", flip_test=False)
+
+
+def test_a_program_compared_on_one_crop(tmp_path):
+    crops = torch.randint(0, 256, (1, 3, *SIZE), dtype=torch.uint8)
+    assert export(_network(), tmp_path / "one.pt2", "torch_export", crops=crops)["heatmaps"] < 1e-4
+
+
+def _mean_file(path, batch, kind):
+    import onnx
+
+    helper = onnx.helper
+    nodes = [helper.make_node("MaxPool", ["images"], ["maps"], kernel_shape=[4, 4], strides=[4, 4])]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("images", kind, [batch, 3, 8, 8])],
+        [helper.make_tensor_value_info("maps", kind, [batch, 3, 2, 2])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, str(path))
+    return path
+
+
+def test_a_file_of_a_fixed_batch_takes_any_number_of_crops(tmp_path):
+    import onnx
+
+    network = OnnxHeatmaps(3, _mean_file(tmp_path / "four.onnx", 4, onnx.TensorProto.FLOAT))
+    images = torch.rand(6, 3, 8, 8)
+    wanted = torch.nn.functional.max_pool2d(images, 4)
+    for count in (1, 4, 6):
+        torch.testing.assert_close(network(images[:count])[0], wanted[:count])
+    with pytest.raises(CheckpointError, match=r"expected a float32 input, found tensor\(float16\)"):
+        OnnxHeatmaps(3, _mean_file(tmp_path / "half.onnx", 4, onnx.TensorProto.FLOAT16))
+
+
+def test_weights_beside_a_network_that_has_them():
+    with pytest.raises(ConfigError, match=r"has its weights; weights.pth has no place beside it"):
+        load_network(_network(), "weights.pth")

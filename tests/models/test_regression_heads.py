@@ -367,3 +367,23 @@ def test_crops_of_another_size_are_refused_by_simcc():
 
 def test_a_codec_describes_itself_in_one_line():
     assert json.dumps(SimCCHead(3, 3, **SIMCC).describe())
+
+
+@pytest.mark.parametrize("peak", [-1.0, 89.0, 300.0])
+def test_debiasing_is_finite_whatever_the_logits(peak):
+    logits = torch.full((1, 1, 8, 6), -12.0)
+    logits[0, 0, 5, 4] = peak
+    plain = mean_cells(spatial_softmax(logits))
+    found = debiased(plain, logits)
+    assert found.isfinite().all()
+    if peak < 0:  # hardly any mass at all: nothing is taken away
+        torch.testing.assert_close(found, plain)
+    else:
+        torch.testing.assert_close(found, torch.tensor([[[4.0, 5.0]]]))
+
+
+def test_bent_logits_have_no_relative_scores():
+    loss = {"type": "AxisKLLoss", "beta": 10, "label_softmax": True}
+    with pytest.raises(ConfigError, match="state scores='raw'"):
+        SimCCHead(3, 3, **{**SIMCC, "loss": loss})
+    SimCCHead(3, 3, **{**SIMCC, "loss": loss, "codec": {"type": "simcc", "scores": "raw"}})
