@@ -150,8 +150,8 @@ class SimCCCodec:
     def decode(self, maps: AxisMaps) -> tuple[Tensor, Tensor]:
         """Logits to points float32 (B, K, 2), input pixels, and scores float32 (B, K); always finite.
 
-        A keypoint whose logits are NaN, infinite or all the same gives the point (0, 0) and the score 0, but for
-        raw scores with ``no_peak="mmpose"``, which answer as MMPose does. The logits are left as they are.
+        A keypoint whose logits are NaN, infinite or all the same gives the point (0, 0) and the score 0; raw
+        scores with ``no_peak="mmpose"`` answer as MMPose does. The logits are left as they are.
         """
         surest = [_surest(axis) for axis in maps]
         cells = torch.stack([index for index, _, _ in surest], dim=-1).float()
