@@ -16,6 +16,8 @@ keypoints have a target, as RetinaNet divides by positive anchors and CornerNet 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -74,8 +76,7 @@ def sigmoid_focal_loss(
         ValueError: On shapes that do not fit.
         ConfigError: On an impossible gamma, alpha or reduction.
     """
-    elements, scale = _focal_parts(logits, target, weight, gamma, alpha, reduction)
-    return (elements.sum(dim=(2, 3)) * scale).sum()
+    return _total(*_focal_parts(logits, target, weight, gamma, alpha, reduction))
 
 
 def _focal_parts(
@@ -125,8 +126,7 @@ def penalty_reduced_focal_loss(
         ValueError: On shapes that do not fit.
         ConfigError: On an impossible setting.
     """
-    elements, scale = _penalty_parts(logits, target, weight, alpha, beta, positives, reduction)
-    return (elements.sum(dim=(2, 3)) * scale).sum()
+    return _total(*_penalty_parts(logits, target, weight, alpha, beta, positives, reduction))
 
 
 def _penalty_parts(
@@ -170,6 +170,11 @@ def _check(gamma: float, alpha: float | None, reduction: str) -> None:
         raise ConfigError(f"'reduction' must be one of {list(REDUCTIONS)}, found {reduction!r}")
 
 
+def _total(elements: Tensor, scale: Tensor) -> Tensor:
+    """The loss that a kind's parts add up to, ()."""
+    return (elements.sum(dim=(2, 3)) * scale).sum()
+
+
 def _check_penalty(alpha: float, beta: float, positives: str, reduction: str) -> None:
     _check(alpha, None, reduction)
     check_not_negative("beta", beta)
@@ -177,7 +182,7 @@ def _check_penalty(alpha: float, beta: float, positives: str, reduction: str) ->
         raise ConfigError(f"'positives' must be 'peak' or 'exact', found {positives!r}")
 
 
-class DenseLoss(HeatmapLoss):
+class DenseLoss(HeatmapLoss, ABC):
     """A loss on logits: the head begins with few false positives and shows their sigmoid to the codec.
 
     Attributes:
@@ -188,13 +193,12 @@ class DenseLoss(HeatmapLoss):
     highest_peak = 1.0
     prior = 0.01
 
+    @abstractmethod
     def parts(self, logits: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
         """Each cell's loss (B, K, h, w), and what each map's sum is multiplied by, (B, K)."""
-        raise NotImplementedError
 
     def forward(self, prediction: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-        elements, scale = self.parts(prediction, target, weight)
-        return (elements.sum(dim=(2, 3)) * scale).sum()
+        return _total(*self.parts(prediction, target, weight))
 
     def pixel_losses(self, prediction: Tensor, target: Tensor, weight: Tensor | None, grad: Tensor) -> Tensor:
         elements, scale = self.parts(prediction, target, weight)
