@@ -451,44 +451,15 @@ def evaluate_attributes(args: argparse.Namespace) -> tuple[Scores, str]:
 
 
 def evaluate_verification(args: argparse.Namespace) -> tuple[Scores, str]:
-    from posekit.recognition.files import read_embeddings, read_pairs
-    from posekit.recognition.verification import (
-        FALSE_ACCEPT_RATES,
-        cosine_scores,
-        fold_accuracy,
-        verification_scores,
-    )
+    from posekit.recognition.score_files import score_pairs
 
-    pairs = read_pairs(args.pairs)
-    images, embeddings = read_embeddings(args.embeddings)
-    first, second = pairs.rows(images, args.embeddings).T
-    cosines = cosine_scores(embeddings[first], embeddings[second])
-    scores = verification_scores(cosines, pairs.same, pairs.folds, args.far or FALSE_ACCEPT_RATES)
-    title = f"verification by cosine, {len(pairs.same)} pairs, {int(pairs.same.sum())} of them the same"
-    if pairs.folds is None:
-        return scores, f"{title}; no folds: accuracy_best has seen all pairs"
-    by_fold = fold_accuracy(cosines, pairs.same, pairs.folds)
-    for fold, accuracy, threshold in zip(by_fold.folds, by_fold.per_fold, by_fold.thresholds, strict=True):
-        scores |= {f"fold_accuracy/{fold}": float(accuracy), f"fold_threshold/{fold}": float(threshold)}
-    return scores, f"{title}, {len(by_fold.folds)} folds, each at the threshold that is best on the others"
+    return score_pairs(args.pairs, args.embeddings, args.far)
 
 
 def evaluate_identification(args: argparse.Namespace) -> tuple[Scores, str]:
-    from posekit.recognition.files import read_embeddings, read_table, rows_of
-    from posekit.recognition.identification import identify
+    from posekit.recognition.score_files import score_identities
 
-    if min(args.ranks) < 1:
-        raise ConfigError(f"--ranks: expected whole numbers above 0, found {args.ranks}")
-    images, embeddings = read_embeddings(args.embeddings)
-
-    def pictures(path: str) -> tuple[np.ndarray, np.ndarray]:
-        table = read_table(path, ("image", "identity"))
-        return embeddings[rows_of(table["image"], images, path, args.embeddings)], np.array(table["identity"])
-
-    known = pictures(args.gallery) if args.gallery else (None, None)
-    found = identify(*pictures(args.labels), *known)
-    title = f"identification by cosine, {len(found.ranks)} pictures among {found.gallery}"
-    return found.scores(args.ranks), title
+    return score_identities(args.labels, args.embeddings, args.gallery, args.ranks)
 
 
 def as_json(scores: Mapping[str, float]) -> dict[str, float | None]:

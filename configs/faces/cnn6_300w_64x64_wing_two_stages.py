@@ -11,18 +11,11 @@ and test are corrected by the first network, which is trained before. A Predicto
 from mmengine.config import read_base
 
 from posekit.inference.stages import FirstStage
-from posekit.transforms import Line, Upright
 
 with read_base():
+    from .._base_.upright_by_eyes import *
     from .cnn6_300w_64x64_wing import *
 
-_eye = ["outer", "top_0", "top_1", "inner", "bottom_1", "bottom_0"]
-_upright = dict(
-    type=Upright,
-    turn=dict(
-        type=Line, start=[f"right_eye_{point}" for point in _eye], end=[f"left_eye_{point}" for point in _eye]
-    ),
-)
 _first = dict(
     type=FirstStage,
     model="configs/faces/cnn6_300w_64x64_wing.py",

@@ -12,18 +12,11 @@ what it gains: posekit/docs/faces.md.
 from mmengine.config import read_base
 
 from posekit.inference.stages import FirstStage
-from posekit.transforms import Line, Upright
 
 with read_base():
+    from .._base_.upright_by_eyes import *
     from .mobilenetv2_300w_128x128 import *
 
-_eye = ["outer", "top_0", "top_1", "inner", "bottom_1", "bottom_0"]
-_upright = dict(
-    type=Upright,
-    turn=dict(
-        type=Line, start=[f"right_eye_{point}" for point in _eye], end=[f"left_eye_{point}" for point in _eye]
-    ),
-)
 _first = dict(type=FirstStage, model="face68")
 train_dataloader["dataset"].update(upright=_upright)
 train_dataloader["dataset"]["augment"].update(rotation=10)
