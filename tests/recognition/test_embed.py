@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import cv2
 import numpy as np
 import pytest
 import torch
-from reference import ROOT
+from tool_runs import caller
 from toy_identities import write_identities
 
 from posekit.engine.checkpoints.files import write_checkpoint
@@ -56,18 +54,7 @@ def bundle(model, tmp_path_factory):
 @pytest.fixture
 def run(monkeypatch, capsys):
     """The status of the tool and what it says."""
-    spec = importlib.util.spec_from_file_location("embed_tool", ROOT / "tools" / "embed.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-
-    def called(*words):
-        monkeypatch.setattr("sys.argv", ["embed.py", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            tool.run_tool(tool.main)
-        found = capsys.readouterr()
-        return ended.value.code, found.out + found.err
-
-    return called
+    return caller("embed", monkeypatch, capsys)
 
 
 def test_files_folders_and_patterns(folder):

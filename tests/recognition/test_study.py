@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import numpy as np
 import pytest
 import torch
 from reference import ROOT
+from tool_runs import caller
 from toy_identities import write_identities, write_pairs
 
 from posekit.errors import ConfigError, DataError
@@ -41,18 +41,7 @@ def words(tmp_path_factory):
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location("study_tool", ROOT / "tools" / "recognition_study.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-
-    def called(*words):
-        monkeypatch.setattr("sys.argv", ["recognition_study.py", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            tool.run_tool(tool.main)
-        found = capsys.readouterr()
-        return ended.value.code, found.out + found.err
-
-    return called
+    return caller("recognition_study", monkeypatch, capsys)
 
 
 def test_a_study_from_its_cells_to_its_report(words, run, tmp_path):
