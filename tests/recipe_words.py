@@ -6,7 +6,8 @@ Sources, by their letter:
 - H: the HRNet release: ``experiments/{coco,mpii}/hrnet/*.yaml``, ``lib/dataset/JointsDataset.py``
 - S: the SimpleBaseline release: ``experiments/{coco,mpii}/resnet*/*.yaml``
 - P: pytorch-pose: its README and the defaults of ``example/main.py``
-- X: Xu & Feng 2020, section 3; where the paper says nothing, the choice of posekit (batch 16, HRNet's targets)
+- X: Xu & Feng 2020, section 3; where the paper says nothing, the choice of posekit (batch 16, HRNet's
+  targets)
 - M: MMPose: ``td-hm_hrnet-w32_8xb64-210e_crowdpose-256x192.py``
 - T: Zhang et al. (TCDCN), ECCV 2014, and a port of it: network, losses and weights, rate, weight decay; the
   rest is O
