@@ -11,9 +11,10 @@ import numpy as np
 from posekit.doctor.name_sides import named_pairs
 from posekit.errors import ConfigError, DataError
 from posekit.io.categories import same_names
+from posekit.metrics.errors import PAIRING_OKS
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.keypoint_kinds import KeypointKinds, kinds_of_keypoints, partners_of
-from posekit.metrics.oks import Detections, pair_oks
+from posekit.metrics.oks import Detections, GroundTruth, match, pair_oks, ranked_pairs
 from posekit.metrics.person_errors import pair_rows, points_of_rows
 from posekit.metrics.results import Assignment, Results, assign_results, read_results, rows_by_id
 from posekit.skeletons import SKELETONS, get_skeleton
@@ -35,6 +36,7 @@ class Scored:
             (crowds, people without labelled keypoints).
         oks: float64 (G,), of that pose; 0 without one.
         kinds: Of its keypoints.
+        strays: int64, rows of the poses that belong to nobody, nor to a crowd or somebody without keypoints.
         assigned: The poses as PCK assigns them (``tools/evaluate.py pck``).
     """
 
@@ -44,6 +46,7 @@ class Scored:
     pose_rows: np.ndarray
     oks: np.ndarray
     kinds: KeypointKinds
+    strays: np.ndarray
     assigned: Assignment
 
     @property
@@ -168,4 +171,15 @@ def score(
     kinds = KeypointKinds(np.full(shape, -1, np.int8), np.zeros(shape), np.zeros(shape))
     for name_, values in vars(found).items():
         getattr(kinds, name_)[real] = values
-    return Scored(path, name, results, rows, oks, kinds, assign_results(results, people, path))
+    whose = ~_strays(truth, detections, sigmas, max_per_image)
+    whose[rows[person]] = True
+    strays = np.flatnonzero(~whose)
+    return Scored(path, name, results, rows, oks, kinds, strays, assign_results(results, people, path))
+
+
+def _strays(truth: GroundTruth, detections: Detections, sigmas: np.ndarray, max_per_image: int) -> np.ndarray:
+    """Which poses COCO's pairing gives to nobody at all, bool (D,); those beyond the most count for no AP."""
+    rows, rank, pairs = ranked_pairs(truth, detections, sigmas, max_per_image)
+    strays = np.zeros(len(detections), bool)
+    strays[rows] = match(truth, pairs, rank, truth.ignore, np.array([PAIRING_OKS]))[:, 0] < 0
+    return strays

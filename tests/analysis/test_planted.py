@@ -1,4 +1,4 @@
-"""Planted errors are recovered class by class and joint by joint; the AP without them is as worked out apart."""
+"""Planted errors are recovered kind by kind, joint by joint; the AP without them is as worked out apart."""
 
 from __future__ import annotations
 
