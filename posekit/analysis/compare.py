@@ -3,8 +3,8 @@
 The images are drawn anew with replacement, the same for both files; a paired bootstrap as in
 :mod:`posekit.study.statistics`, whose :func:`~posekit.study.statistics.compare` makes intervals and p-values
 of it. Poses are matched within their image, so that AP can be worked out exactly for each draw from the
-matches of the whole: an image drawn twice counts twice. The intervals say how much the choice of images
-matters for these two files, and nothing about other trainings.
+matches of the whole: an image drawn twice counts twice, its poses of one score side by side. The intervals
+say how much the choice of images matters for these two files, and nothing about other trainings.
 """
 
 from __future__ import annotations

@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 
 from posekit.analysis.reading import Scored
+from posekit.datasets.pictures import read_annotated
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp, xywh_to_xyxy
-from posekit.io.images import leaves_folder, read_image, within_folder
+from posekit.io import records as rec
+from posekit.io.images import check_image_name, missing_images, within_folder
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.keypoint_kinds import ERRORS
 from posekit.structures import Skeleton
@@ -56,22 +58,26 @@ class Photos:
         if not Path(folder).is_dir():
             raise ConfigError(f"--photos: expected the folder of the photos, found no folder {folder}")
         self.folder, self.file = Path(folder), people.file
-        self.names = {image["id"]: image.get("file_name") for image in content["images"]}
+        self.images = {image["id"]: image for image in content["images"]}
 
     def read(self, image_id: int) -> np.ndarray:
         """uint8 (H, W, 3) RGB.
 
         Raises:
-            DataError: If its name is missing or leads out of the folder, or it cannot be read.
+            DataError: If its name leads out of the folder, or it is missing, unreadable or of another size
+                than stated.
         """
-        name = self.names[image_id]
-        name = within_folder(name, self.folder) if isinstance(name, str) else name
-        if not isinstance(name, str) or leaves_folder(name):
-            raise DataError(
-                f"{self.file}: images: id {image_id}: expected 'file_name' to be a name within the folder of "
-                f"the photos, found {name!r:.80}"
-            )
-        return read_image(self.folder / name)
+        image = self.images[image_id]
+        where = f"{self.file}: images: id {image_id}"
+        name = within_folder(rec.require(image, "file_name", where, str), self.folder)
+        check_image_name(name, where)
+        path = self.folder / name
+        if missing_images(self.folder, [name]):
+            raise DataError(f"{path}: there is no such photo, which {where} names; is --photos its folder?")
+        size = tuple(
+            rec.image_side(image, side, where) if side in image else 0 for side in ("height", "width")
+        )
+        return read_annotated(str(path), size, ann_file=self.file)
 
 
 def worst_pictures(
