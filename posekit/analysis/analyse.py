@@ -17,27 +17,23 @@ from posekit.analysis.curves import curves_of
 from posekit.analysis.groups import groups_of
 from posekit.analysis.reading import Scored
 from posekit.metrics.categories import category_notes
-from posekit.metrics.error_impact import Mender, all_pairs, impact
+from posekit.metrics.error_impact import MISSED, Mender, all_pairs, impact
 from posekit.metrics.errors import PAIRING_OKS
 from posekit.metrics.ground_truth import CocoPeople
-from posekit.metrics.keypoint_kinds import KINDS
+from posekit.metrics.keypoint_kinds import KINDS, kind_shares
 from posekit.metrics.oks import AREA_RANGES, OKS_THRESHOLDS, evaluate_oks, match_of_size, ranked_pairs
 from posekit.metrics.plausible import result_notes
-from posekit.structures import Skeleton
 
 WORST = 12
 
 
-def analyse(
-    scored: Scored, people: CocoPeople, sigmas: np.ndarray, skeleton: Skeleton, max_per_image: int
-) -> dict[str, Any]:
+def analyse(scored: Scored, people: CocoPeople, sigmas: np.ndarray, max_per_image: int) -> dict[str, Any]:
     """The analysis of one file of results.
 
     Args:
         scored: Of :func:`~posekit.analysis.reading.score`.
         people: The ground truth.
         sigmas: (K,).
-        skeleton: Of the K keypoints.
         max_per_image: At most so many poses of an image (and category) count for AP.
     """
     truth, detections, kinds = people.truth, scored.detections, scored.kinds
@@ -45,7 +41,6 @@ def analyse(
     found = _found(people, scored, sigmas, max_per_image)
     counted, posed = ~truth.ignore, scored.pose_rows >= 0
     mender = Mender(truth, detections, sigmas, max_per_image, scored.pose_rows, kinds)
-    names = people.names if len(set(people.names)) == people.num_keypoints else skeleton.keypoints
     named = scored.results.named if scored.results.annotation_ids is None else truth.category_ids
     return {
         "name": scored.name,
@@ -59,7 +54,7 @@ def analyse(
         },
         "keypoints": {
             "overall": kind_shares(kinds.kind),
-            "joints": {name: kind_shares(kinds.kind[:, k]) for k, name in enumerate(names)},
+            "joints": {name: kind_shares(kinds.kind[:, k]) for k, name in enumerate(people.names)},
         },
         "impact": impact(mender),
         "scoring": _scoring(people, scored, sigmas),
@@ -73,15 +68,6 @@ def analyse(
             *result_notes(people, detections, scored.path),
         ],
     }
-
-
-def kind_shares(kind: np.ndarray) -> dict[str, float | int | None]:
-    """How many keypoints have a kind, and the share of each, percent, by :data:`KINDS`; any shape."""
-    counts = np.bincount(kind[kind >= 0].astype(np.int64).ravel(), minlength=len(KINDS))
-    total = int(counts.sum())
-    shares = {name: _plain(100 * n / total) if total else None for name, n in zip(KINDS, counts, strict=True)}
-    numbers = {f"{name}_count": int(n) for name, n in zip(KINDS, counts, strict=True)}
-    return {"labelled": total, **shares, **numbers}
 
 
 def _found(people: CocoPeople, scored: Scored, sigmas: np.ndarray, max_per_image: int) -> dict[str, Any]:
@@ -186,10 +172,6 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def _plain(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def summary(found: Mapping[str, Any]) -> str:
     """An analysis in a few sentences."""
     overall, ap = found["keypoints"]["overall"], found["impact"]["AP"]
@@ -198,7 +180,9 @@ def summary(found: Mapping[str, Any]) -> str:
     if overall["labelled"]:
         listed = ", ".join(f"{overall[kind]:.1f} % {kind}" for kind in KINDS)
         text += f"; of their {overall['labelled']:,} labelled keypoints {listed}"
-    gains = {step: value - ap for step, value in found["impact"]["alone"].items()}
+    # Whom nothing matches may have a bad pose: what the other steps say.
+    alone = {step: value for step, value in found["impact"]["alone"].items() if step != MISSED}
+    gains = {step: value - ap for step, value in alone.items()}
     step, gain = max(gains.items(), key=lambda pair: pair[1])
     if gain > 0:
         text += f". Most is lost by {STEP_WORDS[step]}: without them AP would be {ap + gain:.3f}"

@@ -184,7 +184,7 @@ def curves_figure(found: Sequence[Mapping[str, Any]]) -> Figure:
             axes.plot(curve["x"], curve["percent"], lw=1.6, label=f"AUC {curve['AUC']:.3f}", **style)
         kind, _, size = name.partition("/")
         size = {"bbox": "box sides", "torso": "torsos"}.get(size, "head sizes" if kind == "PCKh" else "")
-        x = "OKS of at least" if kind == "OKS" else f"within, {size}"
+        x = "OKS of at least" if kind == "OKS" else f"distance, {size}"
         what = "people, %" if kind in ("OKS", "CED") else "joints, %"
         finish_axes(axes, x, what, {"CED": "mean error of people (CED)"}.get(kind, kind))
         axes.set_ylim(0, 101)

@@ -97,7 +97,7 @@ def analyse_files(request: Request) -> dict[str, Any]:
         score(path, name, results, people, sigmas, skeleton, most)
         for (name, path), results in zip(request.results.items(), read, strict=True)
     ]
-    analysed = [analyse(one, people, sigmas, skeleton, most) for one in scored]
+    analysed = [analyse(one, people, sigmas, most) for one in scored]
     compared = None
     if len(scored) > 1:
         compared = compare_results(

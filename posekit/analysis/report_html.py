@@ -65,7 +65,7 @@ def page(
         found=found,
         files=files,
         several=len(files) > 1,
-        sentences=[*_summaries(results), *([comparison_sentence(compared)] if compared else [])],
+        sentences=[*([comparison_sentence(compared)] if compared else []), *_summaries(results)],
         scores=_scores(results),
         curves=_curves(results),
         background=_background(results),
@@ -201,7 +201,8 @@ def _comparison(compared: Mapping[str, Any], prefix: str, joints: bool) -> Grid:
         signed = _signed if name in FRACTIONS else _signed_percent
         better = -1 if name in ERRORS else 1
         outcome = ""
-        if row["low"] is not None and (row["low"] > 0 or row["high"] < 0):
+        # More jitter may be fewer misses, or fewer good ones.
+        if name != "jitter" and row["low"] is not None and (row["low"] > 0 or row["high"] < 0):
             outcome = BETTER if better * row["difference"] > 0 else WORSE
         text = f"{signed(row['difference'])} [{signed(row['low'])}, {signed(row['high'])}]"
         cell = (f"{text} {MARKS[outcome]}", outcome) if outcome else text

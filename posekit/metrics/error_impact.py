@@ -9,7 +9,8 @@ miss, swap, inversion, jitter: the keypoints of the paired poses, moved as
             :func:`~posekit.metrics.keypoint_kinds.mended_keypoints` says
 score       poses have their optimal score: the OKS with the person that they get where pairs of pose and
             person are taken by descending OKS, each once; 0 without one
-false_pose  at each OKS threshold the poses that match nobody are gone
+false_pose  at each OKS threshold the poses that match nobody are gone; with optimal scores they rank last,
+            and cost next to nothing then
 missed      at each OKS threshold the people whom no pose matches are not asked for; after all the others
             the AP is then 1, but for thresholds at which nobody at all is found: these stay 0
 ==========  ==================================================================================================

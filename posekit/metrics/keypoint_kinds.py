@@ -149,6 +149,15 @@ def kinds_of_keypoints(
     return KeypointKinds(kind.astype(np.int8), np.where(counted, own, 0.0), np.where(counted, nearest, 0.0))
 
 
+def kind_shares(kind: np.ndarray) -> dict[str, float | int | None]:
+    """How many keypoints have a kind, and the share of each, percent, by :data:`KINDS`; any shape."""
+    counts = np.bincount(kind[kind >= 0].astype(np.int64).ravel(), minlength=len(KINDS))
+    total = int(counts.sum())
+    shares = {name: float(100 * n / total) if total else None for name, n in zip(KINDS, counts, strict=True)}
+    numbers = {f"{name}_count": int(n) for name, n in zip(KINDS, counts, strict=True)}
+    return {"labelled": total, **shares, **numbers}
+
+
 def mended_keypoints(
     predicted: np.ndarray,
     truth: np.ndarray,

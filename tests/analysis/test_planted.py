@@ -28,7 +28,7 @@ def analysed(folder, content, results, pairing="auto", sigmas=SIGMAS, most=20):
     sigmas = choose_sigmas(people, sigmas)
     skeleton = choose_skeleton(people, content)
     scored = score(str(folder / "r.json"), "r", read[0], people, sigmas, skeleton, most)
-    return analyse(scored, people, sigmas, skeleton, most)
+    return analyse(scored, people, sigmas, most)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,8 @@ def test_planted_errors_are_recovered_exactly(tmp_path, content, kinds, ids):
     # Each way to divide people has everybody with a labelled keypoint once.
     for groups in found["groups"].values():
         assert sum(group["people"] for group in groups) == found["people"]["to_find"]
+        found_ones = sum(group["people"] * (group["AR"] or 0) for group in groups)
+        assert found_ones / found["people"]["to_find"] == pytest.approx(found["scores"]["AR"])
         for kind in ERRORS:
             assert sum(group[f"{kind}_count"] for group in groups) == planted[kind]
     for kind in kinds:
