@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from collections import defaultdict
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,6 +16,7 @@ from evaluate_cases import run as evaluate
 from toy_pose_config import write_config
 from toy_training import run
 
+from posekit.analysis import report
 from posekit.metrics.keypoint_kinds import ERRORS
 from posekit.skeletons import MPII16
 
@@ -44,6 +46,12 @@ def home(tmp_path_factory):
         picture = toy_people.picture(image["height"], image["width"], image["id"])
         toy_people.write_picture(folder / "photos" / image["file_name"], picture)
     return folder
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """For tests of the numbers alone: figures take seconds."""
+    monkeypatch.setattr(report, "_svgs", lambda analysed: defaultdict(str))
 
 
 HOSTILE = '</td><script>alert(1)</script> & "quoted"'
@@ -116,7 +124,7 @@ def test_one_file_without_photos_and_the_same_bytes_twice(home, tmp_path):
     assert json.loads((tmp_path / "a" / "analysis.json").read_text())["comparison"] is None
 
 
-def test_pck_is_that_of_evaluate(home, tmp_path):
+def test_pck_is_that_of_evaluate(undrawn, home, tmp_path):
     assert run("analyze", "wrong.json", "gt.json", *MPII, "--out", tmp_path, cwd=home) == 0
     curve = json.loads((tmp_path / "analysis.json").read_text())["results"][0]["curves"]["PCK/bbox"]
     words = ["--gt", home / "gt.json", "--results", home / "wrong.json", "--norm", "bbox"]
@@ -146,7 +154,7 @@ def own_files(folder, **category):
 
 
 @pytest.mark.parametrize("how", ["sigmas", "file", "config"])
-def test_own_keypoints(tmp_path, how):
+def test_own_keypoints(undrawn, tmp_path, how):
     gt, results = own_files(
         tmp_path, **({"sigmas": [0.05] * 3, "skeleton": [[1, 2]]} if how == "file" else {})
     )
@@ -224,12 +232,12 @@ def test_faulty_files(home, tmp_path, capsys, change, said):
         (["--skeleton", "mpii16", "--config", "x.py"], "--skeleton and --config: expected one of them"),
     ],
 )
-def test_faulty_settings(home, capsys, words, said):
+def test_faulty_settings(undrawn, home, capsys, words, said):
     assert run("analyze", "right.json", "gt.json", *words, "--out", "out", cwd=home) == 2
     assert said in capsys.readouterr().err
 
 
-def test_unknown_results_are_left_out_if_asked(home, tmp_path, capsys):
+def test_unknown_results_are_left_out_if_asked(undrawn, home, tmp_path, capsys):
     results = json.loads((home / "right.json").read_text())
     more = [*results, {**results[0], "image_id": 12345}]
     write(tmp_path / "r.json", more)
@@ -241,7 +249,7 @@ def test_unknown_results_are_left_out_if_asked(home, tmp_path, capsys):
     assert found["notes"]
 
 
-def test_photos_that_leave_their_folder_are_not_read(home, tmp_path, capsys):
+def test_photos_that_leave_their_folder_are_not_read(undrawn, home, tmp_path, capsys):
     content = json.loads((home / "gt.json").read_text())
     for image in content["images"]:
         image["file_name"] = "../photos/" + image["file_name"]
@@ -252,7 +260,7 @@ def test_photos_that_leave_their_folder_are_not_read(home, tmp_path, capsys):
     assert "expected a name inside the image folder" in capsys.readouterr().err
 
 
-def test_the_results_are_not_changed_by_their_order(home, tmp_path):
+def test_the_results_are_not_changed_by_their_order(undrawn, home, tmp_path):
     results = json.loads((home / "wrong.json").read_text())
     scores = np.linspace(0.9, 0.1, len(results))  # of equal scores the order decides
     results = [{**r, "score": float(s)} for r, s in zip(results, scores, strict=True)]
@@ -266,7 +274,7 @@ def test_the_results_are_not_changed_by_their_order(home, tmp_path):
     assert found[0] == found[1]
 
 
-def test_sixteen_joints_are_told_by_their_names(home, tmp_path):
+def test_sixteen_joints_are_told_by_their_names(undrawn, home, tmp_path):
     assert run("analyze", "right.json", "gt.json", "--out", tmp_path, cwd=home) == 0
     method = json.loads((tmp_path / "analysis.json").read_text())["method"]
     assert method["skeleton"] == MPII16.name
