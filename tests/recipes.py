@@ -165,6 +165,11 @@ RECIPES["faces/tcdcn_mtfl_40x40_finetune.py"] = _TCDCN | {
     "rates": [(0.003, 20)],
     "epochs": (20, 2),
 }
+RECIPES["study/face_tcdcn_mtfl_40x40.py"] = _TCDCN | {
+    "optimiser": "SGD(lr=0.03, momentum=0.9, weight_decay=0.0005)",
+    "rates": [(0.03, 12)],
+    "epochs": (12, 2),
+}
 RECIPES["faces/tcdcn_300w_40x40.py"] = {  # T: the first three layers are kept
     **FACES,
     **_PLAIN,
