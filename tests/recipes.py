@@ -192,6 +192,9 @@ _FACE_STUDY = RECIPES["faces/cnn6_300w_64x64_wing.py"] | {  # O
     "epochs": (24, 6),
 }
 RECIPES["study/face_losses_300w_64x64.py"] = _FACE_STUDY
+RECIPES["study/face_losses_300w_64x64_two_stages.py"] = _FACE_STUDY | {
+    "augment": augmentation(10, (0.9, 1.1), shift=0.05),
+}
 RECIPES["study/face_losses_300w_64x64_pdb.py"] = _FACE_STUDY | {"epochs": (8, 2)}
 RECIPES["study/face_losses_300w_64x64_heatmap.py"] = _FACE_STUDY | {
     "crop": (1.0, 1.25, "udp"),
