@@ -14,7 +14,7 @@ from posekit.analysis.compare import compare_results
 from posekit.analysis.pictures import Photos, Picture, worst_pictures
 from posekit.analysis.reading import BY_ID, choose_skeleton, read_all, score
 from posekit.analysis.report_html import page
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, DataError
 from posekit.io.files import read_json, write_json, write_text
 from posekit.metrics.ground_truth import BOX, choose_sigmas, crowding_notes, read_coco, yardstick_notes
 from posekit.metrics.options import parse_sigmas, read_image_ids, stated_categories
@@ -88,6 +88,8 @@ def analyse_files(request: Request) -> dict[str, Any]:
         request.on_bad_record,
         stated_categories(request.category),
     )
+    if people.truth.ignore.all():
+        raise DataError(f"{request.gt}: annotations: expected people to find, found crowd regions alone")
     skeleton = choose_skeleton(people, content, request.skeleton)
     sigmas = sigmas_of(people, request.sigmas, skeleton)
     photos = Photos(request.photos, people, content) if request.photos else None

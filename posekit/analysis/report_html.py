@@ -206,16 +206,9 @@ def _comparison(compared: Mapping[str, Any], prefix: str, joints: bool) -> Grid:
             outcome = BETTER if better * row["difference"] > 0 else WORSE
         text = f"{signed(row['difference'])} [{signed(row['low'])}, {signed(row['high'])}]"
         cell = (f"{text} {MARKS[outcome]}", outcome) if outcome else text
-        p = (
-            None
-            if row["p_value"] is None
-            else "< 0.001"
-            if row["p_value"] < 0.001
-            else f"{row['p_value']:.3f}"
-        )
         name = name.removeprefix(prefix).replace("_", " ")
         name = name if name in FRACTIONS else f"{name}, %"
-        rows.append(("", [name, form(row["first"]), form(row["second"]), cell, p]))
+        rows.append(("", [name, form(row["first"]), form(row["second"]), cell, _p(row["p_value"])]))
     first, second = compared["names"]
     method = compared["method"]
     note = (
@@ -224,6 +217,10 @@ def _comparison(compared: Mapping[str, Any], prefix: str, joints: bool) -> Grid:
         "worse where the interval leaves 0 out. Of this many measures some will by chance alone."
     )
     return ["joint good" if joints else "measure", first, second, "difference", "p"], rows, note
+
+
+def _p(value: float | None) -> str | None:
+    return None if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _fraction(value: float | None) -> str | None:

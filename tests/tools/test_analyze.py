@@ -196,6 +196,7 @@ def of_person(change):
         (lambda c, r: c["annotations"][0].pop("area"), "area"),
         (lambda c, r: c["categories"][0].pop("keypoints"), "none states 'keypoints'"),
         (lambda c, r: c.update(annotations=[]), "nobody has a labelled keypoint"),
+        (lambda c, r: [a.update(iscrowd=1) for a in c["annotations"]], "found crowd regions alone"),
     ],
 )
 def test_faulty_files(home, tmp_path, capsys, change, said):
