@@ -47,6 +47,7 @@ WAYS = {
     "category": "category",
 }
 _WIDE_ENOUGH = 0.035  # of a bar, for its number
+_MOST_GROUPS = 8  # that fit side by side; more, of categories, are in the table alone
 
 
 def words(name: str) -> str:
@@ -131,7 +132,7 @@ def precision_figure(one: Mapping[str, Any]) -> Figure:
 
 def groups_figure(found: Sequence[Mapping[str, Any]]) -> Figure:
     """AR of each group of people, a panel for each way to divide them; below each the number of people."""
-    ways = list(found[0]["groups"])
+    ways = [way for way, groups in found[0]["groups"].items() if len(groups) <= _MOST_GROUPS]
     rows = -(-len(ways) // 2)
     figure = new_figure(PAGE, 0.7 + 2.2 * rows)
     panels = figure.subplots(rows, 2, sharey=True, squeeze=False).ravel()

@@ -23,11 +23,11 @@ class Groups(NamedTuple):
 
     Attributes:
         names: Of the groups.
-        index: int64 (G,), the group of each person; -1: none.
+        group: int64 (G,), of each person; -1: none.
     """
 
     names: tuple[str, ...]
-    index: np.ndarray
+    group: np.ndarray
 
 
 def groups_of(people: CocoPeople) -> dict[str, Groups]:
@@ -45,7 +45,7 @@ def groups_of(people: CocoPeople) -> dict[str, Groups]:
     if len(people.category_names) > 1:
         found["category"] = Groups(people.category_names, people.truth.category)
     counted = ~people.truth.ignore
-    return {name: Groups(own.names, np.where(counted, own.index, -1)) for name, own in found.items()}
+    return {name: Groups(own.names, np.where(counted, own.group, -1)) for name, own in found.items()}
 
 
 def _sizes(people: CocoPeople) -> Groups:

@@ -68,7 +68,7 @@ def test_groups_of_few_keypoints_and_of_categories(tmp_path):
     assert groups_of(people)["keypoints"].names == ("1",)
     people = people_of(tmp_path, [{"keypoints": [1, 1, 2, 3, 3, 2]}], ["tip", "tail"])
     assert groups_of(people)["keypoints"].names == ("1", "2")
-    assert groups_of(people)["keypoints"].index.tolist() == [1]
+    assert groups_of(people)["keypoints"].group.tolist() == [1]
     assert "category" not in groups_of(people)
 
 
