@@ -74,9 +74,7 @@ class Photos:
         path = self.folder / name
         if missing_images(self.folder, [name]):
             raise DataError(f"{path}: there is no such photo, which {where} names; is --photos its folder?")
-        size = tuple(
-            rec.image_side(image, side, where) if side in image else 0 for side in ("height", "width")
-        )
+        size = rec.image_side(image, "height", where), rec.image_side(image, "width", where)
         return read_annotated(str(path), size, ann_file=self.file)
 
 
