@@ -17,7 +17,7 @@ from posekit.analysis.curves import curves_of
 from posekit.analysis.groups import groups_of
 from posekit.analysis.reading import Scored
 from posekit.metrics.categories import category_notes
-from posekit.metrics.error_impact import MISSED, Mender, all_pairs, impact
+from posekit.metrics.error_impact import MENDED_KEYPOINTS, SCORE, Mender, all_pairs, impact
 from posekit.metrics.errors import PAIRING_OKS
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.keypoint_kinds import KINDS, kind_shares
@@ -180,21 +180,13 @@ def summary(found: Mapping[str, Any]) -> str:
     if overall["labelled"]:
         listed = ", ".join(f"{overall[kind]:.1f} % {kind}" for kind in KINDS)
         text += f"; of their {overall['labelled']:,} labelled keypoints {listed}"
-    # Whom nothing matches may have a bad pose: what the other steps say.
-    alone = {step: value for step, value in found["impact"]["alone"].items() if step != MISSED}
-    gains = {step: value - ap for step, value in alone.items()}
-    step, gain = max(gains.items(), key=lambda pair: pair[1])
-    if gain > 0:
-        text += f". Most is lost by {STEP_WORDS[step]}: without them AP would be {ap + gain:.3f}"
+    alone = found["impact"]["alone"]
+    kind = max(MENDED_KEYPOINTS, key=lambda name: alone[name])
+    if alone[kind] > ap:
+        text += f". Of the errors {ERROR_WORDS[kind]} cost most: without them AP would be {alone[kind]:.3f}"
+    if alone[SCORE] > ap:
+        text += f". If poses were ranked best, it would be {alone[SCORE]:.3f}"
     return text + "."
 
 
-STEP_WORDS: Mapping[str, str] = {
-    "miss": "misses",
-    "swap": "swaps",
-    "inversion": "inversions",
-    "jitter": "jitter",
-    "score": "scores that rank poses wrongly",
-    "false_pose": "false poses",
-    "missed": "missed people",
-}
+ERROR_WORDS = {"miss": "misses", "swap": "swaps", "inversion": "inversions", "jitter": "jitters"}

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from posekit.analysis.analyse import STEP_WORDS, summary
+from posekit.analysis.analyse import summary
 from posekit.analysis.figures import WAYS, words
 from posekit.analysis.pictures import Picture
-from posekit.metrics.error_impact import MENDED_KEYPOINTS, STEPS
 from posekit.metrics.keypoint_kinds import ERRORS, KINDS
 from posekit.metrics.oks import STAT_NAMES
 from posekit.study.pages import Grid, embedded, render
@@ -237,6 +236,3 @@ def _signed(value: float | None) -> str:
 
 def _signed_percent(value: float | None) -> str:
     return "-" if value is None else f"{value:+.1f}".replace("-", "\u2212") if abs(value) >= 0.05 else "0"
-
-
-assert set(STEP_WORDS) == set(STEPS) >= set(MENDED_KEYPOINTS)
