@@ -13,7 +13,7 @@ from posekit.errors import ConfigError, DataError
 from posekit.io.categories import same_names
 from posekit.metrics.errors import PAIRING_OKS
 from posekit.metrics.ground_truth import CocoPeople
-from posekit.metrics.keypoint_kinds import KeypointKinds, kinds_of_keypoints, partners_of
+from posekit.metrics.keypoint_kinds import KeypointKinds, kinds_of_keypoints
 from posekit.metrics.oks import Detections, GroundTruth, match, pair_oks, ranked_pairs
 from posekit.metrics.person_errors import pair_rows, points_of_rows
 from posekit.metrics.results import Assignment, Results, assign_results, read_results, rows_by_id
@@ -98,12 +98,6 @@ def _limbs(category: Mapping[str, Any], names: Sequence[str]) -> tuple[tuple[str
     return tuple((names[a - 1], names[b - 1]) for a, b in whole if a != b)
 
 
-def partners(skeleton: Skeleton) -> np.ndarray:
-    """The mirrored partner of each keypoint, int64 (K,)."""
-    index = skeleton.keypoints.index
-    return partners_of([(index(a), index(b)) for a, b in skeleton.flip_pairs], skeleton.num_keypoints)
-
-
 def read_all(paths: Sequence[str], people: CocoPeople, pairing: str) -> tuple[list[Results], str]:
     """Reads the results and decides how they find their people; with "oks" no ids are kept.
 
@@ -164,7 +158,7 @@ def score(
         people.labelled[real],
         truth.areas[real],
         sigmas,
-        partners(skeleton),
+        skeleton.flip_index,
         truth.image[real],
     )
     shape = people.labelled.shape

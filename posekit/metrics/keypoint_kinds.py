@@ -111,7 +111,7 @@ def kinds_of_keypoints(
         labelled: bool (P, K).
         areas: (P,), square pixels.
         sigmas: (K,).
-        partners: int64 (K,), of :func:`partners_of`.
+        partners: int64 (K,), of :func:`partners_of`, or a skeleton's ``flip_index``.
         images: int64 (P,), equal for people of one image.
     """
     areas, sigmas = np.asarray(areas, np.float64), np.asarray(sigmas, np.float64)
