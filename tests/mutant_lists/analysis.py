@@ -29,8 +29,8 @@ ANALYSIS = (
     ),
     Mutant(
         _KINDS,
-        "chosen = (first != second) & asking[first] & (areas[second] > 0)",
-        "chosen = asking[first] & (areas[second] > 0)",
+        "[~counted, own >= GOOD, nearest < NEAR,",
+        "[~counted, own >= GOOD, own < NEAR,",
         "metrics/test_keypoint_kinds.py::test_many_people_equal_plain_loops",
     ),
     Mutant(
