@@ -12,9 +12,10 @@ from metrics.oks_cases import make_case, pycocotools_eval
 
 from posekit.analysis.analyse import analyse
 from posekit.analysis.reading import choose_skeleton, read_all, score
-from posekit.metrics.error_impact import STEPS
+from posekit.metrics.error_impact import STEPS, optimal_scores
 from posekit.metrics.ground_truth import choose_sigmas, read_coco
 from posekit.metrics.keypoint_kinds import ERRORS, KINDS
+from posekit.metrics.oks import GroundTruth
 from posekit.skeletons import MPII16
 
 MENDED = {"jitter": 0.85, "miss": 0.5}
@@ -183,6 +184,18 @@ def test_scores_false_poses_and_missed_people(tmp_path, content):
     assert missing["background"]["thresholds"][0] == {"oks": 0.5, "false_poses": 0, "missed_people": 4}
     assert missing["impact"]["alone"]["missed"] == pytest.approx(1)
     assert missing["impact"]["alone"]["score"] == missing["impact"]["AP"] < 1
+
+
+def test_optimal_scores_by_hand():
+    """The nearest pair first; a repeat, and whoever is nobody's or of one to be ignored, has none."""
+    people = np.zeros(3, np.int64)
+    truth = GroundTruth(
+        np.array([1]), np.array([1]), people, people, np.zeros((3, 1, 3)), np.zeros((3, 4)), np.ones(3),
+        people > 0, np.array([False, False, True]),
+    )  # fmt: skip
+    pose, person = np.array([0, 0, 1, 1, 2, 3, 4]), np.array([0, 1, 0, 1, 0, 2, 1])
+    oks = np.array([0.9, 0.2, 0.95, 0.3, 0.8, 0.99, 0.05])
+    assert optimal_scores(truth, 6, (pose, person, oks)).tolist() == [0.2, 0.95, 0, 0, 0, 0]
 
 
 def shifted(keypoints: list[float], by: float) -> list[float]:

@@ -69,7 +69,7 @@ ANALYSIS = (
         _IMPACT,
         "free_pose[d] = free_person[g] = False",
         "free_pose[d] = False",
-        "analysis/test_planted.py::test_scores_false_poses_and_missed_people",
+        "analysis/test_planted.py::test_optimal_scores_by_hand",
         why="repeated poses keep high scores",
     ),
     Mutant(
