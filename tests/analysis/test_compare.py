@@ -56,6 +56,7 @@ def test_ap_of_drawn_images(tmp_path, seed):
     # Of equal scores the order decides, which a file of copies has otherwise.
     results = [{**r, "score": r["score"] + 1e-6 * n} for n, r in enumerate(results)]
     people, _, (scored,) = scored_files(tmp_path, content, [results], sigmas)
+    assert (scored.pose_rows[people.truth.ignore] == -1).all()  # some lie on people without keypoints
     hits = ranked_hits(people, scored, sigmas, 20)
     images = len(content["images"])
     rng = np.random.default_rng(seed)
