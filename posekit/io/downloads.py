@@ -10,7 +10,6 @@ SHA-256 is not known, and no more than :func:`size_limit`. Importing this import
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import os
 import re
@@ -146,17 +145,20 @@ def _check(file: WeightFile, found: Path, path: Path) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Keeps other processes, such as those of a training on several GPUs, from fetching the same file."""
+    from filelock import FileLock
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # The folder itself, because a lock file could only be removed by racing with those who wait for it.
-        handle = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise CheckpointError(f"weights {path}: no folder can be made there: {error.strerror}") from error
+        # One lock for the folder, which is left there: to remove it is to race with those who wait for it.
+        lock = FileLock(path.parent / ".lock")
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:  # NotImplementedError: a file system without locks
+        why = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"weights {path}: no folder can be made there, or locked: {why}") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 # --- transfer ----------------------------------------------------------------------------------------------
