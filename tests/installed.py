@@ -2,7 +2,7 @@
 
 Run with the Python that posekit is installed for. Imports every module, draws a pose, trains a bundled config
 by its name with two data-loading processes, in one go and interrupted, tests it, and compares: the same bits
-and scores. Writes ``installed.json`` into FOLDER and prints it; fails otherwise. Imports nothing of ``tests/``.
+and scores. Writes ``installed.json`` into FOLDER and prints it, or fails. Imports nothing of ``tests/``.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Python imports this by itself in every process, those included that are spawned. What posekit, its tools and
 configs import lacks what Windows or macOS lack: modules, functions, signals, flags. Everybody else keeps the
-real things, for torch asks ``sys.platform`` and would be misled. New processes are spawned, and, as on Windows,
-a file that is open can be neither replaced nor removed, a folder cannot be opened, and text is not UTF-8.
+real things, for torch asks ``sys.platform`` and would be misled. New processes are spawned, and, as on
+Windows, a file that is open can be neither replaced nor removed, and a folder cannot be opened.
 """
 
 import builtins
@@ -17,14 +17,20 @@ from types import ModuleType
 
 MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "readline", "resource", "syslog", "termios", "tty"}
 NAMES = {
-    "os": """O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK WEXITSTATUS WIFEXITED WIFSIGNALED WNOHANG WTERMSIG chown
-        chroot fchdir fchmod fchown fdatasync fork forkpty getegid geteuid getgid getgroups getloadavg getpgid
-        getpgrp getpriority getsid getuid initgroups killpg lchown lockf mkfifo mknod nice openpty pathconf pipe2
-        posix_fadvise posix_fallocate posix_spawn posix_spawnp pread preadv pwrite pwritev register_at_fork
-        sched_getaffinity sched_setaffinity sched_yield sendfile setpgid setpgrp setpriority setsid setuid sync
-        sysconf tcgetpgrp ttyname uname wait wait3 wait4 waitid""",
-    "signal": """ITIMER_REAL SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1 SIGUSR2
-        SIGWINCH alarm getitimer pause pthread_kill pthread_sigmask setitimer siginterrupt sigwait""",
+    "os": """
+        O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK WEXITSTATUS WIFEXITED WIFSIGNALED WNOHANG
+        WTERMSIG chown chroot fchdir fchmod fchown fdatasync fork forkpty getegid geteuid getgid
+        getgroups getloadavg getpgid getpgrp getpriority getsid getuid initgroups killpg lchown
+        lockf mkfifo mknod nice openpty pathconf pipe2 posix_fadvise posix_fallocate posix_spawn
+        posix_spawnp pread preadv pwrite pwritev register_at_fork sched_getaffinity
+        sched_setaffinity sched_yield sendfile setpgid setpgrp setpriority setsid setuid sync
+        sysconf tcgetpgrp ttyname uname wait wait3 wait4 waitid
+    """,
+    "signal": """
+        ITIMER_REAL SIGALRM SIGCHLD SIGCONT SIGHUP SIGKILL SIGPIPE SIGQUIT SIGSTOP SIGTSTP SIGUSR1
+        SIGUSR2 SIGWINCH alarm getitimer pause pthread_kill pthread_sigmask setitimer siginterrupt
+        sigwait
+    """,
     "socket": "AF_UNIX SO_REUSEPORT socketpair",
     "time": "clock_gettime tzset",
     "mmap": "MAP_ANONYMOUS MAP_PRIVATE MAP_SHARED PROT_READ PROT_WRITE",
@@ -56,7 +62,7 @@ LESSER = {name: Lesser(sys.modules.get(name) or _import(name), set(NAMES[name].s
 LESSER["sys"] = Lesser(sys, set(), platform="elsewhere")
 
 
-def lesser_import(name, globals=None, locals=None, fromlist=(), level=0):  # noqa: A002
+def lesser_import(name, globals=None, locals=None, fromlist=(), level=0):
     """``__import__`` for posekit; its own for all others."""
     spaces = globals or {}
     ours = OURS.match(str(spaces.get("__name__"))) and FOLDERS.search(str(spaces.get("__file__")))
@@ -109,3 +115,6 @@ for _name in ("replace", "rename", "unlink", "remove"):
     setattr(os, _name, guarding(getattr(os, _name)))
 os.open = open_file
 multiprocessing.set_start_method("spawn")
+if log := os.environ.get("POSEKIT_ELSEWHERE_LOG"):
+    with io.open(log, "a", encoding="utf-8") as processes:
+        processes.write(" ".join(sys.orig_argv[1:]).replace("\n", " ") + "\n")
