@@ -25,7 +25,6 @@ _OPTIONS = (
     "data_root=people",
     "model.backbone.features=16",
     "train_dataloader.num_workers=2",
-    "val_dataloader.num_workers=1",
     "train_cfg.max_epochs=2",
     "train_cfg.val_interval=1",
     "default_hooks.checkpoint.max_keep_ckpts=2",

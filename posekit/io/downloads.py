@@ -26,6 +26,11 @@ from urllib.error import HTTPError
 from posekit.errors import CheckpointError
 from posekit.io.files import environment_number, sha256
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _BLOCK = 1 << 18
 _ATTEMPTS = 3
 _TIMEOUT_S = 30
@@ -145,20 +150,22 @@ def _check(file: WeightFile, found: Path, path: Path) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Keeps other processes, such as those of a training on several GPUs, from fetching the same file."""
-    from filelock import FileLock
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if fcntl is None:
+                from filelock import FileLock
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # One lock for the folder, which is left there: to remove it is to race with those who wait for it.
-        lock = FileLock(path.parent / ".lock")
-        lock.acquire()
-    except (OSError, NotImplementedError) as error:  # NotImplementedError: a file system without locks
-        why = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"weights {path}: no folder can be made there, or locked: {why}") from error
-    try:
+                held.enter_context(FileLock(path.parent / ".lock"))
+            else:
+                # The folder itself: a lock file could only be removed by racing with those who wait for it.
+                handle = os.open(path.parent, os.O_RDONLY)
+                held.callback(os.close, handle)
+        except OSError as error:
+            raise CheckpointError(f"weights {path}: no folder can be made there: {error.strerror}") from error
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        lock.release()
 
 
 # --- transfer ----------------------------------------------------------------------------------------------

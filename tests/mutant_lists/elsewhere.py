@@ -21,9 +21,9 @@ ELSEWHERE = (
     ),
     Mutant(
         "posekit/io/downloads.py",
-        "lock.acquire()",
-        "lock.lock_file",
-        "io/test_downloads.py::test_two_at_once_fetch_once",
+        "fcntl.flock(handle, fcntl.LOCK_EX)",
+        "fcntl.LOCK_SH",
+        "io/test_downloads.py::test_two_at_once_fetch_once[fcntl]",
         why="two processes write one weight file",
     ),
     Mutant(
