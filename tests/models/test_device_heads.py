@@ -40,7 +40,7 @@ HEADS = {
     },
     **{
         loss: {"type": EmbeddingHead, "dim": 4, "classes": 3, "losses": {"one": {"type": loss}}}
-        for loss in ("Softmax", "ArcFace", "AdaFace", "Contrastive", "Triplet")
+        for loss in ("Softmax", "ArcFace", "AdaFace", "Contrastive", "CosFace")
     },
 }
 
