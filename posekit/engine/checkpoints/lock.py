@@ -59,11 +59,12 @@ def _windows_lock(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise _held(path) from error
+    except OSError as error:
+        raise _not_writable(path, error) from error
     try:
         yield
     finally:
-        lock.release()
-        path.unlink(missing_ok=True)
+        lock.release()  # which removes the file, unless it has another holder already
 
 
 def _held(path: Path, owner: str = "") -> ConfigError:
@@ -73,16 +74,20 @@ def _held(path: Path, owner: str = "") -> ConfigError:
     )
 
 
+def _not_writable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{path}: cannot be opened for writing ({error.strerror}); if another user's training has "
+        "left it, have that user remove it, or give this one another folder with --work-dir"
+    )
+
+
 def _lock(path: Path) -> int | None:
     """A handle of the locked file, or None where there are no locks."""
     while True:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise ConfigError(
-                f"{path}: cannot be opened for writing ({error.strerror}); if another user's training has "
-                "left it, have that user remove it, or give this one another folder with --work-dir"
-            ) from error
+            raise _not_writable(path, error) from error
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError) as error:
