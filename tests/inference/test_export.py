@@ -246,14 +246,23 @@ def _crops(count, seed=1):
     return torch.randint(0, 256, (count, 3, *SIZE), generator=generator, dtype=torch.uint8)
 
 
+def _lively():
+    """The toy with activations to speak of in all layers: as it is built, the head's bias is all one sees."""
+    network = _network()
+    for layer in network.estimator.backbone.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.normal_(layer.weight, std=0.7 * layer.weight[0].numel() ** -0.5)
+    return network
+
+
 def test_half_precision_inside(tmp_path):
     import onnx
 
-    network, whole, path = _network(), tmp_path / "whole.onnx", tmp_path / "half.onnx"
+    network, whole, path = _lively(), tmp_path / "whole.onnx", tmp_path / "half.onnx"
     export(network, whole)
     crops = _crops(4)
     found = export(network, path, crops=crops, precision="half")
-    assert 1e-6 < found["heatmaps"] < 0.02
+    assert 1e-5 < found["heatmaps"] < 0.02
     card, kinds, _ = _card(path)
     assert kinds == {onnx.TensorProto.FLOAT16}
     assert card["precision"] == {"type": "half", "cost": found.cost.to_card()}
@@ -273,7 +282,7 @@ def test_half_precision_inside(tmp_path):
 def test_integers_inside(tmp_path, monkeypatch):
     import onnx
 
-    network, path = _network(), tmp_path / "int8.onnx"
+    network, path = _lively(), tmp_path / "int8.onnx"
     parts = {"crops": _crops(4), "precision": "int8", "calibration": _crops(8, 2)}
     monkeypatch.setitem(export.__globals__, "_MOST_MOVE", -1.0)
     with pytest.raises(CheckpointError, match=r"with int8 joints move by .* expected at most -1 on average"):

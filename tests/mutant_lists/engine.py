@@ -8,6 +8,27 @@ _HOOK = "posekit/engine/hooks/checkpoint.py"
 
 ENGINE = (
     Mutant(
+        "posekit/inference/reduced.py",
+        "return crops[::2], crops[1::2]",
+        "return crops[::2], crops[::2]",
+        "inference/test_export.py::test_impossible_precisions",
+        why="the cost is measured on the people that the scales come from",
+    ),
+    Mutant(
+        "posekit/inference/reduced.py",
+        "if within and node.op_type in _KINDS and learnt.intersection(node.input):",
+        "if node.op_type in _KINDS:",
+        "inference/test_export.py::test_integers_inside",
+        why="decoding and the ends of the network become integers",
+    ),
+    Mutant(
+        "posekit/inference/export.py",
+        "if cost is not None and not cost.mean_move <= _MOST_MOVE:",
+        "if False:",
+        "inference/test_export.py::test_integers_inside",
+        why="a file that finds other joints is written",
+    ),
+    Mutant(
         "posekit/engine/log_means.py",
         "self.window_size = batch_idx % interval + 1 if last else interval",
         "self.window_size = interval",
