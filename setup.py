@@ -69,6 +69,7 @@ setup(
     extras_require={
         "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],  # tools/export.py, YOLOX
         "video": VIDEO,
+        "loggers": ["tensorboard", "wandb", "mlflow"],  # a config's `loggers`, train.py --tensorboard
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
         "test": TEST,
         "dev": [*TEST, "build", "pre-commit"],
