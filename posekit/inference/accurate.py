@@ -37,4 +37,6 @@ def obtain_accurate(detector: bool = True) -> None:
         except CheckpointError as error:
             faults.append(str(error))
     if faults:
-        raise CheckpointError("\n".join(faults))
+        raise CheckpointError(
+            "\n".join(faults) + "\nWithout --accurate, the small models that come with posekit need no network"
+        )
