@@ -38,5 +38,5 @@ def obtain_accurate(detector: bool = True) -> None:
             faults.append(str(error))
     if faults:
         raise CheckpointError(
-            "\n".join(faults) + "\nWithout --accurate, the small models that come with posekit need no network"
+            "\n".join(faults) + "\nWithout --accurate, models that come with posekit need no network"
         )
