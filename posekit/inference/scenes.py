@@ -135,7 +135,7 @@ def people_of(scene: Scene, found: Found, threshold: float = 0.0) -> People:
         threshold: Of those scores; who was looked for and is below it is left out.
     """
     usable = scene.usable()
-    clear = np.ones(len(usable), bool)
+    clear: np.ndarray = np.ones(len(usable), bool)
     if scene.box_source != GIVEN and PERSON_SCORE in found.extra:
         clear = found.extra[PERSON_SCORE] >= threshold
     poses = [
