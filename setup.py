@@ -6,12 +6,12 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "posekit/__init__.py").read_text("utf-8"))
 assert VERSION is not None
 
-VIDEO = ["av>=17.1"]  # 17.0.0 crashes on MPEG-2
 TEST = [
     "ruff==0.17.5",
     "mypy==2.4.1",
@@ -22,8 +22,18 @@ TEST = [
     "setuptools>=68",  # builds the wheel that is tested
     "onnx",
     "onnxruntime",
-    *VIDEO,
 ]
+
+
+class WholeSource(sdist):
+    """A source distribution from which posekit can be built and tested: what git holds."""
+
+    def make_distribution(self):
+        folders = [path for name in ("configs", "tools", "tests") for path in Path(name).rglob("*")]
+        others = [Path(name) for name in ("CHANGELOG.md", ".pre-commit-config.yaml", ".gitignore", ".ci/run")]
+        wanted = [path for path in folders + others if path.is_file() and path.suffix not in (".pyc", ".pyo")]
+        self.filelist.extend(str(path) for path in wanted)
+        super().make_distribution()
 
 
 class BuildWithConfigs(build_py):
@@ -44,7 +54,7 @@ setup(
     description="Heatmap human pose estimation: Hourglass, HRNet, MSE and focal MSE, PCKh and OKS",
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
-    cmdclass={"build_py": BuildWithConfigs},
+    cmdclass={"build_py": BuildWithConfigs, "sdist": WholeSource},
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["posekit", "posekit.*"]),
@@ -61,6 +71,7 @@ setup(
         "mmengine>=0.10.7",
         "pycocotools>=2.0.7",
         "opencv-python>=4.8",
+        "av>=17.1",  # videos; 17.0.0 crashes on MPEG-2
         "numpy>=1.24",
         "scipy>=1.10",  # reads and writes MATLAB files
         "matplotlib>=3.7",
@@ -70,7 +81,6 @@ setup(
     ],
     extras_require={
         "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],  # tools/export.py, YOLOX
-        "video": VIDEO,
         "loggers": ["tensorboard", "wandb", "mlflow"],  # a config's `loggers`, train.py --tensorboard
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
         "test": TEST,

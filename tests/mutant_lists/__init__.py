@@ -11,6 +11,7 @@ from mutant_lists.bottomup import BOTTOMUP
 from mutant_lists.codecs import CODECS, FLIP_TEST
 from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
+from mutant_lists.demo import DEMO
 from mutant_lists.detection import FINDER
 from mutant_lists.elsewhere import ELSEWHERE
 from mutant_lists.engine import ENGINE, PARALLEL
@@ -31,6 +32,7 @@ MUTANTS = (
     *AUGMENTATION,
     *CROPS,
     *INFERENCE,
+    *DEMO,
     *STAGES,
     *CODECS,
     *FLIP_TEST,
