@@ -58,7 +58,9 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["posekit", "posekit.*"]),
-    package_data={"posekit": ["py.typed", "docs/*", "study/*.jinja", "weights/*", "weights/*/*"]},
+    package_data={
+        "posekit": ["py.typed", "docs/*", "study/*.jinja", "analysis/*.jinja", "weights/*", "weights/*/*"]
+    },
     entry_points={"console_scripts": ["posekit = posekit.__main__:main"]},
     python_requires=">=3.10",
     install_requires=[

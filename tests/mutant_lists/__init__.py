@@ -5,6 +5,7 @@ A mutant that changes nothing has no place here.
 
 from __future__ import annotations
 
+from mutant_lists.analysis import ANALYSIS
 from mutant_lists.augmentation import AUGMENTATION
 from mutant_lists.bottomup import BOTTOMUP
 from mutant_lists.codecs import CODECS, FLIP_TEST
@@ -44,6 +45,7 @@ MUTANTS = (
     *OWN_FILES,
     *FINDER,
     *METRICS,
+    *ANALYSIS,
     *ENGINE,
     *PARALLEL,
     *ELSEWHERE,
