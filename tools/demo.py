@@ -76,6 +76,8 @@ def parse_arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after so many")
+    words = "what computes the network: eager, folded (default), bf16, compile or onnx"
+    parser.add_argument("--backend", metavar="B", help=words)
     parser.add_argument("--device", help="e.g. cuda:1 or cpu (default: the first GPU, if any)")
     # argparse takes "-5,10,100,200" for an option unless there is a space in it.
     return parser.parse_args([re.sub(r"^-(?=[\d.])", " -", word) for word in sys.argv[1:]])
@@ -157,6 +159,7 @@ def main() -> None:
         flip_test=False if args.no_flip else None,
         refine=args.refine,
         detector_threshold=args.box_threshold,
+        backend=args.backend,
     )
     for name, words in predictor.describe().items():
         if name != "boxes" or (detections is None and args.boxes is None):

@@ -38,6 +38,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", metavar="PATH", help="the weights, with --zoo in place of the row's")
     parser.add_argument("--list-zoo", action="store_true", help="print the model zoo")
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
+    words = "what computes the network: eager, folded (default), bf16, compile or onnx"
+    parser.add_argument("--backend", metavar="B", help=words)
     add_common_options(parser)
     return parser.parse_args()
 
@@ -128,6 +130,7 @@ def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None
         )
     cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), row.name if row else config)
     cfg.launcher = args.launcher
+    cfg.backend = args.backend or cfg.get("backend") or "folded"
     if args.no_flip:
         cfg.model.flip_test = False
     dataset = cfg.test_dataloader.get("dataset") or {}

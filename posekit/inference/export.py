@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,7 +17,7 @@ from posekit.codecs import grid
 from posekit.errors import CheckpointError, ConfigError
 from posekit.inference.network import PoseNetwork
 from posekit.io.files import atomic_path
-from posekit.io.onnx_files import CARD, open_session
+from posekit.io.onnx_files import CARD, open_session, write_onnx
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 
@@ -142,27 +141,13 @@ def card_of(network: PoseNetwork, flip: bool, decode: bool) -> dict[str, Any]:
 def _write_onnx(
     module: nn.Module, path: Path, size_hw: tuple[int, int], names: list[str], card: dict[str, Any]
 ) -> None:
-    try:
-        import onnx
-    except ImportError as error:
-        raise CheckpointError(
-            "export: writing ONNX needs the package: pip install 'posekit[onnx]'"
-        ) from error
     example = torch.zeros(2, 3, *size_hw)
     # What a codec keeps (constants by shape) must not be made while the network is traced.
-    with mock.patch.object(grid, "on_host", return_value=False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of the older exporter and of constants
+    with mock.patch.object(grid, "on_host", return_value=False):
         module(example)
-        torch.onnx.export(
-            module,
-            (example,),
-            str(path),
-            input_names=["images"],
-            output_names=names,
-            dynamic_axes={name: {0: "batch"} for name in ("images", *names)},
-            opset_version=17,
-            dynamo=False,
-        )
+        write_onnx(module, example, path, names)
+    import onnx
+
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {CARD: json.dumps(card)})
     onnx.save(model, str(path))
