@@ -75,6 +75,29 @@ def test_numbers_are_the_networks_own(backend, backbone):
     assert quick.describe()["backend"] == BACKENDS[backend]
 
 
+class Plain(nn.Module):
+    """Nothing to fold."""
+
+    out_channels, emits_heatmaps = 4, False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 4, 1)
+
+    def forward(self, image):
+        return [self.conv(image)]
+
+
+def test_a_network_with_nothing_to_fold_stays_as_it_is():
+    estimator = build(Plain())
+    stride = estimator.backbone.conv.weight.stride()
+    quick = with_backend(estimator, "folded", SIZE)
+    assert quick.backbone.conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert estimator.backbone.conv.weight.stride() == stride
+    assert (estimator.memory_format, estimator.backend_words) == (torch.contiguous_format, "")
+    assert difference(outputs(estimator), outputs(quick)) < 1e-4
+
+
 def test_on_a_cpu_channels_come_last():
     quick = with_backend(build(), "folded", SIZE)
     assert quick.normalise(IMAGE).is_contiguous(memory_format=torch.channels_last)
