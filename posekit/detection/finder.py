@@ -23,12 +23,12 @@ from posekit.detection.detector import DetectedPeople, check_image, check_settin
 from posekit.detection.finder_files import ARCHITECTURE, FinderForm, read_finder
 from posekit.detection.letterbox import FILL, Letterboxed, letterbox
 from posekit.errors import CheckpointError, ConfigError, DataError
-from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
 from posekit.machine import threads, threads_for
+from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
 from posekit.models.folding import folded
-from posekit.models.summary import counting_macs
 from posekit.models.freezing import freeze, keep_frozen_norms
 from posekit.models.pretrained import Start, start_backbone, starts_later
+from posekit.models.summary import counting_macs
 from posekit.models.weights import check_weights
 from posekit.registry import MODELS
 
@@ -234,8 +234,8 @@ class PersonFinder:
         device: Default: the GPU if there is one.
         batch_size: Pictures in the network at once.
         exact: Compute to the last digit as in training's validation; else batch norms are folded into the
-            convolutions before them, which is faster (:func:`~posekit.models.folding.folded`), and torch takes
-            no more threads than the pictures are worth (:func:`posekit.machine.threads_for`).
+            convolutions before them, which is faster (:func:`~posekit.models.folding.folded`), and torch
+            takes no more threads than the pictures are worth (:func:`posekit.machine.threads_for`).
 
     Raises:
         CheckpointError: If the weights cannot be read, are not a finder's, or do not fit.
