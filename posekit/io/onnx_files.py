@@ -77,7 +77,7 @@ def write_onnx(module: nn.Module, example: Tensor, target: Path | BytesIO, outpu
         torch.onnx.export(
             module,
             (example,),
-            str(target) if isinstance(target, Path) else target,
+            str(target) if isinstance(target, Path) else target,  # type: ignore[arg-type]  # torch takes both
             input_names=["images"],
             output_names=list(outputs),
             dynamic_axes={name: {0: "batch"} for name in ("images", *outputs)},

@@ -111,10 +111,11 @@ def _in_bfloat16(estimator: PoseEstimator) -> Stages:
     """
     device = estimator.mean.device.type
     if device == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        native = torch.cuda.get_device_capability(estimator.mean.device) >= (8, 0)
     else:  # of other processors than x86 torch tells nothing
         on_x86 = device == "cpu" and platform.machine().lower() in ("x86_64", "amd64")
-        native = not on_x86 or bool(torch.cpu._is_avx512_bf16_supported())
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch before 2.6 has none
+        native = not on_x86 or supported is None or bool(supported())
     if not native:
         raise ConfigError("backend bf16: this processor has no instructions for bfloat16; use 'folded'")
     for part in estimator.modules():

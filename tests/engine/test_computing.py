@@ -23,7 +23,7 @@ def small(tmp_path_factory):
     """A small training's folder: its config, which has a test, and its weights."""
     folder = tmp_path_factory.mktemp("small")
     people = small_training.write_people(folder, images=8)
-    small_training.build(folder, people, {"train_cfg.max_epochs": 1}).train()
+    small_training.build(folder, people, {"train_cfg.max_epochs": 2}).train()
     config = folder / "small.py"
     config.write_text(
         config.read_text() + "test_dataloader = val_dataloader\ntest_evaluator = val_evaluator\n", "utf-8"
@@ -73,7 +73,7 @@ def test_what_is_no_pose_network_has_no_backend(trained, tmp_path):
 
 def test_training_validates_the_network_that_it_trains(small, tmp_path):
     _, people = small
-    runner = small_training.build(tmp_path, people, {"train_cfg.max_epochs": 1}, backend="folded")
+    runner = small_training.build(tmp_path, people, {"train_cfg.max_epochs": 2}, backend="folded")
     model = runner.model
     runner.train()
     assert runner.model is model
@@ -90,7 +90,7 @@ def test_a_training_takes_the_threads_that_a_batch_is_worth(small, tmp_path, mon
     monkeypatch.setattr(torch, "get_num_threads", lambda: now[0])
     monkeypatch.setattr(torch, "set_num_threads", lambda count: now.__setitem__(0, count))
     _, people = small
-    runner = small_training.build(tmp_path, people, {"train_cfg.max_epochs": 1})
+    runner = small_training.build(tmp_path, people, {"train_cfg.max_epochs": 2})
     macs = computing.macs_of(runner.bare_model, (32, 32))
     monkeypatch.setattr(machine, "MACS_PER_THREAD", 4 * 3 * macs / worth)
     seen = []
@@ -99,6 +99,6 @@ def test_a_training_takes_the_threads_that_a_batch_is_worth(small, tmp_path, mon
     runner.train()
     assert set(seen) == {count}
     assert now == [4]  # given back
-    said = re.findall(r"threads: (\d) of 4, which a batch of", runner_log(runner))
+    said = re.findall(r"threads: (\d) of 4, which a batch of", runner_log(runner).read_text())
     assert said == ([str(count)] if count < 4 else [])
     assert json.loads((tmp_path / "work" / "run.json").read_text())["torch_threads"] == count
