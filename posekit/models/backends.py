@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError, did_you_mean
+from posekit.errors import ConfigError
 from posekit.models.estimator import PoseEstimator
 from posekit.models.folding import folded, same
 from posekit.models.onnx_backbone import OnnxHeatmaps
@@ -38,8 +38,7 @@ Stages = Callable[[Tensor], list[Any]]
 def check_backend(name: object, where: str) -> str:
     """Returns the name of a backend; raises ConfigError, which begins with ``where``, of another."""
     if not isinstance(name, str) or name not in BACKENDS:
-        hint = did_you_mean(str(name), BACKENDS)
-        raise ConfigError(f"{where}: expected one of {', '.join(BACKENDS)}, found {name!r}{hint}")
+        raise ConfigError(f"{where}: expected one of {', '.join(BACKENDS)}, found {name!r}")
     return name
 
 

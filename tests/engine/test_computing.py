@@ -99,6 +99,8 @@ def test_a_training_takes_the_threads_that_a_batch_is_worth(small, tmp_path, mon
     runner.train()
     assert set(seen) == {count}
     assert now == [4]  # given back
-    said = re.findall(r"threads: (\d) of 4, which a batch of", runner_log(runner).read_text())
+    said = re.findall(
+        r"threads: (\d) of 4, which a batch of", next(runner_log(runner).glob("*.log")).read_text()
+    )
     assert said == ([str(count)] if count < 4 else [])
     assert json.loads((tmp_path / "work" / "run.json").read_text())["torch_threads"] == count
