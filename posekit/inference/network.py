@@ -75,8 +75,9 @@ class PoseNetwork:
     def macs(self) -> float:
         """Multiply-adds of one crop with its mirror image and the first stage; infinite if not known."""
         own = macs_of(self.estimator, self.crop.input_size_hw)
-        own = float("inf") if own is None else own * (2 if self.estimator.flip_test else 1)
-        return own + (0 if self.first is None else self.first.macs())
+        if own is None:
+            return float("inf")
+        return own * (1 + self.estimator.flip_test) + (0 if self.first is None else self.first.macs())
 
     def to(self, device: torch.device) -> PoseNetwork:
         """The same in evaluation mode on a device; the modules themselves are moved there."""

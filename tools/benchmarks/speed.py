@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +37,7 @@ def network(settings: Settings) -> list[Row]:
     eager = PoseEstimator({"type": HRNet, "variant": variant}, head, COCO17, flip_test=False).eval()
     image = torch.randint(0, 256, (settings.count(8), 3, *INPUT_HW), dtype=torch.uint8)
 
-    def work_of(backend: str) -> Callable[[], None]:
+    def work_of(backend: str) -> Callable[[], Any]:
         estimator = with_backend(eager, backend, INPUT_HW)
 
         def work() -> None:
@@ -57,21 +59,21 @@ def bundled(settings: Settings) -> list[Row]:
     """
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 
-    def work_of(backend: str) -> Callable[[], None]:
+    def work_of(backend: str) -> Callable[[], Any]:
         predict = Predictor(detector=None, device="cpu", backend=backend, threads=settings.threads)
         return lambda: predict(image, [[200, 60, 420, 440]])
 
     return compared(settings, work_of, settings.count(10))
 
 
-def compared(settings: Settings, work_of: Callable[[str], Callable[[], None]], number: int) -> list[Row]:
+def compared(settings: Settings, work_of: Callable[[str], Callable[[], Any]], number: int) -> list[Row]:
     """A row for each backend that can be had, against "eager"."""
     works = {"eager": work_of("eager")}
     for backend in QUICK:
         try:
             works[backend] = work_of(backend)
         except PosekitError as error:
-            print(f"left out: {error}")
+            print(f"left out: {error}", file=sys.stderr)
     seconds = settings.in_turns(*(settings.timed(work, number) for work in works.values()))
     return [
         milliseconds(backend, (own, seconds[0]), "backend eager")
