@@ -81,7 +81,7 @@ class Predictor:
             module that was handed over is used as it is. "bf16" gives other numbers.
         threads: Of torch, during a call. None: as many as the network and the number of people are worth
             (:func:`posekit.machine.threads_for`), unless ``OMP_NUM_THREADS`` or ``torch.set_num_threads``
-            say how many.
+            say how many; of a module that was handed over, as many as torch has.
         keep_memory: Let this process keep the memory that it frees, for the next call, as the tools do
             (:func:`posekit.machine.keep_freed_memory`): faster on Linux.
 
@@ -123,16 +123,18 @@ class Predictor:
             raise ConfigError(
                 f"Predictor: exact=True is backend='eager', found {backend!r}; state one of them"
             )
+        as_it_is = backend is None and isinstance(model, (torch.nn.Module, PoseNetwork))
         if backend is None:
-            backend = EAGER if exact or isinstance(model, (torch.nn.Module, PoseNetwork)) else FOLDED
+            backend = EAGER if exact or as_it_is else FOLDED
         check_backend(backend, "Predictor: 'backend'")
         if keep_memory:
             keep_freed_memory()
         self.device = _device(device)
         network = load_network(model, checkpoint, crop).with_flip(flip_test).to(self.device)
         self._threads = threads
-        # On a GPU the processor has little to do, whatever the network.
-        self._macs = network.macs() if self.device.type == "cpu" else 0.0
+        # On a GPU the processor has little to do; a module that was handed over is not run to count its work.
+        on_cpu = self.device.type == "cpu"
+        self._macs = 0.0 if not on_cpu else float("inf") if as_it_is else network.macs()
         self._network = network.quickened(backend)
         self._estimator = self._network.estimator
         self._auto = isinstance(detector, str) and detector == AUTO
