@@ -11,6 +11,20 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "posekit/__init__.py").read_text("utf-8"))
 assert VERSION is not None
 
+VIDEO = ["av>=17.1"]  # 17.0.0 crashes on MPEG-2
+TEST = [
+    "ruff==0.17.5",
+    "mypy==2.4.1",
+    "pytest>=8",
+    "pytest-xdist",
+    "hypothesis",
+    "coverage",
+    "setuptools>=68",  # builds the wheel that is tested
+    "onnx",
+    "onnxruntime",
+    *VIDEO,
+]
+
 
 class BuildWithConfigs(build_py):
     """An installed posekit has its configs and tools within; in a checkout they lie beside it."""
@@ -45,26 +59,19 @@ setup(
         "mmengine>=0.10.7",
         "pycocotools>=2.0.7",
         "opencv-python>=4.8",
-        "av>=17.1",  # videos; 17.0.0 crashes on MPEG-2
         "numpy>=1.24",
         "scipy>=1.10",  # reads and writes MATLAB files
         "matplotlib>=3.7",
         "tqdm",
         "jinja2>=3",
+        "filelock>=3.12",  # torch needs it too
     ],
     extras_require={
         "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],  # tools/export.py, YOLOX
+        "video": VIDEO,
         "loggers": ["tensorboard", "wandb", "mlflow"],  # a config's `loggers`, train.py --tensorboard
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
-        "test": [
-            "ruff==0.17.5",
-            "mypy==2.4.1",
-            "pytest>=8",
-            "pytest-xdist",
-            "hypothesis",
-            "coverage",
-            "onnx",
-            "onnxruntime",
-        ],
+        "test": TEST,
+        "dev": [*TEST, "build", "pre-commit"],
     },
 )

@@ -10,7 +10,6 @@ SHA-256 is not known, and no more than :func:`size_limit`. Importing this import
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import http.client
 import os
 import re
@@ -26,6 +25,11 @@ from urllib.error import HTTPError
 
 from posekit.errors import CheckpointError
 from posekit.io.files import environment_number, sha256
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _BLOCK = 1 << 18
 _ATTEMPTS = 3
@@ -146,17 +150,22 @@ def _check(file: WeightFile, found: Path, path: Path) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Keeps other processes, such as those of a training on several GPUs, from fetching the same file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The folder itself, because a lock file could only be removed by racing with those who wait for it.
-        handle = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise CheckpointError(f"weights {path}: no folder can be made there: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if fcntl is None:
+                from filelock import FileLock
+
+                held.enter_context(FileLock(path.parent / ".lock"))
+            else:
+                # The folder itself: a lock file could only be removed by racing with those who wait for it.
+                handle = os.open(path.parent, os.O_RDONLY)
+                held.callback(os.close, handle)
+        except OSError as error:
+            raise CheckpointError(f"weights {path}: no folder can be made there: {error.strerror}") from error
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
 
 
 # --- transfer ----------------------------------------------------------------------------------------------

@@ -31,7 +31,9 @@ def pyav() -> Any:
     try:
         import av
     except ImportError as error:
-        raise ConfigError(f"videos need PyAV, which cannot be imported ({error}): pip install av") from error
+        raise ConfigError(
+            f"videos need PyAV, which cannot be imported ({error}): pip install 'posekit[video]'"
+        ) from error
     return av
 
 

@@ -266,7 +266,10 @@ def test_an_address_that_is_none(tmp_path):
         obtain(WeightFile("weights.pth", PAGE, "https://[", DIGEST), tmp_path)
 
 
-def test_two_at_once_fetch_once(server, tmp_path):
+@pytest.mark.parametrize("lock", ["fcntl", "filelock"])
+def test_two_at_once_fetch_once(server, tmp_path, monkeypatch, lock):
+    if lock == "filelock":  # as on Windows
+        monkeypatch.setattr("posekit.io.downloads.fcntl", None)
     server.breaks = [10]  # the first is still busy when the second begins
     found = []
     threads = [

@@ -477,7 +477,7 @@ def test_a_playlist_in_disguise_opens_nothing(tmp_path):
 def test_without_pyav_the_remedy_is_said(tmp_path, monkeypatch):
     path = write_film(tmp_path / "a.mp4")
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    with pytest.raises(ConfigError, match=r"videos need PyAV.*pip install av"):
+    with pytest.raises(ConfigError, match=r"videos need PyAV.*pip install 'posekit\[video\]'"):
         VideoReader(path)
 
 

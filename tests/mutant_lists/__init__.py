@@ -11,6 +11,7 @@ from mutant_lists.codecs import CODECS, FLIP_TEST
 from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
 from mutant_lists.detection import FINDER
+from mutant_lists.elsewhere import ELSEWHERE
 from mutant_lists.engine import ENGINE, PARALLEL
 from mutant_lists.families import FAMILIES
 from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
@@ -45,6 +46,7 @@ MUTANTS = (
     *ENGINE,
     *PARALLEL,
     *SPEED,
+    *ELSEWHERE,
     *CONFIGS,
     *RECIPES,
     *RECOGNITION,
