@@ -179,11 +179,12 @@ def with_writer(evaluator: Any, out_dir: str, sets: Any = None) -> list[Any]:
     evaluators = with_errors(evaluators, out_dir)
     if any(part.get("type") is PredictionWriter for part in evaluators):
         return evaluators
-    # The file must hold what was scored: the same rescoring, the same suppression.
-    oks: dict[str, Any] = next((part for part in evaluators if is_a(part.get("type"), OKSMetric)), {})
-    shared = ("rescore_threshold", "nms_threshold", "nms", "max_per_image")
-    settings = {key: oks[key] for key in shared if key in oks}
-    return [*evaluators, {"type": PredictionWriter, "out_dir": out_dir, **settings}]
+    # What is scored is written: the metric's own rescoring and suppression, made once.
+    for number, part in enumerate(evaluators):
+        if is_a(part.get("type"), OKSMetric):
+            evaluators[number] = {"results_dir": out_dir, **part}
+            return evaluators
+    return [*evaluators, {"type": PredictionWriter, "out_dir": out_dir}]
 
 
 def with_errors(evaluators: list[Any], out_dir: str) -> list[Any]:

@@ -140,6 +140,7 @@ def load_coco(
         reading={
             "area": area,
             "category": category,
+            "annotated": "annotations" in content,
             "images_left_out": tuple(np.asarray(images[1], np.int64)[agreement.other_size].tolist()),
         },
     )

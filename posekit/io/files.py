@@ -17,7 +17,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -25,12 +24,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from posekit.errors import ConfigError, DataError, shown
+from posekit.io.json_text import parse
 
 _ALWAYS_UNPACKED = 16 << 20
 _LARGEST_UNPACKED = 512 << 20
 # Real annotations pack to a twentieth at best, MATLAB's structs of single numbers to an eightieth.
 _JSON_RATIO, PACKED_RATIO = 50, 200
-_LONG_INTEGER = re.compile(rb"\d{300}")
 
 
 def under(data_root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:
@@ -62,8 +61,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         if content[:2] == b"\x1f\x8b":
             content = _gunzip(content, path)
-        long = _LONG_INTEGER.search(content) is not None
-        return json.loads(content, parse_int=_integer if long else None)
+        return parse(content)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     # Bad syntax and bad UTF-8, but also an integer of thousands of digits; lists nested as deeply.
@@ -92,11 +90,6 @@ def _gunzip(content: bytes, path: str | os.PathLike[str]) -> bytes:
     if len(unpacked) > limit:
         raise DataError(f"{path}: {too_large(len(content), limit)}")
     return unpacked
-
-
-def _integer(text: str) -> int | float:
-    """An integer; one too long for a real number as infinity, which no field takes for an id or a number."""
-    return int(text) if len(text) < 300 else float("-inf" if text[0] == "-" else "inf")
 
 
 def environment_number(name: str, default: int) -> int:
