@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from posekit.datasets.coco_columns import AnnotationColumns
 from posekit.datasets.coco_detections import DetectionReader, check_detections, find_matches, take_matched
-from posekit.datasets.coco_records import AnnotationReader, columns
+from posekit.datasets.coco_records import columns
 from posekit.datasets.matching import MATCH_IOU
 from posekit.datasets.pictures import OTHER_SIZE, Agreement, compare_pictures, label_reach
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
@@ -168,7 +169,7 @@ class _File(NamedTuple):
         """The annotated people."""
         k = self.skeleton.num_keypoints
         annotations = require(self.content, "annotations", self.path, list)
-        reader = AnnotationReader(
+        reader = AnnotationColumns(
             self.path,
             k,
             self.categories,
@@ -178,7 +179,7 @@ class _File(NamedTuple):
             self.extra,
             any_area=self.area == BOX,
         )
-        return columns(reader.read_all(annotations, self.on_bad_record), k, self.extra)
+        return reader.read_all(annotations, self.on_bad_record)
 
     def detected(self, results: str, score_threshold: float) -> dict[str, np.ndarray]:
         """A detector's people on the file's images."""

@@ -15,8 +15,7 @@ import numpy as np
 from posekit.errors import DataError, shown
 from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
 from posekit.io import records as rec
-from posekit.io.files import atomic_file, read_json
-from posekit.io.json_text import compact
+from posekit.io.files import atomic_file, compact_json, read_json
 from posekit.metrics.poses import PoseArrays, first_of_each_person, select_poses, to_detections
 from posekit.structures import Pose
 
@@ -85,7 +84,7 @@ def write_results(
         result["extra"] = {name: column[i] for name, column in extra.items()}
     numbers = (keypoints, boxes, scores, *poses.extra.values())
     with atomic_file(path) as file:
-        file.write(compact(results, finite=all(np.isfinite(column).all() for column in numbers)))
+        file.write(compact_json(results, finite=all(np.isfinite(column).all() for column in numbers)))
 
 
 def read_poses(path: str | Path) -> list[Pose]:

@@ -153,10 +153,10 @@ METRICS = (
         why="annotated people near one another lose their prediction in the file",
     ),
     Mutant(
-        "posekit/io/json_text.py",
+        "posekit/io/files.py",
         "long = _has_long_integer(content)",
         "long = False",
-        "io/test_json_text.py::test_a_number_beyond_all_measure_is_infinite",
+        "io/test_json.py::test_a_number_beyond_all_measure_is_infinite",
     ),
     Mutant(
         "posekit/metrics/predictions.py",

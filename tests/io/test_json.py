@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from posekit.errors import DataError
-from posekit.io import json_text
+from posekit.io import files
 from posekit.io.files import read_json
 
 TEXTS = [
@@ -29,7 +29,7 @@ FAULTS = [b"", b"[1,]", b"\xff", b"01", b'{"a":1} {}', b'"a\tb"', b"[1 2]", b"{'
 @pytest.fixture(params=["orjson", "Python"])
 def reader(request, monkeypatch):
     if request.param == "Python":
-        monkeypatch.setattr(json_text, "_orjson", lambda: None)
+        monkeypatch.setattr(files, "orjson", None)
     else:
         pytest.importorskip("orjson")
     return request.param
@@ -43,11 +43,11 @@ def same(a, b):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_values_are_those_of_python(reader, text):
-    assert same(json_text.parse(text), json.loads(text))
+    assert same(files.parse_json(text), json.loads(text))
 
 
 def test_nan_is_read(reader):
-    assert math.isnan(json_text.parse(b"[NaN]")[0])
+    assert math.isnan(files.parse_json(b"[NaN]")[0])
 
 
 @pytest.mark.parametrize("text", FAULTS)
@@ -55,7 +55,7 @@ def test_errors_are_those_of_python(reader, text, tmp_path):
     with pytest.raises(ValueError) as expected:  # noqa: PT011 (of several kinds)
         json.loads(text)
     with pytest.raises(ValueError) as found:  # noqa: PT011
-        json_text.parse(text)
+        files.parse_json(text)
     assert str(found.value) == str(expected.value)
     (tmp_path / "a.json").write_bytes(text)
     with pytest.raises(DataError, match=r"a\.json: is not JSON: "):
@@ -63,25 +63,25 @@ def test_errors_are_those_of_python(reader, text, tmp_path):
 
 
 def test_a_number_beyond_all_measure_is_infinite(reader):
-    assert json_text.parse(b"[" + b"1" * 400 + b", -" + b"2" * 5000 + b"]") == [math.inf, -math.inf]
+    assert files.parse_json(b"[" + b"1" * 400 + b", -" + b"2" * 5000 + b"]") == [math.inf, -math.inf]
 
 
 def test_long_numbers_are_found_across_blocks(monkeypatch):
-    monkeypatch.setattr(json_text, "_BLOCK", 32)
+    monkeypatch.setattr(files, "_BLOCK", 32)
     rng = np.random.default_rng(0)
     for _ in range(2000):
         parts = [b"5" * int(n) if n else b",.-"[int(k) :][:1] for n, k in rng.integers(0, (26, 3), (8, 2))]
         text = b",".join(parts)
         whole = [p for p in text.replace(b"-", b",").split(b",") if len(p.split(b".")[0]) >= 19]
-        assert json_text._has_long_integer(text) == bool(whole), text
+        assert files._has_long_integer(text) == bool(whole), text
 
 
 def test_what_is_written_is_read_back(reader):
     value = [{"a": np.arange(6.0).reshape(2, 3) / 3, "b": 0.1, "c": None, "d": "é", "e": [1, True]}]
-    text = json_text.compact(value, finite=True)
+    text = files.compact_json(value, finite=True)
     assert b" " not in text
     assert json.loads(text) == [{**value[0], "a": value[0]["a"].tolist()}]
 
 
 def test_nan_is_written_as_python_writes_it(reader):
-    assert json_text.compact([np.array([1.0, np.nan])], finite=False) == b"[[1.0,NaN]]"
+    assert files.compact_json([np.array([1.0, np.nan])], finite=False) == b"[[1.0,NaN]]"
