@@ -97,6 +97,10 @@ def test_odd_values_are_taken_or_refused_alike(field, policy):
             else:
                 records[row][name] = odd
         check(records, policy=policy)
+    for row, side in ((3, 2), (20, 3)):
+        records = people()
+        records[row]["bbox"][side] = 0
+        check(records, policy=policy)
 
 
 @pytest.mark.parametrize("policy", ["error", "skip"])
@@ -107,6 +111,6 @@ def test_repeated_ids_are_found_across_blocks(policy):
     check(records, policy=policy)
 
 
-def test_what_is_no_record(monkeypatch):
+def test_what_is_no_record():
     check([*people(9), "a", *people(2)], policy="skip")
     check({"a": 1})
