@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posekit.engine.cli import add_common_options, run_tool, start_processes, work_dir
+from posekit.engine.configs.own_code import existing_config
 
 if TYPE_CHECKING:
     from posekit.models.zoo import ZooRow
@@ -51,6 +52,7 @@ def main() -> None:
         return
     start_processes(args.launcher)
     config, checkpoint, row = what_to_test(args)
+    existing_config(config)
     score(args, config, checkpoint, row)
 
 

@@ -28,7 +28,7 @@ ROWS = {
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
     "coco-metric": ["whole metric", "with the files", "greatest difference"],
     "pckh": ["arrays", "poses"],
-    "import": ["posekit", "all of training"],
+    "import": ["posekit", "Predictor", "all of training"],
     "table-memory": ["held", "added by a worker"],
     "predictor": ["1 box", "8 boxes"],
     "train-step": ["forward + backward"],
