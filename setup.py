@@ -66,6 +66,7 @@ setup(
             "coverage",
             "onnx",
             "onnxruntime",
+            "orjson",
         ],
     },
 )
