@@ -25,6 +25,7 @@ nothing (no such joint annotated), or an infinite threshold. Exit status 2: the 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a che
 
 import numpy as np
 
+from posekit.engine.cli import only_json_on_stdout
 from posekit.errors import ConfigError, DataError, PosekitError
 from posekit.io.categories import ALL
 from posekit.io.files import read_json, write_json
@@ -203,6 +205,9 @@ def add_recognition_commands(commands: Any) -> None:
     for command in (verification, identification):
         command.add_argument("--embeddings", required=True, help=".npz: image (N,), embedding (N, D)")
         command.add_argument("--out", help="JSON file for the scores")
+    for command in commands.choices.values():
+        words = "print the scores as JSON, and nothing else, on stdout"
+        command.add_argument("--json", action="store_true", help=words)
 
 
 def add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -499,7 +504,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         refuse_overwriting(args)
-        scores, title = args.evaluate(args)
+        with only_json_on_stdout(args.json):
+            scores, title = args.evaluate(args)
         if args.out:
             try:
                 write_json(args.out, as_json(scores))
@@ -508,6 +514,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PosekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if args.json:
+        print(json.dumps(as_json(scores), indent=2))
+        return 0
     # 51 points of a curve are for the file.
     curves = (f"{CURVE}/", f"{CED}/")
     shown = {name: value for name, value in scores.items() if not name.startswith(curves)}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from posekit.engine.processes.signals import Stopped, die_with_parent, handling_signals, stop
 from posekit.errors import ConfigError, PosekitError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CRASHED = 1
 FAILED = 2
+PARTLY = 3  # some of the inputs could not be used; the others were
 INTERRUPTED = 130
 # What a disk does to a program that has no fault: full, over quota, read-only, broken.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -179,6 +181,21 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
 def work_dir(given: str | None, configured: str | None, config: str) -> str:
     """The output folder: the option, the config's own, or ``work_dirs/<config name>``."""
     return given or configured or str(Path("work_dirs") / Path(config).stem)
+
+
+@contextlib.contextmanager
+def only_json_on_stdout(asked: bool) -> Iterator[TextIO]:
+    """Keeps stdout for what programs read: within the block, everything that is printed goes to stderr.
+
+    Args:
+        asked: Whether it is to be so; else nothing changes.
+
+    Yields:
+        The true stdout.
+    """
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr if asked else stdout):
+        yield stdout
 
 
 def require_writable(folder: Path, option: str = "--out") -> None:

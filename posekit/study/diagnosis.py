@@ -74,7 +74,7 @@ def map_facts(model: Any, maps: Any, sample: Sample) -> MapFacts:
     found = {name: torch.where(known, value, torch.nan) for name, value in found.items()}
     for name, places in zip(AT_TRUTH, (None, local_maxima(maps)), strict=True):
         found[name] = torch.where(known, response_at(maps, cells, places), 0.0)
-    return {name: value.double().reshape(shape).cpu().numpy() for name, value in found.items()}
+    return {name: value.reshape(shape).cpu().double().numpy() for name, value in found.items()}
 
 
 def examine(model: Any, dataset: Any, loader: Mapping[str, Any]) -> tuple[list[Pose], dict[int, MapFacts]]:

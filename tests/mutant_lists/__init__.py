@@ -10,7 +10,9 @@ from mutant_lists.bottomup import BOTTOMUP
 from mutant_lists.codecs import CODECS, FLIP_TEST
 from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
+from mutant_lists.demo import DEMO
 from mutant_lists.detection import FINDER
+from mutant_lists.elsewhere import ELSEWHERE
 from mutant_lists.engine import ENGINE, PARALLEL
 from mutant_lists.families import FAMILIES
 from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
@@ -29,6 +31,7 @@ MUTANTS = (
     *AUGMENTATION,
     *CROPS,
     *INFERENCE,
+    *DEMO,
     *STAGES,
     *CODECS,
     *FLIP_TEST,
@@ -43,6 +46,7 @@ MUTANTS = (
     *METRICS,
     *ENGINE,
     *PARALLEL,
+    *ELSEWHERE,
     *CONFIGS,
     *RECIPES,
     *RECOGNITION,
