@@ -214,7 +214,7 @@ def show_samples(args: argparse.Namespace, samples: Sequence[Sample], model: Any
 def show_heatmaps(args: argparse.Namespace, samples: Sequence[Sample], model: Any, out: Path) -> list[Path]:
     """Target against prediction."""
     from posekit.inference.maps import decoded_points, label_maps, predicted_maps
-    from posekit.models.heads import heatmap_head
+    from posekit.models.heatmap_heads import heatmap_head
     from posekit.visualization import encode_targets
 
     maps = predicted_maps(model, samples)

@@ -123,7 +123,7 @@ def main() -> int:
 
 
 @contextmanager
-def folder(out: Path) -> Iterator[int]:
+def folder(out: Path) -> Iterator[int | None]:
     """Makes and locks the sweep's folder; yields the lock. A start that fails takes it back."""
     from posekit.engine.startup import make_work_dir, remove_if_empty
     from posekit.study.plan import PLAN
@@ -271,7 +271,7 @@ def base_of(args: argparse.Namespace, old: Plan | None, cells: list[Cell]) -> st
 
 
 def run_cells(
-    args: argparse.Namespace, out: Path, plan: Plan, cells: list[Cell], slots: list[Slot], lock: int
+    args: argparse.Namespace, out: Path, plan: Plan, cells: list[Cell], slots: list[Slot], lock: int | None
 ) -> Sweep:
     """Runs the cells, the report being made beside them."""
     from posekit.study.live import Display

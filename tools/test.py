@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from posekit.engine.cli import add_common_options, only_json_on_stdout, run_tool, start_processes, work_dir
+from posekit.engine.configs.own_code import existing_config
 
 if TYPE_CHECKING:
     from posekit.models.zoo import ZooRow
@@ -57,6 +58,7 @@ def main() -> None:
     with only_json_on_stdout(args.json) as stdout:
         start_processes(args.launcher)
         config, checkpoint, row = what_to_test(args)
+        existing_config(config)
         metrics = score(args, config, checkpoint, row)
         if args.json and metrics is not None:
             print(metrics.read_text("utf-8"), end="", file=stdout)
@@ -191,11 +193,12 @@ def with_writer(evaluator: Any, out_dir: str, sets: Any = None) -> list[Any]:
     evaluators = with_errors(evaluators, out_dir)
     if any(part.get("type") is PredictionWriter for part in evaluators):
         return evaluators
-    # The file must hold what was scored: the same rescoring, the same suppression.
-    oks: dict[str, Any] = next((part for part in evaluators if is_a(part.get("type"), OKSMetric)), {})
-    shared = ("rescore_threshold", "nms_threshold", "nms", "max_per_image")
-    settings = {key: oks[key] for key in shared if key in oks}
-    return [*evaluators, {"type": PredictionWriter, "out_dir": out_dir, **settings}]
+    # What is scored is written: the metric's own rescoring and suppression, made once.
+    for number, part in enumerate(evaluators):
+        if is_a(part.get("type"), OKSMetric):
+            evaluators[number] = {"results_dir": out_dir, **part}
+            return evaluators
+    return [*evaluators, {"type": PredictionWriter, "out_dir": out_dir}]
 
 
 def with_errors(evaluators: list[Any], out_dir: str) -> list[Any]:

@@ -31,6 +31,7 @@ from __future__ import annotations
 import argparse
 
 from posekit.engine.cli import add_training_options, run_tool, run_training, start_processes
+from posekit.engine.configs.own_code import existing_config
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -48,7 +49,8 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     start_processes(args.launcher)
-    # Imported late, so that --help answers at once.
+    existing_config(args.config)
+    # Imported late, so that --help, and a config that is none, are answered at once.
     from posekit.engine.configs.config import load_config, parse_options
 
     options = parse_options(args.cfg_options)

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from posekit.datasets.coco_columns import AnnotationColumns
 from posekit.datasets.coco_detections import DetectionReader, check_detections, find_matches, take_matched
-from posekit.datasets.coco_records import AnnotationReader, columns
+from posekit.datasets.coco_records import columns
 from posekit.datasets.matching import MATCH_IOU
 from posekit.datasets.pictures import OTHER_SIZE, Agreement, compare_pictures, label_reach
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
@@ -31,6 +32,7 @@ from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
 FILE, BOX = "file", "box"
+CACHED_FROM = 32 << 20  # bytes of a file (posekit.datasets.file_cache)
 ANNOTATED, DETECTED, MATCHED = "annotated", "detected", "detected_matched"
 
 
@@ -54,6 +56,8 @@ def load_coco(
 
     With the skeleton "none" nobody needs keypoints: everybody of the category named "person" is taken (of all
     categories, if none is named so), and a record without a box means the whole image.
+
+    What was read of a file of 32 MiB or more is kept for the next start (:mod:`posekit.datasets.file_cache`).
 
     Args:
         ann_file: The json file (may be gzipped).
@@ -98,14 +102,14 @@ def load_coco(
     results = under(data_root, str(detections))
     if boxes != ANNOTATED:  # the annotation takes long to read
         check_detections(results, path, images_in)
-    content = read_json(path)
-    images = read_images(content, path, images_in, on_bad_record)
-    counts: Counter[str] = Counter()
-    categories = person_categories(
-        content, path, skeleton.keypoints, skeleton.name, boxes != DETECTED, category
-    )
-    file = _File(content, path, skeleton, images, on_bad_record, counts, extra, categories, area)
-    people = file.annotated() if boxes != DETECTED else {}
+    reading = CocoReading(path, images_in, skeleton, on_bad_record, extra, category, area, boxes)
+    if boxes == DETECTED or not _is_large(path):
+        file = reading.read()
+    else:
+        from posekit.datasets.coco_cache import through_cache_of
+
+        file = through_cache_of(reading, CocoFile)
+    people, images, counts = file.people, file.images, file.counts
     source = GROUND_TRUTH
     if boxes != ANNOTATED:
         detected = file.detected(results, score_threshold)
@@ -140,6 +144,7 @@ def load_coco(
         reading={
             "area": area,
             "category": category,
+            "annotated": file.has_annotations,
             "images_left_out": tuple(np.asarray(images[1], np.int64)[agreement.other_size].tolist()),
         },
     )
@@ -150,43 +155,70 @@ def _left_out(counts: Mapping[str, int]) -> str:
     return f"; left out: {reasons}" if reasons else ""
 
 
-class _File(NamedTuple):
-    """A COCO file on the way into a table; its records come out as columns."""
+class CocoReading(NamedTuple):
+    """What is asked of a COCO file."""
 
-    content: Any
     path: str
+    image_dir: str
     skeleton: Skeleton
-    images: tuple[list[str], list[int], list[tuple[int, int]]]
     on_bad_record: str
-    counts: Counter[str]
     extra: Mapping[str, Any]
-    categories: frozenset[int]
+    category: Category
     area: str
+    boxes: str
 
-    def annotated(self) -> dict[str, np.ndarray]:
+    def read(self) -> CocoFile:
+        content = read_json(self.path)
+        images = read_images(content, self.path, self.image_dir, self.on_bad_record)
+        names, detected = self.skeleton.keypoints, self.boxes == DETECTED
+        categories = person_categories(
+            content, self.path, names, self.skeleton.name, not detected, self.category
+        )
+        file = CocoFile(self, images, Counter(), categories, "annotations" in content, {})
+        if not detected:
+            file.people.update(file.annotated(require(content, "annotations", self.path, list)))
+        return file
+
+
+class CocoFile(NamedTuple):
+    """What was read of a COCO file; its people are columns on the way into a table."""
+
+    reading: CocoReading
+    images: tuple[list[str], list[int], list[tuple[int, int]]]
+    counts: Counter[str]
+    categories: frozenset[int]
+    has_annotations: bool
+    people: dict[str, np.ndarray]
+
+    def annotated(self, annotations: Any) -> dict[str, np.ndarray]:
         """The annotated people."""
-        k = self.skeleton.num_keypoints
-        annotations = require(self.content, "annotations", self.path, list)
-        reader = AnnotationReader(
-            self.path,
-            k,
+        reader = AnnotationColumns(
+            self.reading.path,
+            self.reading.skeleton.num_keypoints,
             self.categories,
             self._row_of_image(),
             self.counts,
             self.images[2],
-            self.extra,
-            any_area=self.area == BOX,
+            self.reading.extra,
+            any_area=self.reading.area == BOX,
         )
-        return columns(reader.read_all(annotations, self.on_bad_record), k, self.extra)
+        return reader.read_all(annotations, self.reading.on_bad_record)
 
     def detected(self, results: str, score_threshold: float) -> dict[str, np.ndarray]:
         """A detector's people on the file's images."""
         reader = DetectionReader(results, self.categories, self._row_of_image(), self.counts, score_threshold)
-        rows = reader.read_all(read_json(results), self.on_bad_record)
-        return columns(rows, self.skeleton.num_keypoints, self.extra)
+        rows = reader.read_all(read_json(results), self.reading.on_bad_record)
+        return columns(rows, self.reading.skeleton.num_keypoints, self.reading.extra)
 
     def _row_of_image(self) -> dict[int, int]:
         return {image_id: row for row, image_id in enumerate(self.images[1])}
+
+
+def _is_large(path: str) -> bool:
+    try:
+        return Path(path).stat().st_size >= CACHED_FROM
+    except (OSError, ValueError):
+        return False  # reading it says what is wrong
 
 
 def _check_boxes(boxes: str | None, detections: str | None, match_iou: float) -> str:

@@ -82,11 +82,12 @@ class RecordReader(ABC):
     def read(self, number: int, record: Any) -> PersonRow | None:
         """One record; None if it is left out, which is counted here."""
 
-    def read_all(self, records: Any, on_bad_record: str) -> list[PersonRow]:
+    def read_all(self, records: Any, on_bad_record: str, first: int = 0) -> list[PersonRow]:
+        """The people of records, of which the first is number ``first`` of its file."""
         if not isinstance(records, list):
             raise DataError(f"{self.path}: expected a list of records, found {type(records).__name__}")
         rows = []
-        for number, record in enumerate(records):
+        for number, record in enumerate(records, first):
             try:
                 row = self.read(number, record)
             except DataError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from posekit.models.heads import heatmap_head, heatmaps_of
+from posekit.models.heatmap_heads import heatmap_head, heatmaps_of
 from posekit.structures import Sample
 from posekit.visualization.heatmaps import beside, heatmap_sheet, panels
 from posekit.visualization.samples import crop_of, draw_sample, label_of

@@ -179,7 +179,7 @@ def _looked_at(
         near = (np.abs(boxes_xyxy) <= _FARTHEST).all(axis=1)
         sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2] >= _LEAST_SIDE).all(axis=1)
     touches = (boxes_xyxy[:, :2] < (width, height)).all(axis=1) & (boxes_xyxy[:, 2:] > 0).all(axis=1)
-    return near, sides, touches
+    return near, sides, np.asarray(touches)
 
 
 def unusable_words(boxes_xyxy: np.ndarray, scores: np.ndarray, image_size_hw: tuple[int, int]) -> str:

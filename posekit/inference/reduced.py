@@ -27,8 +27,10 @@ MOVED = 0.01
 MOST = 256  # crops; more change the scales little
 FEWEST = 8
 # What runs on integers, between the first and the last of the learnt.
-_KINDS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Mul", "Relu", "Clip", "Concat", "Resize")
-_KINDS += ("MaxPool", "AveragePool", "GlobalAveragePool", "Sigmoid")
+_KINDS = (
+    *("Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Mul", "Relu", "Clip", "Concat", "Resize"),
+    *("MaxPool", "AveragePool", "GlobalAveragePool", "Sigmoid"),
+)
 _LEARNT = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 

@@ -1,6 +1,7 @@
 """Files: annotations read with errors that name them, results written whole or not at all.
 
-json (also gzipped) and MATLAB files are read here for loaders and metrics alike. What is written goes beside
+json (also gzipped) and MATLAB files are read here for loaders and metrics alike, json by orjson where that is
+installed: the values and the errors are the same. What is written goes beside
 its place, is synced, then renamed into it: a process killed at any moment, or a full disk, leaves the file
 that was there before untouched. Importing this imports nothing heavy.
 
@@ -17,7 +18,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -26,11 +26,18 @@ from typing import Any, BinaryIO
 
 from posekit.errors import ConfigError, DataError, shown
 
+try:  # the extra ``fast``
+    import orjson
+except ImportError:
+    orjson = None
+
 _ALWAYS_UNPACKED = 16 << 20
 _LARGEST_UNPACKED = 512 << 20
 # Real annotations pack to a twentieth at best, MATLAB's structs of single numbers to an eightieth.
 _JSON_RATIO, PACKED_RATIO = 50, 200
-_LONG_INTEGER = re.compile(rb"\d{300}")
+_BLOCK = 1 << 20
+_SAME_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_BEYOND_64_BITS = b"0" * 19  # -2**63 has as many digits
 
 
 def under(data_root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:
@@ -62,8 +69,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         if content[:2] == b"\x1f\x8b":
             content = _gunzip(content, path)
-        long = _LONG_INTEGER.search(content) is not None
-        return json.loads(content, parse_int=_integer if long else None)
+        return parse_json(content)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     # Bad syntax and bad UTF-8, but also an integer of thousands of digits; lists nested as deeply.
@@ -71,6 +77,56 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         from posekit.io.not_json import what_instead  # of sound files nobody asks
 
         raise DataError(f"{path}: is not JSON: {what_instead(content) or error}") from error
+
+
+def parse_json(content: bytes) -> Any:
+    """The value of a json text.
+
+    A whole number of 300 digits or more, too long for a real one, is infinity: no field takes that for an
+    id or a number.
+
+    Raises:
+        ValueError: If it is no json, with the words of Python's own reader.
+        RecursionError: If it is nested too deeply.
+    """
+    long = _has_long_integer(content)  # which orjson would take for a real number
+    if orjson is not None and not long:
+        try:
+            return orjson.loads(content)
+        except ValueError:
+            pass  # Python reads it (NaN, UTF-16, half a surrogate pair), or says what is wrong
+    return json.loads(content, parse_int=_integer if long else None)
+
+
+def _has_long_integer(content: bytes) -> bool:
+    """Whether a whole number may need more than 64 bits; a twentieth of a regular expression's time."""
+    for start in range(0, len(content), _BLOCK):
+        # One byte more on the left, and on the right what a number that begins in the block needs.
+        first = max(start - 1, 0)
+        block = content[first : start + _BLOCK + len(_BEYOND_64_BITS)].translate(_SAME_DIGITS)
+        place = block.find(_BEYOND_64_BITS)
+        while place >= 0:
+            # After a point it is a fraction, after a digit the rest of what has been looked at.
+            if not (block[place - 1] in b".0" if place else first > 0):
+                return True
+            place = block.find(_BEYOND_64_BITS, place + len(_BEYOND_64_BITS))
+    return False
+
+
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) < 300 else float("-inf" if text[0] == "-" else "inf")
+
+
+def compact_json(value: Any, finite: bool) -> bytes:
+    """A value as json without spaces; numpy arrays (C order, 64 bits) within it become lists.
+
+    Args:
+        value: Of dicts with text for keys, lists, plain values and arrays.
+        finite: Whether all numbers are; NaN and infinities are written as Python writes them.
+    """
+    if orjson is not None and finite:
+        return bytes(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    return json.dumps(value, separators=(",", ":"), default=lambda array: array.tolist()).encode("utf-8")
 
 
 def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -92,11 +148,6 @@ def _gunzip(content: bytes, path: str | os.PathLike[str]) -> bytes:
     if len(unpacked) > limit:
         raise DataError(f"{path}: {too_large(len(content), limit)}")
     return unpacked
-
-
-def _integer(text: str) -> int | float:
-    """An integer; one too long for a real number as infinity, which no field takes for an id or a number."""
-    return int(text) if len(text) < 300 else float("-inf" if text[0] == "-" else "inf")
 
 
 def environment_number(name: str, default: int) -> int:

@@ -17,7 +17,7 @@ import stat
 import struct
 import warnings
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -308,8 +308,8 @@ def fill_image_sizes(
 
 def leaves_folder(name: str) -> bool:
     """Whether an image name of an annotation would lead out of the image folder, or is no name at all."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or name[1:2] == ":" or "\0" in name
+    slashed = name.replace("\\", "/")
+    return slashed[:1] == "/" or ".." in slashed.split("/") or name[1:2] == ":" or "\0" in name
 
 
 def within_folder(name: str, image_dir: str | os.PathLike[str]) -> str:

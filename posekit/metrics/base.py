@@ -138,6 +138,7 @@ class PoseMetric(BaseMetric):
         poses = poses.take(np.argsort(rows, kind="stable"))
         if self.errors_file is not None and len(first):
             self._write_errors(self.errors_file, poses, meta)
+        self.write_poses(poses, meta)
         return self.score(poses, meta)
 
     def _write_errors(self, path: str, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
@@ -149,6 +150,9 @@ class PoseMetric(BaseMetric):
         """What the headline score is made of, person by person; None: nothing is scored."""
         return None
 
+    def write_poses(self, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
+        """Writes the poses that are scored, where a metric does; by default nothing."""
+
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         """The named scores of all poses."""
         raise ConfigError(f"{type(self).__name__} scores nothing; use one of its subclasses")
@@ -159,7 +163,7 @@ class PoseMetric(BaseMetric):
         Returns:
             Each name with what the score is better when: ``"greater"``, ``"less"``; None: not stated.
         """
-        return {name: self._direction(name) for name in self.compute_metrics([])}
+        return {name: self._direction(name) for name in self.score(self._arrays([]), self.dataset_meta or {})}
 
     def _direction(self, name: str) -> str | None:
         stated = (("less", self.lower_is_better), ("greater", self.higher_is_better))

@@ -43,6 +43,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
@@ -135,8 +136,11 @@ def write_errors(path: str | Path, errors: PersonErrors) -> None:
         if name == "flip_pairs":
             values[name] = values[name].reshape(-1, 2)
         assert values[name].ndim == len(shape), name
-    with atomic_file(path) as file:
-        np.savez_compressed(file, **values)
+    # As numpy's savez_compressed, which spends four times as long to save a tenth.
+    with atomic_file(path) as file, ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in values.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def read_errors(path: str | Path) -> PersonErrors:

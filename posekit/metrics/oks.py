@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 OKS_THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALL_LEVELS = np.linspace(0.0, 1.0, 101)
@@ -305,10 +306,7 @@ def pair_groups(group_a: np.ndarray, group_b: np.ndarray, num_groups: int) -> tu
 
 
 def ranked_pairs(
-    ground_truth: GroundTruth,
-    detections: Detections,
-    sigmas: Sequence[float] | np.ndarray,
-    max_detections: int,
+    ground_truth: GroundTruth, detections: Detections, sigmas: ArrayLike, max_detections: int
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """The detections that count, and how similar each is to the people of its image and category.
 
@@ -387,9 +385,9 @@ def match_of_size(
 
     Args:
         ground_truth: The G people.
-        ranked: The D poses that count; ``rank`` and ``pairs`` as :func:`ranked_pairs` gives them.
-        rank: int64 (D,).
-        pairs: Three (P,).
+        ranked: The D poses that count.
+        rank: int64 (D,), as :func:`ranked_pairs` gives it.
+        pairs: Three (P,), likewise.
         bounds: Least and greatest area, square pixels, one of :data:`AREA_RANGES`.
 
     Returns:

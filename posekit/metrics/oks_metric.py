@@ -43,6 +43,7 @@ from posekit.metrics.poses import (
     select_poses,
     to_detections,
 )
+from posekit.metrics.writer import PredictionWriter
 from posekit.registry import METRICS
 
 
@@ -68,6 +69,7 @@ class OKSMetric(PoseMetric):
         category: Names or ids of the categories that are scored; None: as the data set's loader does. Several
             are averaged as pycocotools averages them, and each has its ``AP/<name>``.
         on_bad_record: "error" or "skip"; None: as the data set's loader does.
+        results_dir: Folder that the poses scored are written to, as by ``PredictionWriter``; None: none.
         **kwargs: ``errors_file``; ``collect_device``, ``collect_dir`` of mmengine.
     """
 
@@ -85,6 +87,7 @@ class OKSMetric(PoseMetric):
         area: str | None = None,
         category: Category = None,
         on_bad_record: str | None = None,
+        results_dir: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -95,10 +98,17 @@ class OKSMetric(PoseMetric):
         self.nms = check_nms(nms, type(self).__name__)
         self.nms_on_ground_truth_boxes = nms_on_ground_truth_boxes
         self.max_per_image, self.sigmas, self.ann_file = max_per_image, sigmas, ann_file
+        self._writer: PredictionWriter | None = None
+        if results_dir is not None:
+            self._writer = PredictionWriter(results_dir, rescore_threshold, nms_threshold, nms, max_per_image)
+        # Of the last poses; what is written, and what became of each joint, is made of the same.
+        self._selected: tuple[PoseArrays, tuple[PoseArrays, np.ndarray]] | None = None
         self._people: CocoPeople | None = None
         self._sigmas = np.zeros(0)
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
+        if self._writer is not None:
+            self._writer.dataset_meta = dict(meta)
         name, skeleton = type(self).__name__, meta["skeleton"]
         path = self.ann_file or meta["ann_file"] or ""
         if not is_json(path):
@@ -155,6 +165,15 @@ class OKSMetric(PoseMetric):
         suppress = self.nms_on_ground_truth_boxes or meta["box_source"] != GROUND_TRUTH_BOXES
         return self.nms_threshold if suppress else None
 
+    def write_poses(self, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
+        if self._writer is None:
+            return
+        from_truth = meta["box_source"] == GROUND_TRUTH_BOXES
+        if self._people is None or (from_truth and self.nms_on_ground_truth_boxes):
+            self._writer.score(poses, meta)  # nothing is scored, or the file has all that the NMS drops
+        else:
+            self._writer.write(poses, self._select(poses, meta), meta)
+
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
         if self._people is None:
             return {}
@@ -162,7 +181,9 @@ class OKSMetric(PoseMetric):
         if named is not None and not np.isin(self._people.truth.category_ids, named).all():
             for note in category_notes(self._people, named, "the predictions"):
                 warnings.warn(f"{type(self).__name__}: {note}", stacklevel=2)
-        return self._stats(self._people, self._detections(self._people, poses, meta))
+        detections = self._detections(self._people, poses, meta)
+        self._selected = None  # large
+        return self._stats(self._people, detections)
 
     def _categories(
         self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]
@@ -172,17 +193,23 @@ class OKSMetric(PoseMetric):
         return None if alone else categories_of(poses, meta)
 
     def _detections(self, people: CocoPeople, poses: PoseArrays, meta: Mapping[str, Any]) -> Detections:
-        threshold = self._nms_threshold(meta)
-        kept, scores = select_poses(
-            poses,
-            self._sigmas,
-            self.rescore_threshold,
-            threshold,
-            *crop_shape(meta),
-            nms=self.nms,
-            groups=groups_of(poses, categories_of(poses, meta)),
-        )
+        kept, scores = self._select(poses, meta)
         return to_detections(kept, scores, people, self._categories(people, kept, meta))
+
+    def _select(self, poses: PoseArrays, meta: Mapping[str, Any]) -> tuple[PoseArrays, np.ndarray]:
+        """What rescoring and suppression leave, with the scores; made once of the same poses."""
+        if self._selected is None or self._selected[0] is not poses:
+            selected = select_poses(
+                poses,
+                self._sigmas,
+                self.rescore_threshold,
+                self._nms_threshold(meta),
+                *crop_shape(meta),
+                nms=self.nms,
+                groups=groups_of(poses, categories_of(poses, meta)),
+            )
+            self._selected = poses, selected
+        return self._selected[1]
 
     def errors(self, poses: PoseArrays, meta: Mapping[str, Any]) -> PersonErrors | None:
         if self._people is None:

@@ -6,7 +6,6 @@ Coordinates are 0-based image pixels except in ``pred.mat``: 1-based, as the off
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from posekit.errors import DataError, shown
 from posekit.geometry import xywh_to_xyxy, xyxy_to_xywh
 from posekit.io import records as rec
-from posekit.io.files import atomic_file, read_json
+from posekit.io.files import atomic_file, compact_json, read_json
 from posekit.metrics.poses import PoseArrays, first_of_each_person, select_poses, to_detections
 from posekit.structures import Pose
 
@@ -57,31 +56,35 @@ def write_results(
         category_id: Of all poses, or int (N,), of each.
         ground_truth_boxes: Write each pose's annotation_id: the person whose box it was.
     """
-    boxes = xyxy_to_xywh(poses.boxes_xyxy)
+    count = len(scores)
+    keypoints = np.ascontiguousarray(poses.keypoints, np.float64).reshape(count, -1)
+    boxes = np.ascontiguousarray(xyxy_to_xywh(poses.boxes_xyxy), np.float64)
+    scores = np.asarray(scores, np.float64)
     extra = {name: column.tolist() for name, column in poses.extra.items()}
     results: list[dict[str, Any]] = [
         {
             "image_id": image_id,
             "category_id": category,
-            "keypoints": keypoints,
+            "keypoints": keypoints[i],
             "score": score,
-            "box_xywh": box,
+            "box_xywh": boxes[i],
             **({"annotation_id": person_id} if ground_truth_boxes else {}),
         }
-        for image_id, category, person_id, keypoints, score, box in zip(
-            poses.image_ids.tolist(),
-            np.broadcast_to(category_id, len(scores)).tolist(),
-            poses.person_ids.tolist(),
-            poses.keypoints.reshape(len(scores), -1).tolist(),
-            np.asarray(scores, np.float64).tolist(),
-            boxes.tolist(),
-            strict=True,
+        for i, (image_id, category, person_id, score) in enumerate(
+            zip(
+                poses.image_ids.tolist(),
+                np.broadcast_to(category_id, count).tolist(),
+                poses.person_ids.tolist(),
+                scores.tolist(),
+                strict=True,
+            )
         )
     ]
     for i, result in enumerate(results if extra else ()):
         result["extra"] = {name: column[i] for name, column in extra.items()}
+    numbers = (keypoints, boxes, scores, *poses.extra.values())
     with atomic_file(path) as file:
-        file.write(json.dumps(results, separators=(",", ":")).encode("utf-8"))
+        file.write(compact_json(results, finite=all(np.isfinite(column).all() for column in numbers)))
 
 
 def read_poses(path: str | Path) -> list[Pose]:

@@ -18,6 +18,7 @@ from posekit.metrics.base import (
     is_json,
     lacks_annotations,
 )
+from posekit.metrics.oks import best_of_each_image
 from posekit.metrics.poses import PoseArrays, first_of_each_person, groups_of, select_poses
 from posekit.metrics.predictions import write_mpii_predictions, write_results
 from posekit.metrics.submissions import write_coco_submission, write_mpii_submission
@@ -65,32 +66,51 @@ class PredictionWriter(PoseMetric):
 
     def prepare(self, meta: Mapping[str, Any]) -> None:
         path = meta["ann_file"]
-        content = read_json(path) if is_json(path) else None
+        # Of most files the table says so; reading takes long.
+        told = getattr(meta["table"], "reading", {}).get("annotated", False)
+        content = read_json(path) if is_json(path) and not told else None
         of_mpii_server = str(path).endswith(".mat") and not meta["table"].visible.any()
         self._for_server = lacks_annotations(content) or of_mpii_server
 
     def score(self, poses: PoseArrays, meta: Mapping[str, Any]) -> dict[str, float]:
-        skeleton, from_truth = meta["skeleton"], meta["box_source"] == GROUND_TRUTH_BOXES
-        kept, scores = select_poses(
+        from_truth, sigmas = meta["box_source"] == GROUND_TRUTH_BOXES, meta["skeleton"].sigmas
+        selected = select_poses(
             poses,
-            skeleton.sigmas,
+            sigmas,
             self.rescore_threshold,
-            None if from_truth or not skeleton.sigmas else self.nms_threshold,
+            None if from_truth or not sigmas else self.nms_threshold,
             *crop_shape(meta),
             nms=self.nms,
-            max_per_image=None if from_truth else self.max_per_image,
             groups=groups_of(poses, categories_of(poses, meta)),
         )
+        self.write(poses, selected, meta)
+        return {}
+
+    def write(
+        self, poses: PoseArrays, selected: tuple[PoseArrays, np.ndarray], meta: Mapping[str, Any]
+    ) -> None:
+        """Writes the files.
+
+        Args:
+            poses: All poses.
+            selected: Those that rescoring and suppression left, and their scores
+                (:func:`~posekit.metrics.poses.select_poses`).
+            meta: Of the data set.
+        """
+        from_truth = meta["box_source"] == GROUND_TRUTH_BOXES
+        kept, scores = selected
         categories = categories_of(kept, meta)
+        if not from_truth:
+            best = best_of_each_image(groups_of(kept, categories), scores, self.max_per_image)
+            kept, scores, categories = kept.take(best), scores[best], categories[best]
         write_results(self.out_dir / "results.json", kept, scores, categories, from_truth)
         if meta.get("image_ids") is not None:
             # A subset was scored: whoever scores the file must leave out the same images.
             write_json(self.out_dir / "image_ids.json", np.asarray(meta["image_ids"]).tolist())
-        if from_truth and _is_mpii(skeleton.keypoints):
+        if from_truth and _is_mpii(meta["skeleton"].keypoints):
             self._write_mpii(poses, meta)
         elif self._for_server:
             write_coco_submission(self.out_dir, meta["ann_file"], kept, scores, categories)
-        return {}
 
     def _write_mpii(self, poses: PoseArrays, meta: Mapping[str, Any]) -> None:
         table = meta["table"]

@@ -20,7 +20,8 @@ from posekit.errors import ConfigError
 from posekit.geometry import apply_warp, invert_warp
 from posekit.models.building import Part, build_network
 from posekit.models.freezing import freeze, keep_frozen_norms
-from posekit.models.heads import Prediction, all_averaged, halves_averaged, halves_of, heatmaps_of
+from posekit.models.heads import Prediction, all_averaged, halves_averaged, halves_of
+from posekit.models.heatmap_heads import heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.models.normalisation import (
     FIXED,

@@ -55,7 +55,7 @@ def map_facts(model: Any, maps: Any, sample: Sample) -> MapFacts:
     import torch
 
     from posekit.codecs import grid
-    from posekit.models.heads import heatmap_head
+    from posekit.models.heatmap_heads import heatmap_head
     from posekit.study.foreground import local_maxima, mean_where_empty, peak_widths, response_at
 
     codec, size = heatmap_head(model, "diagnosis").codec, sample.input_size_hw
@@ -91,7 +91,7 @@ def examine(model: Any, dataset: Any, loader: Mapping[str, Any]) -> tuple[list[P
 
     from posekit.inference.predictions import batches
     from posekit.models.estimator import poses_of
-    from posekit.models.heads import heatmaps_of
+    from posekit.models.heatmap_heads import heatmaps_of
 
     poses: dict[int, Pose] = {}
     facts: dict[int, MapFacts] = {}

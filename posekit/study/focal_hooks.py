@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop
 from torch import Tensor, nn
 
 from posekit.errors import ConfigError
-from posekit.models.heads import heatmap_head
+from posekit.models.heatmap_heads import heatmap_head
 from posekit.registry import HOOKS
 from posekit.study.foreground import account, heatmap_loss, summarise
 

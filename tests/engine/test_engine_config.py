@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import toy_training
 from mmengine.hooks import CheckpointHook as TheirCheckpointHook
 from toy_training import CONFIG, write_config
 
+import posekit
 from posekit.engine.configs.config import load_config, parse_options, prepare_config
 from posekit.engine.configs.dump import config_text
 from posekit.engine.configs.schema import arguments_of
@@ -248,3 +252,24 @@ def test_near_names():
     assert did_you_mean("batchsize", ["batch_size", "dataset"]) == "; did you mean 'batch_size'?"
     assert did_you_mean("zzz", ["b", "a"]) == "; expected one of: a, b"
     assert did_you_mean("zzz", []) == ""
+
+
+@pytest.mark.parametrize("tool", ["train", "test"])
+@pytest.mark.parametrize(("name", "text"), [("no.py", None), ("a.txt", "a = 1"), ("a.py", "a = dict(")])
+def test_a_config_that_is_none_is_refused_before_torch_is_loaded(tmp_path, tool, name, text):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    root = Path(posekit.__file__).parents[1]
+    program = (
+        "import runpy, sys; del sys.argv[0]\n"
+        "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "finally:\n    print('torch' in sys.modules)\n"
+    )
+    script = root / "tools" / f"{tool}.py"
+    words = [sys.executable, "-c", program, script, tmp_path / name, *(["x.pth"] if tool == "test" else [])]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", cwd=root)
+    assert f"error: config {tmp_path / name}: " in done.stderr
+    assert done.stdout == "False\n"
+    with pytest.raises(ConfigError) as slow:
+        load_config(tmp_path / name)
+    assert f"error: {slow.value}" in done.stderr

@@ -12,7 +12,10 @@ from mmengine.evaluator import Evaluator
 
 from posekit.datasets.table import PersonTable
 from posekit.errors import ConfigError, DataError
+from posekit.io import files
+from posekit.metrics import oks_metric
 from posekit.metrics.crowdpose import evaluate_crowdpose, read_crowd_index, read_crowdpose
+from posekit.metrics.errors import read_errors
 from posekit.metrics.evaluators import CrowdPoseMetric, OKSMetric, PCKhMetric, PCKMetric, PredictionWriter
 from posekit.metrics.ground_truth import read_coco
 from posekit.metrics.oks import evaluate_oks
@@ -303,11 +306,67 @@ def test_crowdpose_metric_scores_as_its_written_results_do(tmp_path: Path) -> No
 def test_an_evaluator_reads_its_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ground_truth, path = crowdpose_files(tmp_path)
     dataset_meta = detection_meta(ground_truth, path)
-    read, loads = [], json.loads
-    monkeypatch.setattr(json, "loads", lambda *args, **kwargs: read.append(1) or loads(*args, **kwargs))
+    read, content_of = [], files.read_bytes
+    monkeypatch.setattr(files, "read_bytes", lambda path: read.append(path) or content_of(path))
     CrowdPoseMetric().dataset_meta = dataset_meta
     PredictionWriter(str(tmp_path)).dataset_meta = dataset_meta
     assert len(read) == 2
+    dataset_meta["table"] = replace(dataset_meta["table"], reading={"annotated": True})
+    PredictionWriter(str(tmp_path)).dataset_meta = dataset_meta
+    assert len(read) == 2  # the table says what it would look for
+    OKSMetric(area="box", results_dir=str(tmp_path)).dataset_meta = dataset_meta
+    assert len(read) == 3
+
+
+@pytest.mark.parametrize("truth_boxes", [False, True])
+@pytest.mark.parametrize("suppress", [False, True])
+def test_a_metric_writes_what_it_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, truth_boxes: bool, suppress: bool
+) -> None:
+    """The file and the scores are those of two evaluators, bit for bit, and poses are suppressed once."""
+    ground_truth, path = coco_files(tmp_path)
+    poses, dataset_meta = detected(ground_truth), detection_meta(ground_truth, path)
+    if truth_boxes:
+        poses = [
+            replace(p, person_id=a["id"])
+            for p, a in zip(poses[::3], ground_truth["annotations"], strict=True)
+        ]
+        dataset_meta["box_source"] = "ground truth"
+    settings = {"nms": "soft_oks_nms", "max_per_image": 3, "rescore_threshold": 0.3}
+    kind = {"nms_on_ground_truth_boxes": suppress, **settings}
+    expected = run(OKSMetric(errors_file=str(tmp_path / "a.npz"), **kind), dataset_meta, poses)
+    run(PredictionWriter(str(tmp_path / "a"), **settings), dataset_meta, poses)
+    selections, select = [], oks_metric.select_poses
+    monkeypatch.setattr(
+        oks_metric,
+        "select_poses",
+        lambda p, *a, **k: selections.append(len(p.image_ids)) or select(p, *a, **k),
+    )
+    metric = OKSMetric(errors_file=str(tmp_path / "b.npz"), results_dir=str(tmp_path / "b"), **kind)
+    metric.dataset_meta = dataset_meta
+    names = metric.score_names()
+    assert not (tmp_path / "b").exists()  # asking for names writes nothing
+    selections.clear()
+    assert run(metric, dataset_meta, poses) == expected
+    assert list(names) == list(expected)
+    assert selections.count(len(poses)) == 1
+    one, other = (json.loads((tmp_path / n / "results.json").read_text("utf-8")) for n in "ab")
+    assert one == other
+    assert (len(one) < len(poses)) is not truth_boxes
+    errors = [read_errors(tmp_path / f"{n}.npz") for n in "ab"]
+    np.testing.assert_array_equal(errors[0].predicted, errors[1].predicted)
+    # The next evaluation is of other poses.
+    run(metric, dataset_meta, poses[:3])
+    assert len(json.loads((tmp_path / "b" / "results.json").read_text("utf-8"))) == 3
+
+
+def test_a_metric_that_scores_nothing_writes_all_the_same(tmp_path: Path) -> None:
+    ground_truth, path = coco_files(tmp_path)
+    poses, dataset_meta = detected(ground_truth), detection_meta(ground_truth, path)
+    path.write_text(json.dumps({name: ground_truth[name] for name in ("images", "categories")}))
+    assert run(OKSMetric(results_dir=str(tmp_path / "out")), dataset_meta, poses) == {}
+    assert (tmp_path / "out" / "results.json").stat().st_size > 100
+    assert list((tmp_path / "out").glob("person_keypoints*.zip"))
 
 
 def test_only_images_of_the_data_set_count(tmp_path: Path) -> None:

@@ -9,6 +9,26 @@ _MPII = "posekit/datasets/mpii.py"
 
 DATASETS = (
     Mutant(
+        "posekit/datasets/coco_columns.py",
+        "if len(unique) != len(ids) or not self._seen.isdisjoint(unique):",
+        "if len(unique) != len(ids):",
+        "datasets/test_coco_columns.py",
+        why="an id of another block is taken twice",
+    ),
+    Mutant(
+        "posekit/datasets/coco_columns.py",
+        "if not (boxes_xywh[:, 2:] > 0).all():",
+        "if not (boxes_xywh[:, 2:] >= 0).all():",
+        "datasets/test_coco_columns.py",
+    ),
+    Mutant(
+        "posekit/datasets/file_cache.py",
+        "json.dumps([checksum, settings, posekit.__version__, _code()], default=repr)",
+        "json.dumps([checksum, posekit.__version__, _code()], default=repr)",
+        "datasets/test_file_cache.py",
+        why="the people of other settings",
+    ),
+    Mutant(
         "posekit/datasets/split.py",
         '"val": (num_test, num_test + num_val),',
         '"val": (0, num_val),',

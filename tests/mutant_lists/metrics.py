@@ -146,6 +146,19 @@ METRICS = (
         why="annotated people near one another lose their prediction",
     ),
     Mutant(
+        "posekit/metrics/oks_metric.py",
+        "if self._people is None or (from_truth and self.nms_on_ground_truth_boxes):",
+        "if self._people is None:",
+        "metrics/test_evaluators.py::test_a_metric_writes_what_it_scores",
+        why="annotated people near one another lose their prediction in the file",
+    ),
+    Mutant(
+        "posekit/io/files.py",
+        "long = _has_long_integer(content)",
+        "long = False",
+        "io/test_json.py::test_a_number_beyond_all_measure_is_infinite",
+    ),
+    Mutant(
         "posekit/metrics/predictions.py",
         "predicted) + 1.0})",
         "predicted)})",

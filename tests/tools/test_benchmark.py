@@ -26,9 +26,9 @@ ROWS = {
     "test-sample": ["20 boxes per image"],
     "targets": ["MSRA encode"],
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
-    "coco-metric": ["whole metric", "greatest difference"],
+    "coco-metric": ["whole metric", "with the files", "greatest difference"],
     "pckh": ["arrays", "poses"],
-    "import": ["posekit", "all of training"],
+    "import": ["posekit", "Predictor", "all of training"],
     "table-memory": ["held", "added by a worker"],
     "predictor": ["1 box", "8 boxes"],
     "bundled": ["folded", "onnx", "bf16"],
@@ -176,7 +176,7 @@ def test_report_states_machine_threads_and_versions(tmp_path: Path) -> None:
 
 
 def test_coco_numbers_are_those_of_pycocotools(tmp_path: Path) -> None:
-    row = report_of(tmp_path, "coco-metric")["rows"][1]
+    row = report_of(tmp_path, "coco-metric")["rows"][-1]
     assert row["posekit"] <= 1e-9
 
 

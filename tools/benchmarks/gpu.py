@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.optim import OptimWrapper
 from torch.utils.data import DataLoader, default_collate
@@ -109,7 +111,8 @@ def measure_card(settings: Settings, device: str, minutes: float) -> dict[str, A
     torch.manual_seed(0)
     report: dict[str, Any] = {"device": _name(card.device), "torch": torch.__version__}
     report["peak"] = _peak(card)
-    report["rows"], best = [], {}
+    report["rows"] = []
+    best: dict[str, tuple[float, str]] = {}
     for network in NETWORKS:
         for form, words in FORMS.items():
             rows = _rows(card, network, form, words, report["peak"])
@@ -133,8 +136,8 @@ def _peak(card: Card) -> float:
     found = []
     for size in (2048, 4096, 8192):
         side = max(64, int(size * card.fraction))
-        a, b = (torch.randn(side, side, device=card.device, dtype=torch.bfloat16) for _ in range(2))
-        found.append(2 * side**3 / card.seconds(lambda a=a, b=b: a @ b) / 1e12)
+        matrix = torch.randn(side, side, device=card.device, dtype=torch.bfloat16)
+        found.append(2 * side**3 / card.seconds(partial(torch.matmul, matrix, matrix)) / 1e12)
     return max(found)
 
 
@@ -235,7 +238,7 @@ def host_batch(people: int, device: torch.device) -> Sample:
 def _feeding(card: Card, settings: Settings) -> list[dict[str, Any]]:
     """Images/s that loader processes make of 640x480 JPEGs, nothing else running."""
     table = photo_table(settings)
-    rows = [row for group in rows_by_image(table, settings.count(48), 1) for row in group]
+    rows = np.concatenate(rows_by_image(table, settings.count(48), 1))
     keys = [SampleKey(0, 1, row % len(rows)) for row in range(settings.count(4096))]
     found = []
     for workers in WORKERS if card.fraction == 1 else WORKERS[:1]:

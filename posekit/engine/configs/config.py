@@ -62,9 +62,7 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
     Raises:
         ConfigError: If the file is missing or cannot be run, or on a key or argument that nothing takes.
     """
-    path = own_code.find_config(Path(path))
-    if not path.is_file():
-        raise ConfigError(f"config {path}: no such file, here or among posekit's configs")
+    path = own_code.existing_config(path)
     cfg = _read(path)
     for key, value in (cfg_options or {}).items():
         _override(cfg, key, value, str(path))
@@ -72,8 +70,6 @@ def load_config(path: str | Path, cfg_options: Mapping[str, Any] | None = None) 
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.suffix != ".py":
-        raise ConfigError(f"config {path}: expected a Python file (.py), found '{path.suffix}'")
     folders = [path.absolute().parent.resolve()]
     own_code.reach(folders[0])
     try:

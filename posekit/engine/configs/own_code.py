@@ -8,6 +8,7 @@ a training leaves, so that a test finds it again. Bases are relative (``from .ba
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import sys
@@ -141,6 +142,26 @@ def find_config(path: Path) -> Path:
     """A config as it is named; where there is no such file, posekit's own of that name, if it has one."""
     own = Path(_folder_of_package("posekit")) / path
     return own if not path.is_file() and not path.is_absolute() and own.is_file() else path
+
+
+def existing_config(path: str | Path) -> Path:
+    """The file of a config, looked at without torch: a wrong name or a slip of syntax is refused at once.
+
+    Raises:
+        ConfigError: If there is none, or it is no Python file.
+    """
+    found = find_config(Path(path))
+    if not found.is_file():
+        raise ConfigError(f"config {found}: no such file, here or among posekit's configs")
+    if found.suffix != ".py":
+        raise ConfigError(f"config {found}: expected a Python file (.py), found '{found.suffix}'")
+    try:
+        ast.parse(found.read_text("utf-8"))
+    except SyntaxError as error:
+        raise ConfigError(f"config {found}: {type(error).__name__}: {error}") from error
+    except (OSError, ValueError, RecursionError, MemoryError):
+        pass  # whoever runs it says what is wrong
+    return found
 
 
 def _folder_of_package(name: str) -> str:
