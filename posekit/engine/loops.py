@@ -110,6 +110,27 @@ def check_empty_taught(model: nn.Module, loader: DataLoader, source: str | None)
         )
 
 
+def check_pictures(model: nn.Module, loader: DataLoader, source: str | None) -> None:
+    """Looks whether the network is shown what it takes: one person's crops, or pictures with all people.
+
+    Raises:
+        ConfigError: If not.
+    """
+    head = getattr(model, "head", None)
+    for part in parts_of(loader.dataset) if head is not None else ():
+        whole = getattr(part, "whole_pictures", None)
+        if whole is None or whole == getattr(head, "whole_pictures", False):
+            continue
+        name, table = type(head).__name__, part.table
+        if whole:
+            words = f"a {name} sees one person's crop: expected a TopDownDataset, found whole pictures"
+        else:
+            boxes = f"crops of boxes ({table.box_source})"
+            words = f"a {name} finds the people of whole pictures itself: expected a BottomUpDataset, which "
+            words += f"takes no boxes and no detections, found {boxes}"
+        raise ConfigError(f"config {source or '(Python)'}: {table.ann_file}: {words}")
+
+
 def check_attribute_columns(model: nn.Module, loader: DataLoader) -> None:
     """Looks whether heads of attributes find their labels, of their classes, and mirrored as they do.
 

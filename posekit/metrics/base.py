@@ -1,8 +1,8 @@
 """What the evaluators have in common: they collect poses and know the data set they score.
 
 ``dataset_meta`` is a dict of ``skeleton`` (:class:`~posekit.structures.Skeleton`), ``table``
-(``PersonTable``), ``box_source`` (``"ground truth"`` or the detections file), ``ann_file`` and,
-optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to score).
+(``PersonTable``), ``box_source`` (``"ground truth"``, the detections file, or that the network finds the people
+of whole pictures), ``ann_file`` and, optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to score).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from posekit.datasets.table import NO_BOXES
 from posekit.errors import ConfigError
 from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.nms import OKS_NMS
@@ -77,12 +78,13 @@ class PoseMetric(BaseMetric):
             DataError: If a file it needs is at fault.
         """
 
-    def process(self, data_batch: Any, data_samples: Sequence[Pose]) -> None:
-        """Keeps the poses of a batch."""
+    def process(self, data_batch: Any, data_samples: Sequence[Pose | Sequence[Pose]]) -> None:
+        """Keeps the poses of a batch: of each crop one, of each whole picture a list."""
         if not self.results:  # the last evaluation's are cleared
             self._batch_sizes.clear()
-        self._batch_sizes.append(len(data_samples))
-        self.results.extend(data_samples)
+        poses = [pose for found in data_samples for pose in ([found] if isinstance(found, Pose) else found)]
+        self._batch_sizes.append(len(poses))
+        self.results.extend(poses)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Scores the poses of all processes, in process 0; all get the scores.
@@ -124,6 +126,11 @@ class PoseMetric(BaseMetric):
         A sampler's padding and the stand-ins for unreadable images predict a person again.
         """
         meta = self.dataset_meta or {}
+        if meta.get("box_source") == NO_BOXES:
+            poses = _each_once(poses)
+            if self.errors_file is not None:
+                self._write_errors(self.errors_file, poses, meta)
+            return self.score(poses, meta)
         _, first = np.unique(poses.person_ids, return_index=True)
         poses = poses.take(np.sort(first))
         known = np.asarray(meta["table"].person_ids)
@@ -177,11 +184,19 @@ class PoseMetric(BaseMetric):
             )
 
 
+def _each_once(poses: PoseArrays) -> PoseArrays:
+    """The people found on whole pictures, in the order of the pictures' ids; seen twice, they count once."""
+    keys = np.stack([poses.image_ids, poses.person_ids], axis=1)
+    return poses.take(np.unique(keys, axis=0, return_index=True)[1])
+
+
 def categories_of(poses: PoseArrays, meta: Mapping[str, Any]) -> np.ndarray:
     """int64 (N,): the category of each pose's person in the data set; 1 where its table has none."""
     table = meta["table"]
     if not hasattr(table, "category_ids"):  # one of a user's own kind
         return np.ones(len(poses.person_ids), np.int64)
+    if meta.get("box_source") == NO_BOXES:  # whom a network found itself is of the one there is
+        return np.full(len(poses.person_ids), np.min(table.category_ids, initial=1 << 62))
     rows = _rows_of(poses.person_ids, np.asarray(table.person_ids))
     return np.append(table.category_ids, 1)[rows]
 

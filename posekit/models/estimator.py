@@ -11,16 +11,14 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from posekit.errors import ConfigError
-from posekit.geometry import apply_warp, invert_warp
 from posekit.models.building import Part, build_network
 from posekit.models.freezing import freeze, keep_frozen_norms
-from posekit.models.heads import Prediction, all_averaged, halves_averaged, halves_of, heatmaps_of
+from posekit.models.heads import all_averaged, halves_of, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.models.normalisation import (
     FIXED,
@@ -30,11 +28,12 @@ from posekit.models.normalisation import (
     levels,
     standardised,
 )
+from posekit.models.poses import people_of, poses_of
 from posekit.models.pretrained import Start, start_backbone, starts_later, without_pretrained
 from posekit.models.transfer import SampleTransfer
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
-from posekit.structures import Pose, Sample, Skeleton
+from posekit.structures import Sample, Skeleton
 
 # Of the RGB photos of ImageNet, in grey levels of 0..255: what every released backbone was trained with.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -43,7 +42,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 @MODELS.register_module()
 class PoseEstimator(BaseModel):
-    """Top-down pose estimation on one crop per person.
+    """Pose estimation on one crop per person, or on whole pictures if the head finds many people.
 
     Args:
         backbone: Config of a backbone, or one already built: an image (B, 3, H, W) -> a map (B, C, h, w),
@@ -149,8 +148,9 @@ class PoseEstimator(BaseModel):
 
         Args:
             *fields: All fields of the batch; ``mode="tensor"`` needs the image alone.
-            mode: ``"loss"`` -> the head's dict of losses; ``"predict"`` -> a list of B ``Pose``;
-                ``"tensor"`` -> a list of the head's outputs, heatmaps (B, C, h, w), one per stage.
+            mode: ``"loss"`` -> the head's dict of losses; ``"predict"`` -> a list of B ``Pose``, or of
+                B lists of such for whole pictures; ``"tensor"`` -> a list of the head's outputs, heatmaps
+                (B, C, h, w), one per stage.
 
         Raises:
             ValueError: On another mode.
@@ -241,16 +241,17 @@ class PoseEstimator(BaseModel):
             outputs, mirrored = halves_of(self.last(torch.cat([image, turned])))
         else:
             outputs, mirrored = self.last(image), self.last(turned)
-        return halves_averaged(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
+        return self.head.average(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
 
     def last(self, image: Tensor) -> Any:
         """Maps a normalised batch to the last stage's outputs, without flip and multi-scale test."""
         return self.head.activate(self.stages(image)[-1])
 
     @torch.no_grad()
-    def predict(self, sample: Sample) -> list[Pose]:
+    def predict(self, sample: Sample) -> list[Any]:
         """Predicts one :class:`~posekit.structures.Pose`, in image pixels, per crop of the batch.
 
+        Of whole pictures a list of them per picture, from the surest down; there may be nobody.
         No gradient is kept for poses, which are arrays; ``outputs`` has one.
         """
         prediction = self.head.predict(self.outputs(self.normalise(sample.image)), sample)
@@ -260,7 +261,12 @@ class PoseEstimator(BaseModel):
                 f"model.head: {type(self.head).__name__}.predict: expected points of shape "
                 f"(B, {wanted[0]}, 2), found {tuple(points.shape)}"
             )
-        return poses_of(prediction, sample)
+        return poses_of(prediction, sample) if prediction.owner is None else people_of(prediction, sample)
+
+    @property
+    def whole_pictures(self) -> bool:
+        """Whether a sample is a picture with all its people, whom the network finds itself."""
+        return bool(getattr(self.head, "whole_pictures", False))
 
     def describe(self) -> dict[str, str]:
         """States the codec, the flip test and the multi-scale test, as every score must."""
@@ -282,42 +288,3 @@ def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> 
 
 def _size_hw(image: Tensor) -> tuple[int, int]:
     return int(image.shape[-2]), int(image.shape[-1])
-
-
-def poses_of(prediction: Prediction, sample: Sample) -> list[Pose]:
-    """Takes a head's prediction back to image pixels.
-
-    Args:
-        prediction: Of B crops. Without points the poses have no keypoints: (0, 2).
-        sample: The batch they were predicted from.
-    """
-    points_image, scores = _in_image(prediction, sample)
-    boxes, box_scores = sample.box_xyxy.cpu().numpy(), sample.box_score.cpu().numpy()
-    image_ids, person_ids = sample.image_id.tolist(), sample.person_id.tolist()
-    extra = {name: value.cpu().numpy() for name, value in prediction.extra.items()}
-    return [
-        Pose(
-            keypoints=points_image[i].astype(np.float32),
-            scores=person_scores,
-            box_xyxy=boxes[i],
-            box_score=float(box_scores[i]),
-            image_id=image_ids[i],
-            person_id=person_ids[i],
-            extra={name: values[i] for name, values in extra.items()},
-        )
-        for i, person_scores in enumerate(scores)
-    ]
-
-
-def _in_image(prediction: Prediction, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Points float64 (B, K, 2), image pixels, and scores float32 (B, K)."""
-    count = len(sample.box_score)
-    if prediction.points is None:
-        return np.zeros((count, 0, 2)), np.zeros((count, 0), np.float32)
-    # float64 on the host only: Apple's GPUs have none.
-    inverse = invert_warp(sample.warp.cpu().numpy().astype(np.float64))
-    points_image = apply_warp(prediction.points.cpu().double().numpy(), inverse)
-    scores = prediction.scores
-    if scores is None:  # of a head that does not say how sure it is
-        return points_image, np.ones(points_image.shape[:2], np.float32)
-    return points_image, scores.float().cpu().numpy()
