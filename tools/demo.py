@@ -8,7 +8,8 @@ The people's boxes come from ``--boxes``, from a detection file, or from a detec
 COCO weights, or a file of weights). Without any of these, a network of people takes the small finder that
 comes with posekit. Where that finds nobody, for other keypoints, and with ``--detector none``, the whole
 frame is taken for one person, who is then looked at more closely (``--refine``). Who is no clear person is
-left out, if the model's scores are calibrated, and the output says so. An image that cannot be read is named
+left out, if the model's scores are calibrated, and the output says so. A bottom-up network finds everybody
+itself, and takes none of these. An image that cannot be read is named
 and left out, and so is what is no image in a folder.
 """
 

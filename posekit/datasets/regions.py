@@ -47,8 +47,8 @@ def unlabelled_regions(table: PersonTable) -> dict[int, list[Region]]:
     content = read_json(path)
     if not isinstance(content, Mapping) or "annotations" not in content:
         raise DataError(
-            f"{path}: expected COCO's form, which says where people are not labelled (MPII's does not), found "
-            f"{shown(content)}"
+            f"{path}: expected COCO's form, which says where people are not labelled, as MPII's does not; "
+            f"found {shown(content)}"
         )
     known, categories = set(table.person_ids.tolist()), set(table.category_ids.tolist())
     number_of = {image_id: number for number, image_id in enumerate(table.image_ids.tolist())}

@@ -1,8 +1,9 @@
 """What the evaluators have in common: they collect poses and know the data set they score.
 
 ``dataset_meta`` is a dict of ``skeleton`` (:class:`~posekit.structures.Skeleton`), ``table``
-(``PersonTable``), ``box_source`` (``"ground truth"``, the detections file, or that the network finds the people
-of whole pictures), ``ann_file`` and, optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to score).
+(``PersonTable``), ``box_source`` (``"ground truth"``, the detections file, or that the network finds the
+people of whole pictures), ``ann_file`` and, optionally, ``crop`` (the data set's ``Crop``) and ``image_ids``
+(the images to score).
 """
 
 from __future__ import annotations
