@@ -34,9 +34,10 @@ class TagHead(Head):
     """Heat maps and tags from features of one stride, and heat maps of half that stride.
 
     The outputs are ``"heat"``, float (B, K, h, w), ``"fine"``, (B, K, 2h, 2w), and ``"tags"``, (B, 1, K, h,
-    w); as they are averaged and read, ``"heat"`` (B, K, 2h, 2w) is the mean of both resolutions, and
-    ``"tags"`` (B, D, K, 2h, 2w) are resized. In the flip test heat maps are averaged, and tags kept side by
-    side: D is 2 then, as in the release.
+    w). As they are averaged and read, ``"heat"`` (B, K, 2h, 2w) is the mean of both resolutions, and
+    ``"tags"`` (B, D, K, 2h, 2w) are those of the nearest cell: where the release interpolates, it mixes tags
+    that were taught with such that were not. In the flip test heat maps are averaged, and tags kept side by
+    side, as in the release: D is 2 then.
 
     Args:
         in_channels: Of the features; the release's are of stride 4.
@@ -126,14 +127,14 @@ class TagHead(Head):
     def activate(self, outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Both resolutions as one, the finer."""
         size_hw = outputs["fine"].shape[-2:]
-        tags = outputs["tags"]
-        resized = self._resized(tags.flatten(1, 2), size_hw).unflatten(1, tags.shape[1:3])
-        return {"heat": (self._resized(outputs["heat"], size_hw) + outputs["fine"]) / 2, "tags": resized}
-
-    def _resized(self, maps: Tensor, size_hw: SizeHW) -> Tensor:
         # The corners of aligned maps lie on each other, the edges of strided ones do.
         aligned = self.codec.alignment == "aligned"
-        return F.interpolate(maps.float(), tuple(size_hw), mode="bilinear", align_corners=aligned)
+        resized = F.interpolate(outputs["heat"].float(), size_hw, mode="bilinear", align_corners=aligned)
+        y, x = (
+            _nearest_cells(fine, coarse, aligned).to(resized.device)
+            for fine, coarse in zip(size_hw, outputs["tags"].shape[-2:], strict=True)
+        )
+        return {"heat": (resized + outputs["fine"]) / 2, "tags": outputs["tags"][..., y[:, None], x]}
 
     def flip(
         self, outputs: Mapping[str, Tensor], flip_index: Sequence[int] | np.ndarray, input_size_hw: SizeHW
@@ -156,6 +157,13 @@ class TagHead(Head):
 
     def describe(self) -> dict[str, str]:
         return {"codec": f"tags, {settings_in_words(self.grouper)} of {self.codec!r}"}
+
+
+def _nearest_cells(fine: int, coarse: int, aligned: bool) -> Tensor:
+    """Of an axis of ``fine`` cells the nearest of the ``coarse`` ones, int64 (fine,)."""
+    cells = torch.arange(fine, dtype=torch.float64)
+    cells = cells * ((coarse - 1) / (fine - 1)) if aligned else (cells + 0.5) * (coarse / fine) - 0.5
+    return (cells + 0.5).floor().long().clamp(0, coarse - 1)
 
 
 class _Residual(nn.Module):

@@ -162,9 +162,10 @@ class BottomUpDataset(TopDownDataset):
         )
 
     def _placed_whole(self, draw: Draw, row: int, box: np.ndarray) -> Placement:
+        whole = self.crop.place_picture((box[3], box[2]))
         if self.augment is None:
-            return self.crop.place(box)
+            return whole
         skeleton = self.table.skeleton
         nothing = np.zeros((skeleton.num_keypoints, 2), np.float32)
         record = PersonRecord("", row, row, box, 1.0, nothing, np.zeros(len(nothing), np.uint8))
-        return self.augment.draw(draw.rng(row), record, skeleton, self.crop)
+        return self.augment.draw(draw.rng(row), record, skeleton, self.crop, whole)

@@ -62,10 +62,9 @@ def look_at_pictures(network: PoseNetwork, images: Sequence[np.ndarray]) -> list
     """The people that a network of whole pictures finds on each image, uint8 (H, W, 3) RGB, as one batch."""
     crop, estimator = network.crop, network.estimator
     batch = np.empty((len(images), 3, *crop.input_size_hw), np.uint8)
-    frames = [np.array([0.0, 0, image.shape[1], image.shape[0]]) for image in images]
     warps = [
-        cut_placed(image, [crop.place(frame)], crop, place[None])
-        for image, frame, place in zip(images, frames, batch, strict=True)
+        cut_placed(image, [crop.place_picture(image.shape)], crop, place[None])
+        for image, place in zip(images, batch, strict=True)
     ]
     with torch.inference_mode():
         image = torch.from_numpy(batch).to(estimator.mean.device)

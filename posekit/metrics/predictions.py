@@ -72,7 +72,7 @@ def write_results(
             poses.image_ids.tolist(),
             np.broadcast_to(category_id, len(scores)).tolist(),
             poses.person_ids.tolist(),
-            poses.keypoints.reshape(len(scores), -1).tolist(),
+            poses.keypoints.reshape(len(scores), 3 * poses.keypoints.shape[1]).tolist(),
             np.asarray(scores, np.float64).tolist(),
             boxes.tolist(),
             strict=True,

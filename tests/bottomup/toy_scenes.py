@@ -80,13 +80,13 @@ def record(number: int, box: list[float], keypoints: list[float], **others: obje
 
 
 class TinyBackbone(nn.Module):
-    """Features of stride 4, learnt in seconds."""
+    """Features of stride 4, learnt in seconds; it sees where it is, which tells people apart who are alike."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
         self.out_channels, self.stride, self.input_divisor = width, 4, 4
         layers: list[nn.Module] = []
-        for channels, stride in ((3, 2), (width, 2), (width, 1), (width, 1)):
+        for channels, stride in ((5, 2), (width, 2), (width, 1), (width, 1)):
             layers += [
                 nn.Conv2d(channels, width, 3, stride, 1, bias=False),
                 nn.BatchNorm2d(width),
@@ -95,4 +95,6 @@ class TinyBackbone(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-        return [self.layers(image)]
+        places = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in image.shape[-2:]), indexing="ij")
+        whole = torch.stack(places).expand(len(image), -1, -1, -1)
+        return [self.layers(torch.cat([image, whole], dim=1))]

@@ -61,8 +61,8 @@ BOTTOMUP = (
     ),
     Mutant(
         "posekit/bottomup/poses.py",
-        "(people.points[row] + 0.5) / scale - 0.5",
-        "people.points[row] / scale",
+        "points = (people.points + 0.5) / np.asarray(scale_xy, np.float64) - 0.5",
+        "points = people.points / np.asarray(scale_xy, np.float64)",
         "bottomup/test_head.py::test_people_become_poses_of_the_picture",
         why="half a pixel of the input, several of a large picture",
     ),
