@@ -11,14 +11,16 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from posekit.errors import ConfigError
+from posekit.geometry import apply_warp, invert_warp
 from posekit.models.building import Part, build_network
 from posekit.models.freezing import freeze, keep_frozen_norms
-from posekit.models.heads import all_averaged, halves_of, heatmaps_of
+from posekit.models.heads import Prediction, all_averaged, halves_of, heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.models.normalisation import (
     FIXED,
@@ -28,12 +30,12 @@ from posekit.models.normalisation import (
     levels,
     standardised,
 )
-from posekit.models.poses import people_of, poses_of
+from posekit.models.poses import people_of
 from posekit.models.pretrained import Start, start_backbone, starts_later, without_pretrained
 from posekit.models.transfer import SampleTransfer
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
-from posekit.structures import Sample, Skeleton
+from posekit.structures import Pose, Sample, Skeleton
 
 # Of the RGB photos of ImageNet, in grey levels of 0..255: what every released backbone was trained with.
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -288,3 +290,42 @@ def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> 
 
 def _size_hw(image: Tensor) -> tuple[int, int]:
     return int(image.shape[-2]), int(image.shape[-1])
+
+
+def poses_of(prediction: Prediction, sample: Sample) -> list[Pose]:
+    """Takes a head's prediction back to image pixels.
+
+    Args:
+        prediction: Of B crops. Without points the poses have no keypoints: (0, 2).
+        sample: The batch they were predicted from.
+    """
+    points_image, scores = _in_image(prediction, sample)
+    boxes, box_scores = sample.box_xyxy.cpu().numpy(), sample.box_score.cpu().numpy()
+    image_ids, person_ids = sample.image_id.tolist(), sample.person_id.tolist()
+    extra = {name: value.cpu().numpy() for name, value in prediction.extra.items()}
+    return [
+        Pose(
+            keypoints=points_image[i].astype(np.float32),
+            scores=person_scores,
+            box_xyxy=boxes[i],
+            box_score=float(box_scores[i]),
+            image_id=image_ids[i],
+            person_id=person_ids[i],
+            extra={name: values[i] for name, values in extra.items()},
+        )
+        for i, person_scores in enumerate(scores)
+    ]
+
+
+def _in_image(prediction: Prediction, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """Points float64 (B, K, 2), image pixels, and scores float32 (B, K)."""
+    count = len(sample.box_score)
+    if prediction.points is None:
+        return np.zeros((count, 0, 2)), np.zeros((count, 0), np.float32)
+    # float64 on the host only: Apple's GPUs have none.
+    inverse = invert_warp(sample.warp.cpu().numpy().astype(np.float64))
+    points_image = apply_warp(prediction.points.cpu().double().numpy(), inverse)
+    scores = prediction.scores
+    if scores is None:  # of a head that does not say how sure it is
+        return points_image, np.ones(points_image.shape[:2], np.float32)
+    return points_image, scores.float().cpu().numpy()

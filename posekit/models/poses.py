@@ -1,4 +1,4 @@
-"""From a head's prediction to poses in the image: one inverse warp for each sample."""
+"""From a head's prediction of many people to their poses in the pictures, by one inverse warp for each."""
 
 from __future__ import annotations
 
@@ -7,45 +7,6 @@ import numpy as np
 from posekit.geometry import apply_warp, invert_warp
 from posekit.models.heads import Prediction
 from posekit.structures import Pose, Sample
-
-
-def poses_of(prediction: Prediction, sample: Sample) -> list[Pose]:
-    """Takes a head's prediction back to image pixels.
-
-    Args:
-        prediction: Of B crops. Without points the poses have no keypoints: (0, 2).
-        sample: The batch they were predicted from.
-    """
-    points_image, scores = _in_image(prediction, sample)
-    boxes, box_scores = sample.box_xyxy.cpu().numpy(), sample.box_score.cpu().numpy()
-    image_ids, person_ids = sample.image_id.tolist(), sample.person_id.tolist()
-    extra = {name: value.cpu().numpy() for name, value in prediction.extra.items()}
-    return [
-        Pose(
-            keypoints=points_image[i].astype(np.float32),
-            scores=person_scores,
-            box_xyxy=boxes[i],
-            box_score=float(box_scores[i]),
-            image_id=image_ids[i],
-            person_id=person_ids[i],
-            extra={name: values[i] for name, values in extra.items()},
-        )
-        for i, person_scores in enumerate(scores)
-    ]
-
-
-def _in_image(prediction: Prediction, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-    """Points float64 (B, K, 2), image pixels, and scores float32 (B, K)."""
-    count = len(sample.box_score)
-    if prediction.points is None:
-        return np.zeros((count, 0, 2)), np.zeros((count, 0), np.float32)
-    # float64 on the host only: Apple's GPUs have none.
-    inverse = invert_warp(sample.warp.cpu().numpy().astype(np.float64))
-    points_image = apply_warp(prediction.points.cpu().double().numpy(), inverse)
-    scores = prediction.scores
-    if scores is None:  # of a head that does not say how sure it is
-        return points_image, np.ones(points_image.shape[:2], np.float32)
-    return points_image, scores.float().cpu().numpy()
 
 
 def people_of(prediction: Prediction, sample: Sample) -> list[list[Pose]]:

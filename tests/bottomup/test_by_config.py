@@ -6,7 +6,9 @@ import json
 
 import numpy as np
 import pytest
+import reference
 import torch
+import toy_data_sets
 from bottomup.toy_scenes import HEADS, STICKS, write_scenes
 from numpy.testing import assert_allclose
 from toy_training import run
@@ -17,6 +19,7 @@ from posekit.engine.runner import PoseRunner
 from posekit.errors import ConfigError
 from posekit.inference import write_bundle
 from posekit.io.checkpoint import read_checkpoint
+from posekit.registry import DATASETS
 
 CONFIG = """
 from torch.optim import Adam
@@ -141,3 +144,17 @@ def test_detections_are_refused(tmp_path, monkeypatch):
     cfg.work_dir = str(tmp_path / "work")
     with pytest.raises(ConfigError, match="given no detections: leave 'detections' out"):
         PoseRunner.from_cfg(cfg).test()
+
+
+@pytest.mark.parametrize("name", ["fields_256x256", "tags_256x256", "topdown_128x96"])
+def test_configs_read_the_rendered_scenes(name, tmp_path):
+    toy_data_sets.write_rendered(tmp_path)
+    path = reference.ROOT / f"configs/families/scenes_mobilenetv2_{name}.py"
+    cfg = load_config(path, {"data_root": str(tmp_path)})
+    train, val, test = (DATASETS.build(cfg[f"{s}_dataloader"]["dataset"]) for s in ("train", "val", "test"))
+    assert train.whole_pictures == val.whole_pictures == ("topdown" not in name)
+    ids = [{int(data[row].image_id) for row in range(len(data))} for data in (train, val, test)]
+    assert ids[1] == ids[2]
+    assert max(ids[0]) < 100 < min(ids[1])
+    assert (train.augment is not None, val.augment, test.augment) == (True, None, None)
+    assert train.crop == val.crop == test.crop

@@ -80,7 +80,7 @@ def record(number: int, box: list[float], keypoints: list[float], **others: obje
 
 
 class TinyBackbone(nn.Module):
-    """Features of stride 4, learnt in seconds; it sees where it is, which tells people apart who are alike."""
+    """Features of stride 4, learnt in seconds; it sees where it is, which tells people apart."""
 
     def __init__(self, width: int = 24) -> None:
         super().__init__()
