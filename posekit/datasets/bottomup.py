@@ -100,6 +100,11 @@ class BottomUpDataset(TopDownDataset):
                 f"{name}: augment: 'half_body_prob' and 'truncate_prob' are of crops of one person; expected "
                 f"0, found {self.augment.half_body_prob:g} and {self.augment.truncate_prob:g}"
             )
+        if len(np.unique(table.category_ids)) > 1:
+            raise ConfigError(
+                f"{name}: {table.ann_file}: the people are of {len(np.unique(table.category_ids))} categories, "
+                "which such a network does not tell apart; choose one by the source's 'category'"
+            )
         number = np.diff(self._bounds)
         if number.max() > self.most_people:
             image = int(number.argmax())

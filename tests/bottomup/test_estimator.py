@@ -27,7 +27,10 @@ FIELDS = {
     "type": PartAffinityHead, "width": 24, "stages": 2, "targets": {"sigma": 3.0, "width": 3.0},
     "assembler": {"least_parts": 2},
 }  # fmt: skip
-TAGS = {"type": TagHead, "codec": {"type": UDPCodec, "sigma": 1.5}, "width": 16, "blocks": 1}
+TAGS = {
+    "type": TagHead, "codec": {"type": UDPCodec, "sigma": 1.5}, "width": 16, "blocks": 1,
+    "tag_loss": {"pull": 0.01, "push": 0.01},  # it has little time
+}  # fmt: skip
 STEPS = {"fields": 200, "tags": 250}
 
 
