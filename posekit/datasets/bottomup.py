@@ -102,7 +102,7 @@ class BottomUpDataset(TopDownDataset):
             )
         if len(np.unique(table.category_ids)) > 1:
             raise ConfigError(
-                f"{name}: {table.ann_file}: the people are of {len(np.unique(table.category_ids))} categories, "
+                f"{name}: {table.ann_file}: found people of {len(np.unique(table.category_ids))} categories, "
                 "which such a network does not tell apart; choose one by the source's 'category'"
             )
         number = np.diff(self._bounds)

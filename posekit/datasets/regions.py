@@ -118,7 +118,8 @@ def drawn_regions(regions: Sequence[Region], warp: np.ndarray, input_size_hw: Se
             values = np.arange(len(region.runs)) % 2
             rows, columns = region.size_hw
             mask = np.repeat(values, region.runs).reshape(columns, rows).T.astype(np.uint8)
-            drawn |= cv2.warpAffine(
+            placed = cv2.warpAffine(
                 np.ascontiguousarray(mask), warp, (width, height), flags=cv2.INTER_NEAREST
             )
+            drawn[placed > 0] = 1
     return drawn
