@@ -166,6 +166,11 @@ RECIPES["faces/tcdcn_mtfl_40x40_finetune.py"] = _TCDCN | {
     "rates": [(0.003, 20)],
     "epochs": (20, 2),
 }
+RECIPES["study/face_tcdcn_mtfl_40x40.py"] = _TCDCN | {
+    "optimiser": "SGD(lr=0.03, momentum=0.9, weight_decay=0.0005)",
+    "rates": [(0.03, 12)],
+    "epochs": (12, 2),
+}
 RECIPES["faces/tcdcn_300w_40x40.py"] = {  # T: the first three layers are kept
     **FACES,
     **_PLAIN,
@@ -188,6 +193,9 @@ _FACE_STUDY = RECIPES["faces/cnn6_300w_64x64_wing.py"] | {  # O
     "epochs": (24, 6),
 }
 RECIPES["study/face_losses_300w_64x64.py"] = _FACE_STUDY
+RECIPES["study/face_losses_300w_64x64_two_stages.py"] = _FACE_STUDY | {
+    "augment": augmentation(10, (0.9, 1.1), shift=0.05),
+}
 RECIPES["study/face_losses_300w_64x64_pdb.py"] = _FACE_STUDY | {"epochs": (8, 2)}
 RECIPES["study/face_losses_300w_64x64_heatmap.py"] = _FACE_STUDY | {
     "crop": (1.0, 1.25, "udp"),

@@ -10,12 +10,17 @@ import pytest
 import reference
 import torch
 from test_configs import CONFIGS, ROOT
+from tool_runs import caller
 
 from posekit.engine.checkpoints.files import write_checkpoint
 from posekit.engine.configs.config import load_config
+from posekit.errors import ConfigError
 from posekit.inference.bundle import build_estimator
 from posekit.models.attribute_head import AttributeHead, check_attributes
 from posekit.registry import DATASETS
+from posekit.study.cells import make_cell, stated_cells
+from posekit.study.prepare import make_plan
+from posekit.study.stated import read_variants
 
 STAGES = ("train", "val", "test")
 HELEN, AFW = 110, 4
@@ -104,6 +109,31 @@ def test_labels_ride_along_mirrored(mtfl):
     ]
     check_attributes(built, train.table.extra, train.table.mirror, "")
     assert train[0].extra["pose"] == 6 - train.table.extra["pose"][0]
+
+
+def test_tasks_are_compared_as_variants_of_one_config(mtfl):
+    config = str(ROOT / "study/face_tcdcn_mtfl_40x40.py")
+    options = [f"data_root={mtfl}"]
+    names = ["alone", "tasks", "each", "all"]
+    variants = read_variants([str(ROOT / "study/face_tasks.json")], config, options)
+    plan = make_plan(config, options, stated_cells(names, [0]), {}, variants, "alone")
+    assert set(names) <= set(plan.variants)
+    alone = " ".join(plan.variants["alone"]["differs"])
+    assert all(f"weights.{task}" in alone for task in ("gender", "smile", "glasses", "pose"))
+    assert "task_stopping" in alone
+    assert "type" not in alone  # network, data and metrics are the same
+    # Several heads have no one loss, which focal MSE could take the place of.
+    with pytest.raises(ConfigError, match=r"no 'model\.head\.loss'"):
+        make_plan(config, options, [*stated_cells(names, [0]), make_cell("mse", 0, 0, 0)], {}, variants)
+
+
+def test_gammas_are_no_matter_of_several_heads(mtfl, monkeypatch, capsys, tmp_path):
+    config, tasks = ROOT / "study/face_tcdcn_mtfl_40x40.py", ROOT / "study/face_tasks.json"
+    sweep = caller("gamma_sweep", monkeypatch, capsys)
+    words = [config, "--out", tmp_path, "--variants", tasks, "--cfg-options", f"data_root={mtfl}"]
+    status, printed = sweep(*words, "--gammas", 1)
+    assert status == 2
+    assert "is not one that learns heatmaps" in printed
 
 
 def test_faces_are_cut_alike_and_training_alone_is_random(sets):

@@ -3,6 +3,7 @@
     python tools/benchmark.py [NAME ...] [--images DIR --annotations JSON] [--repeats 15] [--threads 1]
         [--network hourglass|hrnet_w32] [--fraction 1] [--json OUT]
     python tools/benchmark.py walk      # no timing: the files that one image enters on its way to AP
+    python tools/benchmark.py gpu [--device cuda|cpu] [--minutes 8]    # a card: images/s, memory, feeding
 
 Without a name all benchmarks run; a name may be the beginning of several (``train``). posekit and the
 reference are measured in turns (A B A B ...), and each number is the median of its turns: absolute numbers
@@ -31,6 +32,7 @@ import cv2
 import torch
 from benchmarks import BENCHMARKS
 from benchmarks.common import Settings
+from benchmarks.gpu import describe_card, measure_card
 from benchmarks.report import conditions, describe, judge, table
 from benchmarks.step import NETWORKS
 from benchmarks.walk import tell, walk
@@ -73,6 +75,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1, help="of torch and OpenCV (1)")
     parser.add_argument("--network", choices=sorted(NETWORKS), default="hourglass", help="of train-step")
     parser.add_argument("--fraction", type=float, default=1.0, help="of the stated sizes, for a quick look")
+    parser.add_argument("--device", help="of gpu: cuda, cuda:1 or cpu (the first GPU)")
+    parser.add_argument("--minutes", type=float, default=8.0, help="of gpu: no part begins after them (8)")
     parser.add_argument("--json", help="file for the report")
     return parser.parse_args(argv)
 
@@ -87,8 +91,30 @@ def settings_from(args: argparse.Namespace, folder: str) -> Settings:
         raise ConfigError("benchmark: expected --repeats and --threads of at least 1, --fraction in (0, 1]")
     if bool(args.images) != bool(args.annotations):
         raise ConfigError("benchmark: --images and --annotations belong together")
-    given = {name: value for name, value in vars(args).items() if name not in ("names", "json")}
+    own = ("names", "json", "device", "minutes")
+    given = {name: value for name, value in vars(args).items() if name not in own}
     return Settings(folder=Path(folder), **given)
+
+
+def card(args: argparse.Namespace) -> int:
+    """Measures one GPU, or a CPU as if it were one.
+
+    Raises:
+        ConfigError: If there is no such device, or further benchmarks are named.
+    """
+    if args.names != ["gpu"]:
+        raise ConfigError("benchmark: gpu runs alone; name nothing beside it")
+    device = args.device or "cuda"
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ConfigError(
+            "benchmark: torch sees no GPU; --device cpu --fraction 0.02 tries the same measurements in small"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        report = measure_card(settings_from(args, folder), device, args.minutes)
+    print(describe_card(report))
+    if args.json:
+        write_json(args.json, report)
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(tell(walk(Path(folder))))
         return 0
     try:
+        if "gpu" in args.names:
+            return card(args)
         with tempfile.TemporaryDirectory() as folder:
             report = run(choose(args.names), settings_from(args, folder))
     except PosekitError as error:

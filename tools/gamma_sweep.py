@@ -229,8 +229,8 @@ def cells_of(args: argparse.Namespace, old: Plan | None, losses: list[str]) -> l
             f"--{name}" for name in ("gammas", "deltas", "forms") if getattr(args, name) is not None
         ]:
             raise ConfigError(
-                f"{' '.join(stated)}: the head of {args.config} learns no heatmaps, whose pixels a focal "
-                "loss weighs; state --losses"
+                f"{' '.join(stated)}: the head of {args.config} is not one that learns heatmaps, whose "
+                "pixels a focal loss weighs; state --losses or --variants"
             )
         names = losses or list(dict.fromkeys(parse_cell(name).form for name in (old.cells if old else ())))
         if not names:
@@ -247,11 +247,14 @@ def cells_of(args: argparse.Namespace, old: Plan | None, losses: list[str]) -> l
 
 
 def focal_losses(args: argparse.Namespace) -> bool:
-    """Whether the config's head learns heatmaps, as far as it says."""
+    """Whether the config's head learns heatmaps, as far as it says; several heads have no one loss."""
     from posekit.engine.configs.config import load_config, parse_options
     from posekit.study.prepare import learns_heatmaps
 
-    return learns_heatmaps(load_config(args.config, parse_options(args.cfg_options))) is not False
+    cfg = load_config(args.config, parse_options(args.cfg_options))
+    if args.variants and "heads" in cfg.model.get("head", {}):
+        return False
+    return learns_heatmaps(cfg) is not False
 
 
 def base_of(args: argparse.Namespace, old: Plan | None, cells: list[Cell]) -> str:

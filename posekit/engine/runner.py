@@ -66,6 +66,7 @@ from posekit.io.files import write_json, write_text
 from posekit.metrics.each_set import OnEachSet
 from posekit.models.estimator import PoseEstimator
 from posekit.models.pretrained import starting_later
+from posekit.models.recompute import recompute
 from posekit.models.released import load_checkpoint_into
 from posekit.parallel import on_main
 
@@ -261,7 +262,13 @@ class PoseRunner(Runner):
 
     def _maybe_compile(self, target: str) -> None:
         """In place of mmengine's, which compiles the whole step."""
-        if compile_training(self.bare_model, self.cfg.get("compile")):
+        setting = self.cfg.get("compile")
+        if setting not in (None, False) and self.cfg.get("recompute"):
+            raise ConfigError(
+                f"config {self.cfg.filename}: 'compile' and 'recompute': expected one of them; a compiled "
+                "network chooses by itself what it computes again"
+            )
+        if compile_training(self.bare_model, setting):
             self.logger.info("the network is compiled, which makes the first iterations slow")
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
@@ -285,6 +292,9 @@ class PoseRunner(Runner):
         """As mmengine's; but a backbone's ``start`` waits for :meth:`load_or_resume`, which may need none."""
         if not hasattr(self.bare_model, "start"):
             super()._init_model_weights()
+        if parts := self.cfg.get("recompute"):
+            named = recompute(self.bare_model, parts)
+            self.logger.info(f"computed again instead of kept: the inner maps of {', '.join(named)}")
 
     # --- running -----------------------------------------------------------------------------------------
 

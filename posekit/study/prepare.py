@@ -66,7 +66,9 @@ def make_plan(
         if any(key == own or key.startswith(f"{own}.") for own in _OWN):
             raise ConfigError(f"--cfg-options {key}: the sweep sets it, cell by cell")
     base = load_config(config, parse_options(options))
-    loss_of(base, config)
+    # Of variants alone, whose heads may be of any kind, the config's own loss is none of the cells'.
+    own_loss = any(cell.setting not in (variants or {}) for cell in cells)
+    reduction = loss_of(base, config).get("reduction") if own_loss else None
     if added := added_hooks(base):
         options = [*options, *(f"default_hooks.{name}={{}}" for name in added)]
         base = load_config(config, parse_options(options))
@@ -80,7 +82,7 @@ def make_plan(
         cells=[cell.name for cell in cells],
         max_epochs=_epochs(base, config),
         score=_score(base, config),
-        reduction=loss_of(base, config).get("reduction"),
+        reduction=reduction,
         notes=[GAMMA_0] if any(cell.form == MSE for cell in cells) or base_setting == MSE else [],
         losses=dict(losses or {}),
         base=base_setting,

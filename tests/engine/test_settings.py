@@ -10,7 +10,7 @@ import small_training
 import torch
 from mmengine.hooks import Hook
 from toy_processes import ToyNormModel
-from toy_training import ToyModel, build, weights
+from toy_training import ToyModel, build, runner_log, weights
 
 from posekit.engine import optim
 from posekit.engine.hooks.defaults import default_hooks, optional_hooks
@@ -22,6 +22,10 @@ DESCENT = {**SAMPLER, "optim_wrapper.optimizer": {"type": "SGD", "lr": 0.02}, "p
 
 def losses(runner):
     return runner.message_hub.log_scalars["train/loss"].data[0]
+
+
+def log_of(runner):
+    return next(runner_log(runner).glob("*.log")).read_text("utf-8")
 
 
 def test_two_batches_of_four_are_one_of_eight(tmp_path):
@@ -102,6 +106,31 @@ def test_channels_last_changes_the_layout_and_not_the_losses(tmp_path, people):
     for tensor in (*wide, *seen):
         assert tensor.is_contiguous(memory_format=torch.channels_last)
     assert losses(turned) == pytest.approx(losses(plain), rel=1e-3)
+
+
+def test_computing_again_leaves_every_weight_as_it_is(tmp_path, people):
+    plain = small(tmp_path, people)
+    plain.train()
+    again = small(tmp_path, people, work_dir="again", recompute=["backbone.hg.*", "backbone.layer?"])
+    again.train()
+    for own, its in zip(again.model.state_dict().values(), plain.model.state_dict().values(), strict=True):
+        assert torch.equal(own, its)
+    assert "the inner maps of backbone.layer1" in log_of(again)
+    assert "the inner maps of" not in log_of(plain)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"recompute": "layers"}, "recompute: expected a list of names"),
+        ({"recompute": ["layers.7"]}, "recompute: 'layers.7': expected the name of a part"),
+        ({"recompute": ["layers.*"], "compile": True}, "expected one of them"),
+        ({"activation_checkpointing": ["layers"]}, "state 'recompute', which takes the same names"),
+    ],
+)
+def test_what_cannot_be_computed_again_is_refused_at_the_start(tmp_path, entries, message):
+    with pytest.raises(ConfigError, match=message):
+        build(tmp_path, **entries).train()
 
 
 def test_compiling_leaves_the_losses_as_they_are(tmp_path):

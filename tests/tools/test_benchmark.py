@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 import reference
+import torch
 
 from posekit.datasets import COCO17
 
@@ -70,6 +71,63 @@ def report_of(tmp_path: Path, *words: object) -> dict[str, Any]:
     tiny = ["--fraction", "0.002", "--repeats", "1", "--json", str(out)]
     assert TOOL.main([*map(str, words), *tiny]) == 0
     return json.loads(out.read_text("utf-8"))
+
+
+def test_a_card_is_measured_in_small_on_a_cpu(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    gpu = importlib.import_module("benchmarks.gpu")
+    forms = ("float32", "bfloat16, channels_last")
+    monkeypatch.setattr(gpu, "FORMS", {name: gpu.FORMS[name] for name in forms})
+    monkeypatch.setattr(gpu, "WORKERS", (1,))
+    found = report_of(tmp_path, "gpu", "--device", "cpu")
+    assert [(row["network"], row["form"], row["what"]) for row in found["rows"]] == [
+        (network, form, what)
+        for network in gpu.NETWORKS
+        for form in forms
+        for what in ("training", "test with mirror images")
+    ]
+    for row in found["rows"]:
+        assert row["images/s"] > 0
+        assert row["share"] == pytest.approx(row["TFLOP/s"] / found["peak"])
+        assert row["memory, GB"] is None
+    assert set(found["best"]) == set(gpu.NETWORKS)
+    assert found["skipped"] == []
+    for operations in found["where"].values():
+        assert 0 < sum(one["share"] for one in operations) <= 1.001
+    assert "trained fastest in" in capsys.readouterr().out
+
+
+def test_what_a_card_had_no_time_for_is_said(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    gpu = importlib.import_module("benchmarks.gpu")
+    monkeypatch.setattr(gpu, "_peak", lambda card: 1.0)
+    found = report_of(tmp_path, "gpu", "--device", "cpu", "--minutes", "0")
+    assert found["rows"] == []
+    assert len(found["skipped"]) == len(gpu.NETWORKS) * len(gpu.FORMS) * 2 + 1
+    assert "HRNet-W32 256x192, float32: training" in capsys.readouterr().out
+
+
+def test_a_batch_that_does_not_fit_is_halved(monkeypatch: Any) -> None:
+    gpu = importlib.import_module("benchmarks.gpu")
+    card = gpu.Card(torch.device("cpu"), 0.002, math.inf)
+
+    def make(device: torch.device, backbone: Any, words: Any, batch: int) -> Any:
+        def step() -> None:
+            if batch > 3:
+                raise torch.OutOfMemoryError
+
+        return step
+
+    assert gpu._measured(card, make, {}, {}, 12, 1.0)["batch"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["gpu", "predictor"], "gpu runs alone"), (["gpu", "--device", "cuda"], "torch sees no GPU")],
+)
+def test_a_card_that_is_not_there_is_said(words: list[str], message: str, capsys: Any) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    assert TOOL.main(words) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_every_benchmark_is_tested() -> None:

@@ -29,7 +29,7 @@ from posekit.errors import ConfigError, did_you_mean, shown
 # Keys that the runner reads from the config itself, beside its own arguments.
 _EXTRA_TOP_LEVEL = {
     *("skeleton", "data_root", "channels_last", "compile", "sync_bn", "find_unused_parameters"),
-    *("model_wrapper_cfg", "activation_checkpointing", "efficient_conv_bn_eval"),
+    *("model_wrapper_cfg", "recompute", "efficient_conv_bn_eval"),
     *("own_code", "custom_imports"),
 }
 _PACKAGES = ("datasets", "models", "metrics", "engine", "engine.hooks", "detection")
@@ -107,6 +107,11 @@ def check_config(cfg: Mapping[str, Any], source: str) -> None:
         ConfigError: On the first key that nothing takes, with near names.
     """
     known = _keys(Runner, without={"cfg"}) | _EXTRA_TOP_LEVEL
+    if "activation_checkpointing" in cfg:
+        raise ConfigError(
+            f"config {source}: activation_checkpointing: mmengine's lets batch norm count every batch twice; "
+            "state 'recompute', which takes the same names and does not"
+        )
     for key, value in cfg.items():
         if key not in known:
             hint = did_you_mean(key, known)
@@ -256,6 +261,10 @@ _RULES: dict[str, _Rule] = {
     "optim_wrapper.clip_grad.max_norm": _RATE,
     "channels_last": ("True or False", _is_switch),
     "compile": (_COMPILE, lambda value: _is_switch(value) or isinstance(value, Mapping)),
+    "recompute": (
+        "a list of names of the network's parts",
+        lambda value: isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value),
+    ),
 }
 
 
