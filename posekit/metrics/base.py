@@ -79,11 +79,11 @@ class PoseMetric(BaseMetric):
             DataError: If a file it needs is at fault.
         """
 
-    def process(self, data_batch: Any, data_samples: Sequence[Pose | Sequence[Pose]]) -> None:
+    def process(self, data_batch: Any, data_samples: Sequence[Pose | list[Pose]]) -> None:
         """Keeps the poses of a batch: of each crop one, of each whole picture a list."""
         if not self.results:  # the last evaluation's are cleared
             self._batch_sizes.clear()
-        poses = [pose for found in data_samples for pose in ([found] if isinstance(found, Pose) else found)]
+        poses = [pose for found in data_samples for pose in (found if isinstance(found, list) else [found])]
         self._batch_sizes.append(len(poses))
         self.results.extend(poses)
 
