@@ -60,14 +60,15 @@ def unlabelled_regions(table: PersonTable) -> dict[int, list[Region]]:
             continue
         image = number_of.get(require(record, "image_id", where, int))
         if image is not None:
-            found.setdefault(image, []).append(_region(record, where))
+            size_hw = table.image_sizes_hw[image].tolist()
+            found.setdefault(image, []).append(_region(record, size_hw, where))
     return found
 
 
-def _region(record: Mapping[str, Any], where: str) -> Region:
+def _region(record: Mapping[str, Any], size_hw: list[int], where: str) -> Region:
     outline = record.get("segmentation")
     if isinstance(outline, Mapping) and isinstance(outline.get("counts"), list):
-        return _of_runs(outline, where)
+        return _of_runs(outline, size_hw, where)
     if isinstance(outline, list) and outline:
         return Region(tuple(_polygon(points, where) for points in outline))
     x, y, width, height = require_box(record, where)
@@ -89,16 +90,16 @@ def _centred(points: Sequence[float]) -> np.ndarray:
     return np.asarray(points, np.float64).reshape(-1, 2) - 0.5
 
 
-def _of_runs(outline: Mapping[str, Any], where: str) -> Region:
-    counts, size = outline["counts"], outline.get("size")
-    sides = isinstance(size, list) and len(size) == 2 and all(isinstance(side, int) for side in size)
+def _of_runs(outline: Mapping[str, Any], size_hw: list[int], where: str) -> Region:
+    counts = outline["counts"]
     whole = all(isinstance(count, int) and count >= 0 for count in counts)
-    if not sides or not whole or sum(counts) != size[0] * size[1]:  # type: ignore[index]
+    # A few bytes may claim a mask that fills the memory: no other size than the picture's.
+    if outline.get("size") != size_hw or not whole or sum(counts) != size_hw[0] * size_hw[1]:
         raise DataError(
-            f"{where}, field 'segmentation': expected run lengths that add up to its 'size', found "
-            f"{shown(outline)}"
+            f"{where}, field 'segmentation': expected run lengths that add up to a 'size' which is the "
+            f"picture's, {size_hw}, found {shown(outline)}"
         )
-    return Region((), np.array(counts, np.int64), (size[0], size[1]))  # type: ignore[index]
+    return Region((), np.array(counts, np.int64), (size_hw[0], size_hw[1]))
 
 
 def drawn_regions(regions: Sequence[Region], warp: np.ndarray, input_size_hw: Sequence[int]) -> np.ndarray:

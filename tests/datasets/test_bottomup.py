@@ -152,7 +152,8 @@ def test_what_cannot_be_whole_pictures(path, tmp_path):
     [
         ([[1, 2, 3]], "expected polygons of x, y, ... of at least three points, found"),
         ([["a", 2, 3, 4, 5, 6]], "expected polygons"),
-        ({"size": [96, 96], "counts": [5, 7]}, "expected run lengths that add up to its 'size'"),
+        ({"size": [96, 96], "counts": [5, 7]}, "expected run lengths that add up to a 'size' which is the p"),
+        ({"size": [10**6, 10**6], "counts": [10**12]}, "expected run lengths"),
         ({"size": [96], "counts": [96]}, "expected run lengths"),
         ({"size": [96, 96], "counts": [-1, 9217]}, "expected run lengths"),
     ],
