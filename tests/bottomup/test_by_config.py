@@ -14,11 +14,13 @@ from numpy.testing import assert_allclose
 from toy_training import run
 
 from posekit import Predictor
+from posekit.datasets import BottomUpDataset, load_coco
 from posekit.engine.configs.config import load_config
 from posekit.engine.runner import PoseRunner
 from posekit.errors import ConfigError
 from posekit.inference import write_bundle
 from posekit.io.checkpoint import read_checkpoint
+from posekit.metrics.evaluators import OKSMetric, OnEachSet
 from posekit.registry import DATASETS
 
 CONFIG = """
@@ -161,3 +163,11 @@ def test_configs_read_the_rendered_scenes(name, tmp_path):
     assert max(ids[0]) < 100 < min(ids[1])
     assert (train.augment is not None, val.augment, test.augment) == (True, None, None)
     assert train.crop == val.crop == test.crop
+
+
+def test_several_sets_of_whole_pictures_are_scored_one_by_one(tmp_path):
+    path = write_scenes(tmp_path)
+    scenes = BottomUpDataset(load_coco(str(path), str(tmp_path / "images"), STICKS))
+    metric = OnEachSet({"type": OKSMetric})
+    with pytest.raises(ConfigError, match="'one' has whole pictures; test each such set by itself"):
+        metric.dataset_meta = {"sets": {"one": scenes.metainfo}}
