@@ -345,8 +345,8 @@ _SCENES = {
     "crop": (1.0, 1.0, "udp"),
     "augment": augmentation(20, (0.6, 1.1), shift=0.1),
     "protocol": "OKS AP/AR as pycocotools; score = box score; no OKS-NMS; top 20 per image",
-    **one_cycle(8, 8),
-    "epochs": (8, 2),
+    **one_cycle(4, 8),
+    "epochs": (4, 2),
 }
 RECIPES |= {
     "families/scenes_mobilenetv2_fields_256x256.py": _SCENES

@@ -77,6 +77,6 @@ model = dict(
     # What is as fine as this ImageNet has taught; it takes a third of a step's time.
     frozen=tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")),
 )
-train_cfg.update(max_epochs=8, val_interval=2)
+train_cfg.update(max_epochs=4, val_interval=2)
 auto_scale_lr.update(base_batch_size=8)
 default_hooks["checkpoint"].update(save_best="AP")
