@@ -54,6 +54,7 @@ setup(
     ],
     extras_require={
         "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],  # tools/export.py, YOLOX
+        "loggers": ["tensorboard", "wandb", "mlflow"],  # a config's `loggers`, train.py --tensorboard
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
         "test": [
             "ruff==0.17.5",

@@ -7,6 +7,10 @@ float32 (B, 3, H, W), RGB from 0 to 255, crops of a fixed size in batches of any
 .onnx file as json, under "posekit". It is compared with torch, on crops of a photo of yours by --photo, and
 not written if it differs.
 
+--half writes float16 inside, of half the size; --int8 8-bit integers, of a third. Both say what that costs:
+by how much the joints move, on people of --calibrate DIR, a folder of photos, or else of CONFIG's validation
+set. Of these people every second one gives int8 its scales, the others are measured on.
+
 ``Predictor("model.onnx")``, ``demo.py --model model.onnx`` and ``test.py CONFIG model.onnx`` take an .onnx
 file without --decode, and give the same scores. Needs ``pip install posekit[onnx]``.
 """
@@ -36,6 +40,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
     parser.add_argument("--decode", action="store_true", help="points and scores instead of heatmaps")
     parser.add_argument("--photo", metavar="FILE", help="compare on crops of this photo's people")
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument("--half", action="store_true", help="half precision inside")
+    precision.add_argument("--int8", action="store_true", help="8-bit integers inside")
+    words = "photos of people to calibrate and measure on (default: CONFIG's validation set)"
+    parser.add_argument("--calibrate", metavar="DIR", help=words)
     return parser.parse_args()
 
 
@@ -48,10 +57,62 @@ def main() -> None:
     network = load_network(args.model, args.checkpoint)
     suffix = ".onnx" if args.format == "onnx" else ".pt2"
     out = Path(args.out or f"{Path(network.name).stem}{suffix}")
-    crops = None if args.photo is None else crops_of(args.photo, network)
-    found = export(network, out, args.format, not args.no_flip, args.decode, crops)
+    precision = "half" if args.half else "int8" if args.int8 else "float32"
+    crops, calibration = crops_for(args, network, precision)
+    inside = not args.no_flip, args.decode
+    found = export(network, out, args.format, *inside, crops, precision, calibration)
     words = ", ".join(f"{name} within {value:.1e}" for name, value in found.items())
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB; compared with torch: {words}")
+    if found.cost is not None:
+        print(f"what {precision} costs: {found.cost}")
+
+
+def crops_for(
+    args: argparse.Namespace, network: PoseNetwork, precision: str
+) -> tuple[Tensor | None, Tensor | None]:
+    """Crops to compare on, and of int8 others to calibrate on.
+
+    Raises:
+        ConfigError: If the command line names none that int8 needs, or some for nothing.
+        DataError: If there are too few.
+    """
+    import torch
+
+    from posekit.errors import ConfigError
+    from posekit.inference.reduced import crops_of_config, shared_out, spread
+
+    is_config = args.model.endswith(".py")
+    if precision == "float32" and args.calibrate is not None:
+        raise ConfigError("--calibrate: is for --int8 or --half")
+    if args.photo is not None and args.calibrate is not None:
+        raise ConfigError("--photo and --calibrate: state one, the photos of --calibrate are compared on too")
+    if args.calibrate is not None:
+        photos = photos_of(args.calibrate)
+        crops = torch.cat([crops_of(photo, network) for photo in photos])
+        crops, source = crops[spread(len(crops))], f"--calibrate {args.calibrate}"
+    elif precision != "float32" and args.photo is None and is_config:
+        crops, source = crops_of_config(args.model), f"config {args.model}"
+    elif precision == "int8":
+        raise ConfigError("--int8: needs people to calibrate on: state --calibrate DIR, a folder of photos")
+    else:
+        return None if args.photo is None else crops_of(args.photo, network), None
+    return shared_out(crops, source)[::-1] if precision == "int8" else (crops, None)
+
+
+def photos_of(folder: str) -> list[str]:
+    """At most 256 photos of a folder, spread over it.
+
+    Raises:
+        DataError: If there is no such folder, or none in it.
+    """
+    from posekit.errors import DataError
+    from posekit.inference.reduced import spread
+    from posekit.io.pictures import picture_files
+
+    files = picture_files(Path(folder)) if Path(folder).is_dir() else []
+    if not files:
+        raise DataError(f"--calibrate {folder}: expected a folder of photos, found none")
+    return [str(files[n]) for n in spread(len(files))]
 
 
 def crops_of(photo: str, network: PoseNetwork) -> Tensor:

@@ -97,15 +97,15 @@ def score(args: argparse.Namespace, config: str, checkpoint: str | None, row: Zo
     # Imported late, so that --help answers at once.
     from mmengine.dist import is_main_process
 
-    from posekit.engine.runner import PoseRunner
+    from posekit.engine.runner import ScoringRunner
 
     published = row if args.config is None else None  # its score is one on the data of its own config
     cfg = config_of_test(args, config, checkpoint, row)
-    runner = PoseRunner.from_cfg(cfg)
+    runner = ScoringRunner.from_cfg(cfg)
     scores = runner.test()
     if is_main_process():
         table = report(runner, scores, cfg, config, published)
-        print(f"\n{table}  written to {cfg.work_dir}")
+        print(f"{table}  written to {cfg.work_dir}")
 
 
 def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None, row: ZooRow | None) -> Any:

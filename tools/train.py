@@ -20,6 +20,7 @@ Settings of a config, or of --cfg-options:
   default_hooks.runtime_info.on_divergence=skip    leave out batches whose loss is nan or explodes, and count
                                            them (max_skipped=20); stop: end, and name their image ids
   default_hooks.runtime_info.explosion=100 how many times its recent median a loss may be
+  loggers=tensorboard                      as --tensorboard; wandb and mlflow too (posekit[loggers])
 
 SIGTERM (exit status 143) and SIGUSR1 (75: run it again) save after the current step and end. What is resumed
 goes on within its epoch, on a CPU bit for bit as if it had never stopped.

@@ -108,6 +108,8 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", nargs="?", const=True, metavar="PATH", help=words)
     words = "random seed (default: that of what is resumed, else the config's)"
     parser.add_argument("--seed", type=int, metavar="N", help=words)
+    words = "log to TensorBoard as well: tensorboard --logdir DIR (needs posekit[loggers])"
+    parser.add_argument("--tensorboard", action="store_true", help=words)
     words = "multiply the learning rate by effective batch / the config's auto_scale_lr.base_batch_size"
     parser.add_argument("--auto-scale-lr", action="store_true", help=words)
     add_common_options(parser)
@@ -139,6 +141,9 @@ def run_training(
         cfg.optim_wrapper.type = MixedPrecisionOptimWrapper
     if args.auto_scale_lr:
         cfg.auto_scale_lr = {**(cfg.get("auto_scale_lr") or {}), "enable": True}
+    if args.tensorboard:
+        stated = cfg.get("loggers") or []
+        cfg.loggers = [*(stated if isinstance(stated, (list, tuple)) else [stated]), "tensorboard"]
     choose_resume(cfg, args.resume)
     seed = args.seed if args.seed is not None else options.get("randomness.seed")
     PoseRunner.from_cfg(cfg, seed).train()

@@ -22,9 +22,10 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import barrier, master_only
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, LogProcessor, Runner
 from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader
@@ -36,6 +37,7 @@ from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_toget
 from posekit.engine.checkpoints.state import checkpoint_of
 from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.schema import check_values
+from posekit.engine.console import SHOWN, console_of, header
 from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.hooks.scores import (
     Scores,
@@ -44,6 +46,8 @@ from posekit.engine.hooks.scores import (
     check_score_names,
     settle_monitors,
 )
+from posekit.engine.log_means import IntervalMeans
+from posekit.engine.loggers import Loggers, chosen_loggers, require_packages, start_logger
 from posekit.engine.loops import (
     check_attribute_columns,
     check_empty_taught,
@@ -87,15 +91,21 @@ class PoseRunner(Runner):
     load_report: Any = None
     #: What was resumed from, if anything was.
     resumed_from: Path | None = None
+    #: Standard output is for scores: notes go to the log file, warnings and progress to standard error.
+    of_scores = False
+    #: Where else curves go, while it trains.
+    loggers: Loggers
 
     def __init__(self, model: Any, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._found: Found | None = None
         self._started = False
         self._made: list[Path] = []
+        self.loggers = Loggers({}, None)
         on_main(lambda: self._made.extend(make_work_dir(work_dir)))  # the first one knows what it has made
         self._made.extend(make_work_dir(work_dir))
         with guarded(self):
             super().__init__(model, work_dir, *args, **kwargs)
+        self.console.is_open = not self.of_scores
 
     @classmethod
     def from_cfg(cls, cfg: Any, seed: int | None = None) -> PoseRunner:
@@ -141,6 +151,18 @@ class PoseRunner(Runner):
         self._timestamp = on_main(lambda: self._unique(self._timestamp))
         _TIMESTAMPS.add(self._timestamp)
 
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """As mmengine's; what it notes while the runner is built goes to the log file alone."""
+        logger = super().build_logger(*args, **kwargs)
+        self.console = console_of(logger, self.of_scores)
+        return logger
+
+    def build_log_processor(self, log_processor: Any) -> LogProcessor:
+        """As mmengine's, of :class:`~posekit.engine.log_means.IntervalMeans` where it states no type."""
+        if isinstance(log_processor, Mapping):
+            log_processor = {"type": IntervalMeans, **log_processor}
+        return super().build_log_processor(log_processor)
+
     def build_visualizer(self, visualizer: Any = None) -> Visualizer:
         """As mmengine's, but for the figure, which nothing here draws on."""
         if visualizer is not None:
@@ -159,6 +181,7 @@ class PoseRunner(Runner):
         """Logs environment and config; mmengine's own calls gcc, nvcc and yapf."""
         facts = environment(self.seed, self.cfg.filename)
         lines = "\n".join(f"    {key}: {value}" for key, value in facts.items())
+        self.logger.info(header(facts, self.logger.log_file), extra={} if self.of_scores else SHOWN)
         self.logger.info(f"environment:\n{lines}\n    launcher: {self.launcher}, ranks: {self.world_size}")
         self.logger.info(f"config:\n{self.cfg.pretty_text}")
 
@@ -308,10 +331,12 @@ class PoseRunner(Runner):
         """
         with guarded(self), ExitStack() as held:
             self._check_plan()
+            held.callback(lambda: self.loggers.close())
             on_main(lambda: held.enter_context(sole_owner(self.work_dir)))
             return super().train()
 
     def _check_plan(self) -> None:
+        require_packages(self.cfg, str(self.cfg.filename))
         if isinstance(self._train_loop, Mapping):
             epochs = epoch_loop(self._train_loop, self.cfg.filename)["max_epochs"]
             with faults_of("param_scheduler", self.cfg.filename), warnings.catch_warnings():
@@ -423,11 +448,18 @@ class PoseRunner(Runner):
             start: Any = self.bare_model.start
             log = self.logger.warning if start.lacking else self.logger.info
             log(f"the backbone starts from {start.words}")
+        if self.is_training and self.epoch < self.max_epochs:
+            on_main(self._start_loggers)
         self._started = True
         # A run that has nothing left to do is not recorded over the one that did it.
         if self.is_training and self.epoch < self.max_epochs:
             self._set_earlier_aside()
             self._write_run_record()
+
+    def _start_loggers(self) -> None:
+        self.loggers.log, folder = self.logger, Path(self.log_dir) / "vis_data"
+        for name, arguments in chosen_loggers(self.cfg.to_dict(), str(self.cfg.filename)):
+            self.loggers.backends[name] = start_logger(name, arguments, self.cfg, folder)
 
     def _set_earlier_aside(self) -> None:
         """Clears the way of a run that does not continue the one in its work directory.
@@ -498,6 +530,12 @@ class PoseRunner(Runner):
         if checkpoint is not None:
             self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
             write_checkpoint(checkpoint, Path(out_dir) / filename)
+
+
+class ScoringRunner(PoseRunner):
+    """Tests one config, with standard output left to the caller's table of scores."""
+
+    of_scores = True
 
 
 def _metrics_of(loop: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import warnings
@@ -17,25 +18,43 @@ import posekit
 from posekit.codecs import grid
 from posekit.errors import CheckpointError, ConfigError
 from posekit.inference.network import PoseNetwork
+from posekit.inference.reduced import Cost, cost_of, quantise
 from posekit.io.files import atomic_path
 from posekit.io.onnx_files import CARD, open_session
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 
 FORMATS = ("onnx", "torch_export")
+PRECISIONS = ("float32", "half", "int8")
 _TOLERANCE = 1e-4  # of the highest peak; pixels times the input's longer side for points
+# Of the highest peak, for half precision: 11 bits through some hundred layers.
+_HALF_TOLERANCE = 2e-2
+# The mean distance that joints may move by, as a share of the box, whatever the precision.
+_MOST_MOVE = 0.05
+# How far heatmaps may be from torch's; of integers the joints say whether they will do.
+_LIMITS = {"half": _HALF_TOLERANCE, "int8": float("inf")}
 
 
 class ExportedNetwork(nn.Module):
     """What a file computes: crops as they are, float32 (B, 3, H, W), RGB from 0 to 255, to the rest.
 
-    Gives heatmaps (B, K, h, w), or with ``decode`` points (B, K, 2), input pixels, and scores (B, K).
+    Gives heatmaps (B, K, h, w), or with ``decode`` points (B, K, 2), input pixels, and scores (B, K). With
+    ``half`` backbone and head compute in float16; normalisation, the flip test's mean and decoding do not.
     """
 
-    def __init__(self, estimator: PoseEstimator, size_hw: tuple[int, int], flip: bool, decode: bool) -> None:
+    #: Heatmaps as well as points, to compare them.
+    gives_all = False
+
+    def __init__(
+        self, estimator: PoseEstimator, size_hw: tuple[int, int], flip: bool, decode: bool, half: bool = False
+    ) -> None:
         super().__init__()
         self.estimator, self.size_hw = estimator, size_hw
-        self.flip, self.decode = flip, decode
+        self.flip, self.decode, self.half_inside = flip, decode, half
+        if half:
+            self.estimator = copy.deepcopy(estimator)
+            self.estimator.backbone.half()
+            self.estimator.head.half()
         self.order = [int(k) for k in estimator.skeleton.flip_index]
 
     def forward(self, images: Tensor) -> Any:
@@ -43,11 +62,17 @@ class ExportedNetwork(nn.Module):
         if estimator.channel_order == "bgr":
             images = images.flip(1)
         images = (images - estimator.mean) / estimator.std
-        heatmaps = estimator.last(images)
+        heatmaps = self._maps(images)
         if self.flip:
-            mirrored = estimator.last(images.flip(3))
+            mirrored = self._maps(images.flip(3))
             heatmaps = (heatmaps + estimator.head.flip(mirrored, self.order, self.size_hw)) * 0.5
-        return estimator.head.decode(heatmaps, self.size_hw) if self.decode else heatmaps
+        if not self.decode:
+            return heatmaps
+        found = estimator.head.decode(heatmaps, self.size_hw)
+        return (heatmaps, *found) if self.gives_all else found
+
+    def _maps(self, images: Tensor) -> Tensor:
+        return self.estimator.last(images.half() if self.half_inside else images).float()
 
 
 def export(
@@ -57,7 +82,9 @@ def export(
     flip: bool = True,
     decode: bool = False,
     crops: Tensor | None = None,
-) -> dict[str, float]:
+    precision: str = "float32",
+    calibration: Tensor | None = None,
+) -> Exported:
     """Writes a network as one file, after comparing what it gives with what torch gives.
 
     Batch norms are folded. The batch is dynamic, the size of the input fixed.
@@ -69,15 +96,20 @@ def export(
         flip: Average with the mirror image inside.
         decode: Points and scores instead of heatmaps.
         crops: uint8 (B, 3, H, W), RGB, to compare on; None: noise.
+        precision: One of :data:`PRECISIONS`; other than float32 of ONNX files alone. ``"half"``: weights and
+            activations float16, of half the size. ``"int8"``: of a quarter, see
+            :mod:`posekit.inference.reduced`. Input and outputs are float32 all the same.
+        calibration: uint8 (N, 3, H, W), RGB, to take the scales of int8 from; not those of ``crops``.
 
     Returns:
-        The greatest differences found: of ``heatmaps`` as a share of the highest peak, or of ``points``, in
-        pixels of the input, and ``scores``.
+        The greatest differences found, and what a smaller precision costs on ``crops``.
 
     Raises:
-        ConfigError: On a network without one heatmap head, another form, or another suffix.
-        CheckpointError: If the file's numbers differ by more than 1e-4, or something to write it with is not
-            installed. Nothing is written then.
+        ConfigError: On a network without one heatmap head, another form, or another suffix; on int8 without
+            crops.
+        CheckpointError: If the file's numbers differ by more than 1e-4, or, in half precision, its heatmaps
+            by more than 0.02 of the highest peak; if joints move by more than 0.05 of the box on average; if
+            something to write it with is not installed. Nothing is written then.
     """
     path, suffix = Path(path), {"onnx": ".onnx", "torch_export": ".pt2"}.get(form)
     if suffix is None:
@@ -89,10 +121,17 @@ def export(
     if not isinstance(network.estimator.head, HeatmapHead):
         kind = type(network.estimator.head).__name__
         raise ConfigError(f"export: a network with a HeatmapHead can be exported, not yet one with a {kind}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"export: expected a precision of {list(PRECISIONS)}, found {precision!r}")
+    if precision != "float32" and form != "onnx":
+        raise ConfigError(f"export: precision {precision!r} is of the form 'onnx', not of {form!r}")
+    if precision == "int8" and (crops is None or calibration is None):
+        raise ConfigError("export: int8 needs crops to calibrate on, and others to measure on")
     size_hw = network.crop.input_size_hw
     quick = network.quickened().estimator.eval()
     module = ExportedNetwork(quick, size_hw, flip, decode).eval()
     module.to(memory_format=torch.contiguous_format)
+    real = crops is not None
     if crops is None:
         generator = torch.Generator().manual_seed(0)
         crops = torch.randint(0, 256, (3, 3, *size_hw), generator=generator, dtype=torch.uint8)
@@ -100,13 +139,87 @@ def export(
     with torch.no_grad():
         wanted = _as_list(module(crops.float()))
         with atomic_path(path) as temporary:
-            if form == "onnx":
-                _write_onnx(module, temporary, size_hw, names, card_of(network, flip, decode))
+            if form == "onnx" and precision == "float32":
+                _write_onnx(module, temporary, size_hw, names)
+                write_card(temporary, card_of(network, flip, decode))
                 found = _run_onnx(temporary, crops)
+            elif form == "onnx":
+                parts = quick, size_hw, flip, decode
+                return _write_reduced(parts, temporary, crops, precision, calibration, network, real, path)
             else:
                 found = _write_program(module, temporary, crops)
-            differences = _compare(names, wanted, found, size_hw, path)
-    return differences
+            return Exported(_compare(names, wanted, found, size_hw, path))
+
+
+class Exported(dict[str, float]):
+    """How far a file is from torch at most: ``heatmaps`` or ``points`` and ``scores``.
+
+    Heatmaps as a share of the highest peak, points in pixels of the input. In half precision and int8, points
+    and scores are compared with what torch makes of the file's own heatmaps.
+
+    Attributes:
+        cost: What a smaller precision does to joints; None of float32, or where it was compared on noise.
+    """
+
+    cost: Cost | None = None
+
+
+def _write_reduced(
+    parts: tuple[PoseEstimator, tuple[int, int], bool, bool],
+    file: Path,
+    crops: Tensor,
+    precision: str,
+    calibration: Tensor | None,
+    network: PoseNetwork,
+    real: bool,
+    path: Path,
+) -> Exported:
+    """Writes half precision or int8, if heatmaps and joints fit torch's."""
+    estimator, size_hw, flip, decode = parts
+    module = ExportedNetwork(estimator, size_hw, flip, decode, precision == "half").eval()
+    module.gives_all = True
+    names = ["heatmaps", *(["points", "scores"] if decode else [])]
+    _write_onnx(module, file, size_hw, names)
+    if calibration is not None and precision == "int8":
+        quantise(file, calibration)
+    maps, *decoded = _run_onnx(file, crops)
+    wanted = torch.cat([ExportedNetwork(estimator, size_hw, flip, False)(c[None].float()) for c in crops])
+    points = [estimator.head.decode(each, size_hw) for each in (wanted, maps)]
+    differences = _compare(["heatmaps"], [wanted], [maps], size_hw, path, _LIMITS[precision])
+    if decode:
+        found = _compare(["points", "scores"], list(points[1]), decoded, size_hw, path)
+        _drop_output(file, "heatmaps")
+        differences = {**differences, **found}
+    cost = cost_of(points[0][0], points[1][0], network) if real else None
+    if cost is not None and not cost.mean_move <= _MOST_MOVE:
+        raise CheckpointError(
+            f"export: {path}: with {precision} {cost}; expected at most {_MOST_MOVE:g} on average. Calibrate "
+            "on more people like those it will see, or take --half"
+        )
+    card = card_of(network, flip, decode)
+    calibrated = {} if calibration is None else {"calibrated_on": len(calibration)}
+    card["precision"] = {"type": precision, **calibrated, "cost": None if cost is None else cost.to_card()}
+    write_card(file, card)
+    exported = Exported(differences)
+    exported.cost = cost
+    return exported
+
+
+def _drop_output(file: Path, name: str) -> None:
+    import onnx
+
+    model = onnx.load(str(file))
+    model.graph.output.remove(next(output for output in model.graph.output if output.name == name))
+    onnx.save(model, str(file))
+
+
+def write_card(file: Path, card: dict[str, Any]) -> None:
+    """Says in an ONNX file what it is of."""
+    import onnx
+
+    model = onnx.load(str(file))
+    onnx.helper.set_model_props(model, {CARD: json.dumps(card)})
+    onnx.save(model, str(file))
 
 
 def card_of(network: PoseNetwork, flip: bool, decode: bool) -> dict[str, Any]:
@@ -139,11 +252,9 @@ def card_of(network: PoseNetwork, flip: bool, decode: bool) -> dict[str, Any]:
 # --- writing -----------------------------------------------------------------------------------------------
 
 
-def _write_onnx(
-    module: nn.Module, path: Path, size_hw: tuple[int, int], names: list[str], card: dict[str, Any]
-) -> None:
+def _write_onnx(module: nn.Module, path: Path, size_hw: tuple[int, int], names: list[str]) -> None:
     try:
-        import onnx
+        import onnx  # noqa: F401 - torch's exporter needs it, and says so less plainly
     except ImportError as error:
         raise CheckpointError(
             "export: writing ONNX needs the package: pip install 'posekit[onnx]'"
@@ -163,9 +274,6 @@ def _write_onnx(
             opset_version=17,
             dynamo=False,
         )
-    model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, {CARD: json.dumps(card)})
-    onnx.save(model, str(path))
 
 
 def _run_onnx(path: Path, crops: Tensor) -> list[Tensor]:
@@ -191,13 +299,18 @@ def _write_program(module: nn.Module, path: Path, crops: Tensor) -> list[Tensor]
 
 
 def _compare(
-    names: list[str], wanted: list[Tensor], found: list[Tensor], size_hw: tuple[int, int], path: Path
+    names: list[str],
+    wanted: list[Tensor],
+    found: list[Tensor],
+    size_hw: tuple[int, int],
+    path: Path,
+    tolerance: float = _TOLERANCE,
 ) -> dict[str, float]:
     scales = {"heatmaps": wanted[0].abs().max().item(), "points": max(size_hw), "scores": 1.0}
     differences = {}
     for name, expected, given in zip(names, wanted, found, strict=True):
         differences[name] = (expected - given).abs().max().item()
-        allowed = _TOLERANCE * scales[name]
+        allowed = tolerance * scales[name]
         if not differences[name] <= allowed:
             raise CheckpointError(
                 f"export: {path}: {name} differ by {differences[name]:.2g} from torch's, more than "

@@ -190,12 +190,13 @@ def _plot(axes: Axes, kind: Kind, curves: Curves, look: Mapping[str, Any], raw: 
         return False
     look = dict(look)
     marker = look.pop("marker")
-    if kind == RATE:
-        axes.plot(x, y, lw=1.5, drawstyle="steps-post", **look)
-    elif kind[0] == "train":
-        if raw:
+    if kind[0] == "train":
+        if kind == RATE:
+            look["drawstyle"] = "steps-post"
+        elif raw:
             axes.plot(x, y, lw=0.7, alpha=0.3, color=look["color"])
-        axes.plot(*epoch_means(x, y), lw=1.6, **look)
+        drawn = (x, y) if kind == RATE else epoch_means(x, y)
+        axes.plot(*drawn, lw=1.6, marker=marker, ms=4, markevery=alone(drawn[1]), **look)
     else:
         axes.plot(
             x, y, lw=1.6, marker=marker, ms=4, mec="white", mew=0.5, markevery=max(1, len(x) // 15), **look
@@ -205,6 +206,12 @@ def _plot(axes: Axes, kind: Kind, curves: Curves, look: Mapping[str, Any], raw: 
             axes.plot(x[best], y[best], ls="", marker="o", ms=9, mfc="none", mec=look["color"], mew=1.3,
                       clip_on=False)  # fmt: skip
     return True
+
+
+def alone(values: np.ndarray) -> list[int]:
+    """Where a number (N,) has no other beside it, of which a line without marks shows nothing."""
+    there = np.pad(np.isfinite(values), 1)
+    return np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:]).tolist()
 
 
 def _finish(axes: Axes, kind: Kind, absent: Sequence[str], count: int) -> None:

@@ -8,6 +8,62 @@ _HOOK = "posekit/engine/hooks/checkpoint.py"
 
 ENGINE = (
     Mutant(
+        "posekit/inference/reduced.py",
+        "return crops[::2], crops[1::2]",
+        "return crops[::2], crops[::2]",
+        "inference/test_export.py::test_impossible_precisions",
+        why="the cost is measured on the people that the scales come from",
+    ),
+    Mutant(
+        "posekit/inference/reduced.py",
+        "if within and node.op_type in _KINDS and learnt.intersection(node.input):",
+        "if node.op_type in _KINDS:",
+        "inference/test_export.py::test_integers_inside",
+        why="decoding and the ends of the network become integers",
+    ),
+    Mutant(
+        "posekit/inference/export.py",
+        "if cost is not None and not cost.mean_move <= _MOST_MOVE:",
+        "if False:",
+        "inference/test_export.py::test_integers_inside",
+        why="a file that finds other joints is written",
+    ),
+    Mutant(
+        "posekit/engine/log_means.py",
+        "self.window_size = batch_idx % interval + 1 if last else interval",
+        "self.window_size = interval",
+        "engine/test_loggers.py::test_each_record_is_the_mean_of_the_batches_since_the_last",
+        why="an epoch's last record counts batches twice",
+    ),
+    Mutant(
+        "posekit/engine/log_means.py",
+        'r"^(?!(.*lr|.*momentum|gamma|delta)$)"',
+        'r".*loss.*"',
+        "engine/test_loggers.py::test_accuracies_are_means_and_settings_are_not",
+        why="the training accuracy is that of the last batch",
+    ),
+    Mutant(
+        "posekit/engine/loggers.py",
+        "backend.add_scalars(own, iteration)",
+        "backend.add_scalars(own, 0)",
+        "engine/test_loggers.py::test_curves_go_there_over_iterations_and_change_nothing",
+        why="curves elsewhere stand at one place",
+    ),
+    Mutant(
+        "posekit/engine/loggers.py",
+        "if find_spec(name) is None:",
+        "if False:",
+        "engine/test_loggers.py::test_a_missing_package_or_a_wrong_name_is_refused",
+        why="a missing package is found hours later",
+    ),
+    Mutant(
+        "posekit/engine/console.py",
+        "handler.setStream(sys.stderr)",
+        "pass",
+        "engine/test_loggers.py::test_a_test_prints_its_scores_alone",
+        why="warnings stand among the scores",
+    ),
+    Mutant(
         "posekit/engine/hooks/scores.py",
         "return score < best if rule == LESS else score > best",
         "return score > best",

@@ -10,9 +10,12 @@ import sys
 import pytest
 import reference
 import torch
+from toy_training import run as run_here
 
 from posekit.engine.configs.config import load_config
-from posekit.registry import MODELS
+from posekit.errors import ConfigError
+from posekit.inference.reduced import crops_of_config
+from posekit.registry import DATASETS, MODELS
 from posekit.synthetic import write_synthetic_people
 
 pytest.importorskip("onnx", reason="needs onnx, of the test extra")
@@ -64,3 +67,34 @@ def test_the_file_scores_as_the_checkpoint_does(tmp_path):
     done = run(tools / "test.py", other, "net.onnx", "--work-dir", "no")
     assert done.returncode == 2
     assert "was exported for (96, 96)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--int8"], "needs people to calibrate on: state --calibrate DIR"),
+        (
+            ["--half", "--calibrate", "nowhere"],
+            "nowhere: expected a folder of photos, found none",
+        ),
+        (["--calibrate", "."], "--calibrate: is for --int8 or --half"),
+        (["--int8", "--photo", "a.jpg", "--calibrate", "."], "--photo and --calibrate: state one"),
+    ],
+)
+def test_a_smaller_form_of_nobody(tmp_path, capsys, words, message):
+    assert run_here("export", "lite0_coco17_160x128", *words, "--out", "x.onnx", cwd=tmp_path) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_people_of_a_configs_validation_set_and_of_a_folder(tmp_path):
+    data = write_synthetic_people(tmp_path / "people", 4, 6, workers=1, progress=False)
+    config = tmp_path / "config.py"
+    config.write_text(CONFIG.format(data=data))
+    crops = crops_of_config(config)
+    dataset = DATASETS.build(load_config(config).val_dataloader["dataset"])
+    assert crops.shape == (len(dataset), 3, 96, 96)
+    assert torch.equal(crops[1], torch.as_tensor(dataset[1].image))
+    config.write_text(config.read_text() + "val_dataloader = val_evaluator = val_cfg = None\n")
+    with pytest.raises(ConfigError, match="has no validation set to calibrate on; state --calibrate DIR"):
+        crops_of_config(config)

@@ -13,7 +13,7 @@ from posekit.visualization import (
     plot_curves,
     read_scalars,
 )
-from posekit.visualization.curves import curves_figure, missing
+from posekit.visualization.curves import alone, curves_figure, missing
 from posekit.visualization.records import (
     as_percent,
     collect,
@@ -219,3 +219,14 @@ def test_the_legend_of_many_runs_lies_within_the_picture_and_off_the_panels():
 def test_plot_curves_reads_a_work_directory(tmp_path):
     write_scalars(tmp_path / "20260101" / "vis_data" / "scalars.json", list(records()))
     assert plot_curves(tmp_path, tmp_path / "curves.pdf", metrics=["AP"]).read_bytes().startswith(b"%PDF")
+
+
+def test_a_point_without_neighbours_has_a_mark():
+    nan = float("nan")
+    assert alone(np.array([1.0])) == [0]
+    assert alone(np.array([1, nan, 2, 3, nan, 4])) == [0, 5]
+    assert alone(np.array([1.0, 2])) == alone(np.array([nan])) == []
+    step = {"lr": 0.1, "loss": 0.5, "acc_pose": 0.3, "epoch": 1, "iter": 10, "step": 10}
+    figure = curves_figure({"": collect([step])})
+    for axes in figure.axes:
+        assert [line.get_markevery() for line in axes.lines if line.get_marker() == "o"] == [[0]]

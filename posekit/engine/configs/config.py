@@ -21,13 +21,13 @@ from mmengine.config.lazy import LazyAttr, LazyObject
 from posekit.engine.configs import own_code
 from posekit.engine.configs.dump import HANDED_DOWN, config_text
 from posekit.engine.configs.schema import arguments_of, check_config, check_values, resolve_type
+from posekit.engine.loggers import chosen_loggers
 from posekit.errors import ConfigError, PosekitError, did_you_mean, shown
 from posekit.io.bundled import bundled_weights
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
 DEFAULT_SEED = 0
-LOG_INTERVAL = 50
 STAGES = ("train", "val", "test")
 _MAX_DEPTH = 30  # of a dotted key
 _INVOCATION = ("work_dir", "launcher", "resume", "default_scope")
@@ -214,6 +214,7 @@ def prepare_config(cfg: Mapping[str, Any], source: str = "(Python)") -> PoseConf
     _plain_skeleton(plain)
     check_config(plain, source)
     check_values(plain, source)
+    chosen_loggers(plain, source)
     _check_stages(plain, source)
     _hand_down(plain, source)
     filename = source if Path(source).is_file() else None
@@ -233,11 +234,6 @@ def _set_defaults(cfg: dict[str, Any]) -> None:
     cfg["randomness"] = randomness = cfg.get("randomness") or {}
     if randomness.get("seed") is None:
         randomness["seed"] = DEFAULT_SEED
-    if not cfg.get("log_processor"):
-        # The printed loss is the mean over the iterations since the last print.
-        logger = (cfg.get("default_hooks") or {}).get("logger")
-        interval = logger.get("interval", LOG_INTERVAL) if isinstance(logger, dict) else LOG_INTERVAL
-        cfg["log_processor"] = {"window_size": interval}
     if isinstance(cfg.get("load_from"), str) and not Path(cfg["load_from"]).exists():
         # The weights that come with posekit, by their name.
         cfg["load_from"] = str(bundled_weights(cfg["load_from"]) or cfg["load_from"])

@@ -19,18 +19,19 @@ import torch
 from mmengine.dataset import DefaultSampler  # noqa: F401 - fills mmengine's registries
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper, _ParamScheduler
-from mmengine.runner import EpochBasedTrainLoop, LogProcessor, Runner, TestLoop, ValLoop
+from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
 from torch.utils.data import DataLoader
 
 from posekit import registry
 from posekit.engine.hooks.defaults import default_hooks, optional_hooks
+from posekit.engine.log_means import IntervalMeans
 from posekit.errors import ConfigError, did_you_mean, shown
 
 # Keys that the runner reads from the config itself, beside its own arguments.
 _EXTRA_TOP_LEVEL = {
     *("skeleton", "data_root", "channels_last", "compile", "sync_bn", "find_unused_parameters"),
     *("model_wrapper_cfg", "recompute", "efficient_conv_bn_eval"),
-    *("own_code", "custom_imports"),
+    *("own_code", "custom_imports", "loggers"),
 }
 _PACKAGES = ("datasets", "models", "metrics", "engine", "engine.hooks", "detection")
 _MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks", "posekit.inference.stages")
@@ -179,7 +180,7 @@ def _untyped_keys() -> dict[str, set[str]]:
         "randomness": {"seed", "diff_rank_seed", "deterministic"},
         "env_cfg": {"cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit"},
         "auto_scale_lr": {"base_batch_size", "enable"},
-        "log_processor": _keys(LogProcessor),
+        "log_processor": _keys(IntervalMeans),
         "compile": _keys(torch.compile, {"model"}),
     }
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
+from mmengine.hooks import Hook, RuntimeInfoHook
 from torch import Tensor
 
 from posekit.engine.checkpoints.files import resume_words
 from posekit.engine.hooks.divergence import SKIPPED, StepGuard, fault_of, note_start
+from posekit.engine.log_means import log_interval
 from posekit.engine.optim import take_norm
 from posekit.errors import ConfigError, PosekitError
 from posekit.parallel import gather_rows, on_main
@@ -70,7 +71,7 @@ class LossLogHook(RuntimeInfoHook):
             runner.message_hub.update_info(key, getattr(runner, key))
         runner.message_hub.update_info("loop_stage", "train")
         self.waiting.clear()
-        self.interval = min((h.interval for h in runner.hooks if isinstance(h, LoggerHook)), default=50)
+        self.interval = log_interval(runner)
         if self.on_divergence == "skip":
             self.guard = StepGuard(runner, self.explosion)
 

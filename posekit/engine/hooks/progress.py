@@ -13,6 +13,7 @@ from mmengine.hooks import Hook, IterTimerHook, LoggerHook
 
 from posekit.datasets.overlap import UNKNOWN, compare_sets
 from posekit.datasets.table import GROUND_TRUTH, OUTSIDE
+from posekit.engine.console import SHOWN
 from posekit.engine.hooks.scores import BestWeights
 from posekit.io.files import write_text
 from posekit.metrics.tables import score_table
@@ -69,18 +70,20 @@ class ProgressHook(LoggerHook):
 
     def _after_iter(self, runner: Any, batch_idx: int, *_: Any, mode: str = "train", **__: Any) -> None:
         last = self.end_of_epoch(getattr(runner, f"{mode}_dataloader"), batch_idx)
-        due = mode != "val" and (last or self.every_n_inner_iters(batch_idx, self.interval))
+        due = mode == "train" and (last or self.every_n_inner_iters(batch_idx, self.interval))
         if due or time.monotonic() - self.printed > self.seconds:
             tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)
-            runner.logger.info(line.rstrip())
+            runner.logger.info(line.rstrip(), extra=SHOWN)
             self.printed = time.monotonic()
-            if due and mode == "train":
+            if due:
                 runner.visualizer.add_scalars(tag, step=runner.iter + 1)
+                runner.loggers.add("train", tag, runner.iter + 1)
 
     def after_val_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
         epoch = training_epoch(runner)
         scores = {key: value for key, value in (metrics or {}).items() if isinstance(value, (int, float))}
         runner.visualizer.add_scalars(dict(scores), step=epoch)
+        runner.loggers.add("val", scores, runner.iter if runner.is_training else 0)
         runner.logger.info(f"validation after epoch {epoch}\n{score_table(scores)}")
 
     def after_test_epoch(self, runner: Any, metrics: Mapping[str, Any] | None = None) -> None:
