@@ -6,10 +6,34 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "posekit/__init__.py").read_text("utf-8"))
 assert VERSION is not None
+
+TEST = [
+    "ruff==0.17.5",
+    "mypy==2.4.1",
+    "pytest>=8",
+    "pytest-xdist",
+    "hypothesis",
+    "coverage",
+    "setuptools>=68",  # builds the wheel that is tested
+    "onnx",
+    "onnxruntime",
+]
+
+
+class WholeSource(sdist):
+    """A source distribution from which posekit can be built and tested: what git holds."""
+
+    def make_distribution(self):
+        folders = [path for name in ("configs", "tools", "tests") for path in Path(name).rglob("*")]
+        others = [Path(name) for name in ("CHANGELOG.md", ".pre-commit-config.yaml", ".gitignore", ".ci/run")]
+        wanted = [path for path in folders + others if path.is_file() and path.suffix not in (".pyc", ".pyo")]
+        self.filelist.extend(str(path) for path in wanted)
+        super().make_distribution()
 
 
 class BuildWithConfigs(build_py):
@@ -30,11 +54,13 @@ setup(
     description="Heatmap human pose estimation: Hourglass, HRNet, MSE and focal MSE, PCKh and OKS",
     long_description=(HERE / "README.md").read_text("utf-8"),
     long_description_content_type="text/markdown",
-    cmdclass={"build_py": BuildWithConfigs},
+    cmdclass={"build_py": BuildWithConfigs, "sdist": WholeSource},
     license="Apache-2.0",
     license_files=["LICENSE"],
     packages=find_packages(include=["posekit", "posekit.*"]),
-    package_data={"posekit": ["py.typed", "docs/*", "study/*.jinja", "weights/*", "weights/*/*"]},
+    package_data={
+        "posekit": ["py.typed", "docs/*", "study/*.jinja", "analysis/*.jinja", "weights/*", "weights/*/*"]
+    },
     entry_points={"console_scripts": ["posekit = posekit.__main__:main"]},
     python_requires=">=3.10",
     install_requires=[
@@ -51,20 +77,13 @@ setup(
         "matplotlib>=3.7",
         "tqdm",
         "jinja2>=3",
+        "filelock>=3.12",  # torch needs it too
     ],
     extras_require={
         "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],  # tools/export.py, YOLOX
         "loggers": ["tensorboard", "wandb", "mlflow"],  # a config's `loggers`, train.py --tensorboard
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
-        "test": [
-            "ruff==0.17.5",
-            "mypy==2.4.1",
-            "pytest>=8",
-            "pytest-xdist",
-            "hypothesis",
-            "coverage",
-            "onnx",
-            "onnxruntime",
-        ],
+        "test": TEST,
+        "dev": [*TEST, "build", "pre-commit"],
     },
 )

@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "train",
     "test": "test",
     "evaluate": "evaluate",
+    "analyze": "analyze",
     "sweep": "gamma_sweep",
     "plot": "plot",
     "embed": "embed",

@@ -3,8 +3,10 @@
 import gc
 import signal
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+from web_site import Site, serving
 
 
 def pytest_configure() -> None:
@@ -32,3 +34,11 @@ def pytest_collection_finish() -> None:
     """Leaves all modules, some million objects that live to the end, out of every later collection."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A web site on this machine, asked directly."""
+    monkeypatch.setenv("no_proxy", "*")
+    with serving() as site:
+        yield site

@@ -17,7 +17,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from posekit.structures import Sample
+
 DEVICE = torch.device("meta")
+SIDE = 64
 _aten = torch.ops.aten
 _COPIES = (_aten._to_copy.default, _aten.copy_.default)
 # Their results' sizes depend on the numbers, so the host waits for them.
@@ -153,3 +156,17 @@ class Stem(nn.Module):
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
         return [self.layer(image)] * self.stacks
+
+
+def batch() -> Sample:
+    """Two people of 17 keypoints, as a data loader hands them over."""
+    return Sample(
+        image=torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
+        keypoints=torch.rand(2, 17, 2) * SIDE,
+        weight=torch.ones(2, 17),
+        warp=torch.tensor([[1.0, 0, 0], [0, 1, 0]], dtype=torch.float64).expand(2, 2, 3),
+        box_xyxy=torch.zeros(2, 4),
+        box_score=torch.ones(2),
+        image_id=torch.tensor([3, 4]),
+        person_id=torch.tensor([5, 6]),
+    )

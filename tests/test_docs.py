@@ -51,6 +51,13 @@ def test_the_code_of_the_faces_page_runs(tmp_path):
     assert names["extra"].keys() == {"smile", "smile_probabilities", "pose", "pose_probabilities"}
 
 
+def test_the_code_of_the_analysis_page_runs(capsys):
+    page = PAGE.with_name("analysis.md").read_text("utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    exec(block, {})
+    assert capsys.readouterr().out == "[['inversion', 'inversion'], ['good', 'good']]\n"
+
+
 def test_the_code_of_the_families_page_runs():
     page = PAGE.with_name("families.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)

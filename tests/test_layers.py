@@ -33,6 +33,7 @@ WINGS = [
     {"bottomup"},
     {"inference"},
     {"study"},
+    {"analysis"},
     {"recognition"},
 ]
 FLOOR = {wing: floor for floor, wings in enumerate(WINGS) for wing in wings}

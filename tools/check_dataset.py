@@ -25,7 +25,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import add_cfg_options, run_tool
+from posekit.engine.cli import add_cfg_options, only_json_on_stdout, run_tool
 
 if TYPE_CHECKING:
     from posekit.doctor import Part
@@ -55,8 +55,9 @@ def main() -> int:
     from posekit.doctor.sources import with_pictures
     from posekit.doctor.words import as_json, report
 
-    parts = [with_pictures(part, decode=not args.no_decode) for part in read_parts(args)]
-    findings = examine(parts)
+    with only_json_on_stdout(args.json):
+        parts = [with_pictures(part, decode=not args.no_decode) for part in read_parts(args)]
+        findings = examine(parts)
     print(json.dumps(as_json(findings, parts), indent=2) if args.json else report(findings, parts))
     if args.sheet:
         write_sheet(args.sheet, findings, parts)

@@ -1,25 +1,27 @@
 """Finds people: ``python tools/detect.py INPUT... --out detections.json``.
 
-INPUT is one or more images or folders, one film, or one COCO json (``--image-dir`` says where its images
-lie). The boxes go into ``--out`` in COCO's detection results form, as ``load_coco(detections=...)``,
-``tools/test.py`` and ``tools/demo.py --detections`` take them. For images and films the list of images goes
-beside it, as ``<out>_images.json``. Where the json has annotations, box AP is printed and written as
-``<out>_metrics.json``.
+INPUT is one or more images, folders, patterns ('photos/*.jpg') or http(s) addresses, one film, or one COCO
+json (``--image-dir`` says where its images lie). The boxes go into ``--out`` in COCO's detection results
+form, as ``load_coco(detections=...)``, ``tools/test.py`` and ``tools/demo.py --detections`` take them. For
+images and films the list of images goes beside it, as ``<out>_images.json``. Where the json has annotations,
+box AP is printed and written as ``<out>_metrics.json``.
 
 A run that was interrupted goes on where it was when its command is repeated. Images that cannot be read are
-left out, named at the end, and tried again by the next run.
+left out, named at the end, and tried again by the next run; the exit status is then 3.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import require_writable, run_tool
+from posekit.engine.cli import PARTLY, only_json_on_stdout, require_writable, run_tool
 
 if TYPE_CHECKING:
     from posekit.detection import AnyDetector
@@ -34,7 +36,9 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="images and folders, a film, or a COCO json")
+    add(
+        "inputs", nargs="+", metavar="INPUT", help="images, folders, patterns, addresses; a film; a COCO json"
+    )
     add("--out", required=True, metavar="JSON", help="the detections")
     add("--network", metavar="NAME", help="a Faster R-CNN of torchvision (default: fasterrcnn_resnet50_fpn)")
     add(
@@ -52,11 +56,21 @@ def parse_arguments() -> argparse.Namespace:
     add("--every", type=int, default=1, metavar="N", help="of a film, every Nth frame")
     add("--device", metavar="D", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
     add("--restart", action="store_true", help="forget an unfinished run")
+    add("--json", action="store_true", help="print what was found as JSON, and nothing else, on stdout")
     return parser.parse_args()
 
 
-def main() -> None:
+def main() -> int:
     args = parse_arguments()
+    with only_json_on_stdout(args.json) as stdout, tempfile.TemporaryDirectory(prefix="posekit-") as folder:
+        found = find_people(args, folder)
+        if args.json:
+            print(json.dumps(found, ensure_ascii=False), file=stdout)
+    return PARTLY if found["left_out"] else 0
+
+
+def find_people(args: argparse.Namespace, folder: str) -> dict[str, Any]:
+    """All of the tool; what is downloaded is put into the folder. Returns what ``--json`` tells."""
     # Imported late, so that --help answers at once.
     from posekit.detection import open_detector
     from posekit.detection.pictures import list_pictures
@@ -69,7 +83,7 @@ def main() -> None:
     out = Path(args.out)
     if out.suffix != ".json":
         raise ConfigError(f"--out: expected the name of a .json file, found {out}")
-    listed = list_pictures(args.inputs, args.image_dir, args.every)
+    listed = list_pictures(args.inputs, args.image_dir, args.every, folder)
     require_writable(out.parent)
     detector = open_detector(
         True if args.weights == "coco" else args.weights,
@@ -98,8 +112,11 @@ def main() -> None:
         records = list(run.done.values())
         if not records:
             raise DataError(f"not one of the images could be read: {'; '.join(faulty[:_SHOWN])}")
-        finish(out, listed, records, faulty, settings)
+        scores = finish(out, listed, records, faulty, settings)
         run.remove()
+    keys = ("id", "file_name", "height", "width", "time", "people")
+    images = [{key: record[key] for key in keys if key in record} for record in records]
+    return {"images": images, "box_ap": scores, "left_out": faulty, "out": str(out)}
 
 
 def detect(detector: AnyDetector, listed: PictureList, run: PartialRun) -> list[str]:
@@ -169,8 +186,8 @@ def finish(
     records: Sequence[dict[str, Any]],
     faulty: Sequence[str],
     settings: dict[str, Any],
-) -> None:
-    """Writes what was found, and scores it where there is ground truth."""
+) -> dict[str, float] | None:
+    """Writes what was found, and scores it where there is ground truth; returns the scores."""
     from posekit.detection.results import write_compact
 
     # The order of the images, whatever was done before an interruption.
@@ -191,8 +208,7 @@ def finish(
             file=sys.stderr,
         )
         print(more, file=sys.stderr, end="\n" if more else "")
-    if listed.ann_file is not None:
-        report_ap(out, listed.ann_file, people, settings)
+    return None if listed.ann_file is None else report_ap(out, listed.ann_file, people, settings)
 
 
 def _image_list(listed: PictureList, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -205,7 +221,9 @@ def _image_list(listed: PictureList, records: Sequence[dict[str, Any]]) -> dict[
     }
 
 
-def report_ap(out: Path, ann_file: str, people: Sequence[dict[str, Any]], settings: dict[str, Any]) -> None:
+def report_ap(
+    out: Path, ann_file: str, people: Sequence[dict[str, Any]], settings: dict[str, Any]
+) -> dict[str, float] | None:
     """Prints and writes box AP, if the json has annotations; images that failed count as not found."""
     from posekit.detection.box_ap import PersonTruth
     from posekit.io.files import read_json, write_json
@@ -214,11 +232,12 @@ def report_ap(out: Path, ann_file: str, people: Sequence[dict[str, Any]], settin
 
     if lacks_annotations(read_json(ann_file)):
         print(f"{ann_file} has no annotations, so there is no AP")
-        return
+        return None
     scores = PersonTruth(ann_file).score(people)
     protocol = {**settings, "annotations": ann_file, "evaluator": "COCOeval bbox, people, crowds ignored"}
     write_json(out.with_name(f"{out.stem}_metrics.json"), {**scores, "protocol": protocol})
     print(f"\n{score_table(scores, 'box AP of people (pycocotools):')}")
+    return dict(scores)
 
 
 if __name__ == "__main__":

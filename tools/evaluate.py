@@ -25,6 +25,7 @@ nothing (no such joint annotated), or an infinite threshold. Exit status 2: the 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,9 +36,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works from a che
 
 import numpy as np
 
+from posekit.engine.cli import only_json_on_stdout
 from posekit.errors import ConfigError, DataError, PosekitError
-from posekit.io.categories import ALL
-from posekit.io.files import read_json, write_json
+from posekit.io.files import write_json
 from posekit.metrics.categories import category_notes
 from posekit.metrics.crowdpose import (
     CROWD_BOUNDS,
@@ -72,6 +73,7 @@ from posekit.metrics.nme import (
 from posekit.metrics.nme import NORMS as NME_NORMS
 from posekit.metrics.nms import NMS_NAMES
 from posekit.metrics.oks import Detections, evaluate_oks
+from posekit.metrics.options import parse_sigmas, read_image_ids, stated_categories
 from posekit.metrics.pck import NORMS, pck, person_sizes
 from posekit.metrics.pckh import CURVE, check_threshold, pckh, pckh_curve_scores
 from posekit.metrics.plausible import result_notes
@@ -203,6 +205,9 @@ def add_recognition_commands(commands: Any) -> None:
     for command in (verification, identification):
         command.add_argument("--embeddings", required=True, help=".npz: image (N,), embedding (N, D)")
         command.add_argument("--out", help="JSON file for the scores")
+    for command in commands.choices.values():
+        words = "print the scores as JSON, and nothing else, on stdout"
+        command.add_argument("--json", action="store_true", help=words)
 
 
 def add_protocol_options(parser: argparse.ArgumentParser) -> None:
@@ -232,32 +237,6 @@ def add_protocol_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parse_sigmas(words: Sequence[str] | None) -> np.ndarray | None:
-    """``--sigmas`` as numbers: stated one by one, or as the name of a skeleton."""
-    if words is None:
-        return None
-    pieces = [piece for word in words for piece in word.replace(",", " ").split()]
-    try:
-        return np.array([float(piece) for piece in pieces])
-    except ValueError:
-        if len(pieces) != 1:
-            raise ConfigError(f"--sigmas: expected numbers or one skeleton's name, found {words}") from None
-    from posekit.skeletons import get_skeleton
-
-    skeleton = get_skeleton(pieces[0])
-    return np.array(skeleton.sigmas)
-
-
-def read_image_ids(path: str | None) -> list[int] | None:
-    """The ids in a json list; None without a file."""
-    if path is None:
-        return None
-    ids = read_json(path)
-    if not isinstance(ids, list) or not all(type(i) is int for i in ids) or not ids:
-        raise DataError(f"{path}: expected a list of image ids, found {ids!r:.80}")
-    return ids
-
-
 def evaluate_coco(args: argparse.Namespace) -> tuple[Scores, str]:
     people = read_coco(args.gt, area=args.area, **reading(args))
     sigmas = choose_sigmas(people, parse_sigmas(args.sigmas))
@@ -273,12 +252,11 @@ def evaluate_coco(args: argparse.Namespace) -> tuple[Scores, str]:
 
 def reading(args: argparse.Namespace) -> dict[str, Any]:
     """How the annotations are to be read."""
-    category = [name for word in args.category for name in word.split(",")] if args.category else None
     return {
         "image_ids": read_image_ids(args.images),
         "ids_from": str(args.images),
         "on_bad_record": args.on_bad_record,
-        "category": None if category == [ALL] else category,
+        "category": stated_categories(args.category),
     }
 
 
@@ -499,7 +477,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         refuse_overwriting(args)
-        scores, title = args.evaluate(args)
+        with only_json_on_stdout(args.json):
+            scores, title = args.evaluate(args)
         if args.out:
             try:
                 write_json(args.out, as_json(scores))
@@ -508,6 +487,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PosekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    if args.json:
+        print(json.dumps(as_json(scores), indent=2))
+        return 0
     # 51 points of a curve are for the file.
     curves = (f"{CURVE}/", f"{CED}/")
     shown = {name: value for name, value in scores.items() if not name.startswith(curves)}

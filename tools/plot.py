@@ -18,11 +18,11 @@ going what is there is drawn. --out is a folder (work_dirs/figures by default), 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import add_cfg_options, require_writable, run_tool
+from posekit.engine.cli import add_cfg_options, named_runs, require_writable, run_tool
 from posekit.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -210,7 +210,10 @@ def draw_ced(args: argparse.Namespace) -> None:
     from posekit.io.files import read_object
     from posekit.study.point_figures import ced_figure, ced_of_scores
 
-    curves = {name: ced_of_scores(read_object(file), file) for name, file in named_runs(args).items()}
+    curves = {
+        name: ced_of_scores(read_object(file), file)
+        for name, file in named_runs(args.runs, args.names).items()
+    }
     write(args, {"ced": ced_figure(curves, title=args.title)})
 
 
@@ -265,34 +268,7 @@ def read_runs(args: argparse.Namespace) -> dict[str, Curves]:
     """Name -> curves of the runs on the command line."""
     from posekit.visualization.records import read_curves
 
-    return {name: read_curves(run) for name, run in named_runs(args).items()}
-
-
-def named_runs(args: argparse.Namespace) -> dict[str, str]:
-    """Name -> what the command line names, in its order."""
-    names = args.names or short_names(args.runs)
-    if len(names) != len(args.runs) or len(set(names)) != len(names):
-        raise ConfigError(f"--names: expected {len(args.runs)} different names, found {', '.join(names)}")
-    return dict(zip(names, args.runs, strict=True))
-
-
-def short_names(runs: Sequence[str]) -> list[str]:
-    """The last parts of paths that tell them apart; of a scalars.json work directory and log folder."""
-    parts = []
-    for run in runs:
-        path = Path(run).resolve()
-        if path.name == "scalars.json" and path.parent.name == "vis_data":
-            work_dir, started = path.parents[2], path.parents[1].name
-            parts.append((*work_dir.parts[:-1], f"{work_dir.name}/{started}"))
-        else:
-            parts.append(path.parts)
-    for count in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-count:]) for part in parts]
-        if len(set(names)) == len(names):
-            break
-    else:
-        raise ConfigError(f"the same run is named twice: {', '.join(runs)}")
-    return names
+    return {name: read_curves(run) for name, run in named_runs(args.runs, args.names).items()}
 
 
 def draw_curves(args: argparse.Namespace) -> None:

@@ -18,12 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from posekit.engine.cli import add_common_options, run_tool, start_processes, work_dir
+from posekit.engine.cli import add_common_options, only_json_on_stdout, run_tool, start_processes, work_dir
 
 if TYPE_CHECKING:
     from posekit.models.zoo import ZooRow
 
 ROOT = Path(__file__).resolve().parents[1]
+METRICS = "metrics.json"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -38,6 +39,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoint", metavar="PATH", help="the weights, with --zoo in place of the row's")
     parser.add_argument("--list-zoo", action="store_true", help="print the model zoo")
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
+    words = "print what metrics.json holds, and nothing else, on stdout"
+    parser.add_argument("--json", action="store_true", help=words)
     add_common_options(parser)
     return parser.parse_args()
 
@@ -49,9 +52,12 @@ def main() -> None:
 
         print(zoo_table())
         return
-    start_processes(args.launcher)
-    config, checkpoint, row = what_to_test(args)
-    score(args, config, checkpoint, row)
+    with only_json_on_stdout(args.json) as stdout:
+        start_processes(args.launcher)
+        config, checkpoint, row = what_to_test(args)
+        metrics = score(args, config, checkpoint, row)
+        if args.json and metrics is not None:
+            print(metrics.read_text("utf-8"), end="", file=stdout)
 
 
 def what_to_test(args: argparse.Namespace) -> tuple[str, str | None, ZooRow | None]:
@@ -93,7 +99,8 @@ def options_of(row: ZooRow | None, own_config: bool) -> dict[str, Any]:
     return dict(row.options) if own_config else {**row.options, "model.backbone": dict(row.backbone)}
 
 
-def score(args: argparse.Namespace, config: str, checkpoint: str | None, row: ZooRow | None) -> None:
+def score(args: argparse.Namespace, config: str, checkpoint: str | None, row: ZooRow | None) -> Path | None:
+    """Tests, prints and writes; returns the file of the scores, in the process that wrote it."""
     # Imported late, so that --help answers at once.
     from mmengine.dist import is_main_process
 
@@ -103,9 +110,11 @@ def score(args: argparse.Namespace, config: str, checkpoint: str | None, row: Zo
     cfg = config_of_test(args, config, checkpoint, row)
     runner = ScoringRunner.from_cfg(cfg)
     scores = runner.test()
-    if is_main_process():
-        table = report(runner, scores, cfg, config, published)
-        print(f"{table}  written to {cfg.work_dir}")
+    if not is_main_process():
+        return None
+    table = report(runner, scores, cfg, config, published)
+    print(f"{table}  written to {cfg.work_dir}")
+    return Path(cfg.work_dir) / METRICS
 
 
 def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None, row: ZooRow | None) -> Any:
@@ -152,7 +161,7 @@ def report(runner: Any, scores: Any, cfg: Any, config: str, published: ZooRow | 
         table += f"\n{comparison(published, scores, how)}\n"
         expected = {"expected": dict(published.expected), "source": published.expected_source}
         how["zoo"] = {"name": published.name, **expected}
-    write_metrics(Path(cfg.work_dir) / "metrics.json", scores, how, source, config)
+    write_metrics(Path(cfg.work_dir) / METRICS, scores, how, source, config)
     write_text(Path(cfg.work_dir) / "table.txt", table)
     return table
 

@@ -167,10 +167,23 @@ class BottomUpDataset(TopDownDataset):
         )
 
     def _placed_whole(self, draw: Draw, row: int, box: np.ndarray) -> Placement:
-        whole = self.crop.place_picture((box[3], box[2]))
+        whole = place_picture(self.crop, (box[3], box[2]))
         if self.augment is None:
             return whole
         skeleton = self.table.skeleton
         nothing = np.zeros((skeleton.num_keypoints, 2), np.float32)
         record = PersonRecord("", row, row, box, 1.0, nothing, np.zeros(len(nothing), np.uint8))
         return self.augment.draw(draw.rng(row), record, skeleton, self.crop, whole)
+
+
+def place_picture(crop: Crop, size_hw: Sequence[float]) -> Placement:
+    """The crop of a picture as a whole; with padding 1 its outer pixels lie on the input's.
+
+    Args:
+        crop: How it becomes the input.
+        size_hw: The picture's height and width, pixels.
+    """
+    # By UDP, sides are measured between the centres of the outer pixels.
+    shorter = 1 if crop.convention == "udp" else 0
+    height, width = (max(int(side) - shorter, 1) for side in size_hw[:2])
+    return crop.place(np.array([0.0, 0.0, width, height]))

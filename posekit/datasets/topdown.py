@@ -75,8 +75,7 @@ class TopDownDataset(Dataset[Sample]):
         DataError: On a faulty annotation, or a missing image unless images may be skipped.
     """
 
-    #: Whether a sample is a picture with all its people; here it is one person's crop.
-    whole_pictures = False
+    whole_pictures = False  # a sample is one person's crop
 
     def __init__(
         self,

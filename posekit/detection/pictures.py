@@ -26,8 +26,17 @@ from posekit.detection.networks import PERSON
 from posekit.errors import DataError
 from posekit.io.files import read_json
 from posekit.io.images import check_image_name, missing_images, read_image
-from posekit.io.pictures import PICTURES, is_picture, other_files, picture_files
+from posekit.io.pictures import (
+    PICTURES,
+    is_pattern,
+    is_picture,
+    load_rgb,
+    other_files,
+    pattern_files,
+    picture_files,
+)
 from posekit.io.video import FILMS, VideoFrame, VideoReader
+from posekit.io.web_pictures import fetch_picture, is_url
 
 T = TypeVar("T")
 
@@ -73,31 +82,55 @@ class PictureList:
     problems: list[str] = field(default_factory=list)
 
 
-def list_pictures(inputs: Sequence[str], image_dir: str | None = None, every: int = 1) -> PictureList:
+def list_pictures(
+    inputs: Sequence[str], image_dir: str | None = None, every: int = 1, downloads: str = ""
+) -> PictureList:
     """Lists what the words of a command line mean.
 
     Args:
-        inputs: Image files and folders; or one film; or one COCO json.
+        inputs: Image files, folders, patterns of names and http(s) addresses; or one film; or one COCO json.
+            What is missing beside others has its place in the list, and fails when it is read.
         image_dir: Folder of a COCO json's images; None: where the json lies.
         every: Of a film, every so manyth frame.
+        downloads: Where a single address is downloaded to; several are, one by one, when they are read.
 
     Raises:
-        DataError: If something is missing, or there is no image in it.
+        DataError: If everything is missing, or there is no image in it.
     """
     first = Path(inputs[0])
+    if len(inputs) == 1 and is_url(inputs[0]):
+        path = fetch_picture(inputs[0], downloads)
+        is_film = path.suffix.lower() in FILMS and path.suffix.lower() != ".gif"
+        listed = _of_film(path, every) if is_film else _of_files([path], inputs)
+        listed.folder = inputs[0].rpartition("/")[0]
+        return listed
     # Not Path's exists(), which takes "" for "." and raises where it may not look.
-    missing = [name for name in inputs if not os.path.exists(name)]  # noqa: PTH110
-    if missing:
+    missing = [name for name in inputs if not os.path.exists(name) and not (is_url(name) or is_pattern(name))]  # noqa: PTH110
+    if len(missing) == len(inputs):
         raise DataError(f"{missing[0] or repr('')}: no such file or folder")
     if len(inputs) == 1 and first.is_file():
         if {".json"} & set(first.suffixes):
             return _of_coco(str(first), image_dir)
         if first.suffix.lower() in FILMS:
             return _of_film(first, every)
-    return _of_files([path for name in inputs for path in _files(Path(name))], inputs)
+    return _of_files([path for name in inputs for path in _meant(name)], inputs)
+
+
+def _meant(name: str) -> list[Path | str]:
+    """The files of a word, and addresses as they are."""
+    if is_url(name):
+        return [name]
+    if not is_pattern(name):
+        return [*_files(Path(name))] if name else [name]
+    matching, others = pattern_files(name)
+    if others:
+        warnings.warn(f"{name}: left out: {others}", stacklevel=2)
+    return [path for match in matching for path in _files(match)]
 
 
 def _files(path: Path) -> list[Path]:
+    if not os.path.exists(path):  # noqa: PTH110
+        return [path]
     if path.is_dir():
         if others := other_files(path):
             warnings.warn(f"{path}: left out: {others}", stacklevel=2)
@@ -109,19 +142,22 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
-def _of_files(paths: list[Path], inputs: Sequence[str]) -> PictureList:
+def _of_files(paths: Sequence[Path | str], inputs: Sequence[str]) -> PictureList:
     paths = list(dict.fromkeys(paths))
     if not paths:
         raise DataError(f"{', '.join(inputs)}: no images there ({' '.join(PICTURES)})")
-    folders = {path.parent for path in paths}
-    folder = folders.pop() if len(folders) == 1 else Path()
-    numbers = [int(path.stem) for path in paths if path.stem.isascii() and path.stem.isdecimal()]
+    files = [path for path in paths if isinstance(path, Path)]
+    folders = {path.parent for path in files}
+    folder = folders.pop() if len(folders) == 1 and len(files) == len(paths) else Path()
+    numbers = [int(path.stem) for path in files if path.stem.isascii() and path.stem.isdecimal()]
     ids = numbers if len(set(numbers)) == len(paths) else range(len(paths))
     pictures = [_of_file(path, image_id, folder) for path, image_id in zip(paths, ids, strict=True)]
     return PictureList(pictures, len(paths), str(folder))
 
 
-def _of_file(path: Path, image_id: int, folder: Path) -> Picture:
+def _of_file(path: Path | str, image_id: int, folder: Path) -> Picture:
+    if isinstance(path, str):  # an address
+        return Picture(path, image_id, path, lambda: load_rgb(path))
     name = path.relative_to(folder).as_posix() if folder != Path() else path.as_posix()
     # A user's own photo is turned as its EXIF entry says.
     return Picture(name, image_id, name, lambda: read_image(path, orientation="apply"))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from posekit.engine.processes.signals import Stopped, die_with_parent, handling_signals, stop
 from posekit.errors import ConfigError, PosekitError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CRASHED = 1
 FAILED = 2
+PARTLY = 3  # some of the inputs could not be used; the others were
 INTERRUPTED = 130
 # What a disk does to a program that has no fault: full, over quota, read-only, broken.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
@@ -181,6 +183,21 @@ def work_dir(given: str | None, configured: str | None, config: str) -> str:
     return given or configured or str(Path("work_dirs") / Path(config).stem)
 
 
+@contextlib.contextmanager
+def only_json_on_stdout(asked: bool) -> Iterator[TextIO]:
+    """Keeps stdout for what programs read: within the block, everything that is printed goes to stderr.
+
+    Args:
+        asked: Whether it is to be so; else nothing changes.
+
+    Yields:
+        The true stdout.
+    """
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr if asked else stdout):
+        yield stdout
+
+
 def require_writable(folder: Path, option: str = "--out") -> None:
     """Makes an output folder where it is missing, before hours are spent on what goes into it.
 
@@ -195,3 +212,34 @@ def require_writable(folder: Path, option: str = "--out") -> None:
         raise ConfigError(
             f"{option}: nothing can be written to the folder {folder}: {error.strerror or error}"
         ) from error
+
+
+def named_runs(runs: Sequence[str], names: Sequence[str] | None = None) -> dict[str, str]:
+    """Name -> path, in the order of the command line: the names stated, or what tells the paths apart.
+
+    Raises:
+        ConfigError: If there are not as many different names as paths, or a path is there twice.
+    """
+    names = names or short_names(runs)
+    if len(names) != len(runs) or len(set(names)) != len(names):
+        raise ConfigError(f"--names: expected {len(runs)} different names, found {', '.join(names)}")
+    return dict(zip(names, runs, strict=True))
+
+
+def short_names(runs: Sequence[str]) -> list[str]:
+    """The last parts of paths that tell them apart; of a scalars.json work directory and log folder."""
+    parts = []
+    for run in runs:
+        path = Path(run).resolve()
+        if path.name == "scalars.json" and path.parent.name == "vis_data":
+            work_dir, started = path.parents[2], path.parents[1].name
+            parts.append((*work_dir.parts[:-1], f"{work_dir.name}/{started}"))
+        else:
+            parts.append(path.parts)
+    for count in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-count:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    else:
+        raise ConfigError(f"the same is named twice: {', '.join(runs)}")
+    return names

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -147,6 +148,8 @@ class PoseRunner(Runner):
         """
         with faults_of("env_cfg.dist_cfg", self.cfg.filename):
             start_group(self.launcher, **env_cfg.get("dist_cfg", {}))
+        if sys.platform != "linux":  # mmengine's own is to fork, also on macOS, whose libraries that breaks
+            env_cfg = {**env_cfg, "mp_cfg": {"mp_start_method": "spawn", **env_cfg.get("mp_cfg", {})}}
         super().setup_env(env_cfg)
         self._timestamp = on_main(lambda: self._unique(self._timestamp))
         _TIMESTAMPS.add(self._timestamp)

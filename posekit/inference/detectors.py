@@ -77,7 +77,7 @@ def describe_detector(detect: Detect | None, refine: int, auto: bool = False) ->
     closer = f", then {refine} closer looks at the joints found" if refine else ""
     whole = f"the whole frame as one person{closer}"
     if detect is None:
-        return whole
+        return f"one person only, as there is no detector: {whole}"
     describe = getattr(detect, "describe", None)
     name = describe() if callable(describe) else getattr(detect, "__name__", type(detect).__name__)
     return f"found by {name}" + (f"; where it finds nobody, {whole}" if auto else "")

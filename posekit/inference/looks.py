@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from posekit.datasets.bottomup import place_picture
 from posekit.datasets.stages import by_names
 from posekit.geometry import apply_warp, invert_warp
 from posekit.inference.crops import cut_placed
@@ -63,7 +64,7 @@ def look_at_pictures(network: PoseNetwork, images: Sequence[np.ndarray]) -> list
     crop, estimator = network.crop, network.estimator
     batch = np.empty((len(images), 3, *crop.input_size_hw), np.uint8)
     warps = [
-        cut_placed(image, [crop.place_picture(image.shape)], crop, place[None])
+        cut_placed(image, [place_picture(crop, image.shape)], crop, place[None])
         for image, place in zip(images, batch, strict=True)
     ]
     with torch.inference_mode():

@@ -18,21 +18,29 @@ from posekit.inference.calibration import Calibration, as_calibration
 from posekit.inference.detectors import AUTO, Detect, describe_detector, embedded_finder, load_detector
 from posekit.inference.looks import look, look_at_pictures
 from posekit.inference.network import Model, PoseNetwork, load_network
-from posekit.inference.people import DETECTED, NETWORK, WHOLE_FRAME, People, check_boxes
-from posekit.inference.scenes import (
+from posekit.inference.people import (
+    DETECTED,
+    GIVEN,
+    NETWORK,
     PERSON_SCORE,
+    WHOLE_FRAME,
+    People,
+    check_boxes,
+)
+from posekit.inference.scenes import (
     WIDENED,
     WIDENED_FACE,
     Found,
     Request,
     Scene,
     joined,
-    left_out,
     narrowed,
     open_scene,
     people_of,
 )
-from posekit.io.pictures import other_files, picture_files
+from posekit.io.pictures import is_pattern, other_files, pattern_files, picture_files
+from posekit.io.video import FILMS
+from posekit.io.web_pictures import is_url
 from posekit.structures import Skeleton
 from posekit.transforms import Crop
 
@@ -138,6 +146,11 @@ class Predictor:
         """What the keypoints are."""
         return self._estimator.skeleton
 
+    @property
+    def has_detector(self) -> bool:
+        """Whether people are looked for where no boxes are given; else there is one in every image."""
+        return self._detect is not None
+
     def describe(self) -> dict[str, str]:
         """States network, weights, input, source of the boxes, codec, flip test and device, in words."""
         crop = self._network.crop
@@ -169,11 +182,12 @@ class Predictor:
         """Predicts on one image or on several.
 
         Args:
-            image: A path, an RGB array (H, W, 3), a PIL image, a list of these, or a folder's path (its image
-                files by name). Gray, RGBA and 16-bit images are converted.
+            image: A path, an http(s) address, an RGB array (H, W, 3), a PIL image, a list of these; or a
+                folder's path or a pattern (``"photos/*.jpg"``): its image files by name. Gray, RGBA and
+                16-bit images are converted.
             boxes: (n, 4) xyxy image pixels, for several images a list with such an array, or None, for each.
-                They may leave the image; one that no crop can be cut from keeps its place, with zeros, and
-                is warned of. None: the detector's, or the whole frame as one person.
+                They may leave the image; of one that no crop can be cut from there is no pose, and it is
+                warned of. None: the detector's, or the whole frame as one person.
             box_scores: (n,), or a list of such: copied into the poses, 1 by default.
 
         Returns:
@@ -182,21 +196,19 @@ class Predictor:
             cannot be used gives an empty one with its ``error``, and a warning, and stops no other.
 
         Raises:
-            DataError: If the one image or its boxes cannot be used, or there are not as many boxes as images.
+            DataError: If the one image, or every one of its boxes, cannot be used, or there are not as many
+                boxes as images.
         """
         if not _are_several(image):
             (people,) = self._predict([Request(image, boxes, box_scores)])
             if people.error is not None:
                 raise people.error
-            if (words := left_out(people, boxes, box_scores)) is not None:
-                warnings.warn(words, stacklevel=2)
+            if people.unusable_words and people.box_source == GIVEN:
+                warnings.warn(people.unusable_words, stacklevel=2)
             return people
-        if isinstance(image, (list, tuple)):
-            images = list(image)
-        else:
-            images = picture_files(image)
-            if others := other_files(image):
-                warnings.warn(f"{os.fspath(image)}: left out: {others}", stacklevel=2)
+        images, others = _images_of(image)
+        if others:
+            warnings.warn(f"{os.fspath(image)}: left out: {others}", stacklevel=2)
         for name, values in (("boxes", boxes), ("box_scores", box_scores)):
             if values is not None and len(values) != len(images):
                 raise DataError(
@@ -230,11 +242,11 @@ class Predictor:
         """
         requests = _requests(images, boxes=boxes, box_scores=box_scores)
         while group := list(islice(requests, images_at_once)):
-            for request, people in zip(group, self._predict(group), strict=True):
+            for people in self._predict(group):
                 if people.error is not None:
                     warnings.warn(f"left out: {people.error}", stacklevel=2)
-                elif (words := left_out(people, request.boxes, request.box_scores)) is not None:
-                    warnings.warn(words, stacklevel=2)
+                elif people.unusable_words and people.box_source == GIVEN:
+                    warnings.warn(people.unusable_words, stacklevel=2)
                 yield people
 
     # --- one group of images ------------------------------------------------------------------------------
@@ -338,9 +350,23 @@ def _requests(images: Iterable[Any], **given: Iterable[Any] | None) -> Iterator[
 
 
 def _are_several(image: Any) -> bool:
-    return isinstance(image, (list, tuple)) or (
-        isinstance(image, (str, os.PathLike)) and os.path.isdir(image)  # noqa: PTH112 ("" is no folder)
-    )
+    if not isinstance(image, (str, os.PathLike)):
+        return isinstance(image, (list, tuple))
+    name = os.fspath(image)
+    return os.path.isdir(name) or (not is_url(name) and is_pattern(name))  # noqa: PTH112 ("" is no folder)
+
+
+def _images_of(several: Any) -> tuple[list[Any], str]:
+    """The images of a list, a folder or a pattern; and what else lies there, in words."""
+    if isinstance(several, (list, tuple)):
+        return list(several), ""
+    if os.path.isdir(several):  # noqa: PTH112
+        return list(picture_files(several)), other_files(several)
+    found, others = pattern_files(os.fspath(several))
+    pictures = [path for path in found if path.is_file() and path.suffix.lower() not in FILMS]
+    if not pictures:
+        raise DataError(f"{os.fspath(several)}: no picture has a name of this pattern")
+    return list(pictures), others
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from posekit.errors import DataError
-from posekit.inference.people import GIVEN, WHOLE_FRAME, People, check_boxes, usable_boxes
+from posekit.inference.people import (
+    GIVEN,
+    PERSON_SCORE,
+    WHOLE_FRAME,
+    People,
+    check_boxes,
+    unusable_words,
+    usable_boxes,
+)
 from posekit.io.pictures import load_rgb
 from posekit.structures import Pose
 
@@ -16,10 +24,6 @@ from posekit.structures import Pose
 _SURE, _LEAST_JOINTS = 0.2, 5
 # widened by this: there is more of a person than joints. Of a face, the points reach as far as its box.
 WIDENED, WIDENED_FACE = 0.35, 0.0
-
-
-# Among a pose's ``extra``: the score of the person as a whole, where scores are calibrated.
-PERSON_SCORE = "person_score"
 
 
 class Request(NamedTuple):
@@ -85,11 +89,14 @@ def joined(parts: Sequence[Found], num_keypoints: int) -> Found:
 
 
 def open_scene(request: Request) -> Scene | DataError:
-    """The decoded image with the boxes given, or the whole frame; or why it cannot be used."""
+    """The decoded image with the boxes given, or the whole frame; or why they are no use."""
     try:
         image = load_rgb(request.image)
         if request.boxes is not None:
-            return Scene(image, *check_boxes(request.boxes, request.box_scores), GIVEN)
+            scene = Scene(image, *check_boxes(request.boxes, request.box_scores), GIVEN)
+            if len(scene.boxes) and not scene.usable().any():
+                raise DataError(unusable_words(scene.boxes, scene.scores, image.shape[:2]))
+            return scene
     except DataError as error:
         return error
     height, width = image.shape[:2]
@@ -120,56 +127,33 @@ def narrowed(scene: Scene, found: Found, widened: float = WIDENED) -> Scene | No
 
 
 def people_of(scene: Scene, found: Found, threshold: float = 0.0) -> People:
-    """The poses of a scene, in the order of its boxes.
+    """The poses of a scene, in the order of its boxes; none of a box that is of no use.
 
     Args:
         scene: The image with its boxes.
         found: What is predicted for them, with the people's scores among its ``extra`` if they are known.
         threshold: Of those scores; who was looked for and is below it is left out.
     """
-    with np.errstate(over="ignore"):  # of an unusable box
-        boxes = scene.boxes.astype(np.float32)
-    box_scores = np.where(np.isfinite(scene.scores), scene.scores, 0).tolist()
+    usable = scene.usable()
+    clear: np.ndarray = np.ones(len(usable), bool)
+    if scene.box_source != GIVEN and PERSON_SCORE in found.extra:
+        clear = found.extra[PERSON_SCORE] >= threshold
     poses = [
         Pose(
-            keypoints,
-            keypoint_scores,
-            box,
-            box_score,
+            found.points[number],
+            found.scores[number],
+            scene.boxes[number].astype(np.float32),
+            float(scene.scores[number]),
             person_id=number,
             extra={name: values[number] for name, values in found.extra.items()},
         )
-        for number, (keypoints, keypoint_scores, box, box_score) in enumerate(
-            zip(found.points, found.scores, boxes, box_scores, strict=True)
-        )
+        for number in np.flatnonzero(usable & clear).tolist()
     ]
-    unusable = tuple(np.flatnonzero(~scene.usable()).tolist())
-    if scene.box_source == GIVEN or PERSON_SCORE not in found.extra:
-        return People(poses, scene.box_source, scene.image.shape[:2], unusable)
-    kept = [pose for pose, score in zip(poses, found.extra[PERSON_SCORE], strict=True) if score >= threshold]
-    numbers = {id(pose): number for number, pose in enumerate(kept)}
-    unusable = tuple(numbers[id(poses[i])] for i in unusable if id(poses[i]) in numbers)
-    unclear = len(poses) - len(kept)
-    return People(kept, scene.box_source, scene.image.shape[:2], unusable, unclear=unclear)
-
-
-def left_out(people: People, given: Any, scores: Any = None) -> str | None:
-    """What is to be said of given boxes that no pose is predicted for; None where there are none.
-
-    Args:
-        people: Of the image.
-        given: The boxes as they were given.
-        scores: Likewise.
-    """
-    if people.box_source != GIVEN or not people.unusable:
-        return None
-    boxes, values = check_boxes(given, scores)
-    first = people.unusable[0]
-    box = ", ".join(f"{side:g}" for side in boxes[first].tolist())
-    height, width = people.image_size_hw
-    return (
-        f"{len(people.unusable)} of {len(boxes)} boxes left out, the first number {first}: [{box}] with "
-        f"score {values[first]:g}; expected x1, y1, x2, y2 in pixels, x1 < x2 and y1 < y2 (no width and "
-        f"height), that touch the image of {width} x {height}, and a finite score. Their poses are all "
-        "(0, 0) with score 0 (People.unusable)"
+    return People(
+        poses,
+        scene.box_source,
+        scene.image.shape[:2],
+        tuple(np.flatnonzero(~usable).tolist()),
+        unusable_words(scene.boxes, scene.scores, scene.image.shape[:2]),
+        unclear=int((usable & ~clear).sum()),
     )

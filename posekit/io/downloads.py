@@ -10,27 +10,22 @@ SHA-256 is not known, and no more than :func:`size_limit`. Importing this import
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import http.client
 import os
 import re
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.error import HTTPError
 
 from posekit.errors import CheckpointError
 from posekit.io.files import environment_number, sha256
+from posekit.io.transfer import TransferError, has_scheme, transfer
 
-_BLOCK = 1 << 18
-_ATTEMPTS = 3
-_TIMEOUT_S = 30
-_RANGE_NOT_SATISFIABLE = 416
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 _SCHEMES: tuple[str, ...] = ("https",)
 _LARGEST_MB = 4096  # of the zoo none has 300
 _LEAST_DIGITS = 8  # publishers state so many in a file's name
@@ -102,7 +97,7 @@ def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
 
 def _check_source(file: WeightFile, url: str, path: Path) -> None:
     """Raises CheckpointError unless the file can be fetched over https and compared with a checksum."""
-    if not _is_allowed(url):
+    if not has_scheme(url, _SCHEMES):
         raise _fault(file, path, f"{url}: only https is downloaded")
     if not re.fullmatch(rf"[0-9a-fA-F]{{{_LEAST_DIGITS},64}}", file.sha256 or ""):
         raise _fault(
@@ -111,13 +106,6 @@ def _check_source(file: WeightFile, url: str, path: Path) -> None:
             f"nothing is downloaded without a checksum; expected at least {_LEAST_DIGITS} digits of its "
             f"SHA-256, found {file.sha256!r}",
         )
-
-
-def _is_allowed(url: str) -> bool:
-    try:
-        return urllib.parse.urlsplit(url).scheme.lower() in _SCHEMES
-    except ValueError:  # no address at all, such as https://[
-        return False
 
 
 def _fault(file: WeightFile, path: Path, why: str) -> CheckpointError:
@@ -146,128 +134,32 @@ def _check(file: WeightFile, found: Path, path: Path) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Keeps other processes, such as those of a training on several GPUs, from fetching the same file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The folder itself, because a lock file could only be removed by racing with those who wait for it.
-        handle = os.open(path.parent, os.O_RDONLY)
-    except OSError as error:
-        raise CheckpointError(f"weights {path}: no folder can be made there: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if fcntl is None:
+                from filelock import FileLock
+
+                held.enter_context(FileLock(path.parent / ".lock"))
+            else:
+                # The folder itself: a lock file could only be removed by racing with those who wait for it.
+                handle = os.open(path.parent, os.O_RDONLY)
+                held.callback(os.close, handle)
+        except OSError as error:
+            raise CheckpointError(f"weights {path}: no folder can be made there: {error.strerror}") from error
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(handle)
-
-
-# --- transfer ----------------------------------------------------------------------------------------------
-
-
-class _BrokenOffError(Exception):
-    """The connection ended before the file did."""
-
-
-class _TooLargeError(Exception):
-    """The server sends more than a download may have."""
 
 
 def _download(file: WeightFile, url: str, path: Path) -> None:
     part = path.with_name(f"{path.name}.part")
     print(f"downloading {url}\n         to {path}", file=sys.stderr)
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            _transfer(url, part)
-            break
-        except _TooLargeError as error:
-            part.unlink(missing_ok=True)
-            raise _fault(file, path, f"{url} {error}") from error
-        except (_BrokenOffError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-            if attempt == _ATTEMPTS:
-                size = part.stat().st_size if part.exists() else 0
-                why = f"the transfer broke off {attempt} times, now after {size:,} bytes ({error}). "
-                raise _fault(file, path, f"{why}The next attempt goes on from there") from error
-        except urllib.error.URLError as error:
-            how = f"answers {error.code}" if isinstance(error, HTTPError) else "cannot be reached"
-            raise _fault(file, path, f"{url} {how} ({error.reason})") from error
-        except OSError as error:
-            raise CheckpointError(f"weights {part}: cannot be written: {error.strerror or error}") from error
+    try:
+        transfer(url, part, _SCHEMES, size_limit())
+    except TransferError as error:
+        raise _fault(file, path, str(error)) from error
+    except OSError as error:
+        raise CheckpointError(f"weights {part}: cannot be written: {error.strerror or error}") from error
     _check(file, part, path)
     part.replace(path)
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection to https alone."""
-
-    def redirect_request(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        if not _is_allowed(newurl):
-            raise urllib.error.URLError(f"it redirects to {newurl}, and only https is downloaded")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _transfer(url: str, part: Path) -> None:
-    """Appends to ``part`` what it lacks of ``url``.
-
-    Raises:
-        _BrokenOffError: If the server stopped before the end.
-        urllib.error.URLError: On any answer but the file.
-    """
-    offset = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"User-Agent": "posekit"})
-    if offset:
-        request.add_header("Range", f"bytes={offset}-")
-    try:
-        response = urllib.request.build_opener(_Redirects).open(request, timeout=_TIMEOUT_S)
-    except HTTPError as error:
-        if error.code != _RANGE_NOT_SATISFIABLE or not offset:
-            raise
-        error.close()
-        # Nothing lies beyond the part: it is the whole file, or the beginning of another one.
-        if error.headers.get("Content-Range", "").rpartition("/")[2] != str(offset):
-            _start_again(url, part)
-        return
-    with response:
-        # A server that knows no ranges answers 200 and sends the whole file again.
-        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        if not resumed or response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
-            with part.open("ab" if resumed else "wb") as out:
-                _copy(response, out, offset if resumed else 0)
-            return
-    _start_again(url, part)
-
-
-def _start_again(url: str, part: Path) -> None:
-    part.unlink()
-    _transfer(url, part)
-
-
-def _copy(response: http.client.HTTPResponse, out: BinaryIO, offset: int) -> None:
-    from tqdm import tqdm
-
-    total, limit = _stated_size(response, offset), size_limit()
-    if total is not None and total > limit:
-        raise _too_large(total, limit)
-    done = offset
-    # None: no bar where nobody watches, such as in a log file.
-    with tqdm(total=total, initial=offset, unit="B", unit_scale=True, disable=None) as bar:
-        while block := response.read(_BLOCK):
-            done += len(block)
-            if done > limit:  # a server need not state a size, or the right one
-                raise _too_large(done, limit)
-            out.write(block)
-            bar.update(len(block))
-    if total is not None and done < total:
-        raise _BrokenOffError(f"{done:,} of {total:,} bytes arrived")
-
-
-def _stated_size(response: http.client.HTTPResponse, offset: int) -> int | None:
-    """The bytes of the whole file, if the server states a number of them."""
-    length = response.headers.get("Content-Length") or ""
-    return offset + int(length) if length.isascii() and length.isdecimal() and len(length) < 16 else None
-
-
-def _too_large(size: int, limit: int) -> _TooLargeError:
-    return _TooLargeError(
-        f"sends {size:,} bytes or more; expected at most {limit:,} (POSEKIT_MAX_DOWNLOAD_MB sets another "
-        "limit)"
-    )

@@ -36,6 +36,10 @@ except ImportError as error:  # most often libGL.so.1 on a server without a disp
         "'pip uninstall -y opencv-python && pip install opencv-python-headless'."
     ) from error
 
+# What a picture's file is called.
+PICTURES = (
+    ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2",
+)  # fmt: skip
 _LONGEST_NAME = 1000
 # What an annotation's size of a picture may be to the file's.
 STORED, TURNED, EXCHANGED, OTHER, UNKNOWN = range(5)

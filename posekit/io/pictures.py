@@ -1,12 +1,14 @@
-"""What people have - files, arrays, PIL images, folders - as uint8 (H, W, 3) RGB.
+"""What people have - files, addresses, patterns, folders, arrays, PIL images - as uint8 (H, W, 3) RGB.
 
 A user's own photo is turned as its EXIF entry says; annotated data are not (``posekit.io.images``).
 """
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,12 @@ import numpy as np
 
 from posekit.errors import DataError
 from posekit.io.deep_levels import warn_of_dark_levels
-from posekit.io.images import cv2, read_image
+from posekit.io.images import PICTURES, cv2, read_image
 from posekit.io.video import FILMS
+from posekit.io.web_pictures import fetch_picture, is_url
 
-PICTURES = (
-    ".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".avif", ".tif", ".tiff", ".ppm", ".pgm", ".jp2",
-)  # fmt: skip
+__all__ = ["PICTURES", "is_picture", "load_rgb", "other_files", "picture_files", "rgb_from_array"]
+
 _IN_FOLDERS = (*PICTURES, ".gif")  # which by itself is taken for a film
 _LISTED = 5
 
@@ -28,7 +30,9 @@ def load_rgb(image: Any) -> np.ndarray:
     """An image of any supported kind as uint8 (H, W, 3) RGB.
 
     Args:
-        image: The path of an image file; an array, see :func:`rgb_from_array`; or a PIL image.
+        image: The path of an image file, or its http(s) address, from which it is downloaded
+            (:func:`~posekit.io.web_pictures.fetch_picture`) and not kept; an array, see
+            :func:`rgb_from_array`; or a PIL image.
 
     Raises:
         DataError: If it cannot be read, is empty or is of another kind.
@@ -37,6 +41,8 @@ def load_rgb(image: Any) -> np.ndarray:
         name = os.fspath(image)
         if not name or "\0" in name:
             raise DataError(f"image: expected the path of a file, found {name!r}")
+        if is_url(name):
+            return _from_the_web(name)
         if advice := no_path(name):
             raise DataError(f"{name}: {advice}")
         return read_image(name, orientation="apply")
@@ -51,12 +57,46 @@ def load_rgb(image: Any) -> np.ndarray:
     )
 
 
+def _from_the_web(url: str) -> np.ndarray:
+    with tempfile.TemporaryDirectory(prefix="posekit-") as folder:
+        path = fetch_picture(url, folder)
+        if path.suffix.lower() in FILMS and path.suffix.lower() != ".gif":
+            raise DataError(f"{url}: is a film; tools/demo.py takes one")
+        try:
+            return read_image(path, orientation="apply")
+        except DataError as error:
+            raise DataError(str(error).replace(str(path), url)) from error
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name is a pattern with ``*``, ``?`` or ``[...]``, of which no file is there."""
+    return re.search(r"[*?]|\[.+\]", name) is not None and not os.path.lexists(name)
+
+
+def pattern_files(pattern: str) -> tuple[list[Path], str]:
+    """What a pattern stands for, by name, hidden files aside; ``**`` are folders of any depth.
+
+    Returns:
+        Its pictures, films and folders; and what else it matches, in words as of :func:`other_files`.
+
+    Raises:
+        DataError: If there is no such file.
+    """
+    paths = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (absolute too)
+    found = [path for path in paths if path.is_dir() or is_picture(path) or path.suffix.lower() in FILMS]
+    others = _named([path for path in paths if path not in set(found)])
+    if not found:
+        raise DataError(f"{pattern}: no picture has a name of this pattern{f', but {others}' * bool(others)}")
+    return found, others
+
+
 def no_path(name: str) -> str:
-    """What to do with a URL or a pattern of names, of which no file is there; "" for anything else."""
-    if re.match(r"[a-zA-Z][a-zA-Z0-9+.-]+://", name):
-        return "is a URL; download it first, then give the file"
-    if re.search(r"[*?]|%0?\d*d", name) and not os.path.lexists(name):
-        return f"is a pattern, of no file's own; give the folder, {os.path.dirname(name) or '.'}"  # noqa: PTH120
+    """What to do with a pattern of names, of which no file is there; "" for anything else."""
+    if is_pattern(name):
+        return "is a pattern; among several images each must be one: give it by itself"
+    if re.search(r"%0?\d*d", name) and not os.path.lexists(name):
+        stars = re.sub(r"%0?\d*d", "*", name)
+        return f"is a pattern, of no file's own; give '{stars}', or the folder"
     return ""
 
 
@@ -125,7 +165,10 @@ def other_files(folder: str | os.PathLike[str]) -> str:
     Raises:
         DataError: If it cannot be listed.
     """
-    others = [path for path in _files(folder) if path.suffix.lower() not in _IN_FOLDERS]
+    return _named([path for path in _files(folder) if path.suffix.lower() not in _IN_FOLDERS])
+
+
+def _named(others: list[Path]) -> str:
     if not others:
         return ""
     others.sort(key=lambda path: not _advice(path))  # what may have been meant comes first

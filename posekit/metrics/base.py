@@ -1,9 +1,8 @@
 """What the evaluators have in common: they collect poses and know the data set they score.
 
 ``dataset_meta`` is a dict of ``skeleton`` (:class:`~posekit.structures.Skeleton`), ``table``
-(``PersonTable``), ``box_source`` (``"ground truth"``, the detections file, or that the network finds the
-people of whole pictures), ``ann_file`` and, optionally, ``crop`` (the data set's ``Crop``) and ``image_ids``
-(the images to score).
+(``PersonTable``), ``box_source`` ("ground truth", the detections file or ``NO_BOXES``), ``ann_file`` and,
+optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to score).
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from posekit.errors import ConfigError
 from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.nms import OKS_NMS
 from posekit.metrics.poses import PoseArrays
+from posekit.metrics.whole import each_once
 from posekit.parallel import gather_columns, on_main
 from posekit.structures import Pose
 
@@ -128,7 +128,7 @@ class PoseMetric(BaseMetric):
         """
         meta = self.dataset_meta or {}
         if meta.get("box_source") == NO_BOXES:
-            poses = _each_once(poses)
+            poses = each_once(poses)
             if self.errors_file is not None:
                 self._write_errors(self.errors_file, poses, meta)
             return self.score(poses, meta)
@@ -183,12 +183,6 @@ class PoseMetric(BaseMetric):
                 f"{type(self).__name__}: needs one prediction per annotated person, but the boxes are from "
                 f"{meta['box_source']}; test with ground-truth boxes, or score by OKSMetric"
             )
-
-
-def _each_once(poses: PoseArrays) -> PoseArrays:
-    """The people found on whole pictures, in the order of the pictures' ids; seen twice, they count once."""
-    keys = np.stack([poses.image_ids, poses.person_ids], axis=1)
-    return poses.take(np.unique(keys, axis=0, return_index=True)[1])
 
 
 def categories_of(poses: PoseArrays, meta: Mapping[str, Any]) -> np.ndarray:

@@ -304,6 +304,32 @@ def pair_groups(group_a: np.ndarray, group_b: np.ndarray, num_groups: int) -> tu
     return pair_a, order_b[start_b[group_a][pair_a] + within]
 
 
+def ranked_pairs(
+    ground_truth: GroundTruth,
+    detections: Detections,
+    sigmas: Sequence[float] | np.ndarray,
+    max_detections: int,
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The detections that count, and how similar each is to the people of its image and category.
+
+    Arguments are those of :func:`evaluate_oks`.
+
+    Returns:
+        Their rows int64 (D',), by category, image, rank; their rank int64 (D',); and the pairs (number of the
+        detection among these, person, OKS), each (P,), as :func:`match` takes them.
+    """
+    num_images, num_categories = len(ground_truth.image_ids), len(ground_truth.category_ids)
+    rows, rank = rank_detections(detections, num_images, max_detections)
+    ranked = detections.take(rows)
+    detection, person = pair_groups(
+        ranked.category * num_images + ranked.image,
+        ground_truth.category * num_images + ground_truth.image,
+        num_images * num_categories,
+    )
+    oks = pair_oks(ground_truth, ranked.keypoints, person, detection, np.asarray(sigmas))
+    return rows, rank, (detection, person, oks)
+
+
 def match(
     ground_truth: GroundTruth,
     pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -350,6 +376,35 @@ def match(
     return matched
 
 
+def match_of_size(
+    ground_truth: GroundTruth,
+    ranked: Detections,
+    rank: np.ndarray,
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
+    bounds: tuple[float, float],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """:func:`match` where only people of some size are to be found.
+
+    Args:
+        ground_truth: The G people.
+        ranked: The D poses that count; ``rank`` and ``pairs`` as :func:`ranked_pairs` gives them.
+        rank: int64 (D,).
+        pairs: Three (P,).
+        bounds: Least and greatest area, square pixels, one of :data:`AREA_RANGES`.
+
+    Returns:
+        Whom to ignore, bool (G,); the matched person's row, int64 (D, T), -1 for none; and which poses are
+        neither hits nor false, bool (D, T).
+    """
+    low, high = bounds
+    ignore = ground_truth.ignore | (ground_truth.areas < low) | (ground_truth.areas > high)
+    matched = match(ground_truth, pairs, rank, ignore)
+    outside = (ranked.areas < low) | (ranked.areas > high)
+    # The appended False stands for "no match" (-1).
+    skipped = np.where(matched >= 0, np.append(ignore, False)[matched], outside[:, None])
+    return ignore, matched, skipped
+
+
 def evaluate_oks(
     ground_truth: GroundTruth,
     detections: Detections,
@@ -367,38 +422,38 @@ def evaluate_oks(
     Returns:
         The precision and recall tables; ``.stats()`` gives the ten numbers.
     """
-    num_images, num_categories = len(ground_truth.image_ids), len(ground_truth.category_ids)
-    rows, rank = rank_detections(detections, num_images, max_detections)
+    num_categories = len(ground_truth.category_ids)
+    rows, rank, pairs = ranked_pairs(ground_truth, detections, sigmas, max_detections)
     ranked = detections.take(rows)
-    pair_detection, pair_person = pair_groups(
-        ranked.category * num_images + ranked.image,
-        ground_truth.category * num_images + ground_truth.image,
-        num_images * num_categories,
-    )
-    oks = pair_oks(ground_truth, ranked.keypoints, pair_person, pair_detection, np.asarray(sigmas))
     shape = (len(OKS_THRESHOLDS), len(RECALL_LEVELS), num_categories, len(AREA_RANGES))
     precision, scores = -np.ones(shape), -np.ones(shape)
     recall = -np.ones((shape[0], *shape[2:]))
-    for a, (low, high) in enumerate(AREA_RANGES.values()):
-        ignore = ground_truth.ignore | (ground_truth.areas < low) | (ground_truth.areas > high)
-        matched = match(ground_truth, (pair_detection, pair_person, oks), rank, ignore)
+    for a, bounds in enumerate(AREA_RANGES.values()):
+        ignore, matched, skipped = match_of_size(ground_truth, ranked, rank, pairs, bounds)
         hit = matched >= 0
-        outside = (ranked.areas < low) | (ranked.areas > high)
-        # The appended False stands for "no match" (-1).
-        skipped = np.where(hit, np.append(ignore, False)[matched], outside[:, None])
         for c in range(num_categories):
             people = int(np.count_nonzero((ground_truth.category == c) & ~ignore))
             if people:
                 own = ranked.category == c
-                curves = _curves(ranked.scores[own], hit[own], skipped[own], people)
+                curves = precision_recall(ranked.scores[own], hit[own], skipped[own], people)
                 precision[:, :, c, a], recall[:, c, a], scores[:, :, c, a] = curves
     return OKSResult(precision, recall, scores)
 
 
-def _curves(
-    scores: np.ndarray, hit: np.ndarray, skipped: np.ndarray, people: int
+def precision_recall(
+    scores: np.ndarray, hit: np.ndarray, skipped: np.ndarray, people: int | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision (T, R) at the recall levels, recall (T,) and score (T, R) of a category and area range."""
+    """Precision and recall of the detections of one category.
+
+    Args:
+        scores: float64 (D,).
+        hit: bool (D, T): matched with a person.
+        skipped: bool (D, T): neither a hit nor a false one.
+        people: How many there are to find; int (T,) where thresholds differ. Above 0.
+
+    Returns:
+        Precision (T, R) at the recall levels, recall (T,), and the score (T, R) that reaches each level.
+    """
     order = np.argsort(-scores, kind="stable")
     true = np.cumsum((hit & ~skipped)[order], axis=0).astype(np.float64)
     false = np.cumsum((~hit & ~skipped)[order], axis=0).astype(np.float64)

@@ -10,7 +10,7 @@ import numpy as np
 from posekit.datasets.table import PersonTable
 from posekit.metrics.errors import PAIRING_OKS, SIMILARITY, PersonErrors
 from posekit.metrics.ground_truth import CocoPeople
-from posekit.metrics.oks import Detections, match, pair_groups, pair_oks, rank_detections
+from posekit.metrics.oks import Detections, GroundTruth, match, ranked_pairs
 from posekit.metrics.pck import weights_of_mean
 from posekit.metrics.pckh import MPII_LEFT_OUT_OF_MEAN
 from posekit.metrics.poses import PoseArrays, first_of_each_person
@@ -142,21 +142,26 @@ def pair_with_people(
     Returns:
         float64 (G, K, 2), image pixels; NaN for a person that no pose reaches.
     """
-    truth = people.truth
-    images, categories = len(truth.image_ids), len(truth.category_ids)
-    rows, rank = rank_detections(detections, images, max_detections)
-    ranked = detections.take(rows)
-    pose, person = pair_groups(
-        ranked.category * images + ranked.image,
-        truth.category * images + truth.image,
-        images * categories,
-    )
-    oks = pair_oks(truth, ranked.keypoints, person, pose, np.asarray(sigmas))
-    matched = match(truth, (pose, person, oks), rank, truth.ignore, np.array([PAIRING_OKS]))[:, 0]
-    predicted = np.full((len(truth), people.num_keypoints, 2), np.nan)
-    found = np.flatnonzero(matched >= 0)
-    predicted[matched[found]] = ranked.keypoints[found, :, :2]
+    return points_of_rows(people, detections, pair_rows(people.truth, detections, sigmas, max_detections))
+
+
+def points_of_rows(people: CocoPeople, detections: Detections, rows: np.ndarray) -> np.ndarray:
+    """The keypoints of each person's pose, float64 (G, K, 2); NaN where its row (G,) is -1."""
+    predicted = np.full((len(rows), people.num_keypoints, 2), np.nan)
+    predicted[rows >= 0] = detections.keypoints[rows[rows >= 0], :, :2]
     return predicted
+
+
+def pair_rows(
+    truth: GroundTruth, detections: Detections, sigmas: Sequence[float] | np.ndarray, max_detections: int
+) -> np.ndarray:
+    """The row of each person's pose, as :func:`pair_with_people` finds it: int64 (G,), -1 for none."""
+    rows, rank, pairs = ranked_pairs(truth, detections, sigmas, max_detections)
+    matched = match(truth, pairs, rank, truth.ignore, np.array([PAIRING_OKS]))[:, 0]
+    pose_of = np.full(len(truth), -1)
+    found = np.flatnonzero(matched >= 0)
+    pose_of[matched[found]] = rows[found]
+    return pose_of
 
 
 def _flip_pairs(skeleton: Skeleton) -> list[tuple[int, int]]:

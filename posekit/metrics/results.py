@@ -182,7 +182,7 @@ def assign_results(results: Results, people: CocoPeople, path: str | Path) -> As
     annotated = people.labelled.any(axis=1) & ~truth.crowd
     predicted = np.full((len(truth), people.num_keypoints, 2), np.nan)
     if results.annotation_ids is not None:
-        rows = _rows_by_id(results, people, f"{path}: results")
+        rows = rows_by_id(results, people, f"{path}: results")
         predicted[rows] = results.detections.keypoints[..., :2]
         counts = {"matched_by_annotation_id": int(np.count_nonzero(annotated[rows]))}
         rule = "results matched to people by annotation_id"
@@ -196,7 +196,8 @@ def assign_results(results: Results, people: CocoPeople, path: str | Path) -> As
     return Assignment(predicted, {**counts, "missing_predictions": missing}, rule)
 
 
-def _rows_by_id(results: Results, people: CocoPeople, where: str) -> np.ndarray:
+def rows_by_id(results: Results, people: CocoPeople, where: str) -> np.ndarray:
+    """The person of each result by its ``annotation_id``, int64 (D,); errors of :func:`assign_results`."""
     ids = results.annotation_ids
     assert ids is not None
     rec.unique(ids, "annotation_id", where)

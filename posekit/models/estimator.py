@@ -109,6 +109,7 @@ class PoseEstimator(BaseModel):
         backbone, self.pretrained = without_pretrained(backbone)
         self.start: Start | None = None
         self.backbone, self.head = build_network(backbone, head, self.skeleton)
+        self.whole_pictures = bool(getattr(self.head, "whole_pictures", False))
         self.test_scales = check_scales(test_scales)
         self.head.check_scales(self.test_scales)
         # Not saved: they belong to the config, and released checkpoints do not have them.
@@ -150,9 +151,8 @@ class PoseEstimator(BaseModel):
 
         Args:
             *fields: All fields of the batch; ``mode="tensor"`` needs the image alone.
-            mode: ``"loss"`` -> the head's dict of losses; ``"predict"`` -> a list of B ``Pose``, or of
-                B lists of such for whole pictures; ``"tensor"`` -> a list of the head's outputs, heatmaps
-                (B, C, h, w), one per stage.
+            mode: ``"loss"`` -> the head's dict of losses; ``"predict"`` -> a list of B ``Pose`` (B lists of
+                such of whole pictures); ``"tensor"`` -> the head's outputs (heatmaps) stage by stage.
 
         Raises:
             ValueError: On another mode.
@@ -253,8 +253,8 @@ class PoseEstimator(BaseModel):
     def predict(self, sample: Sample) -> list[Any]:
         """Predicts one :class:`~posekit.structures.Pose`, in image pixels, per crop of the batch.
 
-        Of whole pictures a list of them per picture, from the surest down; there may be nobody.
-        No gradient is kept for poses, which are arrays; ``outputs`` has one.
+        Of whole pictures a list of them each, from the surest down. No gradient is kept for poses, which are
+        arrays; ``outputs`` has one.
         """
         prediction = self.head.predict(self.outputs(self.normalise(sample.image)), sample)
         wanted, points = (self.skeleton.num_keypoints, 2), prediction.points
@@ -264,11 +264,6 @@ class PoseEstimator(BaseModel):
                 f"(B, {wanted[0]}, 2), found {tuple(points.shape)}"
             )
         return poses_of(prediction, sample) if prediction.owner is None else people_of(prediction, sample)
-
-    @property
-    def whole_pictures(self) -> bool:
-        """Whether a sample is a picture with all its people, whom the network finds itself."""
-        return bool(getattr(self.head, "whole_pictures", False))
 
     def describe(self) -> dict[str, str]:
         """States the codec, the flip test and the multi-scale test, as every score must."""

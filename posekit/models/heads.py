@@ -50,8 +50,7 @@ class Head(nn.Module, ABC):
     """What a :class:`~posekit.models.estimator.PoseEstimator` asks of its head.
 
     The constructor is given those of these arguments that it names: ``in_channels`` (of the backbone's maps),
-    ``num_keypoints`` (K), ``skeleton``, ``emits_heatmaps`` (the backbone's maps are heatmaps already),
-    ``stride`` (input pixels per cell of the backbone's maps, where it states them).
+    ``num_keypoints`` (K), ``skeleton``, ``emits_heatmaps`` (those maps are heatmaps already), ``stride``.
     ``outputs`` are a tensor with the batch axis in front, or a dict of such by name, of one stage.
     """
 
@@ -59,8 +58,7 @@ class Head(nn.Module, ABC):
     resamples = False
     #: Whether the loss is one of heatmaps, which weighs pixels as focal MSE does.
     learns_heatmaps: ClassVar[bool] = False
-    #: Whether a sample is a picture with all its people, of whom it finds any number.
-    whole_pictures: ClassVar[bool] = False
+    whole_pictures: ClassVar[bool] = False  #: Whether a sample is a picture, with any number of people.
 
     @classmethod
     def num_maps(cls, settings: MutableMapping[str, Any], num_keypoints: int) -> int | None:

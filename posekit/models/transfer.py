@@ -32,8 +32,11 @@ def on_device(fields: Iterable[Any], device: torch.device, training: bool) -> Sa
 def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, dict):
         return {key: _moved(part, device) for key, part in value.items()}
-    # Apple's GPUs do not promise that memory handed over so is kept until it has been read.
-    return value.to(device, non_blocking=device.type != "mps")
+    # Apple's GPUs have no float64, nor do they promise to keep memory handed over so until it has been read.
+    apples = device.type == "mps"
+    if apples and value.dtype == torch.float64:
+        value = value.float()
+    return value.to(device, non_blocking=not apples)
 
 
 class SampleTransfer(BaseDataPreprocessor):

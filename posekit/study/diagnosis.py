@@ -18,7 +18,9 @@ missed               wrong, and none of these
 and, as means over the labelled joints' maps, ``background_response`` (over the cells whose target is 0),
 ``peak_height`` (both in units of the codec's peak) and ``peak_width`` (full width at half maximum, cells).
 The maps are those that are decoded, with the flip test if the config has it. ``overall`` takes the joints as
-the headline score does, e.g. twelve for mean12. Needs ground-truth boxes, and PCK, PCKh or OKS as evaluator.
+the headline score does, e.g. twelve for mean12. With OKS ``kinds`` says of each joint what tools/analyze.py
+says of any results: good, jitter, inversion, swap, miss (:mod:`posekit.metrics.keypoint_kinds`). Needs
+ground-truth boxes, and PCK, PCKh or OKS as evaluator.
 """
 
 from __future__ import annotations
@@ -74,7 +76,7 @@ def map_facts(model: Any, maps: Any, sample: Sample) -> MapFacts:
     found = {name: torch.where(known, value, torch.nan) for name, value in found.items()}
     for name, places in zip(AT_TRUTH, (None, local_maxima(maps)), strict=True):
         found[name] = torch.where(known, response_at(maps, cells, places), 0.0)
-    return {name: value.double().reshape(shape).cpu().numpy() for name, value in found.items()}
+    return {name: value.reshape(shape).cpu().double().numpy() for name, value in found.items()}
 
 
 def examine(model: Any, dataset: Any, loader: Mapping[str, Any]) -> tuple[list[Pose], dict[int, MapFacts]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from posekit.metrics.errors import PersonErrors
+from posekit.metrics.keypoint_kinds import kind_shares, kinds_of_keypoints, partners_of
 
 #: A response at the truth counts from this share of the map's maximum on.
 STRONG = 0.5
@@ -41,7 +42,7 @@ def diagnose(errors: PersonErrors, facts: Mapping[str, np.ndarray]) -> dict[str,
     Returns:
         ``people``, ``score`` (its name), ``right`` (its value, percent), ``overall`` and ``joints`` (by
         name): both hold :data:`SHARES`, :data:`MEANS` and ``labelled``, how many joints they are of. A value
-        that nothing is known for is None.
+        that nothing is known for is None. Of errors by OKS also ``kinds``, of :func:`localisation`.
     """
     kinds = kinds_of_errors(errors, facts)
     values = {name: np.where(errors.valid, 100.0 * kind, np.nan) for name, kind in kinds.items()}
@@ -53,6 +54,7 @@ def diagnose(errors: PersonErrors, facts: Mapping[str, np.ndarray]) -> dict[str,
         joint: {"labelled": int(labelled[k]), **{name: _plain(mean[k]) for name, mean in per_joint.items()}}
         for k, joint in enumerate(errors.joints)
     }
+    kinds_by_oks = {} if not len(errors.sigmas) else {"kinds": localisation(errors)}
     counted = int(labelled[np.asarray(errors.weights) > 0].sum())
     return {
         "people": len(errors.valid),
@@ -60,7 +62,27 @@ def diagnose(errors: PersonErrors, facts: Mapping[str, np.ndarray]) -> dict[str,
         "right": None if overall["wrong"] is None else 100 - overall["wrong"],
         "overall": {"labelled": counted, **overall},
         "joints": joints,
+        **kinds_by_oks,
     }
+
+
+def localisation(errors: PersonErrors) -> dict[str, Any]:
+    """The kinds of errors of Ronchi & Perona (:mod:`posekit.metrics.keypoint_kinds`) of errors by OKS.
+
+    Returns:
+        ``overall`` and ``joints`` (by name), as :func:`~posekit.metrics.keypoint_kinds.kind_shares` has them.
+    """
+    found = kinds_of_keypoints(
+        errors.predicted,
+        errors.truth,
+        errors.valid,
+        errors.norm**2,
+        errors.sigmas,
+        partners_of(errors.flip_pairs, len(errors.joints)),
+        errors.image_id,
+    )
+    joints = {joint: kind_shares(found.kind[:, k]) for k, joint in enumerate(errors.joints)}
+    return {"overall": kind_shares(found.kind), "joints": joints}
 
 
 def kinds_of_errors(errors: PersonErrors, facts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -77,10 +99,7 @@ def kinds_of_errors(errors: PersonErrors, facts: Mapping[str, np.ndarray]) -> di
     almost = (apart <= 2 * allowed)[:, own, own]
     near = (apart <= allowed) & errors.valid[:, None]
     near[:, own, own] = False
-    partner = own.copy()
-    for a, b in errors.flip_pairs:
-        partner[a], partner[b] = b, a
-    inverted = wrong & near[:, own, partner]
+    inverted = wrong & near[:, own, partners_of(errors.flip_pairs, len(own))]
     other = wrong & ~inverted & near.any(axis=2)
     elsewhere = wrong & ~inverted & ~other
     response, peak = (facts[name] >= STRONG for name in AT_TRUTH)

@@ -30,7 +30,8 @@ def main(command: list[str]) -> int:
     # What the command leaves behind becomes the guard's child and is found (Linux).
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_the_guard)
+        first = _die_with_the_guard if sys.platform == "linux" else None  # Windows takes none
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=first)
     except OSError as error:
         print(f"error: {command[0]}: cannot be run: {error.strerror}", file=sys.stderr)
         return 127

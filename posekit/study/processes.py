@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,13 +15,18 @@ from typing import IO
 from posekit.errors import ConfigError
 from posekit.study import guard
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 LOCK = ".lock"
 _LOCK_WAIT = 60.0  # seconds: the guards of a killed sweep take up to guard.GRACE to end what it ran
 _PAUSE = 0.2  # seconds
 
 
 def start_guarded(
-    command: Sequence[str], log: IO[bytes], environment: Mapping[str, str], lock: int
+    command: Sequence[str], log: IO[bytes], environment: Mapping[str, str], lock: int | None
 ) -> subprocess.Popen[bytes]:
     """Starts a command that ends when this process does, however it does.
 
@@ -30,7 +34,7 @@ def start_guarded(
         command: Its words.
         log: Where its output goes.
         environment: Variables beside this process's own.
-        lock: An open file that stays open until the command and all it started have ended.
+        lock: An open file that stays open until the command and all it started have ended, if there is one.
     """
     return subprocess.Popen(
         # Isolated (-I), lest the modules beside the guard hide those of the standard library.
@@ -40,7 +44,7 @@ def start_guarded(
         stderr=subprocess.STDOUT,
         env={**os.environ, **environment},
         start_new_session=True,  # Ctrl-C on the terminal is the sweep's to handle
-        pass_fds=(lock,),
+        pass_fds=() if lock is None else (lock,),
     )
 
 
@@ -64,7 +68,7 @@ def stop_guarded(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 class Reporter:
     """Makes the report anew beside the cells, one at a time; what fails in it is in ``report.log``."""
 
-    def __init__(self, out: Path, lock: int) -> None:
+    def __init__(self, out: Path, lock: int | None) -> None:
         self.out, self.lock = Path(out), lock
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -85,12 +89,18 @@ class Reporter:
 
 
 @contextmanager
-def locked(out: Path) -> Iterator[int]:
+def locked(out: Path) -> Iterator[int | None]:
     """Holds the folder's lock; yields its file descriptor, for the guards.
+
+    On Windows, where none can be handed down, the lock ends with the sweep itself, and None is yielded.
 
     Raises:
         ConfigError: If another sweep has it.
     """
+    if fcntl is None:
+        with _windows_lock(Path(out)):
+            yield None
+        return
     with (Path(out) / LOCK).open("a+") as file:
         deadline, told = time.monotonic() + _LOCK_WAIT, False
         while not _try_lock(file.fileno()):
@@ -106,6 +116,22 @@ def locked(out: Path) -> Iterator[int]:
         file.write(str(os.getpid()))
         file.flush()
         yield file.fileno()
+
+
+@contextmanager
+def _windows_lock(out: Path) -> Iterator[None]:
+    """Holds the folder in the way of filelock, which comes with torch."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(f"{out}: another sweep is at work there") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -6,24 +6,19 @@ them.
 
 from __future__ import annotations
 
-import base64
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader
 
 from posekit.study.analysis import BETTER, WORSE, interval_of, signed
 from posekit.study.cells import FORMS, MSE, number_text
 from posekit.study.face_figures import face_scores
+from posekit.study.pages import HERE, Grid, embedded, render
 from posekit.study.record import FINISHED, as_number, duration
 from posekit.study.table import Table, score_text
 from posekit.study.variants import VARIANTS
 
-# Of a table: names of its columns, rows, and a note where there is one; report.html.jinja says more.
-Grid = tuple[Any, ...]
 MARKS = {BETTER: "\u25b2", WORSE: "\u25bc"}
 CAPTIONS = {
     "accuracy_vs_epoch": "Validation score against epoch",
@@ -45,11 +40,11 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
         pictures: Name -> svg text.
     """
 
-    def embedded(*kinds: str) -> Iterator[tuple[str, str, str]]:
+    def figures(*kinds: str) -> Iterator[tuple[str, str, str]]:
         for kind in kinds:
             for name in sorted(pictures):
                 if name.startswith(kind):
-                    yield captions[kind], name, base64.b64encode(pictures[name].encode()).decode()
+                    yield captions[kind], name, embedded(pictures[name])
 
     captions = CAPTIONS
     if found["base"] != "plain MSE":
@@ -70,9 +65,9 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
         "environment": (("what", " value"), environment),
     }
     outcomes = {one["outcome"] for one in found["comparisons"]}
-    folder = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
-    return folder.get_template("report.html.jinja").render(
-        found,
+    return render(
+        HERE / "report.html.jinja",
+        **found,
         title=f"{'Gamma' if gamma else 'Loss'} study of {name}",
         kind=outcomes.pop().replace(" ", "-") if len(outcomes) == 1 else "mixed",
         budget=_budget(found),
@@ -81,7 +76,7 @@ def page(found: Mapping[str, Any], table: Table, pictures: Mapping[str, str]) ->
         part={"joints": "Joint by joint", "groups": "Group by group"}[found["people"].get("parts", "joints")],
         variants={form: own for form, own in table.variants.items() if form in found["forms"]},
         tables=tables,
-        pictures=embedded,
+        pictures=figures,
         percent=f"{100 * found['method']['confidence']:g} %",
         command=_command(found, table),
         runs="\n".join(str(row.run["command"]) for row in table.rows if row.run.get("command")),

@@ -42,7 +42,13 @@ class Sweep(Standing):
     """
 
     def __init__(
-        self, out: Path, cells: Sequence[Cell], slots: Sequence[Slot], work: Work, display: Display, lock: int
+        self,
+        out: Path,
+        cells: Sequence[Cell],
+        slots: Sequence[Slot],
+        work: Work,
+        display: Display,
+        lock: int | None,
     ) -> None:
         self.out, self.cells, self.work, self.display, self.lock = Path(out), cells, work, display, lock
         self.records = {cell.name: read_cell(out, cell.name) for cell in cells}

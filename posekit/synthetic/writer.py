@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -107,8 +108,8 @@ def _notes(
     if workers <= 1:
         yield from map(work, jobs)
         return
-    # Forking spares each worker the seconds of importing; elsewhere the platform's own way is used.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    # Forking spares each worker the seconds of importing; macOS, whose own libraries it breaks, has it too.
+    method = "fork" if sys.platform == "linux" else None
     with _one_cv2_thread(), multiprocessing.get_context(method).Pool(workers) as pool:
         yield from pool.imap(work, jobs, chunksize=16)
 

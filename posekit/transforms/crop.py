@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,17 +53,6 @@ class Crop:
         """The crop of a box (4,), without any random change."""
         center, size_wh = crop_from_box(box_xyxy, self.crop_aspect, self.padding, self.convention)
         return Placement(center, size_wh)
-
-    def place_picture(self, size_hw: Sequence[int]) -> Placement:
-        """The crop of a picture as a whole; with padding 1 its outer pixels lie on the input's.
-
-        Args:
-            size_hw: The picture's height and width, pixels.
-        """
-        # By UDP, sides are measured between the centres of the outer pixels.
-        shorter = 1 if self.convention == "udp" else 0
-        height, width = (max(int(side) - shorter, 1) for side in size_hw[:2])
-        return self.place(np.array([0.0, 0.0, width, height]))
 
     def warp(self, placement: Placement) -> np.ndarray:
         """float64 (2, 3): image pixels -> input pixels."""

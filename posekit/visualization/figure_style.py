@@ -7,6 +7,7 @@ of its own too, for print without colours. Letters have 8 pt or more at the widt
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,3 +188,13 @@ def save_figure(
             figure.savefig(file, format=suffix, metadata=_UNDATED.get(suffix))
         written.append(path)
     return written
+
+
+def svg_text(figure: Figure) -> str:
+    """A figure as the text of an svg file; the same figure always gives the same text."""
+    from matplotlib import rc_context
+
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "posekit"}):
+        figure.savefig(buffer, format="svg", metadata=_UNDATED["svg"])
+    return buffer.getvalue().decode("utf-8")

@@ -79,11 +79,12 @@ def test_unusable_boxes_keep_their_numbers():
     off = (200.0, 200.0, 260.0, 270.0)
     tolerant = Calibration((0.0, 0.5), (0.0, 1.0), joints=3, person_threshold=0.0)
     people = predictor(calibration=tolerant, detector=detect(BOX_ANN, off))(picture(90, 70, ANN))
-    assert len(people) == 2
+    assert len(people) == 1
     assert people.unusable == (1,)
     people = predictor(calibration=CALIBRATION, detector=detect(off, BOX_ANN))(picture(90, 70, ANN))
-    assert len(people) == 1
-    assert people.unusable == ()
+    assert [pose.person_id for pose in people] == [1]
+    assert people.unusable == (0,)
+    assert people.unclear == 0
 
 
 @pytest.mark.parametrize(("boxes", "source"), [([BOX_ANN], "detector"), ([], "whole frame")])

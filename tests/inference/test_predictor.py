@@ -19,7 +19,6 @@ from toy_predictor import ANN, BOB, BOTH, BOX_ANN, BOX_BOB, CROP, close, photo, 
 
 from posekit import Predictor
 from posekit.errors import ConfigError, DataError
-from posekit.inference import People
 from posekit.inference.scenes import Found, Scene, narrowed
 
 # --- where the keypoints land ----------------------------------------------------------------------------
@@ -163,29 +162,48 @@ def test_flip_test_can_be_set_and_leaves_the_model_alone():
         (5, 5, 5 + 1e-300, 9),
     ],
 )
-def test_useless_boxes_keep_their_place_with_score_0(predict, bad):
+def test_there_is_no_pose_of_a_useless_box(predict, bad):
     with pytest.warns() as caught:
         people = predict(photo(), [BOX_ANN, bad, BOX_BOB])
     (said,) = [str(warning.message) for warning in caught]  # none of numpy's
-    assert said.startswith(f"1 of 3 boxes left out, the first number 1: [{bad[0]:g}, {bad[1]:g}, ")
-    assert "x1, y1, x2, y2 in pixels" in said
+    assert said.startswith(f"1 of 3 boxes cannot be used: number 1, [{bad[0]:g}, {bad[1]:g}, ")
     assert people.unusable == (1,)
-    close(People([people[0], people[2]]), ANN, BOB)
-    assert people[1].scores.tolist() == [0, 0, 0]
-    assert people[1].keypoints.tolist() == [[0, 0]] * 3
+    assert people.unusable_words == said
+    close(people, ANN, BOB)
+    assert [pose.person_id for pose in people] == [0, 2]  # the boxes' numbers
+    with pytest.raises(DataError, match="2 of 2 boxes cannot be used: number 0, "):
+        predict(photo(), [bad, bad])
+    with pytest.warns(UserWarning, match="left out: 1 of 1 boxes cannot be used: number 0, "):
+        one, other = predict([photo(), photo()], [[bad], [BOX_ANN]])
+    assert one == []
+    assert "boxes cannot be used" in str(one.error)
+    close(other, ANN)
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ((np.nan, 5, 60, 75), "not finite"),
+        ((60, 5, 20, 75), r"no area: expected x1, y1, x2, y2 in pixels \(no width and height\)"),
+        ((20, 5, 20, 75), "no area"),
+        ((1000, 5, 1020, 75), r"outside the image of \d+ x \d+"),
+    ],
+)
+def test_what_is_wrong_with_a_box_is_said(predict, bad, why):
+    with pytest.raises(DataError, match=f"number 0, .* [(]{why}"):
+        predict(photo(), [bad])
 
 
 @pytest.mark.parametrize("score", [np.nan, np.inf])
-def test_a_box_with_a_score_that_is_no_number_keeps_its_place_with_score_0(predict, score):
-    with pytest.warns(UserWarning, match=f"first number 0: .* with score {score:g}; expected"):
+def test_a_box_with_a_score_that_is_no_number_cannot_be_used(predict, score):
+    with pytest.warns(UserWarning, match=rf"number 0, .* \(its score is {score:g}\)"):
         people = predict(photo(), BOTH, [score, 0.5])
     assert people.unusable == (0,)
-    assert [pose.box_score for pose in people] == [0, 0.5]
-    assert people[0].scores.tolist() == [0, 0, 0]
+    assert [pose.box_score for pose in people] == [0.5]
 
 
 def test_useless_boxes_of_several_images_are_warned_of(predict):
-    with pytest.warns(UserWarning, match="1 of 2 boxes left out, the first number 1: ") as caught:
+    with pytest.warns(UserWarning, match="1 of 2 boxes cannot be used: number 1, ") as caught:
         predict([photo(), photo()], [BOTH, [BOX_ANN, (90, 70, 20, 30)]])
     assert len(caught) == 1
 

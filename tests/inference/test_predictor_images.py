@@ -147,13 +147,44 @@ def test_extreme_sizes(predict, size):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("https://example.org/a.jpg", "https://example.org/a.jpg: is a URL; download it first"),
-        ("seq/%d.jpg", "is a pattern, of no file's own; give the folder, seq"),
+        (
+            "ftp://example.org/a.jpg",
+            "ftp://example.org/a.jpg: expected an address of http or https, or a file",
+        ),
+        ("seq/%d.jpg", r"is a pattern, of no file's own; give 'seq/\*.jpg', or the folder"),
+        ("seq/*.jpg", r"seq/\*.jpg: no picture has a name of this pattern"),
     ],
 )
 def test_names_of_no_file_of_ones_own(predict, name, message):
     with pytest.raises(DataError, match=message):
         predict(name)
+
+
+def test_a_pattern_is_its_pictures(predict, tmp_path):
+    for name in ("b1.png", "a1.png", "c2.png", "sub/d1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        save(tmp_path / name, photo())
+    (tmp_path / "e1.txt").write_text("no picture")
+    with pytest.warns(UserWarning, match="left out: 1 file that is no picture: e1.txt"):
+        found = predict(str(tmp_path / "*1.*"), [BOTH, BOTH])
+    assert [people.image_path for people in found] == [str(tmp_path / "a1.png"), str(tmp_path / "b1.png")]
+    assert len(predict(str(tmp_path / "**" / "*1.png"))) == 3
+    with pytest.warns(UserWarning, match="among several images each must be one"):
+        predict([str(tmp_path / "*.png"), str(tmp_path / "c2.png")])
+
+
+def test_an_address_is_a_picture_of_the_web(predict, tmp_path, site):
+    site.add("/dots.png", save(tmp_path / "dots.png", photo()).read_bytes())
+    site.add("/film", b"GIF89a no film")
+    url = site.url("/dots.png")
+    people = predict(url, BOTH)
+    close(people, ANN, BOB)
+    assert people.to_dict()["image"] == url
+    assert people.draw().shape == photo().shape  # fetched again
+    with pytest.warns(UserWarning, match="left out: .*/none.png: answers 404"):
+        one, other = predict([site.url("/none.png"), url], [BOTH, BOTH])
+    assert "by hand: save it from a browser" in str(one.error)
+    close(other, ANN, BOB)
 
 
 def test_a_file_may_have_a_patterns_name(predict, tmp_path):

@@ -13,7 +13,7 @@ import urllib.request
 import pytest
 
 from posekit.errors import CheckpointError
-from posekit.io import downloads
+from posekit.io import downloads, transfer
 from posekit.io.downloads import WeightFile, obtain, weights_folder
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -162,7 +162,7 @@ def test_redirects_lead_to_https_alone(server, tmp_path, target):
 
 def test_a_redirect_from_https_to_http_is_refused():
     request = urllib.request.Request("https://example.org/weights.pth")
-    handler = downloads._Redirects()
+    handler = transfer.Redirects(("https",))
     with pytest.raises(urllib.error.URLError, match=r"redirects to http://example\.org/w, and only https"):
         handler.redirect_request(request, None, 302, "Found", {}, "http://example.org/w")
     assert handler.redirect_request(request, None, 302, "Found", {}, "https://example.org/w") is not None
@@ -266,7 +266,10 @@ def test_an_address_that_is_none(tmp_path):
         obtain(WeightFile("weights.pth", PAGE, "https://[", DIGEST), tmp_path)
 
 
-def test_two_at_once_fetch_once(server, tmp_path):
+@pytest.mark.parametrize("lock", ["fcntl", "filelock"])
+def test_two_at_once_fetch_once(server, tmp_path, monkeypatch, lock):
+    if lock == "filelock":  # as on Windows
+        monkeypatch.setattr("posekit.io.downloads.fcntl", None)
     server.breaks = [10]  # the first is still busy when the second begins
     found = []
     threads = [

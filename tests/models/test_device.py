@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from codec_cases import CODECS, INPUT_HW, MAP_HW
-from device_trace import DEVICE, Crossing, DeviceTrace, Stem, to_device, to_host
+from device_trace import DEVICE, SIDE, Crossing, DeviceTrace, Stem, batch, to_device, to_host
 from mmengine.optim import OptimWrapper
 
 from posekit.codecs import get_codec, grid, heatmap_accuracy
@@ -23,27 +23,12 @@ from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import COCO17_KEYPOINT_WEIGHTS
 from posekit.skeletons import COCO17
-from posekit.structures import Sample
 from posekit.transforms import Crop
 
-SIDE = 64
 IMAGE, KEYPOINTS, WEIGHT = "(2, 3, 64, 64) uint8", "(2, 17, 2) float32", "(2, 17) float32"
 # In pinned memory, where data loaders leave them, a copy that is not to be waited for lets the host go on.
 BATCH = [Crossing("to device", what, waits=False) for what in (IMAGE, KEYPOINTS, WEIGHT)]
 RELEASED = ("dark-release", "udp-release", "udp-mmpose", "megvii-mmpose")
-
-
-def batch() -> Sample:
-    return Sample(
-        image=torch.zeros(2, 3, SIDE, SIDE, dtype=torch.uint8),
-        keypoints=torch.rand(2, 17, 2) * SIDE,
-        weight=torch.ones(2, 17),
-        warp=torch.tensor([[1.0, 0, 0], [0, 1, 0]], dtype=torch.float64).expand(2, 2, 3),
-        box_xyxy=torch.zeros(2, 4),
-        box_score=torch.ones(2),
-        image_id=torch.tensor([3, 4]),
-        person_id=torch.tensor([5, 6]),
-    )
 
 
 def build(codec: Any, loss: Any = None, backbone: Any = None, **settings: Any) -> PoseEstimator:
@@ -176,6 +161,17 @@ def test_memory_handed_to_apples_gpus_is_waited_for(monkeypatch):
     for kind in ("mps", "cuda"):
         transfer.on_device(batch(), torch.device(kind), training=False)
     assert asked == [("mps", False), ("cuda", True)]
+
+
+def test_apples_gpus_are_handed_no_float64(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda self, device, non_blocking: asked.append((str(device), self.dtype))
+    )
+    sample = batch()._replace(extra={"angle": torch.zeros(2, dtype=torch.float64)})
+    for kind in ("mps", "cuda"):
+        transfer.on_device(sample, torch.device(kind), training=True)
+    assert asked[3::4] == [("mps", torch.float32), ("cuda", torch.float64)]
 
 
 def test_constants_that_inference_asked_for_serve_a_training():

@@ -5,12 +5,15 @@ A mutant that changes nothing has no place here.
 
 from __future__ import annotations
 
+from mutant_lists.analysis import ANALYSIS
 from mutant_lists.augmentation import AUGMENTATION
 from mutant_lists.bottomup import BOTTOMUP
 from mutant_lists.codecs import CODECS, FLIP_TEST
 from mutant_lists.crops import CROPS, INFERENCE
 from mutant_lists.datasets import DATASETS
+from mutant_lists.demo import DEMO
 from mutant_lists.detection import FINDER
+from mutant_lists.elsewhere import ELSEWHERE
 from mutant_lists.engine import ENGINE, PARALLEL
 from mutant_lists.families import FAMILIES
 from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
@@ -29,6 +32,7 @@ MUTANTS = (
     *AUGMENTATION,
     *CROPS,
     *INFERENCE,
+    *DEMO,
     *STAGES,
     *CODECS,
     *FLIP_TEST,
@@ -41,8 +45,10 @@ MUTANTS = (
     *OWN_FILES,
     *FINDER,
     *METRICS,
+    *ANALYSIS,
     *ENGINE,
     *PARALLEL,
+    *ELSEWHERE,
     *CONFIGS,
     *RECIPES,
     *RECOGNITION,

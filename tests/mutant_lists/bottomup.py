@@ -135,8 +135,8 @@ BOTTOMUP = (
         "datasets/test_bottomup.py::test_a_region_goes_with_the_picture",
     ),
     Mutant(
-        "posekit/transforms/crop.py",
-        'shorter = 1 if self.convention == "udp" else 0',
+        "posekit/datasets/bottomup.py",
+        'shorter = 1 if crop.convention == "udp" else 0',
         "shorter = 0",
         "datasets/test_bottomup.py::test_a_sample_is_a_picture_with_all_its_people",
     ),
@@ -148,7 +148,7 @@ BOTTOMUP = (
         why="people of a batch's later photos lie elsewhere",
     ),
     Mutant(
-        "posekit/metrics/base.py",
+        "posekit/metrics/whole.py",
         "keys = np.stack([poses.image_ids, poses.person_ids], axis=1)",
         "keys = poses.person_ids[:, None]",
         "bottomup/test_estimator.py::test_it_learns_scenes_and_finds_everybody",

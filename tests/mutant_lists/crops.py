@@ -96,8 +96,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/inference/scenes.py",
-        "if scene.box_source == GIVEN or PERSON_SCORE not in found.extra:",
-        "if PERSON_SCORE not in found.extra:",
+        "if scene.box_source != GIVEN and PERSON_SCORE in found.extra:",
+        "if PERSON_SCORE in found.extra:",
         "inference/test_clear_people.py::test_who_was_looked_for_and_is_not_clear_is_left_out",
         why="people whose boxes were given are lost",
     ),

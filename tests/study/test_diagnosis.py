@@ -19,6 +19,7 @@ from posekit.codecs import MSRACodec
 from posekit.engine.checkpoints.files import write_checkpoint
 from posekit.engine.configs.config import load_config
 from posekit.metrics.errors import PersonErrors
+from posekit.metrics.keypoint_kinds import KINDS
 from posekit.models import HeatmapHead, MSELoss
 from posekit.registry import MODELS
 from posekit.structures import Sample
@@ -107,6 +108,24 @@ def test_overall_takes_the_joints_as_the_score_does():
     found = diagnose(_errors(weights=np.array([0, 1, 1, 0.0]), pooled=True), _facts())
     assert found["overall"]["inverted"] == pytest.approx(100 / 3)
     assert found["overall"]["labelled"] == 3
+
+
+def test_errors_by_oks_have_the_kinds_of_error_analysis():
+    """The allowed 20 pixels as similarities: sigma .1 has ks .85 at 11.4 pixels, .5 at 23.5."""
+    assert "kinds" not in diagnose(_errors(), _facts())
+    errors = _errors(sigmas=np.full(4, 0.1), threshold=0.5, image_id=np.array([1, 1]))
+    errors.truth[1] += 1000
+    errors.predicted[1] = errors.truth[1]
+    errors.predicted[1, 1] = errors.truth[0, 2]
+    found = diagnose(errors, _facts())["kinds"]
+    joints = {name: [row[kind] for kind in KINDS] for name, row in found["joints"].items()}
+    assert joints == {
+        "head": [50, 50, 0, 0, 0],
+        "left_hand": [0, 0, 50, 50, 0],
+        "right_hand": [0, 0, 0, 0, 100],
+        "foot": [50, 0, 0, 0, 50],
+    }
+    assert found["overall"]["labelled"] == found["joints"]["right_hand"]["labelled"] + 6 == 7
 
 
 def test_unknown_values_are_none_and_what_is_not_predicted_is_missed():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import runpy
-import sys
 from pathlib import Path
 
 import cv2
@@ -14,66 +12,22 @@ import numpy as np
 import pytest
 import torch
 import toy_predictor
+from demo_runs import boxes, known_network, points, results, run, save, video  # noqa: F401 - a fixture
 from detection.detector_cases import write_weights
-from reference import ROOT
 from toy_films import MILLISECOND, write_film
-from toy_predictor import ANN, BOB, BOX_ANN, BOX_BOB, picture
+from toy_predictor import ANN, BOB, BOX_ANN, picture
 
 import posekit
-from posekit import visualization
 from posekit.detection import PersonDetector
-from posekit.inference import torso_colours
+from posekit.inference import demo, torso_colours
 from posekit.inference.calibration import Calibration
 from posekit.io.images import read_image
-from posekit.io.video import VideoReader, video_writer
-
-
-@pytest.fixture(autouse=True)
-def _known_network(monkeypatch):
-    made = posekit.Predictor
-
-    def toy(model, checkpoint, detector, device, **settings):
-        model = toy_predictor.estimator()
-        return made(model, detector=detector, crop=toy_predictor.CROP, device="cpu", **settings)
-
-    monkeypatch.setattr(posekit, "Predictor", toy)
-
-
-def run(monkeypatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["demo.py", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(ROOT / "tools" / "demo.py"), run_name="__main__")
-    return int(end.value.code or 0)
-
-
-def save(path: Path, image: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), image[..., ::-1])
-    return path
-
-
-def video(path: Path, frames: int = 8) -> Path:
-    with video_writer(path, 10.0, (96, 160)) as append:
-        for i in range(frames):
-            append(picture(96, 160, np.add(ANN, (i, 0)), np.subtract(BOB, (i, 0))))
-    return path
-
-
-def results(path: Path) -> list[dict]:
-    return json.loads(path.read_text("utf-8"))
-
-
-def points(record: dict) -> np.ndarray:
-    return np.array(record["keypoints"]).reshape(-1, 3)[:, :2]
+from posekit.io.video import VideoReader
 
 
 def write_text(path: Path) -> Path:
     path.write_text("no picture\n" * 99)
     return path
-
-
-def boxes() -> list[str]:
-    return [",".join(map(str, box)) for box in (BOX_ANN, BOX_BOB)]
 
 
 def test_a_photo_with_boxes(monkeypatch, tmp_path):
@@ -108,15 +62,19 @@ def test_nobody_is_drawn_where_nobody_is_clear(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(
         posekit, "Predictor", lambda *words, **settings: known(*words, **settings, calibration=calibration)
     )
-    save(tmp_path / "in" / "nobody.png", np.zeros((90, 70, 3), np.uint8))
+    save(tmp_path / "in" / "nobody.png", np.zeros((90, 170, 3), np.uint8))
+    save(tmp_path / "in" / "small.png", np.zeros((30, 30, 3), np.uint8))
     path = save(tmp_path / "in" / "person.png", picture(90, 70, ANN))
     assert run(monkeypatch, path.parent, "--out", tmp_path / "o", "--detector", "none") == 0
     assert [record["file_name"] for record in results(tmp_path / "o" / "results.json")] == ["person.png"]
     said = capsys.readouterr().out
-    assert "left out: 1 that were looked at and are no clear person" in said
-    assert "1 poses in 2 images" in said
+    assert "left out: 2 that were looked at and are no clear person" in said
+    assert "1 poses in 3 images" in said
+    assert "no clear person in nobody.png, small.png\n" in said
     drawn = read_image(tmp_path / "o" / "nobody.png")
-    assert not drawn.any()
+    assert drawn[:20].any()  # where it says so
+    assert not drawn[20:].any()
+    assert not read_image(tmp_path / "o" / "small.png").any()
 
 
 def test_boxes_that_begin_outside_the_picture(monkeypatch, tmp_path):
@@ -166,7 +124,7 @@ def test_a_folder_with_bad_images_and_a_detection_file(monkeypatch, tmp_path, ca
     ]
     (tmp_path / "found.json").write_text(json.dumps(found))
     words = ("--detections", tmp_path / "found.json", "--box-threshold", 0.5, "--out", tmp_path / "out")
-    assert run(monkeypatch, folder, *words) == 0
+    assert run(monkeypatch, folder, *words) == 3  # not all of it could be used
     records = results(tmp_path / "out" / "results.json")
     assert [(r["image_id"], r["box_score"]) for r in records] == [(139, 0.9), (285, 0.7)]
     np.testing.assert_allclose(points(records[1]), ANN, atol=1)
@@ -174,7 +132,8 @@ def test_a_folder_with_bad_images_and_a_detection_file(monkeypatch, tmp_path, ca
     assert names == {"000000000139.png", "000000000285.bmp.png", "000000000500.png", "results.json"}
     shown = capsys.readouterr()
     assert "000000000400.jpg" in shown.out
-    assert "1 boxes" in shown.out
+    assert "1 of 2 boxes cannot be used: number 0, [nan, 20, nan, 80] (not finite" in shown.out
+    assert "error: 1 of what was given could not be used" in shown.err
     assert "2 poses in 3 images" in shown.out
     assert "4/4" in shown.err  # the bar goes to its end
 
@@ -329,9 +288,9 @@ def test_detections_of_other_names(monkeypatch, tmp_path, capsys):
         (lambda t: t / "none.jpg", (), "no such file"),
         (lambda t: t, (), "no images"),
         (lambda t: "", (), "'': no such file"),
-        (lambda t: "https://example.org/a.jpg", (), "https://example.org/a.jpg: is a URL; download it first"),
-        (lambda t: "seq/%06d.jpg", (), "seq/%06d.jpg: is a pattern, of no file's own; give the folder, seq"),
-        (lambda t: "*.png", (), "give the folder, ."),
+        (lambda t: "ftp://example.org/a.jpg", (), "a.jpg: expected an address of http or https, or a file"),
+        (lambda t: "seq/%06d.jpg", (), "seq/%06d.jpg: is a pattern, of no file's own; give 'seq/*.jpg', or"),
+        (lambda t: "*.png", (), "*.png: no picture has a name of this pattern"),
         (lambda t: save(t / "a.png", picture(9, 9)), ("--out", "in/a.png/o"), "nothing can be written"),
         (lambda t: write_text(t / "notes.txt"), (), "neither an image nor a video"),
         (lambda t: save(t / "a.png", picture(9, 9)), ("--out", "video.mp4"), "the output is pictures"),
@@ -380,7 +339,7 @@ def test_a_full_disk_keeps_the_poses_found_so_far(monkeypatch, tmp_path, capsys)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         written.append(path)
 
-    monkeypatch.setattr(visualization, "save_image", save_image)
+    monkeypatch.setattr(demo, "save_image", save_image)
     assert run(monkeypatch, tmp_path / "in", "--out", tmp_path / "out", "--boxes", *boxes()) == 2
     found = results(tmp_path / "out" / "results.json")
     assert [record["file_name"] for record in found] == ["a.png"] * 2 + ["b.png"] * 2 + ["c.png"] * 2

@@ -66,7 +66,7 @@ def test_a_folders_detections_are_what_load_coco_takes(tmp_path, weights):
 def test_a_damaged_films_frames_are_those_of_the_film(tmp_path, weights, capsys):
     whole = write_film(tmp_path / "a.avi", range(6), codec="mjpeg")
     film = destroy_frames(whole, range(2, 4), tmp_path / "film.avi")
-    assert run(weights, film, "--out", tmp_path / "d.json") == 0
+    assert run(weights, film, "--out", tmp_path / "d.json") == 3  # not all of it was there
     images = read(tmp_path / "d_images.json")["images"]
     assert [(i["id"], i["file_name"]) for i in images] == [(n, f"film_{n:06d}.jpg") for n in (0, 1, 4, 5)]
     np.testing.assert_allclose([i["time"] for i in images], np.array([0, 1, 4, 5]) / 30, atol=1e-6)
@@ -104,7 +104,7 @@ def test_an_interrupted_run_goes_on(tmp_path, weights, monkeypatch, capsys):
 def test_faulty_images_are_named_and_the_others_kept(tmp_path, weights, capsys):
     write_set(tmp_path)
     (tmp_path / "images" / "000000000007.png").write_bytes(b"damaged")
-    assert run(weights, tmp_path / "images", "--out", tmp_path / "d.json") == 0
+    assert run(weights, tmp_path / "images", "--out", tmp_path / "d.json") == 3
     assert {d["image_id"] for d in read(tmp_path / "d.json")} == {3, 9}
     error = capsys.readouterr().err
     assert "1 could not be read" in error
@@ -114,6 +114,51 @@ def test_faulty_images_are_named_and_the_others_kept(tmp_path, weights, capsys):
     assert run(weights, tmp_path / "images", "--out", tmp_path / "e.json") == 2
     assert "not one of the images could be read" in capsys.readouterr().err
     assert not (tmp_path / "e.json").exists()
+
+
+def test_patterns_addresses_and_what_is_missing(tmp_path, weights, site, capsys):
+    write_set(tmp_path)
+    site.add("/a/photo.png", (tmp_path / "images" / "000000000003.png").read_bytes())
+    url, none = site.url("/a/photo.png"), site.url("/none.png")
+    words = (
+        tmp_path / "images" / "*[39].png",
+        url,
+        none,
+        tmp_path / "gone.jpg",
+        "--out",
+        tmp_path / "d.json",
+    )
+    assert run(weights, *words) == 3
+    error = capsys.readouterr().err
+    assert "2 could not be read" in error
+    assert f"{none}: answers 404" in error
+    assert f"{tmp_path / 'gone.jpg'}: image cannot be read: No such file" in error
+    images = read(tmp_path / "d_images.json")["images"]
+    names = [str(tmp_path / "images" / f"00000000000{n}.png") for n in (3, 9)]
+    assert [image["file_name"] for image in images] == [*names, url]
+    assert run(weights, url, "--out", tmp_path / "e.json") == 0
+    boxes = [
+        [d["bbox"] for d in read(tmp_path / f"{name}.json") if d["image_id"] == at]
+        for name, at in (("d", 2), ("e", 0))
+    ]
+    assert boxes[0] == boxes[1] != []
+    listed = read(tmp_path / "e_images.json")
+    assert (listed["info"]["image_dir"], listed["images"][0]["file_name"]) == (site.url("/a"), "photo.png")
+    site.add("/film.avi", write_film(tmp_path / "a.avi", range(3), codec="mjpeg").read_bytes())
+    assert run(weights, site.url("/film.avi"), "--out", tmp_path / "f.json") == 0
+    assert len(read(tmp_path / "f_images.json")["images"]) == 3
+
+
+def test_json_is_all_that_stdout_has(tmp_path, weights, capsys):
+    path = write_set(tmp_path)
+    (tmp_path / "images" / "000000000007.png").write_bytes(b"damaged")
+    assert run(weights, path, "--image-dir", tmp_path / "images", "--out", tmp_path / "d.json", "--json") == 3
+    found = json.loads(capsys.readouterr().out)
+    assert [image["id"] for image in found["images"]] == [3, 9]
+    people = [person for image in found["images"] for person in image["people"]]
+    assert people == read(tmp_path / "d.json") != []
+    assert found["box_ap"]["AP"] == read(tmp_path / "d_metrics.json")["AP"]
+    assert "000000000007.png" in found["left_out"][0]
 
 
 def test_wrong_commands_end_with_one_message(tmp_path, weights, monkeypatch, capsys):

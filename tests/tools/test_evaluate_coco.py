@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,16 @@ def test_coco_equals_pycocotools(tmp_path: Path, coco: tuple, form: str | None) 
     expected = oks_cases.pycocotools_eval(ground_truth, results, np.array(SIGMAS)).stats
     assert list(scores) == ["AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL"]
     np.testing.assert_allclose(list(scores.values()), expected, rtol=0, atol=1e-9)
+
+
+def test_json_is_all_that_stdout_has(tmp_path: Path, coco: tuple, capsys: pytest.CaptureFixture) -> None:
+    words = ("coco", "--gt", coco[2], "--results", coco[3], "--sigmas", *SIGMAS)
+    expected = scores_of(tmp_path, *words)
+    capsys.readouterr()
+    assert run(*words, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == expected
+    assert run(*words[:3], "--results", tmp_path / "none.json", "--json") == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_coco_golden_sets(tmp_path: Path) -> None:

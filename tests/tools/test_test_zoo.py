@@ -88,9 +88,10 @@ def test_a_row_with_its_own_weights(people, weights, tmp_path, monkeypatch, caps
     assert again == scores
     assert "zoo" not in how
     words = ["--zoo", NAME, "--checkpoint", weights, "--work-dir", tmp_path / "other", *people]
-    assert run("test", *words) == 0
-    assert read(tmp_path / "other")[1] == scores
     capsys.readouterr()
+    assert run("test", *words, "--json") == 0
+    assert read(tmp_path / "other")[1] == scores
+    assert capsys.readouterr().out == (tmp_path / "other" / "metrics.json").read_text()  # and nothing else
 
     # The row's network and weights on the data of another config, whose own network is another one.
     other = str(ROOT / "configs/hourglass/hourglass_s1_mpii_256x256.py")

@@ -1,0 +1,47 @@
+"""What a command tells programs: one JSON object on stdout, written image by image."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+
+class JsonDocument:
+    """``{"images": [...], "left_out": [...], "error": null}``, of any length: nothing is kept of an image.
+
+    Attributes:
+        left_out: What could not be used, in words; written at the end.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._next = '{"images": [\n'
+        self.left_out: list[str] = []
+
+    def add(self, image: dict[str, Any]) -> None:
+        """Writes one image's object."""
+        self._file.write(self._next + json.dumps(image, ensure_ascii=False, allow_nan=False))
+        self._file.flush()
+        self._next = ",\n"
+
+    def end(self, error: str | None) -> None:
+        """Writes what follows the images."""
+        head = self._next if self._next.startswith("{") else ""
+        rest = json.dumps({"left_out": self.left_out, "error": error}, ensure_ascii=False)
+        self._file.write(f"{head}\n], {rest.removeprefix('{')}\n")
+        self._file.flush()
+
+
+@contextlib.contextmanager
+def json_document(file: TextIO) -> Iterator[JsonDocument]:
+    """A document that is whole however the block ends; an error is told in it, and raised."""
+    document, error = JsonDocument(file), None
+    try:
+        yield document
+    except BaseException as raised:
+        error = str(raised) or type(raised).__name__
+        raise
+    finally:
+        document.end(error)

@@ -1,0 +1,109 @@
+"""posekit on a machine that is neither Linux nor like it: see ``elsewhere/sitecustomize.py``.
+
+What holds here is what Windows and macOS are known to lack; neither system itself is tried.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import reference
+
+ROOT = reference.ROOT
+ELSEWHERE = ROOT / "tests" / "elsewhere"
+LOCKED = """
+import contextlib, io, sys
+from pathlib import Path
+from posekit.engine.checkpoints.lock import sole_owner
+from posekit.errors import ConfigError
+from posekit.io.downloads import _locked
+from posekit.study.processes import locked
+
+folder = Path(sys.argv[1])
+for hold in (sole_owner, locked):
+    with hold(folder):
+        try:
+            with hold(folder):
+                print("held twice")
+        except ConfigError as error:
+            print(error)
+    with hold(folder):  # it was given back
+        pass
+with _locked(folder / "weights.pth"):
+    pass
+"""
+HIDDEN = """
+import os, posekit
+code = compile("import os, signal, sys\\n"
+    "for module in ('fcntl', 'resource', 'pwd'):\\n"
+    "    try: exec('import ' + module); print(module)\\n"
+    "    except ModuleNotFoundError: pass\\n"
+    "for name in ('fork', 'O_DIRECTORY', 'sched_getaffinity', 'killpg'): assert not hasattr(os, name)\\n"
+    "for name in ('SIGUSR1', 'SIGKILL', 'SIGALRM'): assert not hasattr(signal, name)\\n"
+    "assert sys.platform == 'elsewhere' and os.path.sep\\n", "x.py", "exec")
+exec(code, {"__name__": "posekit.x", "__file__": "/lib/posekit/x.py", "__builtins__": __builtins__})
+with open("file", "w") as file:
+    try: os.replace("file", "other"); print("replaced what is open")
+    except PermissionError: pass
+os.replace("file", "other")
+print("hidden")
+"""
+
+
+def environment(folder) -> dict[str, str]:
+    """Of that machine; its text is not UTF-8 either."""
+    return {
+        **os.environ,
+        "PYTHONPATH": f"{ELSEWHERE}{os.pathsep}{ROOT}",
+        "PYTHONIOENCODING": "cp1252",
+        "POSEKIT_ELSEWHERE_LOG": str(folder / "processes.txt"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def run(folder, *words):
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_machine_lacks_what_it_should(tmp_path):
+    done = run(tmp_path, "-c", HIDDEN)
+    assert (done.stdout, done.returncode) == ("hidden\n", 0), done.stderr
+
+
+def test_locks_hold_and_are_given_back(tmp_path):
+    done = run(tmp_path, "-c", LOCKED, tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert "another training is at work in it; wait for its end" in first
+    assert second.endswith("another sweep is at work there")
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_there(tmp_path):
+    """What it starts ends with it, and its cells are finished."""
+    done = run(tmp_path, ROOT / "tests" / "fake_cells.py", tmp_path / "sweep", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_import_predict_train_resume_and_test(tmp_path):
+    """As ``installed.py`` does it, every process being spawned; it compares weights and scores itself."""
+    done = run(tmp_path, ROOT / "tests" / "installed.py", tmp_path / "made")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((tmp_path / "made" / "installed.json").read_text("utf-8"))
+    assert facts["modules"] > 300
+    assert facts["poses"] == 1
+    processes = (tmp_path / "processes.txt").read_text("utf-8").splitlines()
+    assert "posekit train" in " ".join(processes)
+    # Two for the pictures, and two for the batches of each of two trainings.
+    assert sum("spawn" in line for line in processes) >= 2 + 2 * 2
