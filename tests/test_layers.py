@@ -14,7 +14,7 @@ from posekit.moved import MOVED
 PACKAGE = Path(posekit.__file__).parent
 # From the ground up. A new file or folder of posekit/ finds its place here.
 WINGS = [
-    {"errors", "registry", "parallel"},
+    {"errors", "registry", "parallel", "machine"},
     {"io"},
     {"structures"},
     {"geometry"},

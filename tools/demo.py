@@ -79,6 +79,8 @@ def parse_arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
     parser.add_argument("--frames", type=int, metavar="N", help="stop after so many, of each input")
+    words = "what computes the network: eager, folded (default), bf16, compile or onnx"
+    parser.add_argument("--backend", metavar="B", help=words)
     parser.add_argument("--device", help="e.g. cuda:1 or cpu (default: the first GPU, if any)")
     parser.add_argument(
         "--json", action="store_true", help="print the poses as JSON, and nothing else, on stdout"
@@ -165,6 +167,7 @@ def predictor_of(args: argparse.Namespace) -> Predictor:
         flip_test=False if args.no_flip else None,
         refine=args.refine,
         detector_threshold=args.box_threshold,
+        backend=args.backend,
     )
 
 

@@ -41,6 +41,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
     words = "print what metrics.json holds, and nothing else, on stdout"
     parser.add_argument("--json", action="store_true", help=words)
+    words = "what computes the network: eager, folded (default), bf16, compile or onnx"
+    parser.add_argument("--backend", metavar="B", help=words)
     add_common_options(parser)
     return parser.parse_args()
 
@@ -137,6 +139,7 @@ def config_of_test(args: argparse.Namespace, config: str, checkpoint: str | None
         )
     cfg.work_dir = work_dir(args.work_dir, cfg.get("work_dir"), row.name if row else config)
     cfg.launcher = args.launcher
+    cfg.backend = args.backend or cfg.get("backend") or "folded"
     if args.no_flip:
         cfg.model.flip_test = False
     dataset = cfg.test_dataloader.get("dataset") or {}

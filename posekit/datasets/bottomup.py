@@ -55,8 +55,6 @@ class BottomUpDataset(TopDownDataset):
         DataError: As :class:`TopDownDataset`; or of a file in another form.
     """
 
-    whole_pictures = True
-
     def __init__(
         self,
         source: PersonTable | Mapping[str, Any],

@@ -75,8 +75,6 @@ class TopDownDataset(Dataset[Sample]):
         DataError: On a faulty annotation, or a missing image unless images may be skipped.
     """
 
-    whole_pictures = False  # a sample is one person's crop
-
     def __init__(
         self,
         source: PersonTable | Mapping[str, Any],
@@ -129,8 +127,7 @@ class TopDownDataset(Dataset[Sample]):
         return len(self._image_index)
 
     @property
-    def _image_index(self) -> np.ndarray:
-        """The number of each sample's image."""
+    def _image_index(self) -> np.ndarray:  # of each sample
         return self.table.image_index
 
     @property

@@ -23,10 +23,12 @@ from posekit.detection.detector import DetectedPeople, check_image, check_settin
 from posekit.detection.finder_files import ARCHITECTURE, FinderForm, read_finder
 from posekit.detection.letterbox import FILL, Letterboxed, letterbox
 from posekit.errors import CheckpointError, ConfigError, DataError
+from posekit.machine import threads, threads_for
 from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
 from posekit.models.folding import folded
 from posekit.models.freezing import freeze, keep_frozen_norms
 from posekit.models.pretrained import Start, start_backbone, starts_later
+from posekit.models.summary import counting_macs
 from posekit.models.weights import check_weights
 from posekit.registry import MODELS
 
@@ -232,7 +234,8 @@ class PersonFinder:
         device: Default: the GPU if there is one.
         batch_size: Pictures in the network at once.
         exact: Compute to the last digit as in training's validation; else batch norms are folded into the
-            convolutions before them, which is faster (:func:`~posekit.models.folding.folded`).
+            convolutions before them, which is faster (:func:`~posekit.models.folding.folded`), and torch
+            takes no more threads than the pictures are worth (:func:`posekit.machine.threads_for`).
 
     Raises:
         CheckpointError: If the weights cannot be read, are not a finder's, or do not fit.
@@ -267,8 +270,12 @@ class PersonFinder:
         check_weights(self.model.state_dict(), tensors, weights, f"a finder on {form.network}")
         self.model.load_state_dict(tensors)
         self.model.eval().requires_grad_(False).to(self.device)
+        self._macs = float("inf")  # of one picture
         if not exact:
             self.model = folded(self.model, _maps_of_noise).to(memory_format=torch.channels_last)
+            with counting_macs(self.model) as macs, torch.no_grad():
+                _maps_of_noise(self.model)
+            self._macs = sum(macs) * (form.input_size / (2 * self.model.backbone.input_divisor)) ** 2
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[DetectedPeople]:
         """Finds the people of each image.
@@ -284,7 +291,8 @@ class PersonFinder:
         """
         for number, image in enumerate(images):
             check_image(image, number)
-        with torch.inference_mode():
+        count = threads_for(self._macs * min(len(images), self.batch_size))
+        with torch.inference_mode(), threads(count):
             return self.model.find(images, self.batch_size)
 
     def describe(self) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from posekit.engine.processes.signals import Stopped, die_with_parent, handling_signals, stop
 from posekit.errors import ConfigError, PosekitError
+from posekit.machine import keep_freed_memory
 
 if TYPE_CHECKING:
     from posekit.engine.configs.config import PoseConfig
@@ -30,6 +31,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool and exits: 0 if all went well, 2 with a message on what the user can mend."""
+    keep_freed_memory()
     try:
         status = _status_of(main)
     except Exception:

@@ -15,9 +15,11 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.data import DataLoader, default_collate
 
+from posekit.datasets.bottomup import BottomUpDataset
 from posekit.datasets.mixture import KeyedDataset, parts_of
 from posekit.datasets.sampler import EpochSampler, KeyedSampler
 from posekit.datasets.table import PersonTable
+from posekit.datasets.topdown import TopDownDataset
 from posekit.engine.checkpoints.state import restore_random_state
 from posekit.engine.processes.signals import handling_signals, init_worker
 from posekit.errors import ConfigError
@@ -118,8 +120,8 @@ def check_pictures(model: nn.Module, loader: DataLoader, source: str | None) -> 
     """
     head = getattr(model, "head", None)
     for part in parts_of(loader.dataset) if head is not None else ():
-        whole = getattr(part, "whole_pictures", None)
-        if whole is None or whole == getattr(head, "whole_pictures", False):
+        whole = isinstance(part, BottomUpDataset)
+        if not isinstance(part, TopDownDataset) or whole == getattr(head, "whole_pictures", False):
             continue
         name, table = type(head).__name__, part.table
         if whole:

@@ -92,6 +92,7 @@ def protocol(runner: Any) -> dict[str, Any]:
         "box_source": metainfo.get("box_source", "not stated"),
         **({"crops": metainfo["crops"]} if "crops" in metainfo else {}),
         **{name: described.get(name, "not stated") for name in ("codec", "flip", "scales")},
+        **({"backend": described["backend"]} if "backend" in described else {}),
         "evaluator": [str(m.describe()) if hasattr(m, "describe") else type(m).__name__ for m in metrics],
         "annotations": metainfo.get("ann_file", "not stated"),
         "people": len(dataset),
@@ -100,7 +101,7 @@ def protocol(runner: Any) -> dict[str, Any]:
 
 def protocol_text(how: Mapping[str, Any]) -> str:
     """The protocol as lines, to stand under every score table."""
-    names = [name for name in ("crops", "codec", "flip", "scales") if name in how]
+    names = [name for name in ("crops", "codec", "flip", "scales", "backend") if name in how]
     rows = {"boxes": how["box_source"], **{name: how[name] for name in names}}
     rows["evaluator"] = "; ".join(how["evaluator"])
     return "".join(f"  {name + ':':<11}{value}\n" for name, value in rows.items())

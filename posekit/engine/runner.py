@@ -36,6 +36,7 @@ from posekit.engine.checkpoints.lock import sole_owner
 from posekit.engine.checkpoints.restore import restore_run
 from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_together, refuse_own, set_aside
 from posekit.engine.checkpoints.state import checkpoint_of
+from posekit.engine.computing import choose_backend, fit_threads, same_threads_afterwards
 from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.schema import check_values
 from posekit.engine.console import SHOWN, console_of, header
@@ -332,7 +333,7 @@ class PoseRunner(Runner):
                 training, before any data is read.
             Stopped: After SIGTERM or SIGUSR1, once the training is saved.
         """
-        with guarded(self), ExitStack() as held:
+        with guarded(self), same_threads_afterwards(), ExitStack() as held:
             self._check_plan()
             held.callback(lambda: self.loggers.close())
             on_main(lambda: held.enter_context(sole_owner(self.work_dir)))
@@ -351,7 +352,7 @@ class PoseRunner(Runner):
             return super().val()
 
     def test(self) -> dict[str, Any]:
-        with guarded(self):
+        with guarded(self), same_threads_afterwards():
             return super().test()
 
     @master_only
@@ -451,6 +452,11 @@ class PoseRunner(Runner):
             start: Any = self.bare_model.start
             log = self.logger.warning if start.lacking else self.logger.info
             log(f"the backbone starts from {start.words}")
+        if self.is_training:
+            fit_threads(self)
+        elif isinstance(self._test_loop, BaseLoop):
+            fit_threads(self)
+            choose_backend(self)
         if self.is_training and self.epoch < self.max_epochs:
             on_main(self._start_loggers)
         self._started = True

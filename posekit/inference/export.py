@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -20,7 +19,7 @@ from posekit.errors import CheckpointError, ConfigError
 from posekit.inference.network import PoseNetwork
 from posekit.inference.reduced import Cost, cost_of, quantise
 from posekit.io.files import atomic_path
-from posekit.io.onnx_files import CARD, open_session
+from posekit.io.onnx_files import CARD, open_session, write_onnx
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 
@@ -253,27 +252,11 @@ def card_of(network: PoseNetwork, flip: bool, decode: bool) -> dict[str, Any]:
 
 
 def _write_onnx(module: nn.Module, path: Path, size_hw: tuple[int, int], names: list[str]) -> None:
-    try:
-        import onnx  # noqa: F401 - torch's exporter needs it, and says so less plainly
-    except ImportError as error:
-        raise CheckpointError(
-            "export: writing ONNX needs the package: pip install 'posekit[onnx]'"
-        ) from error
     example = torch.zeros(2, 3, *size_hw)
     # What a codec keeps (constants by shape) must not be made while the network is traced.
-    with mock.patch.object(grid, "on_host", return_value=False), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of the older exporter and of constants
+    with mock.patch.object(grid, "on_host", return_value=False):
         module(example)
-        torch.onnx.export(
-            module,
-            (example,),
-            str(path),
-            input_names=["images"],
-            output_names=names,
-            dynamic_axes={name: {0: "batch"} for name in ("images", *names)},
-            opset_version=17,
-            dynamo=False,
-        )
+        write_onnx(module, example, path, names)
 
 
 def _run_onnx(path: Path, crops: Tensor) -> list[Tensor]:

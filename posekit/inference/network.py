@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import os
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.inference.bundle import NO_MODEL, build_estimator, bundled_models, read_bundle
@@ -18,8 +17,9 @@ from posekit.inference.calibration import Calibration
 from posekit.inference.cards import first_of_card, stages_of_config
 from posekit.inference.crops import crop_of_config
 from posekit.inference.exported import read_exported
+from posekit.models.backends import EAGER, FOLDED, with_backend
 from posekit.models.estimator import PoseEstimator
-from posekit.models.folding import folded
+from posekit.models.trial import macs_of
 from posekit.models.zoo import HeatmapNetwork, ZooRow, create, find_row
 from posekit.transforms import Crop, Upright
 
@@ -84,41 +84,37 @@ class PoseNetwork:
                 f"{given}. Leave that out, or take a top-down network"
             )
 
+    def macs(self) -> float:
+        """Multiply-adds of one crop with its mirror image and the first stage; infinite if not known."""
+        own = macs_of(self.estimator, self.crop.input_size_hw)
+        if own is None:
+            return float("inf")
+        return own * (1 + self.estimator.flip_test) + (0 if self.first is None else self.first.macs())
+
     def to(self, device: torch.device) -> PoseNetwork:
         """The same in evaluation mode on a device; the modules themselves are moved there."""
         first = None if self.first is None else self.first.to(device)
         return replace(self, estimator=self.estimator.to(device).eval(), first=first)
 
-    def quickened(self) -> PoseNetwork:
-        """The same network in evaluation mode, with less work: the same outputs to 1e-4 of the largest.
+    def quickened(self, backend: str = FOLDED) -> PoseNetwork:
+        """The same network, in both stages, computed by a backend (:mod:`posekit.models.backends`).
 
-        Batch norms are folded into the convolutions before them, and a few crops go through the network
-        together with their mirror images.
+        A few crops then go through the network together with their mirror images.
+
+        Raises:
+            ConfigError: If the backend cannot be had.
+            CheckpointError: If a package for it is not installed.
         """
+        if backend == EAGER:
+            return self
         if self.first is not None:
-            self = replace(self, first=self.first.quickened())
-        estimator = self.estimator.eval()
-        side = 2 * getattr(estimator.backbone, "input_divisor", 32)
-        for size_hw in ((side, side), self.crop.input_size_hw):
-            try:
-                quick = folded(estimator, partial(_maps, size_hw=size_hw))
-            except (ConfigError, RuntimeError):  # it takes one size alone
-                continue
-            quick.flip_together = _TOGETHER
-            return replace(self, estimator=quick)
-        return self
+            self = replace(self, first=self.first.quickened(backend))
+        quick = copy.copy(with_backend(self.estimator, backend, self.crop.input_size_hw))
+        quick.flip_together = _TOGETHER
+        return replace(self, estimator=quick)
 
 
 Model = str | os.PathLike[str] | nn.Module | PoseNetwork
-
-
-def _maps(estimator: PoseEstimator, size_hw: tuple[int, int]) -> list[Tensor]:
-    """What a network's head makes of noise: its heatmaps, or whatever else it gives."""
-    shape = (1, estimator.input_channels, *size_hw)
-    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0)).mul(4).sub(2)
-    image = noise.to(estimator.mean.device).contiguous(memory_format=estimator.memory_format)
-    stages = estimator.stages(image)
-    return [tensor for stage in stages for tensor in (stage.values() if isinstance(stage, dict) else [stage])]
 
 
 def load_network(

@@ -41,6 +41,9 @@ from posekit.inference.scenes import (
 from posekit.io.pictures import is_pattern, other_files, pattern_files, picture_files
 from posekit.io.video import FILMS
 from posekit.io.web_pictures import is_url
+from posekit.machine import keep_freed_memory, threads_for
+from posekit.machine import threads as with_threads
+from posekit.models.backends import EAGER, FOLDED, check_backend
 from posekit.structures import Skeleton
 from posekit.transforms import Crop
 
@@ -81,10 +84,16 @@ class Predictor:
             they are probabilities, each pose has a ``person_score`` among its ``extra``, and who was looked
             for and is no clear person is left out (``People.unclear``).
         images_at_once: Images decoded, and shown to the detector, at once when there are several.
-        exact: Compute as ``tools/test.py`` does, to the last digit. By default batch norms become part of the
-            convolutions before them (:func:`~posekit.models.folding.folded`), and a few crops share a batch
-            with their mirror images: on a CPU nearly twice as fast, and the same outputs to 1e-4 of the
-            largest. A module that was handed over is used as it is.
+        exact: Compute as a training's validation does, to the last digit: ``backend="eager"``.
+        backend: What computes the network, one of :data:`posekit.models.backends.BACKENDS`. None: "folded",
+            batch norms as part of the convolutions before them, and a few crops in one batch with their
+            mirror images: on a CPU nearly twice as fast, and the same outputs to 1e-4 of the largest; a
+            module that was handed over is used as it is. "bf16" gives other numbers.
+        threads: Of torch, during a call. None: as many as the network and the number of people are worth
+            (:func:`posekit.machine.threads_for`), unless ``OMP_NUM_THREADS`` or ``torch.set_num_threads``
+            say how many; of a module that was handed over, as many as torch has.
+        keep_memory: Let this process keep the memory that it frees, for the next call, as the tools do
+            (:func:`posekit.machine.keep_freed_memory`): faster on Linux.
 
     Raises:
         ConfigError: If it is unclear which network is meant, or a number is impossible.
@@ -106,20 +115,37 @@ class Predictor:
         images_at_once: int = 4,
         exact: bool = False,
         calibration: Calibration | str | os.PathLike[str] | None = None,
+        backend: str | None = None,
+        threads: int | None = None,
+        keep_memory: bool = False,
     ) -> None:
         for name, value, least in (
             ("refine", refine, 0),
             ("max_batch", max_batch, 1),
             ("images_at_once", images_at_once, 1),
+            ("threads", 1 if threads is None else threads, 1),
         ):
             if not isinstance(value, int) or value < least:
                 raise ConfigError(
                     f"Predictor: '{name}' must be a whole number of at least {least}, found {value!r}"
                 )
+        if exact and backend not in (None, EAGER):
+            raise ConfigError(
+                f"Predictor: exact=True is backend='eager', found {backend!r}; state one of them"
+            )
+        as_it_is = backend is None and isinstance(model, (torch.nn.Module, PoseNetwork))
+        if backend is None:
+            backend = EAGER if exact or as_it_is else FOLDED
+        check_backend(backend, "Predictor: 'backend'")
+        if keep_memory:
+            keep_freed_memory()
         self.device = _device(device)
-        network = load_network(model, checkpoint, crop).with_flip(flip_test)
-        as_it_is = exact or isinstance(model, (torch.nn.Module, PoseNetwork))
-        self._network = (network if as_it_is else network.quickened()).to(self.device)
+        network = load_network(model, checkpoint, crop).with_flip(flip_test).to(self.device)
+        self._threads = threads
+        # On a GPU the processor has little to do; a module that was handed over is not run to count its work.
+        on_cpu = self.device.type == "cpu"
+        self._macs = 0.0 if not on_cpu else float("inf") if as_it_is else network.macs()
+        self._network = network.quickened(backend)
         self._estimator = self._network.estimator
         self._auto = isinstance(detector, str) and detector == AUTO
         if self._network.estimator.whole_pictures:
@@ -276,7 +302,8 @@ class Predictor:
         people: list[People] = []
         for start in range(0, len(scenes), self._max_batch):
             images = [scene.image for scene in scenes[start : start + self._max_batch]]
-            poses = look_at_pictures(self._network, images)
+            with with_threads(self._threads or threads_for(self._macs * len(images))):
+                poses = look_at_pictures(self._network, images)
             people += [
                 People(found, NETWORK, image.shape[:2]) for found, image in zip(poses, images, strict=True)
             ]
@@ -325,7 +352,9 @@ class Predictor:
         images, parts = [scene.image for scene in scenes], []
         for start in range(0, len(boxes), self._max_batch):
             chunk = slice(start, start + self._max_batch)
-            parts.append(self._calibrated(look(self._network, images, owner[chunk], boxes[chunk])))
+            with with_threads(self._threads or threads_for(self._macs * len(boxes[chunk]))):
+                found = look(self._network, images, owner[chunk], boxes[chunk])
+            parts.append(self._calibrated(found))
         return joined(parts, self.skeleton.num_keypoints)
 
     def _calibrated(self, found: Found) -> Found:

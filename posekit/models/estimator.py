@@ -8,7 +8,7 @@ flip test and the multi-scale test.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,9 @@ class PoseEstimator(BaseModel):
         # Up to so many crops go through the network together with their mirror images: faster on a CPU, where
         # a batch of one is slow; last digits then depend on the number of crops.
         self.flip_together = 0
+        # What computes the network when it predicts, if not torch as it is, and how; posekit.models.backends.
+        self.run: Callable[[Tensor], list[Any]] | None = None
+        self.backend_words = ""
         backbone, self.pretrained = without_pretrained(backbone)
         self.start: Start | None = None
         self.backbone, self.head = build_network(backbone, head, self.skeleton)
@@ -247,14 +250,14 @@ class PoseEstimator(BaseModel):
 
     def last(self, image: Tensor) -> Any:
         """Maps a normalised batch to the last stage's outputs, without flip and multi-scale test."""
-        return self.head.activate(self.stages(image)[-1])
+        stages = self.stages(image) if self.run is None else self.run(image)
+        return self.head.activate(stages[-1])
 
     @torch.no_grad()
     def predict(self, sample: Sample) -> list[Any]:
         """Predicts one :class:`~posekit.structures.Pose`, in image pixels, per crop of the batch.
 
-        Of whole pictures a list of them each, from the surest down. No gradient is kept for poses, which are
-        arrays; ``outputs`` has one.
+        Of whole pictures a list each. No gradient is kept for poses, which are arrays; ``outputs`` has one.
         """
         prediction = self.head.predict(self.outputs(self.normalise(sample.image)), sample)
         wanted, points = (self.skeleton.num_keypoints, 2), prediction.points
@@ -266,13 +269,14 @@ class PoseEstimator(BaseModel):
         return poses_of(prediction, sample) if prediction.owner is None else people_of(prediction, sample)
 
     def describe(self) -> dict[str, str]:
-        """States the codec, the flip test and the multi-scale test, as every score must."""
+        """States codec, flip test, multi-scale test and, unless it is torch as it is, the backend."""
         inside = getattr(self.backbone, "flip_inside", False)  # of an exported file
         flip = "average of the crop and its mirror image" if self.flip_test or inside else "off"
         flip += ", inside the file" if inside else ""
         scales = ", ".join(f"{scale:g}" for scale in self.test_scales)
         scales = "off" if self.test_scales == (1.0,) else f"average of the crop's size times {scales}"
-        return {"codec": "none", **self.head.describe(), "flip": flip, "scales": scales}
+        words = {"codec": "none", **self.head.describe(), "flip": flip, "scales": scales}
+        return {**words, "backend": self.backend_words} if self.backend_words else words
 
 
 def normalised(image: Tensor, mean: Tensor, std: Tensor, channel_order: str) -> Tensor:

@@ -58,10 +58,11 @@ def folded(module: Network, run: Run) -> Network:
         if _pads_at_the_end(part):
             _replace(copied, name, _with_zeros_in_front(part))  # type: ignore[arg-type]
     with torch.no_grad():
-        return copied if _same(run(module), run(copied)) else module
+        return copied if same(run(module), run(copied)) else module
 
 
-def _same(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:
+def same(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:
+    """Whether outputs are those of another way to compute them, to 1e-4 of the largest of each."""
     return all(
         bool((before - after).abs().max() <= _TOLERANCE * before.abs().max())
         for before, after in zip(expected, found, strict=True)

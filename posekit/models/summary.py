@@ -35,25 +35,30 @@ def count_macs(module: nn.Module, input_shape: Sequence[int]) -> int:
         module: A network whose forward takes one float tensor.
         input_shape: (channels, height, width), without the batch.
     """
-    total = 0
+    with counting_macs(module) as macs, torch.no_grad():
+        _run_on_meta(module, input_shape)
+    return sum(macs)
+
+
+@contextmanager
+def counting_macs(module: nn.Module) -> Iterator[list[int]]:
+    """Fills a list with the multiply-adds of each layer for one input of a batch, as it is used."""
+    macs: list[int] = []
 
     def add(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
-        nonlocal total
         weights = layer.weight.numel()  # type: ignore[union-attr, operator]
         if isinstance(layer, nn.Linear):
-            total += weights * (output.numel() // layer.out_features)
+            macs.append(weights * (output.numel() // layer.out_features))
         else:
-            total += weights * output[0, 0].numel()
+            macs.append(weights * output[0, 0].numel())
 
     layers = [layer for layer in module.modules() if isinstance(layer, (*_CONVOLUTIONS, nn.Linear))]
     handles = [layer.register_forward_hook(add) for layer in layers]
     try:
-        with torch.no_grad():
-            _run_on_meta(module, input_shape)
+        yield macs
     finally:
         for handle in handles:
             handle.remove()
-    return total
 
 
 def unused_parameters(module: nn.Module, input_shape: Sequence[int]) -> list[str]:
@@ -65,7 +70,7 @@ def unused_parameters(module: nn.Module, input_shape: Sequence[int]) -> list[str
     """
     weights = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
     device = next(module.parameters()).device
-    with torch.enable_grad(), _evaluation_mode(module):
+    with torch.enable_grad(), evaluation_mode(module):
         output = module(torch.zeros((1, *input_shape), device=device))
     outputs = [output] if isinstance(output, Tensor) else list(output)
     total = torch.stack([tensor.sum() for tensor in outputs]).sum()
@@ -78,12 +83,13 @@ def _run_on_meta(module: nn.Module, input_shape: Sequence[int]) -> None:
         name: torch.empty_like(tensor, device="meta")
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]
     }
-    with _evaluation_mode(module):
+    with evaluation_mode(module):
         functional_call(module, state, (torch.empty((1, *input_shape), device="meta"),))
 
 
 @contextmanager
-def _evaluation_mode(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Puts a network into evaluation mode, and each of its parts back afterwards."""
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from posekit.errors import ConfigError
+from posekit.machine import core_count
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,3 @@ def _cpu_slots(jobs: int | None, processes: int) -> list[Slot]:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         environment[name] = os.environ.get(name) or stated
     return [Slot(f"cpu {i}", environment) for i in range(jobs)]
-
-
-def core_count() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

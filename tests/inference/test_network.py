@@ -161,3 +161,47 @@ def test_what_is_quicker_is_the_same(trained):
         for expected, found in zip(exact(IMAGE, people), quick(IMAGE, people), strict=True):
             np.testing.assert_allclose(found.keypoints, expected.keypoints, atol=1e-3)
     assert Predictor(CONFIG, path, device="cpu", flip_test=False)._estimator.flip_test is False
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"exact": True, "backend": "folded"}, "state one of them"),
+        (
+            {"backend": "quick"},
+            "'backend': expected one of eager, folded, bf16, compile, onnx, found 'quick'",
+        ),
+        ({"threads": 0}, "'threads' must be a whole number of at least 1, found 0"),
+    ],
+)
+def test_settings_of_speed_that_cannot_be(trained, settings, words):
+    with pytest.raises(ConfigError, match=words):
+        Predictor(CONFIG, trained[1], device="cpu", **settings)
+
+
+def test_threads_are_those_of_the_user_or_of_the_work(trained, monkeypatch):
+    from posekit.inference import predictor as module
+
+    before, seen, asked, look = torch.get_num_threads(), [], [], module.look
+    monkeypatch.setattr(module, "look", lambda *given: seen.append(torch.get_num_threads()) or look(*given))
+    monkeypatch.setattr(module, "threads_for", lambda macs: asked.append(macs) or before + 2)
+    people = np.array([[2.0, 3, 40, 60], [5, 6, 60, 70], [1, 1, 80, 80]])
+    Predictor(CONFIG, trained[1], device="cpu", threads=before + 1)(IMAGE, people)
+    assert (seen, asked) == ([before + 1], [])
+    predictor = Predictor(CONFIG, trained[1], device="cpu")
+    predictor(IMAGE, people)
+    assert seen[1:] == [before + 2]
+    once = predictor._network.macs()
+    assert asked == [3 * once]
+    assert torch.get_num_threads() == before
+
+
+def test_memory_is_kept_only_if_asked(trained, monkeypatch):
+    from posekit.inference import predictor as module
+
+    kept = []
+    monkeypatch.setattr(module, "keep_freed_memory", lambda: kept.append(True))
+    Predictor(CONFIG, trained[1], device="cpu")
+    assert kept == []
+    Predictor(CONFIG, trained[1], device="cpu", keep_memory=True)
+    assert kept == [True]

@@ -22,6 +22,7 @@ from mutant_lists.mutant import Mutant
 from mutant_lists.own_files import OWN_FILES
 from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.recognition import RECOGNITION
+from mutant_lists.speed import SPEED
 from mutant_lists.stages import STAGES
 from mutant_lists.study import FILES, STUDY
 from mutant_lists.tasks import TASKS
@@ -48,6 +49,7 @@ MUTANTS = (
     *ANALYSIS,
     *ENGINE,
     *PARALLEL,
+    *SPEED,
     *ELSEWHERE,
     *CONFIGS,
     *RECIPES,

@@ -116,7 +116,7 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/models/folding.py",
-        "return copied if _same(run(module), run(copied)) else module",
+        "return copied if same(run(module), run(copied)) else module",
         "return copied",
         "models/test_folding.py::test_what_cannot_be_folded_stays",
         why="a network that gives something else",

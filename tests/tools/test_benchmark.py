@@ -31,10 +31,16 @@ ROWS = {
     "import": ["posekit", "all of training"],
     "table-memory": ["held", "added by a worker"],
     "predictor": ["1 box", "8 boxes"],
-    "train-step": ["forward + backward"],
+    "bundled": ["folded", "onnx", "bf16"],
+    "network": ["folded", "onnx", "bf16"],
+    "kept-memory": ["train-step"],
+    "busy-machine": ["predictor beside a busy process", "predictor alone"],
+    "train-step": ["forward + backward", "with Adam"],
     "face-metric": ["10,000 faces"],
     "face-step": ["CNN-6"],
 }
+
+SLOW = ("import", "kept-memory", "busy-machine")  # they start processes, which import torch
 
 
 def load_tool() -> Any:
@@ -135,14 +141,18 @@ def test_every_benchmark_is_tested() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "import" else ()) for name in ROWS]
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in ROWS]
 )
 def test_report(tmp_path: Path, capsys: pytest.CaptureFixture, name: str) -> None:
     if name == "table-memory" and not PROCESS.SMAPS.exists():
         pytest.skip("the memory of a worker is measured on Linux only")
     report = report_of(tmp_path, name)
     rows = [row for row in report["rows"] if row["benchmark"] == name]
-    assert [row["what"] for row in rows] == ROWS[name]
+    if name in ("bundled", "network"):  # a backend that cannot be had here is left out
+        assert rows[0]["what"] == "folded"
+        assert set(ROWS[name]) >= {row["what"] for row in rows}
+    else:
+        assert [row["what"] for row in rows] == ROWS[name]
     for row in rows:
         assert set(row) == {
             "benchmark", "what", "posekit", "reference", "unit", "reference_is", "ratio", "target", "reached"
@@ -153,7 +163,7 @@ def test_report(tmp_path: Path, capsys: pytest.CaptureFixture, name: str) -> Non
         if row["reference"]:
             assert row["ratio"] == pytest.approx(row["posekit"] / row["reference"])
     printed = capsys.readouterr().out
-    assert all(f"{name}: {what}" in printed for what in ROWS[name])
+    assert all(f"{name}: {row['what']}" in printed for row in rows)
 
 
 def test_report_states_machine_threads_and_versions(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import arrays, faces, inference, metrics, process, samples, step
+from . import arrays, faces, inference, machine, metrics, process, samples, speed, step
 from .common import Row, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
@@ -22,6 +22,10 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "import": process.import_time,
     "table-memory": process.table_memory,
     "predictor": inference.predictor,
+    "bundled": speed.bundled,
+    "network": speed.network,
+    "kept-memory": machine.kept_memory,
+    "busy-machine": machine.busy_machine,
     "train-step": step.train_step,
     "face-metric": faces.face_metric,
     "face-step": faces.face_step,

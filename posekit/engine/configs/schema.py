@@ -26,12 +26,13 @@ from posekit import registry
 from posekit.engine.hooks.defaults import default_hooks, optional_hooks
 from posekit.engine.log_means import IntervalMeans
 from posekit.errors import ConfigError, did_you_mean, shown
+from posekit.models.backends import BACKENDS
 
 # Keys that the runner reads from the config itself, beside its own arguments.
 _EXTRA_TOP_LEVEL = {
     *("skeleton", "data_root", "channels_last", "compile", "sync_bn", "find_unused_parameters"),
     *("model_wrapper_cfg", "recompute", "efficient_conv_bn_eval"),
-    *("own_code", "custom_imports", "loggers"),
+    *("own_code", "custom_imports", "backend", "loggers"),
 }
 _PACKAGES = ("datasets", "models", "metrics", "engine", "engine.hooks", "detection")
 _MODULES = ("posekit.codecs", "posekit.transforms", "posekit.study.focal_hooks", "posekit.inference.stages")
@@ -261,6 +262,10 @@ _RULES: dict[str, _Rule] = {
     "optim_wrapper.optimizer.weight_decay": _RATE,
     "optim_wrapper.clip_grad.max_norm": _RATE,
     "channels_last": ("True or False", _is_switch),
+    "backend": (
+        f"one of {', '.join(BACKENDS)}",
+        lambda value: value is None or (isinstance(value, str) and value in BACKENDS),
+    ),
     "compile": (_COMPILE, lambda value: _is_switch(value) or isinstance(value, Mapping)),
     "recompute": (
         "a list of names of the network's parts",

@@ -1,0 +1,71 @@
+"""What computes a network, threads, memory that is kept."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_MACHINE, _BACKENDS = "posekit/machine.py", "posekit/models/backends.py"
+
+SPEED = (
+    Mutant(
+        _MACHINE,
+        "any(environment.get(word) for word in THREAD_WORDS) or now not in by_itself",
+        "now not in by_itself",
+        "test_machine.py::test_the_users_number_stays",
+        serious=False,
+        why="OMP_NUM_THREADS does not win",
+    ),
+    Mutant(
+        _MACHINE,
+        "return max(1, int(min(now, macs / MACS_PER_THREAD)))",
+        "return max(1, int(macs / MACS_PER_THREAD))",
+        "test_machine.py::test_threads_are_what_the_work_is_worth",
+        serious=False,
+        why="more threads than cores",
+    ),
+    Mutant(
+        _MACHINE,
+        "library.mallopt(_M_MMAP_MAX, 0) == 1 and ",
+        "",
+        "test_machine.py::test_freed_memory_is_used_again",
+        serious=False,
+        why="every batch pays for its memory's pages again",
+    ),
+    Mutant(
+        _BACKENDS,
+        "if backend in (COMPILE, ONNX) and not same(",
+        "if False and not same(",
+        "models/test_backends.py::test_what_gives_other_numbers_is_refused",
+        why="a backend's other numbers are scored without a word",
+    ),
+    Mutant(
+        _BACKENDS,
+        "quick.backend_words = BACKENDS[backend]",
+        "quick.backend_words = ''",
+        "models/test_backends.py::test_bfloat16_says_that_its_numbers_are_others",
+        why="a table does not say that it was scored in bfloat16",
+    ),
+    Mutant(
+        _BACKENDS,
+        "        quick = copy.deepcopy(estimator)",
+        "        quick = estimator",
+        "models/test_backends.py::test_a_network_with_nothing_to_fold_stays_as_it_is",
+        serious=False,
+        why="a network that has nothing to fold is changed itself",
+    ),
+    Mutant(
+        "posekit/engine/computing.py",
+        "passes = STEP_IN_PASSES if training else 1 + model.flip_test",
+        "passes = 1",
+        "engine/test_computing.py::test_a_training_takes_the_threads_that_a_batch_is_worth",
+        serious=False,
+        why="a training takes a third of the threads that it is worth",
+    ),
+    Mutant(
+        "tools/test.py",
+        'cfg.backend = args.backend or cfg.get("backend") or "folded"',
+        'cfg.backend = args.backend or "folded"',
+        "engine/test_computing.py::test_a_test_is_folded_unless_it_is_told_otherwise",
+        why="a config's backend is not heard",
+    ),
+)
