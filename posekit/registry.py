@@ -16,7 +16,12 @@ from mmengine.registry import OPTIM_WRAPPERS as _MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import Registry
 
 # Estimators, backbones, heads, losses and codecs.
-MODELS = Registry("posekit model", parent=_MMENGINE_MODELS, scope="posekit", locations=["posekit.models"])
+MODELS = Registry(
+    "posekit model",
+    parent=_MMENGINE_MODELS,
+    scope="posekit",
+    locations=["posekit.models", "posekit.bottomup"],
+)
 # Data sets, and the functions that read annotation files into tables.
 DATASETS = Registry(
     "posekit dataset", parent=_MMENGINE_DATASETS, scope="posekit", locations=["posekit.datasets"]

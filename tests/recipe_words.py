@@ -71,6 +71,14 @@ LSP = {
     "protocol": "PCK at 0.2 x torso size, percent",
     "best": "PCK@0.2/mean12",
 }
+# O: whole pictures of rendered people; tested on those that it is validated on.
+SCENES = {
+    "skeleton": "mpii16",
+    "data_root": "data/scenes",
+    **{stage: f"load_coco annotations/person_keypoints_{part}.json images/{part}"
+       for stage, part in (("train", "train"), ("val", "val"), ("test", "val"))},
+    "best": "AP",
+}  # fmt: skip
 # W: faces of Helen and AFW; not the official protocol.
 FACES = {
     "skeleton": "ibug68",

@@ -39,6 +39,7 @@ from recipe_words import (
     PAPER_HRNET,
     PAPER_SCHEDULE,
     PYTORCH_POSE_SCHEDULE,
+    SCENES,
     SIMPLE_COCO,
     SIMPLE_SCHEDULE,
     STRETCHED,
@@ -331,6 +332,49 @@ RECIPES |= {
             "start": None,
         },
     }.items()
+}
+
+# O: many people of a picture, by fields, by tags, and one by one in boxes.
+_SCENES = {
+    **SCENES,
+    **_PLAIN,
+    **_RELEASES,
+    "start": "data/weights/mobilenet_v2-b0353104.pth b0353104 strict",
+    "frozen": tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1")),
+    "input": (256, 256),
+    "crop": (1.0, 1.0, "udp"),
+    "augment": augmentation(20, (0.6, 1.1), shift=0.1),
+    "protocol": "OKS AP/AR as pycocotools; score = box score; no OKS-NMS; top 20 per image",
+    **one_cycle(4, 8),
+    "epochs": (4, 2),
+}
+RECIPES |= {
+    "families/scenes_mobilenetv2_fields_256x256.py": _SCENES
+    | {
+        "backbone": _FAMILY["backbone"].replace("stride=4", "stride=8"),
+        "codec": None,
+        "loss": "PartAffinityHead(assembler=None, field_weight=1.0, stages=2, stride=8, "
+        "targets={'sigma': 8.0, 'width': 6.0}, width=64)",
+        "head": {},
+    },
+    "families/scenes_mobilenetv2_tags_256x256.py": _SCENES
+    | {
+        "backbone": _FAMILY["backbone"],
+        "codec": _UDP.format(sigma=2.0),
+        "loss": "TagHead(blocks=1, grouper=None, tag_loss=None, width=32)",
+        "head": {},
+    },
+    "families/scenes_mobilenetv2_topdown_128x96.py": _SCENES
+    | {
+        "backbone": _FAMILY["backbone"],
+        "input": (128, 96),
+        "crop": (0.75, 1.25, "udp"),
+        "augment": augmentation(20, (0.75, 1.25), shift=0.1),
+        "codec": _UDP.format(sigma=1.5),
+        "loss": focal(0.1),
+        "protocol": COCO["protocol"],
+        "batch": (16, 16),
+    },
 }
 
 # O: four sets and windows without anybody, for everyday photos; less blur and noise than by default.

@@ -22,8 +22,9 @@ from posekit.engine.configs.config import load_config
 from posekit.registry import DATASETS
 
 STAGES = ("train", "val", "test")
-# Mixtures and faces have their own tests: test_config_mixtures.py, test_config_faces.py.
-CONFIGS = [name for name in ALL if not name.startswith(("everyday/", "faces/", "study/face_"))]
+# Others have their own tests: test_config_mixtures.py, test_config_faces.py, bottomup/test_by_config.py.
+_OTHERS = ("everyday/", "faces/", "study/face_", "families/scenes_")
+CONFIGS = [name for name in ALL if not name.startswith(_OTHERS)]
 
 # Configs that do not keep training, validation and test apart as their data set does, and why.
 THE_SAME_PEOPLE = {"checks/*": "it learns a few photos by heart"}

@@ -88,7 +88,10 @@ def builds_and_takes_a_step(cfg, size_hw):
     optimiser = build_optim_wrapper(model, cfg.optim_wrapper)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     before = [parameter.detach().clone() for parameter in learning]
-    logged = model.train_step(batch_of(model.skeleton.num_keypoints, size_hw), optimiser)
+    batch, single = (batch_of(model.skeleton.num_keypoints, size_hw, count) for count in (2, 1))
+    if model.whole_pictures:  # with one person each
+        batch = batch._replace(keypoints=batch.keypoints[:, None], weight=batch.weight[:, None])
+    logged = model.train_step(batch, optimiser)
     assert torch.isfinite(logged["loss"])
     assert logged["loss"] > 0
     changed = [not torch.equal(a, b) for a, b in zip(before, learning, strict=True)]
@@ -100,7 +103,10 @@ def builds_and_takes_a_step(cfg, size_hw):
     assert np.mean(changed) > share
     model.eval()
     with torch.no_grad():
-        (pose,) = model(*batch_of(model.skeleton.num_keypoints, size_hw, count=1), mode="predict")
+        (pose,) = model(*single, mode="predict")
+    if model.whole_pictures:
+        assert isinstance(pose, list)  # of whom it takes for people, and it knows nobody yet
+        return
     assert pose.keypoints.shape == (model.skeleton.num_keypoints, 2)
     assert np.isfinite(pose.keypoints).all()
 

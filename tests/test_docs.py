@@ -76,9 +76,10 @@ def test_the_code_of_the_families_page_runs():
 def test_the_code_of_the_bottom_up_page_runs():
     page = PAGE.with_name("bottomup.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names: dict = {}
     exec("\n".join(blocks), names)
+    assert all(network.whole_pictures for network in names["networks"])
     assert names["maps"].heat.shape == (4, 20, 20)
     assert names["maps"].fields.shape == (2, 2, 20, 20)
     joints = names["joints"].numpy()
@@ -90,7 +91,7 @@ def test_the_code_of_the_bottom_up_page_runs():
         sorted(pose.keypoints[0, 1] for pose in names["poses"]), [80.5, 220.5], atol=0.2
     )
     assert set(names["learning"]) == {"loss_heat", "loss_fields"}
-    assert len(names["seen"]) == 1
+    assert names["seen"].owner.unique().numel() <= 1
     assert names["losses"]["loss_pull"].item() == 0
     assert names["losses"]["loss_push"].item() == 0.5
 

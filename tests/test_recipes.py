@@ -68,6 +68,8 @@ def losses(head: Mapping[str, Any]) -> Any:
         weights = head["weights"]
         assert weights.keys() == head["heads"].keys()
         return {name: _weighed(filled(own), weights[name]) for name, own in head["heads"].items()}
+    if "loss" not in head:  # of whole pictures: it has its own
+        return text(head, leave=("codec",))
     unit = filled(head).get("loss_unit", 1)
     return text(head["loss"]) + (f" in units of {unit:g}" if unit != 1 else "")
 

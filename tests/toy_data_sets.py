@@ -39,7 +39,7 @@ def write_all(folder: Path) -> dict[str, Path]:
         "mpii": _mpii,
         "lsp_extended": _lsp,
         "crowdpose": _crowdpose,
-        "posekit_people": _rendered,
+        "posekit_people": write_rendered,
         "custom": _custom,
     }
     for name, write in kinds.items():
@@ -99,7 +99,7 @@ def _mpii(root: Path) -> None:
     mpii_cases.write_heads(root / "annot/gt_valid.mat", range(PEOPLE))
 
 
-def _rendered(root: Path) -> None:
+def write_rendered(root: Path) -> None:
     for part, ours, first in (("train", "train", 1), ("valid", "val", 101)):
         _mpii_people(root, f"annotations/mpii_{part}.json", f"images/{ours}", first)
         _people(root, f"annotations/person_keypoints_{ours}.json", f"images/{ours}", first, "mpii16")

@@ -9,7 +9,8 @@ COCO weights, or a file of weights). Without any of these, a network of people t
 comes with posekit. Where that finds nobody, for other keypoints, and with ``--detector none``, the whole
 frame is taken for one person, who is then looked at more closely (``--refine``). Who is no clear person is
 left out, if the model's scores are calibrated, and the output says so; unsure joints are faint, and the least
-sure are left out. An image that cannot be read is named and left out, and so is what is no image in a folder.
+sure are left out. A bottom-up network finds everybody itself, and takes none of these. An image that cannot
+be read is named and left out, and so is what is no image in a folder.
 
 Ends with status 0, with 3 if some of what was given could not be used, with 2 if nothing could.
 """

@@ -1,6 +1,7 @@
 """Annotation files -> tables of people -> samples."""
 
 from posekit.datasets.balance import BalancedSampler, pose_copies
+from posekit.datasets.bottomup import BottomUpDataset
 from posekit.datasets.coco import load_coco
 from posekit.datasets.faces import (
     load_300w,
@@ -29,6 +30,7 @@ __all__ = [
     "MPII16",
     "SKELETONS",
     "BalancedSampler",
+    "BottomUpDataset",
     "EpochSampler",
     "JoinedDataset",
     "KeyedDataset",

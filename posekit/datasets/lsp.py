@@ -25,9 +25,10 @@ from posekit.datasets.table import PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import joint_box_xyxy
 from posekit.io.files import under
-from posekit.io.images import image_size_hw, missing_images
+from posekit.io.images import missing_images
 from posekit.io.mat import read_mat
 from posekit.io.records import require
+from posekit.io.stored_sizes import image_size_hw
 from posekit.registry import DATASETS
 from posekit.skeletons import LSP14, get_skeleton
 from posekit.structures import Skeleton

@@ -31,9 +31,9 @@ from posekit.datasets.table import PersonTable, build_table, check_policy
 from posekit.errors import ConfigError, DataError, shown
 from posekit.geometry import head_sizes
 from posekit.io.files import read_json, under
-from posekit.io.images import fill_image_sizes
 from posekit.io.mat import read_mat
 from posekit.io.records import image_side, require
+from posekit.io.stored_sizes import fill_image_sizes
 from posekit.registry import DATASETS
 from posekit.skeletons import MPII16, get_skeleton
 from posekit.structures import Skeleton

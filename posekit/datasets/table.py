@@ -20,6 +20,8 @@ from posekit.io.images import check_image_name
 from posekit.structures import PersonRecord, Skeleton
 
 GROUND_TRUTH = "ground truth"
+# Of a data set of whole pictures, which gives the network no boxes.
+NO_BOXES = "none: the network finds the people"
 # In ``counts`` beside the reasons why people were left out: keypoints that stay and carry no weight.
 OUTSIDE = "keypoints_outside_image"
 

@@ -115,7 +115,7 @@ class TopDownDataset(Dataset[Sample]):
         self._flip_index = self.table.skeleton.flip_index
         # One flag per image, in shared memory: workers set it, the main process reads it.
         self._faulty = torch.zeros(len(self.table.image_ids), dtype=torch.uint8).share_memory_()
-        self._draws = Draws(len(self.table), seed)
+        self._draws = Draws(len(self), seed)
         self._buffer = ImageBuffer()
         self._last: tuple[int, np.ndarray] | None = None
         if check_images:
@@ -124,7 +124,11 @@ class TopDownDataset(Dataset[Sample]):
         self._placed = None if stages == (None, None) else Placed(self.table, self.crop, *stages)
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self._image_index)
+
+    @property
+    def _image_index(self) -> np.ndarray:  # of each sample
+        return self.table.image_index
 
     @property
     def metainfo(self) -> dict[str, Any]:
@@ -170,14 +174,14 @@ class TopDownDataset(Dataset[Sample]):
         except DataError:
             if self.on_bad_image == "error":
                 raise
-            self._faulty[int(self.table.image_index[row])] = 1
+            self._faulty[int(self._image_index[row])] = 1
         return self._substitute(draw, row)
 
     def _substitute(self, draw: Draw, row: int) -> Sample:
         """The sample of the next person whose image can be read; the same whoever asks, and when."""
         for step in range(1, len(self)):
             other = (row + step) % len(self)
-            image = int(self.table.image_index[other])
+            image = int(self._image_index[other])
             if self._faulty[image]:
                 continue
             try:
@@ -217,7 +221,7 @@ class TopDownDataset(Dataset[Sample]):
 
     def _image(self, row: int) -> np.ndarray:
         """The decoded image; the last one is kept, since a detector finds some 20 people on each."""
-        index = int(self.table.image_index[row])
+        index = int(self._image_index[row])
         if self._last is None or self._last[0] != index:
             self._last = None  # its memory is about to be overwritten
             self._last = index, read_picture(self.table, index, self._buffer.read)
@@ -242,7 +246,7 @@ class TopDownDataset(Dataset[Sample]):
         return points, weight
 
     def _check_images(self) -> None:
-        images = np.unique(self.table.image_index)
+        images = np.unique(self._image_index)
         names = [self.table.image_name(int(image)) for image in images]
         missing = missing_images(self.table.image_dir, names)
         if not missing:

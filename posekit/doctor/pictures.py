@@ -14,7 +14,8 @@ import numpy as np
 from posekit.doctor.exif import UPRIGHT, orientation
 from posekit.errors import DataError
 from posekit.io.image_size import stated_size_hw
-from posekit.io.images import check_image_name, cv2, image_size_hw, read_image, within_folder
+from posekit.io.images import check_image_name, cv2, read_image, within_folder
+from posekit.io.stored_sizes import image_size_hw
 
 THUMB = 32
 _HEAD = 1 << 16

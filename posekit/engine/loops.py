@@ -15,9 +15,11 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.data import DataLoader, default_collate
 
+from posekit.datasets.bottomup import BottomUpDataset
 from posekit.datasets.mixture import KeyedDataset, parts_of
 from posekit.datasets.sampler import EpochSampler, KeyedSampler
 from posekit.datasets.table import PersonTable
+from posekit.datasets.topdown import TopDownDataset
 from posekit.engine.checkpoints.state import restore_random_state
 from posekit.engine.processes.signals import handling_signals, init_worker
 from posekit.errors import ConfigError
@@ -108,6 +110,27 @@ def check_empty_taught(model: nn.Module, loader: DataLoader, source: str | None)
             "people (empty=True) teach nothing unless the codec keeps the weight of keypoints outside a "
             f"crop: expected UDPCodec(outside='keep') or UDPOffsetCodec(outside='keep'), found {found}"
         )
+
+
+def check_pictures(model: nn.Module, loader: DataLoader, source: str | None) -> None:
+    """Looks whether the network is shown what it takes: one person's crops, or pictures with all people.
+
+    Raises:
+        ConfigError: If not.
+    """
+    head = getattr(model, "head", None)
+    for part in parts_of(loader.dataset) if head is not None else ():
+        whole = isinstance(part, BottomUpDataset)
+        if not isinstance(part, TopDownDataset) or whole == getattr(head, "whole_pictures", False):
+            continue
+        name, table = type(head).__name__, part.table
+        if whole:
+            words = f"a {name} sees one person's crop: expected a TopDownDataset, found whole pictures"
+        else:
+            boxes = f"crops of boxes ({table.box_source})"
+            words = f"a {name} finds the people of whole pictures itself: expected a BottomUpDataset, which "
+            words += f"takes no boxes and no detections, found {boxes}"
+        raise ConfigError(f"config {source or '(Python)'}: {table.ann_file}: {words}")
 
 
 def check_attribute_columns(model: nn.Module, loader: DataLoader) -> None:

@@ -53,6 +53,7 @@ from posekit.engine.loggers import Loggers, chosen_loggers, require_packages, st
 from posekit.engine.loops import (
     check_attribute_columns,
     check_empty_taught,
+    check_pictures,
     check_smallest_batch,
     complete_loader,
     epoch_loop,
@@ -237,12 +238,14 @@ class PoseRunner(Runner):
     def build_val_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """As mmengine's, of evaluators that give scores of different names."""
         built = super().build_val_loop(loop)
+        check_pictures(self.bare_model, built.dataloader, self.cfg.filename)
         check_score_names(_metrics_of(built), f"config {self.cfg.filename}: val_evaluator", self.logger)
         return built
 
     def build_test_loop(self, loop: BaseLoop | dict[str, Any]) -> BaseLoop:
         """As :meth:`build_val_loop`."""
         built = super().build_test_loop(loop)
+        check_pictures(self.bare_model, built.dataloader, self.cfg.filename)
         check_score_names(_metrics_of(built), f"config {self.cfg.filename}: test_evaluator", self.logger)
         return built
 
@@ -433,6 +436,7 @@ class PoseRunner(Runner):
         if self.is_training:
             check_monitors(self)
             check_empty_taught(self.bare_model, self.train_dataloader, self.cfg.filename)
+            check_pictures(self.bare_model, self.train_dataloader, self.cfg.filename)
             check_attribute_columns(self.bare_model, self.train_dataloader)
             if isinstance(self.bare_model, PoseEstimator) and self.world_size == 1:
                 check_smallest_batch(self.bare_model, self.train_dataloader, self.cfg.filename, self.logger)

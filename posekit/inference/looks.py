@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from posekit.datasets.bottomup import place_picture
 from posekit.datasets.stages import by_names
 from posekit.geometry import apply_warp, invert_warp
 from posekit.inference.crops import cut_placed
 from posekit.inference.network import PoseNetwork
 from posekit.inference.scenes import Found
 from posekit.models.estimator import PoseEstimator
-from posekit.structures import blank_sample
+from posekit.structures import Pose, blank_sample
 from posekit.transforms import Placement
 
 
@@ -56,6 +57,20 @@ def _look_at(
         warps[first:last] = cut_placed(images[i], placements[first:last], crop, batch[first:last])
     found = forward(network.estimator, batch)
     return found._replace(points=apply_warp(found.points, invert_warp(warps)).astype(np.float32))
+
+
+def look_at_pictures(network: PoseNetwork, images: Sequence[np.ndarray]) -> list[list[Pose]]:
+    """The people that a network of whole pictures finds on each image, uint8 (H, W, 3) RGB, as one batch."""
+    crop, estimator = network.crop, network.estimator
+    batch = np.empty((len(images), 3, *crop.input_size_hw), np.uint8)
+    warps = [
+        cut_placed(image, [place_picture(crop, image.shape)], crop, place[None])
+        for image, place in zip(images, batch, strict=True)
+    ]
+    with torch.inference_mode():
+        image = torch.from_numpy(batch).to(estimator.mean.device)
+        sample = blank_sample(image, estimator.skeleton.num_keypoints)
+        return estimator.predict(sample._replace(warp=torch.from_numpy(np.concatenate(warps))))
 
 
 def forward(estimator: PoseEstimator, batch: np.ndarray) -> Found:

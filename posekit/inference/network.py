@@ -72,6 +72,18 @@ class PoseNetwork:
         words = f"{self.upright.describe()} by {first}; where it tells nothing, the box as it is"
         return {"crops": words}
 
+    def refuse_boxes(self, given: str) -> None:
+        """Raises ConfigError if the network finds the people itself, and has no use for boxes.
+
+        Args:
+            given: Where the boxes would be from, in words.
+        """
+        if self.estimator.whole_pictures:
+            raise ConfigError(
+                f"network {self.name}: finds the people of whole pictures itself, without boxes; found "
+                f"{given}. Leave that out, or take a top-down network"
+            )
+
     def macs(self) -> float:
         """Multiply-adds of one crop with its mirror image and the first stage; infinite if not known."""
         own = macs_of(self.estimator, self.crop.input_size_hw)
@@ -216,6 +228,10 @@ def two_stages(first: PoseNetwork, upright: Upright, second: PoseNetwork) -> Pos
 
 def refuse_two_stages(first: PoseNetwork) -> PoseNetwork:
     """A network as it is, if it may be a first stage; raises ConfigError of one that has one itself."""
+    if first.estimator.whole_pictures:
+        raise ConfigError(
+            f"first_stage: {first.name} finds the people of whole pictures itself, and places no crops"
+        )
     if first.first is not None:
         raise ConfigError(
             f"first_stage: {first.name} tests in two stages itself, and two are the most; name a network of "

@@ -13,7 +13,7 @@ from posekit.io.files import write_json
 from posekit.io.pictures import load_rgb
 from posekit.structures import Pose, Skeleton
 
-GIVEN, DETECTED, WHOLE_FRAME = "given", "detector", "whole frame"
+GIVEN, DETECTED, WHOLE_FRAME, NETWORK = "given", "detector", "whole frame", "network"
 # Among a pose's ``extra``: the score of the person as a whole, where scores are calibrated.
 PERSON_SCORE = "person_score"
 # How calibrated joints are drawn: below the first not at all, below the second as faint rings. Of 30 people
@@ -30,9 +30,10 @@ class People(list[Pose]):
     """The poses of one image, in the order of the boxes; a list with a few facts beside it.
 
     Attributes:
-        box_source: Where the boxes came from: "given", "detector" or "whole frame". The last means that the
-            image was taken for one person, because there were neither boxes nor a detector; the pose's box is
-            then that of the last look.
+        box_source: Where the boxes came from: "given", "detector", "whole frame" or "network". A whole frame
+            means that the image was taken for one person, because there were neither boxes nor a detector;
+            the pose's box is then that of the last look. A network that finds the people of whole pictures
+            itself has no boxes: those of its poses are around the parts found, the surest person first.
         image_size_hw: Height and width of the image, pixels; (0, 0) if it could not be read.
         unusable: Numbers of the boxes that no crop can be cut from (not finite, without area, wholly outside
             the image) or without a finite score: there is no pose of them. Of the others, ``person_id`` is

@@ -23,7 +23,7 @@ def build_network(cfg: Any, config_path: str, device: str = "cpu") -> Any:
         device: "meta" for one without memory, where only the size of its maps is asked for.
 
     Raises:
-        ConfigError: If its model is no heatmap network, or cannot be built.
+        ConfigError: If its model is no network of one person's crops, or cannot be built.
     """
     import torch
 
@@ -37,7 +37,13 @@ def build_network(cfg: Any, config_path: str, device: str = "cpu") -> Any:
             f"config {config_path}: its model is no heatmap network, there are no targets to show"
         )
     with faults_of("model", config_path), torch.device(device), starting_later():
-        return MODELS.build(spec).eval()
+        built = MODELS.build(spec).eval()
+    if getattr(built, "whole_pictures", False):
+        raise ConfigError(
+            f"config {config_path}: its network finds the people of whole pictures; only crops of one person "
+            "can be shown so. tools/demo.py draws what it finds"
+        )
+    return built
 
 
 def load_network(cfg: Any, config_path: str, checkpoint: str) -> Any:

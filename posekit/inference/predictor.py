@@ -11,13 +11,22 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from posekit.datasets.table import NO_BOXES
 from posekit.errors import ConfigError, DataError
 from posekit.face_skeletons import FACES
 from posekit.inference.calibration import Calibration, as_calibration
 from posekit.inference.detectors import AUTO, Detect, describe_detector, embedded_finder, load_detector
-from posekit.inference.looks import look
+from posekit.inference.looks import look, look_at_pictures
 from posekit.inference.network import Model, PoseNetwork, load_network
-from posekit.inference.people import DETECTED, GIVEN, PERSON_SCORE, WHOLE_FRAME, People, check_boxes
+from posekit.inference.people import (
+    DETECTED,
+    GIVEN,
+    NETWORK,
+    PERSON_SCORE,
+    WHOLE_FRAME,
+    People,
+    check_boxes,
+)
 from posekit.inference.scenes import (
     WIDENED,
     WIDENED_FACE,
@@ -60,7 +69,8 @@ class Predictor:
             weights), the path of a detector's weights, or anything that takes a list of uint8 RGB images and
             returns for each an object with ``boxes_xyxy`` (n, 4) and ``scores`` (n,). "auto": the small
             finder that comes with posekit, if the keypoints are those of people; where it finds nobody, and
-            for other keypoints, as None: an image without boxes is taken for one person.
+            for other keypoints, as None: an image without boxes is taken for one person. A network of whole
+            pictures finds everybody itself and takes none.
         device: E.g. "cuda:1" or "cpu"; None: the first GPU if there is one. A module that was handed over is
             moved there and put into evaluation mode.
         crop: How a box becomes the input; only a ``PoseEstimator`` does not bring its own.
@@ -138,6 +148,15 @@ class Predictor:
         self._network = network.quickened(backend)
         self._estimator = self._network.estimator
         self._auto = isinstance(detector, str) and detector == AUTO
+        if self._network.estimator.whole_pictures:
+            if detector is not None and not self._auto:
+                self._network.refuse_boxes(f"detector={detector!r:.80}")
+            if calibration is not None:
+                raise ConfigError(
+                    f"network {network.name}: finds the people of whole pictures itself; scores of such are "
+                    "not calibrated: leave 'calibration' out"
+                )
+            self._auto, detector = False, None
         self._detect = (
             embedded_finder(self.skeleton, self.device)
             if self._auto
@@ -166,7 +185,9 @@ class Predictor:
             "model": self._network.name,
             "weights": self._network.weights,
             "input": f"{height}x{width}, padding {crop.padding:g}, {crop.convention} crops",
-            "boxes": f"where none are given: {describe_detector(self._detect, self._refine, self._auto)}",
+            "boxes": NO_BOXES
+            if self._estimator.whole_pictures
+            else f"where none are given: {describe_detector(self._detect, self._refine, self._auto)}",
             **self._network.describe_first(),
             **self._estimator.describe(),
             "device": str(self.device),
@@ -260,11 +281,7 @@ class Predictor:
         """The people of images that are held in memory together, through the network in common batches."""
         opened = self._scenes(group)
         scenes = [scene for scene in opened if isinstance(scene, Scene)]
-        found = self._look(scenes)
-        for _ in range(self._refine):
-            self._look_closer(scenes, found)
-        threshold = 0.0 if self._calibration is None else self._calibration.person_threshold
-        people = iter([people_of(scene, one, threshold) for scene, one in zip(scenes, found, strict=True)])
+        people = iter(self._found_on(scenes) if self._estimator.whole_pictures else self._boxed_on(scenes))
         answers = [next(people) if isinstance(one, Scene) else People(error=one) for one in opened]
         for answer, request in zip(answers, group, strict=True):
             answer.skeleton = self.skeleton
@@ -272,8 +289,30 @@ class Predictor:
                 answer.image_path = os.fspath(request.image)
         return answers
 
+    def _boxed_on(self, scenes: list[Scene]) -> list[People]:
+        """The people of scenes in the order of their boxes."""
+        found = self._look(scenes)
+        for _ in range(self._refine):
+            self._look_closer(scenes, found)
+        threshold = 0.0 if self._calibration is None else self._calibration.person_threshold
+        return [people_of(scene, one, threshold) for scene, one in zip(scenes, found, strict=True)]
+
+    def _found_on(self, scenes: list[Scene]) -> list[People]:
+        """The people of scenes as a network of whole pictures finds them."""
+        people: list[People] = []
+        for start in range(0, len(scenes), self._max_batch):
+            images = [scene.image for scene in scenes[start : start + self._max_batch]]
+            with with_threads(self._threads or threads_for(self._macs * len(images))):
+                poses = look_at_pictures(self._network, images)
+            people += [
+                People(found, NETWORK, image.shape[:2]) for found, image in zip(poses, images, strict=True)
+            ]
+        return people
+
     def _scenes(self, group: Sequence[Request]) -> list[Scene | DataError]:
         """Decodes the images and finds the boxes of those that came without."""
+        if any(request.boxes is not None for request in group):
+            self._network.refuse_boxes("boxes")
         scenes = [open_scene(request) for request in group]
         wanting = {
             i: scene

@@ -67,7 +67,7 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
     """
     if orientation not in ("ignore", "apply"):
         raise ConfigError(f"read_image: 'orientation' must be 'ignore' or 'apply', found {orientation!r}")
-    content = _read_bytes(path)
+    content = file_bytes(path)
     data = np.frombuffer(content, dtype=np.uint8)
     if data.size == 0:
         raise DataError(f"{os.fspath(path)}: image file is empty")
@@ -90,7 +90,7 @@ def read_image(path: str | os.PathLike[str], orientation: str = "ignore") -> np.
     return image
 
 
-def _read_bytes(path: str | os.PathLike[str], most: int = -1) -> bytes:
+def file_bytes(path: str | os.PathLike[str], most: int = -1) -> bytes:
     """The content, or its first ``most`` bytes; a pipe or a device, which need not end, is no image file."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
@@ -244,9 +244,9 @@ def read_header(image_dir: str | os.PathLike[str], name: str) -> Header | None:
     if leaves_folder(name):
         return None
     with contextlib.suppress(DataError):
-        _check_link(root, name)
+        check_link(root, name)
         # What comes before the picture's data may be long: a preview, a colour profile.
-        return _header(_read_bytes(root / name, 1 << 16)) or _header(_read_bytes(root / name))
+        return _header(file_bytes(root / name, 1 << 16)) or _header(file_bytes(root / name))
     return None
 
 
@@ -269,41 +269,6 @@ def _header(content: bytes) -> Header | None:
     ):  # fmt: skip
         return None
     return Header((height, width), orientation if orientation in range(1, 9) else 1)
-
-
-def image_size_hw(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Height and width of the stored picture; of a JPEG only the header is read.
-
-    Raises:
-        DataError: If the file is missing or no image.
-    """
-    head = _read_bytes(path, 1 << 16)
-    size = stated_size_hw(head) if head.startswith(b"\xff\xd8") else None
-    if size is None or not all(size):
-        height, width = read_image(path).shape[:2]
-        size = height, width
-    return size
-
-
-def fill_image_sizes(
-    image_dir: str | os.PathLike[str], names: Sequence[str], sizes_hw: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
-    """Image sizes, those that an annotation does not state (0, 0) being read from the files.
-
-    A file that is absent or unreadable, or a link that leads out of the folder, leaves its size unknown;
-    whoever needs the picture says so.
-    """
-    root = Path(image_dir)
-    if all(all(size) for size in sizes_hw) or not root.is_dir():
-        return list(sizes_hw)
-    filled = []
-    for name, size in zip(names, sizes_hw, strict=True):
-        if not all(size) and not leaves_folder(name):
-            with contextlib.suppress(DataError):
-                _check_link(root, name)
-                size = image_size_hw(root / name)
-        filled.append(size)
-    return filled
 
 
 def leaves_folder(name: str) -> bool:
@@ -355,7 +320,7 @@ def missing_images(image_dir: str | os.PathLike[str], names: Iterable[str]) -> l
         if is_link is None:
             missing.append(name)
         elif is_link:
-            _check_link(root, name)
+            check_link(root, name)
     return missing
 
 
@@ -367,7 +332,7 @@ def list_folder(root: Path, folder: str) -> dict[str, bool]:
     except (OSError, ValueError, RuntimeError):  # a name that no file can have
         return {}
     if through_link:  # what lies outside is not even listed
-        _check_link(root, folder)
+        check_link(root, folder)
     try:
         with os.scandir(path) as entries:
             return {entry.name: through_link or entry.is_symlink() for entry in entries}
@@ -375,7 +340,8 @@ def list_folder(root: Path, folder: str) -> dict[str, bool]:
         return {}
 
 
-def _check_link(root: Path, name: str) -> None:
+def check_link(root: Path, name: str) -> None:
+    """Raises DataError of a link that leads out of the folder, unless that is allowed."""
     if os.environ.get("POSEKIT_OUTSIDE_LINKS") == "allow":
         return
     try:

@@ -1,7 +1,7 @@
 """What the evaluators have in common: they collect poses and know the data set they score.
 
 ``dataset_meta`` is a dict of ``skeleton`` (:class:`~posekit.structures.Skeleton`), ``table``
-(``PersonTable``), ``box_source`` (``"ground truth"`` or the detections file), ``ann_file`` and,
+(``PersonTable``), ``box_source`` ("ground truth", the detections file or ``NO_BOXES``), ``ann_file`` and,
 optionally, ``crop`` (the data set's ``Crop``) and ``image_ids`` (the images to score).
 """
 
@@ -20,6 +20,7 @@ from posekit.errors import ConfigError
 from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.nms import OKS_NMS
 from posekit.metrics.poses import PoseArrays
+from posekit.metrics.whole import NO_BOXES, each_once
 from posekit.parallel import gather_columns, on_main
 from posekit.structures import Pose
 
@@ -77,12 +78,13 @@ class PoseMetric(BaseMetric):
             DataError: If a file it needs is at fault.
         """
 
-    def process(self, data_batch: Any, data_samples: Sequence[Pose]) -> None:
-        """Keeps the poses of a batch."""
+    def process(self, data_batch: Any, data_samples: Sequence[Pose | list[Pose]]) -> None:
+        """Keeps the poses of a batch: of each crop one, of each whole picture a list."""
         if not self.results:  # the last evaluation's are cleared
             self._batch_sizes.clear()
-        self._batch_sizes.append(len(data_samples))
-        self.results.extend(data_samples)
+        poses = [pose for found in data_samples for pose in (found if isinstance(found, list) else [found])]
+        self._batch_sizes.append(len(poses))
+        self.results.extend(poses)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Scores the poses of all processes, in process 0; all get the scores.
@@ -124,6 +126,11 @@ class PoseMetric(BaseMetric):
         A sampler's padding and the stand-ins for unreadable images predict a person again.
         """
         meta = self.dataset_meta or {}
+        if meta.get("box_source") == NO_BOXES:
+            poses = each_once(poses)
+            if self.errors_file is not None:
+                self._write_errors(self.errors_file, poses, meta)
+            return self.score(poses, meta)
         _, first = np.unique(poses.person_ids, return_index=True)
         poses = poses.take(np.sort(first))
         known = np.asarray(meta["table"].person_ids)
@@ -186,6 +193,8 @@ def categories_of(poses: PoseArrays, meta: Mapping[str, Any]) -> np.ndarray:
     table = meta["table"]
     if not hasattr(table, "category_ids"):  # one of a user's own kind
         return np.ones(len(poses.person_ids), np.int64)
+    if meta.get("box_source") == NO_BOXES:  # whom a network found itself is of the one there is
+        return np.full(len(poses.person_ids), np.min(table.category_ids, initial=1 << 62))
     rows = _rows_of(poses.person_ids, np.asarray(table.person_ids))
     return np.append(table.category_ids, 1)[rows]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from posekit.datasets.table import NO_BOXES
 from posekit.errors import ConfigError
 from posekit.metrics.base import PoseMetric
 from posekit.metrics.poses import PoseArrays
@@ -36,7 +37,8 @@ class OnEachSet(PoseMetric):
         """What the data set says of itself; setting it makes each set's evaluators.
 
         Raises:
-            ConfigError: If it is not one of several sets, or evaluators are for other sets.
+            ConfigError: If it is not one of several sets, or has whole pictures, or evaluators are for other
+                sets.
         """
         return self._dataset_meta
 
@@ -51,6 +53,9 @@ class OnEachSet(PoseMetric):
                 "give its evaluators directly"
             )
         sets = dataset_meta["sets"]
+        whole = [name for name, meta in sets.items() if meta.get("box_source") == NO_BOXES]
+        if whole:  # the people whom a network finds itself do not say whose they are
+            raise ConfigError(f"OnEachSet: {whole[0]!r} has whole pictures; test each such set by itself")
         self.metrics = {name: self._made(settings) for name, settings in self._by_set(sets).items()}
         for name, metrics in self.metrics.items():
             for metric in metrics:

@@ -57,7 +57,7 @@ def write_results(
         ground_truth_boxes: Write each pose's annotation_id: the person whose box it was.
     """
     count = len(scores)
-    keypoints = np.ascontiguousarray(poses.keypoints, np.float64).reshape(count, -1)
+    keypoints = np.ascontiguousarray(poses.keypoints, np.float64).reshape(count, 3 * poses.keypoints.shape[1])
     boxes = np.ascontiguousarray(xyxy_to_xywh(poses.boxes_xyxy), np.float64)
     scores = np.asarray(scores, np.float64)
     extra = {name: column.tolist() for name, column in poses.extra.items()}

@@ -41,6 +41,8 @@ def build_network(backbone: Part, head: Part, skeleton: Skeleton) -> tuple[Any, 
         "emits_heatmaps": getattr(built, "emits_heatmaps", False),
         "stage_channels": getattr(built, "stage_channels", None),
     }
+    if isinstance(getattr(built, "stride", None), int):
+        given["stride"] = built.stride
     return built, build_part(settings, "model.head", given)
 
 

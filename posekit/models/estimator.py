@@ -20,7 +20,7 @@ from posekit.errors import ConfigError
 from posekit.geometry import apply_warp, invert_warp
 from posekit.models.building import Part, build_network
 from posekit.models.freezing import freeze, keep_frozen_norms
-from posekit.models.heads import Prediction, all_averaged, halves_averaged, halves_of
+from posekit.models.heads import Prediction, all_averaged, halves_of
 from posekit.models.heatmap_heads import heatmaps_of
 from posekit.models.multiscale import check_scales, resize_input, scaled_size
 from posekit.models.normalisation import (
@@ -31,6 +31,7 @@ from posekit.models.normalisation import (
     levels,
     standardised,
 )
+from posekit.models.poses import people_of
 from posekit.models.pretrained import Start, start_backbone, starts_later, without_pretrained
 from posekit.models.transfer import SampleTransfer
 from posekit.registry import MODELS
@@ -44,7 +45,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 @MODELS.register_module()
 class PoseEstimator(BaseModel):
-    """Top-down pose estimation on one crop per person.
+    """Pose estimation on one crop per person, or on whole pictures if the head finds many people.
 
     Args:
         backbone: Config of a backbone, or one already built: an image (B, 3, H, W) -> a map (B, C, h, w),
@@ -112,6 +113,7 @@ class PoseEstimator(BaseModel):
         backbone, self.pretrained = without_pretrained(backbone)
         self.start: Start | None = None
         self.backbone, self.head = build_network(backbone, head, self.skeleton)
+        self.whole_pictures = bool(getattr(self.head, "whole_pictures", False))
         self.test_scales = check_scales(test_scales)
         self.head.check_scales(self.test_scales)
         # Not saved: they belong to the config, and released checkpoints do not have them.
@@ -153,8 +155,8 @@ class PoseEstimator(BaseModel):
 
         Args:
             *fields: All fields of the batch; ``mode="tensor"`` needs the image alone.
-            mode: ``"loss"`` -> the head's dict of losses; ``"predict"`` -> a list of B ``Pose``;
-                ``"tensor"`` -> a list of the head's outputs, heatmaps (B, C, h, w), one per stage.
+            mode: ``"loss"`` -> the head's dict of losses; ``"predict"`` -> a list of B ``Pose`` (B lists of
+                such of whole pictures); ``"tensor"`` -> the head's outputs (heatmaps) stage by stage.
 
         Raises:
             ValueError: On another mode.
@@ -245,7 +247,7 @@ class PoseEstimator(BaseModel):
             outputs, mirrored = halves_of(self.last(torch.cat([image, turned])))
         else:
             outputs, mirrored = self.last(image), self.last(turned)
-        return halves_averaged(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
+        return self.head.average(outputs, self.head.flip(mirrored, self.skeleton.flip_index, _size_hw(image)))
 
     def last(self, image: Tensor) -> Any:
         """Maps a normalised batch to the last stage's outputs, without flip and multi-scale test."""
@@ -253,10 +255,10 @@ class PoseEstimator(BaseModel):
         return self.head.activate(stages[-1])
 
     @torch.no_grad()
-    def predict(self, sample: Sample) -> list[Pose]:
+    def predict(self, sample: Sample) -> list[Any]:
         """Predicts one :class:`~posekit.structures.Pose`, in image pixels, per crop of the batch.
 
-        No gradient is kept for poses, which are arrays; ``outputs`` has one.
+        Of whole pictures a list each. No gradient is kept for poses, which are arrays; ``outputs`` has one.
         """
         prediction = self.head.predict(self.outputs(self.normalise(sample.image)), sample)
         wanted, points = (self.skeleton.num_keypoints, 2), prediction.points
@@ -265,7 +267,7 @@ class PoseEstimator(BaseModel):
                 f"model.head: {type(self.head).__name__}.predict: expected points of shape "
                 f"(B, {wanted[0]}, 2), found {tuple(points.shape)}"
             )
-        return poses_of(prediction, sample)
+        return poses_of(prediction, sample) if prediction.owner is None else people_of(prediction, sample)
 
     def describe(self) -> dict[str, str]:
         """States codec, flip test, multi-scale test and, unless it is torch as it is, the backend."""

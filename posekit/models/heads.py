@@ -29,24 +29,28 @@ SizeHW = Sequence[int]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a head says of B crops.
+    """What a head says of B crops; or of N people on B whole pictures, N in the place of B then.
 
     Attributes:
         points: (B, K, 2), input pixels; None of a head that gives no keypoints.
         scores: (B, K); None likewise.
         extra: Whatever else, by name, each (B, ...).
+        owner: int64 (N,): the picture of each person; None of crops.
+        person_scores: (N,): of each person as a whole; None of crops.
     """
 
     points: Tensor | None = None
     scores: Tensor | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    owner: Tensor | None = None
+    person_scores: Tensor | None = None
 
 
 class Head(nn.Module, ABC):
     """What a :class:`~posekit.models.estimator.PoseEstimator` asks of its head.
 
     The constructor is given those of these arguments that it names: ``in_channels`` (of the backbone's maps),
-    ``num_keypoints`` (K), ``skeleton``, ``emits_heatmaps`` (the backbone's maps are heatmaps already).
+    ``num_keypoints`` (K), ``skeleton``, ``emits_heatmaps`` (those maps are heatmaps already), ``stride``.
     ``outputs`` are a tensor with the batch axis in front, or a dict of such by name, of one stage.
     """
 
@@ -54,6 +58,7 @@ class Head(nn.Module, ABC):
     resamples = False
     #: Whether the loss is one of heatmaps, which weighs pixels as focal MSE does.
     learns_heatmaps: ClassVar[bool] = False
+    whole_pictures: ClassVar[bool] = False  #: Whether a sample is a picture, with any number of people.
 
     @classmethod
     def num_maps(cls, settings: MutableMapping[str, Any], num_keypoints: int) -> int | None:
@@ -86,6 +91,10 @@ class Head(nn.Module, ABC):
             flip_index: (K,), see :attr:`~posekit.structures.Skeleton.flip_index`.
             input_size_hw: Size of the network's input.
         """
+
+    def average(self, outputs: Any, mirrored: Any) -> Any:
+        """The flip test's outputs, of the input and of its mirror image as :meth:`flip` gives them."""
+        return halves_averaged(outputs, mirrored)
 
     @abstractmethod
     def predict(self, outputs: Any, sample: Sample) -> Prediction:

@@ -53,6 +53,12 @@ class MultiHead(Head):
             "emits_heatmaps": emits_heatmaps,
         }
         built = {name: build_part(head, f"model.head.heads.{name}", given) for name, head in heads.items()}
+        whole = [name for name, head in built.items() if getattr(head, "whole_pictures", False)]
+        if whole:
+            raise ConfigError(
+                f"model.head.heads.{whole[0]}: a {type(built[whole[0]]).__name__} finds many people on whole "
+                "pictures, and stands alone; the other heads expect one person's crop"
+            )
         self.heads = nn.ModuleDict(built)
         self.resamples = all(head.resamples for head in built.values())
 

@@ -19,7 +19,7 @@ from posekit.datasets.table import PersonTable, build_table
 from posekit.errors import ConfigError, DataError
 from posekit.geometry import apply_warp, invert_warp
 from posekit.io.files import under
-from posekit.io.images import image_size_hw
+from posekit.io.stored_sizes import image_size_hw
 from posekit.recognition.alignment import FIVE_POINTS, similarity_warp, template
 from posekit.recognition.files import numbers_of, read_table
 from posekit.registry import DATASETS

@@ -57,7 +57,8 @@ def bundle(path: Path) -> Any:
 
 
 def image(path: Path) -> Any:
-    from posekit.io.images import image_size_hw, read_image
+    from posekit.io.images import read_image
+    from posekit.io.stored_sizes import image_size_hw
 
     size = image_size_hw(path)
     image = read_image(path)

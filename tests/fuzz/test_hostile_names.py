@@ -11,7 +11,8 @@ from fuzz import samples
 
 from posekit.datasets.coco import load_coco
 from posekit.errors import DataError
-from posekit.io.images import fill_image_sizes, image_size_hw, missing_images, read_image
+from posekit.io.images import missing_images, read_image
+from posekit.io.stored_sizes import fill_image_sizes, image_size_hw
 from posekit.io.video import VideoReader
 
 

@@ -12,8 +12,9 @@ import toy_people
 from numpy.testing import assert_array_equal
 
 from posekit.errors import ConfigError, DataError
-from posekit.io.images import ImageBuffer, image_size_hw, leaves_folder, missing_images, read_image
+from posekit.io.images import ImageBuffer, leaves_folder, missing_images, read_image
 from posekit.io.pictures import rgb_from_array
+from posekit.io.stored_sizes import image_size_hw
 
 RGB = toy_people.picture(20, 30)
 

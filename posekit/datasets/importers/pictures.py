@@ -8,8 +8,9 @@ from pathlib import Path
 
 from posekit.datasets.importers.labels import Picture
 from posekit.errors import DataError, shown
-from posekit.io.images import image_size_hw, missing_images, read_header
+from posekit.io.images import missing_images, read_header
 from posekit.io.pictures import PICTURES
+from posekit.io.stored_sizes import image_size_hw
 
 _TURNED = (
     "labelling tools turn it, or do not, and nothing tells what its labels were made on; save it upright, "

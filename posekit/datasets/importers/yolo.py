@@ -24,8 +24,9 @@ from posekit.datasets.importers.labels import (
     visibility,
 )
 from posekit.errors import DataError, shown
-from posekit.io.images import image_size_hw, missing_images
+from posekit.io.images import missing_images
 from posekit.io.pictures import PICTURES
+from posekit.io.stored_sizes import image_size_hw
 from posekit.skeletons import COCO17
 
 FORM = "YOLO-pose"
