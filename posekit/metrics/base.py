@@ -130,6 +130,7 @@ class PoseMetric(BaseMetric):
             poses = each_once(poses)
             if self.errors_file is not None:
                 self._write_errors(self.errors_file, poses, meta)
+            self.write_poses(poses, meta)
             return self.score(poses, meta)
         _, first = np.unique(poses.person_ids, return_index=True)
         poses = poses.take(np.sort(first))
