@@ -3,7 +3,8 @@
 One cell of tools/gamma_sweep.py. face_tasks.json states what is compared: the points alone (the attributes'
 weights are 0, all else, the random numbers included, is the same), with attributes, with attributes stopped
 one by one or all together. The paper (Zhang et al., ECCV 2014) trains for far longer. Rates were chosen by
-the validation faces (face_task_rates.json): posekit/docs/faces.md. Cost: N minutes of one core for a cell.
+the validation faces (face_task_rates.json): posekit/docs/faces.md. Cost: five and a half minutes of one free
+core for a cell, two and a half for one of few faces.
 
     python tools/gamma_sweep.py configs/study/face_tcdcn_mtfl_40x40.py --jobs 1 --base alone \
         --variants configs/study/face_tasks.json
