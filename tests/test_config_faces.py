@@ -114,7 +114,7 @@ def test_labels_ride_along_mirrored(mtfl):
 def test_tasks_are_compared_as_variants_of_one_config(mtfl):
     config = str(ROOT / "study/face_tcdcn_mtfl_40x40.py")
     options = [f"data_root={mtfl}"]
-    names = ["alone", "tasks", "each", "all"]
+    names = ["alone", "tasks", "few-each", "few-all"]
     variants = read_variants([str(ROOT / "study/face_tasks.json")], config, options)
     plan = make_plan(config, options, stated_cells(names, [0]), {}, variants, "alone")
     assert set(names) <= set(plan.variants)
