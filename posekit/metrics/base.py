@@ -171,7 +171,10 @@ class PoseMetric(BaseMetric):
         Returns:
             Each name with what the score is better when: ``"greater"``, ``"less"``; None: not stated.
         """
-        return {name: self._direction(name) for name in self.score(self._arrays([]), self.dataset_meta or {})}
+        own = type(self).compute_metrics is not PoseMetric.compute_metrics
+        # Not all of posekit's own way: nothing is to be written yet.
+        names = self.compute_metrics([]) if own else self.score(self._arrays([]), self.dataset_meta or {})
+        return {name: self._direction(name) for name in names}
 
     def _direction(self, name: str) -> str | None:
         stated = (("less", self.lower_is_better), ("greater", self.higher_is_better))

@@ -53,7 +53,8 @@ def test_the_file_scores_as_the_checkpoint_does(tmp_path):
     assert "compared with torch: heatmaps within" in done.stdout
     found = []
     for weights in ("net.pth", "net.onnx"):
-        done = run(tools / "test.py", config, weights, "--work-dir", weights[4:])
+        # Of noise as flat as this network's the last digits, which folding changes, may move a point.
+        done = run(tools / "test.py", config, weights, "--work-dir", weights[4:], "--backend", "eager")
         assert done.returncode == 0, done.stdout + done.stderr
         found.append(json.loads((tmp_path / weights[4:] / "results.json").read_text()))
     assert len(found[0]) == len(found[1]) > 0
