@@ -68,6 +68,19 @@ DEMO = (
         "io/test_downloads.py::test_a_redirect_from_https_to_http_is_refused",
     ),
     Mutant(
+        "posekit/io/transfer.py",
+        "except ValueError as error:",
+        "except ZeroDivisionError as error:",
+        f"{_WEB}::test_a_redirect_to_no_address",
+        why="one bad address ends a whole run",
+    ),
+    Mutant(
+        "posekit/io/web_pictures.py",
+        'host = host.encode("idna").decode("ascii")',
+        "pass",
+        f"{_WEB}::test_a_host_of_any_language",
+    ),
+    Mutant(
         "posekit/io/web_pictures.py",
         'name = urllib.parse.unquote(parts.path).rstrip("/").rpartition("/")[2] or parts.hostname or ""',
         'name = urllib.parse.unquote(parts.path.rpartition("/")[2]) or parts.hostname or ""',

@@ -97,12 +97,15 @@ def test_what_cannot_be_read_stops_nothing_and_is_told_at_the_end(monkeypatch, t
     good = save(tmp_path / "good.png", picture(90, 160, ANN))
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff broken")
     (tmp_path / "bad.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
-    bad = [tmp_path / name for name in ("bad.jpg", "bad.mp4", "none.png", "none*.png")]
+    bad = [
+        *(tmp_path / name for name in ("bad.jpg", "bad.mp4", "none.png", "none*.png")),
+        "http://a..b/x.png",
+    ]
     assert run(monkeypatch, *bad, good, "--out", tmp_path / "o") == 3
     shown = capsys.readouterr()
     for path in bad:
         assert f"left out: {path}: " in shown.out
-    assert "error: 4 of what was given could not be used" in shown.err
+    assert "error: 5 of what was given could not be used" in shown.err
     assert (tmp_path / "o" / "good.png").is_file()
     assert run(monkeypatch, *bad, "--out", tmp_path / "p") == 2
     assert not list((tmp_path / "p").iterdir())
