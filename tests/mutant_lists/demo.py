@@ -16,6 +16,13 @@ DEMO = (
         why="of two photos of one name, only one is left",
     ),
     Mutant(
+        "posekit/inference/places.py",
+        ".casefold()",
+        "",
+        f"{_INPUTS}::test_names_that_differ_in_case_are_one_file_on_some_systems",
+        why="on macOS and Windows A.jpg is lost where there is an a.jpg",
+    ),
+    Mutant(
         "posekit/inference/people.py",
         "DRAWN_FROM, SURE_FROM = 0.4, 0.6",
         "DRAWN_FROM, SURE_FROM = 0.0, 0.6",

@@ -54,6 +54,14 @@ def test_no_input_overwrites_anothers_output(monkeypatch, tmp_path):
     assert run(monkeypatch, *words, "--out", "one.png") == 2
 
 
+def test_names_that_differ_in_case_are_one_file_on_some_systems(monkeypatch, tmp_path):
+    for name in ("A.png", "a.PNG", "Results.png", "STRASSE.jpg", "straße.jpg"):
+        save(tmp_path / "in" / name, picture(90, 160, ANN))
+    assert run(monkeypatch, tmp_path / "in", "--out", tmp_path / "o", "--boxes", boxes()[0]) == 0
+    names = {path.name for path in (tmp_path / "o").iterdir()}
+    assert names == {"A.png", "a-2.PNG", "Results.png", "results.json", "STRASSE.jpg", "straße-2.jpg"}
+
+
 def test_a_pattern_that_no_shell_expanded(monkeypatch, tmp_path, capsys):
     for name in ("p/b1.png", "p/a1.png", "p/c2.png", "p/deep/d1.png"):
         save(tmp_path / name, picture(90, 160, ANN))
