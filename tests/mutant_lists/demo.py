@@ -75,6 +75,25 @@ DEMO = (
         "io/test_downloads.py::test_a_redirect_from_https_to_http_is_refused",
     ),
     Mutant(
+        "posekit/engine/cli.py",
+        'stream.reconfigure(errors="backslashreplace")',
+        "pass",
+        f"{_INPUTS}::test_names_that_are_no_utf8",
+        why="one file's name ends a whole run",
+    ),
+    Mutant(
+        "posekit/inference/people.py",
+        'if array.dtype.kind == "f" and not np.isfinite(array).all():',
+        "if False:",
+        "inference/test_people.py::test_what_is_written_is_strict_json",
+    ),
+    Mutant(
+        "posekit/io/files.py",
+        "json.dumps(value, indent=2)",
+        "json.dumps(value, indent=2, ensure_ascii=False)",
+        "inference/test_people.py::test_what_is_written_is_strict_json",
+    ),
+    Mutant(
         "posekit/io/transfer.py",
         "except ValueError as error:",
         "except ZeroDivisionError as error:",
