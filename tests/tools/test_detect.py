@@ -121,12 +121,12 @@ def test_faulty_images_are_named_and_the_others_kept(tmp_path, weights, capsys):
 def test_names_that_are_no_utf8_are_told_in_ascii(tmp_path, weights, capsys):
     write_set(tmp_path)
     folder = tmp_path / "images"
-    (folder / "000000000003.png").rename(folder / "caf\udce9.png")
+    (folder / "000000000003.png").rename(folder / "é\udce9.png")
     (folder / "none\udce9.png").write_bytes(b"none")
     assert run(weights, folder, "--out", tmp_path / "d.json", "--json") == 3
     shown = capsys.readouterr()
     found = json.loads(shown.out.encode("ascii"))
-    assert "caf\udce9.png" in [image["file_name"] for image in found["images"]]
+    assert "é\udce9.png" in [image["file_name"] for image in found["images"]]
     assert r"none\udce9.png: not an image" in shown.err
 
 
