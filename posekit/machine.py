@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Thread
 
 # Of mallopt(3), in glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -88,6 +89,10 @@ def threads(count: int) -> Iterator[None]:
         yield
         return
     torch.set_num_threads(count)
+    # The number is the calling thread's and, beside it, what threads that begin are given: they keep theirs.
+    other = Thread(target=torch.set_num_threads, args=(before,))
+    other.start()
+    other.join()
     try:
         yield
     finally:

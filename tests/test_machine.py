@@ -121,3 +121,14 @@ def test_other_threads_keep_theirs():
         done.set()
         thread.join()
     assert seen == [before, before]
+
+
+def test_threads_that_begin_meanwhile_get_what_they_would():
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    with threads(before + 1):
+        thread = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        thread.start()
+        thread.join()
+        assert torch.get_num_threads() == before + 1
+    assert seen == [before]

@@ -17,7 +17,7 @@ from posekit.analysis.curves import curves_of
 from posekit.analysis.groups import groups_of
 from posekit.analysis.reading import Scored
 from posekit.metrics.categories import category_notes
-from posekit.metrics.error_impact import MENDED_KEYPOINTS, SCORE, Mender, all_pairs, impact
+from posekit.metrics.error_impact import MENDED_KEYPOINTS, MISSED, SCORE, Mender, all_pairs, impact
 from posekit.metrics.errors import PAIRING_OKS
 from posekit.metrics.ground_truth import CocoPeople
 from posekit.metrics.keypoint_kinds import KINDS, kind_shares
@@ -184,6 +184,8 @@ def summary(found: Mapping[str, Any]) -> str:
     kind = max(MENDED_KEYPOINTS, key=lambda name: alone[name])
     if alone[kind] > ap:
         text += f". Of the errors {ERROR_WORDS[kind]} cost most: without them AP would be {alone[kind]:.3f}"
+    if people["with_a_pose"] < people["to_find"] and alone[MISSED] > ap:
+        text += f". If nobody without a pose were asked for, it would be {alone[MISSED]:.3f}"
     if alone[SCORE] > ap:
         text += f". If poses were ranked best, it would be {alone[SCORE]:.3f}"
     return text + "."

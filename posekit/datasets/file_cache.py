@@ -9,6 +9,7 @@ saved. The ``KEPT`` last used stay. ``POSEKIT_ANNOTATION_CACHE=0`` turns this of
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -23,11 +24,11 @@ from typing import Any
 import numpy as np
 
 import posekit
-from posekit.errors import DataError
 from posekit.io.downloads import weights_folder
 from posekit.io.files import atomic_file, sha256
 
 KEPT = 8
+_COLUMNS = "columns"  # the names of the others
 _OFF = ("0", "off", "no", "false")
 _CODE = (
     "datasets/coco.py",
@@ -93,17 +94,22 @@ def _load(entry: Path) -> dict[str, np.ndarray] | None:
     try:
         with np.load(entry, allow_pickle=False) as archive:  # zip's checksums are compared
             found = {name: archive[name] for name in archive.files}
-        os.utime(entry)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, DataError) as error:
+        columns = json.loads(found.pop(_COLUMNS).tobytes())
+        if sorted(found) != columns:  # a directory that is damaged may lack some
+            raise ValueError(f"expected the arrays {columns}, found {sorted(found)}")
+    except Exception as error:  # damaged bytes fail zip, numpy and tokenizer, each in its own way
         warnings.warn(f"{entry}: is damaged, and the annotation is read again: {error!s:.200}", stacklevel=4)
         return None
+    with contextlib.suppress(OSError):  # somebody else's: it only looks older than it is
+        os.utime(entry)
     return found
 
 
 def _store(entry: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         with atomic_file(entry) as file, zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
+            columns = np.frombuffer(json.dumps(sorted(arrays)).encode("ascii"), np.uint8)
+            for name, array in {**arrays, _COLUMNS: columns}.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
         used = sorted(entry.parent.glob("*.npz"), key=lambda one: one.stat().st_mtime, reverse=True)

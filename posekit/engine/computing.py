@@ -27,13 +27,30 @@ def same_threads_afterwards() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def fit_threads(runner: Any) -> None:
+@contextmanager
+def same_network_afterwards(runner: Any) -> Iterator[None]:
+    """Gives a runner back the network that it has had, whatever a test has put in its place."""
+    before = runner.bare_model
+    try:
+        yield
+    finally:
+        _put(runner, before)
+
+
+def _put(runner: Any, model: Any) -> None:
+    if runner.model is runner.bare_model:
+        runner.model = model
+    else:
+        runner.model.module = model
+
+
+def fit_threads(runner: Any, training: bool) -> None:
     """Lets torch take as many threads as a batch on the CPU is worth, and says so if these are fewer.
 
     The number follows from the config, the cores and the user's own settings: a run that is resumed on the
     same machine has the same.
     """
-    model, training = runner.bare_model, runner.is_training
+    model = runner.bare_model
     if not isinstance(model, PoseEstimator) or model.mean.device.type != "cpu":
         return
     loader = runner.train_dataloader if training else runner.test_dataloader
@@ -72,11 +89,7 @@ def choose_backend(runner: Any) -> None:
         if backend not in (EAGER, FOLDED):
             raise ConfigError(f"backend {backend}: the test's data set does not tell the size of its crops")
         return
-    quick = with_backend(model, backend, size_hw)
-    if runner.model is model:
-        runner.model = quick
-    else:
-        runner.model.module = quick
+    _put(runner, with_backend(model, backend, size_hw))
 
 
 def _input_size_hw(loader: DataLoader) -> tuple[int, int] | None:

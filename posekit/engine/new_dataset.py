@@ -148,4 +148,8 @@ def _commands(config: Path, tools: Path) -> dict[str, str]:
         "test": [tools / "test.py", config, best],
         "look": [tools / "demo.py", "PHOTO.jpg", "--config", config, "--checkpoint", best],
     }
-    return {name: shlex.join(["python", *map(str, rest)]) for name, rest in words.items()}
+    if (tools / "train.py").is_file():
+        return {name: shlex.join(["python", *map(str, rest)]) for name, rest in words.items()}
+    # Called by the command ``posekit``, beside which the scripts do not lie.
+    names = {"check": "check", "train": "train", "test": "test", "look": "demo"}
+    return {name: shlex.join(["posekit", names[name], *map(str, rest[1:])]) for name, rest in words.items()}

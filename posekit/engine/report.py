@@ -83,8 +83,9 @@ def protocol(runner: Any) -> dict[str, Any]:
 
     An evaluator with an ``out_dir`` writes and does not score; it is left out.
     """
-    model = runner.bare_model
-    described = model.describe() if hasattr(model, "describe") else {}
+    model, described = runner.bare_model, runner.tested
+    if described is None:
+        described = model.describe() if hasattr(model, "describe") else {}
     metrics = [metric for metric in runner.test_evaluator.metrics if not hasattr(metric, "out_dir")]
     dataset = runner.test_dataloader.dataset
     metainfo = getattr(dataset, "metainfo", None) or {}

@@ -36,7 +36,12 @@ from posekit.engine.checkpoints.lock import sole_owner
 from posekit.engine.checkpoints.restore import restore_run
 from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_together, refuse_own, set_aside
 from posekit.engine.checkpoints.state import checkpoint_of
-from posekit.engine.computing import choose_backend, fit_threads, same_threads_afterwards
+from posekit.engine.computing import (
+    choose_backend,
+    fit_threads,
+    same_network_afterwards,
+    same_threads_afterwards,
+)
 from posekit.engine.configs.config import STAGES, prepare_config
 from posekit.engine.configs.schema import check_values
 from posekit.engine.console import SHOWN, console_of, header
@@ -93,6 +98,8 @@ class PoseRunner(Runner):
     load_report: Any = None
     #: What was resumed from, if anything was.
     resumed_from: Path | None = None
+    #: How the network that was tested describes itself, its backend included, once there was a test.
+    tested: dict[str, Any] | None = None
     #: Standard output is for scores: notes go to the log file, warnings and progress to standard error.
     of_scores = False
     #: Where else curves go, while it trains.
@@ -100,7 +107,7 @@ class PoseRunner(Runner):
 
     def __init__(self, model: Any, work_dir: str, *args: Any, **kwargs: Any) -> None:
         self._found: Found | None = None
-        self._started = False
+        self._started = self._testing = False
         self._made: list[Path] = []
         self.loggers = Loggers({}, None)
         on_main(lambda: self._made.extend(make_work_dir(work_dir)))  # the first one knows what it has made
@@ -352,8 +359,14 @@ class PoseRunner(Runner):
             return super().val()
 
     def test(self) -> dict[str, Any]:
-        with guarded(self), same_threads_afterwards():
-            return super().test()
+        with guarded(self), same_threads_afterwards(), same_network_afterwards(self):
+            self._testing = True
+            try:
+                scores = super().test()
+                self.tested = self.bare_model.describe() if hasattr(self.bare_model, "describe") else {}
+            finally:
+                self._testing = False
+            return scores
 
     @master_only
     def _write_run_record(self) -> None:
@@ -452,11 +465,11 @@ class PoseRunner(Runner):
             start: Any = self.bare_model.start
             log = self.logger.warning if start.lacking else self.logger.info
             log(f"the backbone starts from {start.words}")
-        if self.is_training:
-            fit_threads(self)
-        elif isinstance(self._test_loop, BaseLoop):
-            fit_threads(self)
+        if self._testing:
+            fit_threads(self, training=False)
             choose_backend(self)
+        elif self.is_training:
+            fit_threads(self, training=True)
         if self.is_training and self.epoch < self.max_epochs:
             on_main(self._start_loggers)
         self._started = True

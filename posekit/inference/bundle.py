@@ -11,6 +11,7 @@ and its network is built without memory first and must not have more numbers tha
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,9 +126,12 @@ def _is_own_part(name: Any) -> bool:
 def _at_most(numbers: int) -> Iterator[None]:
     """Stops a network under construction that has more numbers than that, or is of absurdly many parts."""
     total = weights = 0
+    own = threading.get_ident()  # torch calls the hook for every network of the process
 
     def count(module: nn.Module, name: str, weight: Any) -> None:
         nonlocal total, weights
+        if threading.get_ident() != own:
+            return
         total, weights = total + (0 if weight is None else weight.numel()), weights + 1
         if total > 2 * numbers or weights > _MAX_WEIGHTS:
             raise ConfigError(f"model: has more weights than its file of {numbers:,} bytes can hold")

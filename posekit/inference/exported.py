@@ -78,6 +78,15 @@ def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) ->
                 f"network {path}: was exported for {own_crop.input_size_hw} and {len(names)} keypoints, "
                 f"config {source} has {wanted} and {len(own)}, or others of these names"
             )
+        stated = Crop(**{name: value for name, value in crop.items() if name != "type"})
+        crops = [(one.padding, one.convention) for one in (own_crop, stated)]
+        if crops[0] != crops[1]:
+            where = "test_dataloader.dataset.crop"
+            raise ConfigError(
+                f"network {path}: was exported for crops of padding {own_crop.padding:g} by "
+                f"{own_crop.convention}, config {source} has {stated.padding:g} and {stated.convention}: "
+                f"--cfg-options {where}.padding={own_crop.padding:g} {where}.convention={own_crop.convention}"
+            )
         # Set one by one: update() of mmengine's dicts keeps what they held.
         cfg.model.backbone = {"type": OnnxHeatmaps, "path": str(path)}
         built = estimator.head.codec

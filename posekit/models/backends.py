@@ -58,6 +58,11 @@ def with_backend(estimator: PoseEstimator, backend: str, size_hw: tuple[int, int
         CheckpointError: If a package for it is not installed.
     """
     check_backend(backend, "backend")
+    if estimator.run is not None:
+        raise ConfigError(
+            f"backend {backend}: the network has a backend already ({estimator.backend_words}); give the one "
+            "that it was made of"
+        )
     estimator.eval()
     if backend == EAGER:
         return estimator

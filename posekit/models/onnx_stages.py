@@ -17,6 +17,8 @@ from posekit.machine import threads_for
 from posekit.models.estimator import PoseEstimator
 from posekit.models.trial import LastStage, flat, like, macs_of, noise
 
+_WRITING = Lock()  # torch writes one network at a time, in the whole process
+
 
 class OnnxStages:
     """A network's last stage by ONNX Runtime, in memory; one session for each size of input.
@@ -33,7 +35,6 @@ class OnnxStages:
     def __init__(self, estimator: PoseEstimator, size_hw: tuple[int, int]) -> None:
         self.estimator = estimator
         self._sessions: dict[tuple[int, int], tuple[Any, Any]] = {}
-        self._lock = Lock()  # torch writes one network at a time
         self(noise(estimator, size_hw))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OnnxStages:
@@ -43,7 +44,7 @@ class OnnxStages:
     def __call__(self, image: Tensor) -> list[Any]:
         """A normalised batch (B, C, H, W) to a list of the last stage's outputs, on its device."""
         size = (int(image.shape[2]), int(image.shape[3]))
-        with self._lock if size not in self._sessions else nullcontext():
+        with _WRITING if size not in self._sessions else nullcontext():
             if size not in self._sessions:
                 self._sessions[size] = self._open(size)
         session, form = self._sessions[size]

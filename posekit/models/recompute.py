@@ -19,6 +19,8 @@ from torch.utils.checkpoint import checkpoint
 
 from posekit.errors import ConfigError
 
+_LISTS = (nn.ModuleList, nn.ModuleDict)
+
 
 def recompute(model: nn.Module, names: Sequence[str]) -> list[str]:
     """Lets parts of a network keep no inner maps while it trains.
@@ -44,12 +46,13 @@ def recompute(model: nn.Module, names: Sequence[str]) -> list[str]:
             raise ConfigError(
                 f"{where}: expected the name of a part of the network, such as {next(iter(parts), '-')!r}"
             )
-        if any(isinstance(parts[name], (nn.ModuleList, nn.ModuleDict)) for name in found[:1]):
+        if all(isinstance(parts[name], _LISTS) for name in found):
             raise ConfigError(f"{where}: it is a list of parts; name them: {pattern + '.*'!r}")
     chosen: list[str] = []
     for name, part in parts.items():
         inner = any(name.startswith(f"{outer}.") for outer in chosen)
-        if not inner and any(fnmatchcase(name, pattern) for pattern in names):
+        # A list of parts is never called; its parts are looked at instead.
+        if not inner and not isinstance(part, _LISTS) and any(fnmatchcase(name, one) for one in names):
             chosen.append(name)
             kind = type(part)
             # A class, not a function put onto the object: a copy of the network has weights of its own.

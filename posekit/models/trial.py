@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
 from posekit.models.estimator import PoseEstimator
 from posekit.models.onnx_backbone import OnnxHeatmaps
 from posekit.models.summary import counting_macs, evaluation_mode
@@ -30,7 +29,7 @@ def macs_of(estimator: PoseEstimator, size_hw: tuple[int, int]) -> int | None:
     try:
         with evaluation_mode(estimator):
             (height, width), macs = of_some_size(estimator, size_hw, count)
-    except (ConfigError, RuntimeError):  # what it cannot take will be said when it is asked to predict
+    except Exception:  # of whatever kind: what it cannot take will be said when it is asked to predict
         return None
     return macs * size_hw[0] * size_hw[1] // (height * width)
 
@@ -42,7 +41,7 @@ def of_some_size(
     side = 2 * getattr(estimator.backbone, "input_divisor", 32)
     try:
         return (side, side), work((side, side))
-    except (ConfigError, RuntimeError):
+    except Exception:  # a network of one size refuses another in its own words; its own size is tried next
         return size_hw, work(size_hw)
 
 

@@ -117,3 +117,44 @@ def test_old_entries_go(read, tmp_path, monkeypatch):
     for n in range(4):
         read(write(tmp_path / f"{n}.json", people=n + 1))
     assert len(list(file_cache.folder().iterdir())) == 2
+
+
+def test_an_entry_that_lacks_an_array_is_read_again(read, tmp_path):
+    path = write(tmp_path / "a.json")
+    first, _ = read(path)
+    (entry,) = file_cache.folder().glob("*.npz")
+    with np.load(entry) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    del arrays["people.keypoints"]
+    np.savez(entry, **arrays)
+    with pytest.warns(UserWarning, match="is damaged, and the annotation is read again: expected the arrays"):
+        again, parsed = read(path)
+    assert parsed
+    same(first, again)
+
+
+@pytest.mark.parametrize("kind", [NotImplementedError, RuntimeError, SyntaxError])
+def test_however_an_entry_is_damaged_it_is_read_again(read, tmp_path, monkeypatch, kind):
+    path = write(tmp_path / "a.json")
+    first, _ = read(path)
+
+    def load(*_, **__):
+        raise kind("no")
+
+    monkeypatch.setattr(file_cache.np, "load", load)
+    with pytest.warns(UserWarning, match="is damaged"):
+        again, parsed = read(path)
+    assert parsed
+    same(first, again)
+
+
+def test_an_entry_of_somebody_else_serves(read, tmp_path, monkeypatch, recwarn):
+    path = write(tmp_path / "a.json")
+    read(path)
+
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(file_cache.os, "utime", refuse)
+    assert not read(path)[1]
+    assert not recwarn.list

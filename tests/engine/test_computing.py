@@ -14,8 +14,11 @@ from toy_training import runner_log
 
 from posekit import machine
 from posekit.engine import computing
+from posekit.engine.configs.config import load_config
+from posekit.engine.runner import PoseRunner
 from posekit.errors import ConfigError
 from posekit.models.backends import BACKENDS
+from posekit.models.estimator import PoseEstimator
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +107,31 @@ def test_a_training_takes_the_threads_that_a_batch_is_worth(small, tmp_path, mon
     )
     assert said == ([str(count)] if count < 4 else [])
     assert json.loads((tmp_path / "work" / "run.json").read_text())["torch_threads"] == count
+
+
+@pytest.mark.parametrize("first", ["test", "train"])
+def test_a_training_goes_on_with_its_own_network_after_a_test(small, tmp_path, first):
+    folder, _ = small
+    entries = {"load_from": str(folder / "work" / small_training.BEST), "work_dir": str(tmp_path / "w")}
+    cfg = load_config(folder / "small.py", {**entries, "backend": "folded"})
+    runner = PoseRunner.from_cfg(cfg)
+    own, names = runner.bare_model, list(runner.bare_model.state_dict())
+    seen = []
+    predict = PoseEstimator.predict
+
+    def watched(network, sample):
+        seen.append(network.backend_words)
+        return predict(network, sample)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PoseEstimator, "predict", watched)
+        if first == "test":
+            runner.test()
+            assert set(seen) == {BACKENDS["folded"]}
+        runner.train()
+        assert runner.bare_model is own
+        seen.clear()
+        if first == "train":
+            runner.test()
+            assert set(seen) == {BACKENDS["folded"]}
+    assert list(runner.bare_model.state_dict()) == names

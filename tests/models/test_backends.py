@@ -205,3 +205,33 @@ def test_macs_follow_the_size_and_change_nothing():
     assert estimator.training
     assert not frozen.training
     assert all(torch.equal(value, before[name]) for name, value in estimator.state_dict().items())
+
+
+class OneSize(nn.Module):
+    """A network that takes one size of input, and refuses others with an assertion, as some do."""
+
+    out_channels, input_divisor = 4, 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 4, 3, stride=4, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, image):
+        assert image.shape[-2:] == SIZE, "input size does not match"
+        return self.norm(self.convolution(image))
+
+
+def test_a_network_of_one_size_is_folded_and_counted():
+    estimator = build(OneSize())
+    assert macs_of(estimator, SIZE) > 0
+    assert macs_of(estimator, (128, 128)) is None
+    assert difference(outputs(estimator), outputs(with_backend(estimator, "folded", SIZE))) < 1e-4
+
+
+def test_a_network_with_a_backend_gets_no_second_one():
+    quick = build()
+    quick.run, quick.backend_words = quick.stages, "a way of its own"
+    for backend in BACKENDS:
+        with pytest.raises(ConfigError, match="has a backend already \\(a way of its own\\)"):
+            with_backend(quick, backend, SIZE)

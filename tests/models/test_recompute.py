@@ -58,6 +58,15 @@ def test_gradients_and_statistics_are_the_same_and_less_is_kept(hourglass, image
     assert isinstance(hourglass.hg[0], type(plain.hg[0]))
 
 
+def test_lists_of_parts_are_looked_into(hourglass, image):
+    plain = copy.deepcopy(hourglass)
+    chosen = recompute(hourglass, ["*"])
+    assert {"layer1", "hg.0", "hg.1", "res.0", "fc_.0"} <= set(chosen)
+    assert not {"hg", "res", "fc", "fc_"} & set(chosen)
+    assert step(hourglass, image) < 0.5 * step(plain, image)
+    assert_same(hourglass, plain)
+
+
 def test_a_copy_has_weights_of_its_own(hourglass, image):
     recompute(hourglass, ["hg.*"])
     other = copy.deepcopy(hourglass)

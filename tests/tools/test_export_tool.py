@@ -68,6 +68,10 @@ def test_the_file_scores_as_the_checkpoint_does(tmp_path):
     done = run(tools / "test.py", other, "net.onnx", "--work-dir", "no")
     assert done.returncode == 2
     assert "was exported for (96, 96)" in done.stderr
+    other.write_text(other.read_text().replace("input_size_hw=(64, 64)", "padding=1.75"))
+    done = run(tools / "test.py", other, "net.onnx", "--work-dir", "no")
+    assert done.returncode == 2
+    assert "has 1.75 and udp: --cfg-options test_dataloader.dataset.crop.padding=" in done.stderr
 
 
 @pytest.mark.parametrize(
