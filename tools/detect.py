@@ -65,7 +65,7 @@ def main() -> int:
     with only_json_on_stdout(args.json) as stdout, tempfile.TemporaryDirectory(prefix="posekit-") as folder:
         found = find_people(args, folder)
         if args.json:
-            print(json.dumps(found, ensure_ascii=False), file=stdout)
+            print(json.dumps(found), file=stdout)
     return PARTLY if found["left_out"] else 0
 
 

@@ -52,6 +52,9 @@ class Photos:
 
     Raises:
         ConfigError: If there is no such folder.
+
+    Attributes:
+        problems: Image id -> why :meth:`seen` had nothing to show.
     """
 
     def __init__(self, folder: str, people: CocoPeople, content: Any) -> None:
@@ -59,6 +62,15 @@ class Photos:
             raise ConfigError(f"--photos: expected the folder of the photos, found no folder {folder}")
         self.folder, self.file = Path(folder), people.file
         self.images = {image["id"]: image for image in content["images"]}
+        self.problems: dict[int, str] = {}
+
+    def seen(self, image_id: int) -> np.ndarray | None:
+        """As :meth:`read`; of a photo that cannot be read the reason is kept, and there is None."""
+        try:
+            return self.read(image_id)
+        except DataError as error:
+            self.problems[image_id] = str(error)
+            return None
 
     def read(self, image_id: int) -> np.ndarray:
         """uint8 (H, W, 3) RGB.
@@ -83,6 +95,8 @@ def worst_pictures(
 ) -> dict[str, list[Picture]]:
     """Pictures of the worst, by what is wrong: "oks", the kinds of errors, "missed" people, "false_pose".
 
+    What photos cannot be read is left out, and is among the problems of ``photos``.
+
     Args:
         photos: Theirs.
         people: The ground truth.
@@ -95,8 +109,9 @@ def worst_pictures(
     for kind, listed in worst.items():
         rows = [row_of[one["annotation_id"]] for one in listed[:PER_KIND]]
         found[kind] = [
-            Picture(_of_person(photos, people, scored, row, skeleton), _said(one))
+            Picture(_of_person(image, people, scored, row, skeleton), _said(one))
             for row, one in zip(rows, listed, strict=False)
+            if (image := photos.seen(one["image_id"])) is not None
         ]
     found["missed"] = _missed(photos, people, scored, skeleton)
     found["false_pose"] = _strays(photos, people, scored, skeleton)
@@ -109,11 +124,10 @@ def _said(one: Mapping[str, Any]) -> str:
     return f"{', '.join(said)}; id {one['annotation_id']}, image {one['image_id']}"
 
 
-def _of_person(photos: Photos, people: CocoPeople, scored: Scored, row: int, skeleton: Skeleton) -> bytes:
+def _of_person(image: np.ndarray, people: CocoPeople, scored: Scored, row: int, skeleton: Skeleton) -> bytes:
     """A person's pose against the truth."""
     truth, points = people.truth, scored.detections.keypoints[scored.pose_rows[row]]
     box = xywh_to_xyxy(truth.boxes_xywh[row])
-    image = photos.read(int(truth.image_ids[truth.image[row]]))
     photo, warp = crop_photo(image, _around(box, points[:, :2]), CELL_HW, 1.15)
     drawn = draw_errors(
         photo,
@@ -141,10 +155,12 @@ def _missed(photos: Photos, people: CocoPeople, scored: Scored, skeleton: Skelet
     pictures = []
     for row in rows[np.argsort(-truth.areas[rows], kind="stable")][:PER_KIND].tolist():
         image_id = int(truth.image_ids[truth.image[row]])
+        if (image := photos.seen(image_id)) is None:
+            continue
         points = np.where(people.labelled[row][:, None], truth.keypoints[row, :, :2], np.nan)
         box = xywh_to_xyxy(truth.boxes_xywh[row])
         words = f"no pose; id {people.annotation_ids[row]}, image {image_id}"
-        pictures.append(Picture(_drawn(photos.read(image_id), box, points, None, skeleton), words))
+        pictures.append(Picture(_drawn(image, box, points, None, skeleton), words))
     return pictures
 
 
@@ -155,11 +171,15 @@ def _strays(photos: Photos, people: CocoPeople, scored: Scored, skeleton: Skelet
     pictures = []
     for row in rows[np.argsort(-detections.scores[rows], kind="stable")][:PER_KIND].tolist():
         image_id = int(truth.image_ids[detections.image[row]])
+        if (image := photos.seen(image_id)) is None:
+            continue
         points = detections.keypoints[row]
-        box = np.concatenate([points[:, :2].min(axis=0), np.maximum(points[:, :2].max(axis=0), 2)])
+        near = np.clip(points[:, :2], 0, image.shape[1::-1])  # far points would leave a dot of it
+        low = near.min(axis=0)
+        box = np.concatenate([low, np.maximum(near.max(axis=0), low + 2)])
         words = f"nobody's, score {detections.scores[row]:.3g}; image {image_id}"
         scores = np.clip(points[:, 2], 0, 1)
-        pictures.append(Picture(_drawn(photos.read(image_id), box, points[:, :2], scores, skeleton), words))
+        pictures.append(Picture(_drawn(image, box, points[:, :2], scores, skeleton), words))
     return pictures
 
 

@@ -69,14 +69,15 @@ class Request:
 
 
 def analyse_files(request: Request) -> dict[str, Any]:
-    """Analyses, and writes the report.
+    """Analyses, and writes the report: the numbers first, which no fault of a photo can lose.
 
     Returns:
-        What ``analysis.json`` holds.
+        What ``analysis.json`` holds. Photos that cannot be read are among its notes.
 
     Raises:
         ConfigError: On settings that do not fit the files.
-        DataError: On a faulty file, naming file, field, what was expected and what was found.
+        DataError: On a faulty file, naming file, field, what was expected and what was found; if not one of
+            the photos that are to be drawn can be read.
     """
     content = read_json(request.gt)
     people = read_coco(
@@ -125,13 +126,17 @@ def analyse_files(request: Request) -> dict[str, Any]:
         "comparison": compared,
         "notes": list(dict.fromkeys([*shared, *(note for one in analysed for note in one["notes"])])),
     }
+    write_json(request.out / "analysis.json", found)
     drawn: list[dict[str, list[Picture]]] = [
         worst_pictures(photos, people, one, own["worst"], skeleton) if photos else {}
         for one, own in zip(scored, analysed, strict=True)
     ]
-    text = page(found, _svgs(analysed), drawn, request.command)
-    write_json(request.out / "analysis.json", found)
-    write_text(request.out / "report.html", text)
+    if photos and photos.problems:
+        if not any(drawn):
+            raise DataError(next(iter(photos.problems.values())))
+        found["notes"] += [f"not drawn: {words}" for words in photos.problems.values()]
+        write_json(request.out / "analysis.json", found)
+    write_text(request.out / "report.html", page(found, _svgs(analysed), drawn, request.command))
     return found
 
 

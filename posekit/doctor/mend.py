@@ -125,7 +125,7 @@ def write_mended(file: str, image_dir: str | None, out: Path) -> str:
     people = _people(content, file, image_dir)
     mended, done = mend(content, people)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, json.dumps(mended, ensure_ascii=False))
+    write_text(out, json.dumps(mended))
     left = examine([Part("", facts) for facts in _people(mended, str(out), image_dir)][:1])
     changed = ", ".join(f"{what} ({number:,})" for what, number in done.items()) or "nothing to mend"
     # One record alone need not be a finding any more.

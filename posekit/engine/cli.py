@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import io
 import os
 import re
 import sys
@@ -32,6 +33,10 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 def run_tool(main: Callable[[], int | None]) -> None:
     """Runs a tool and exits: 0 if all went well, 2 with a message on what the user can mend."""
     keep_freed_memory()
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name need not be UTF-8, nor the terminal: nothing that is said may end the work.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = _status_of(main)
     except Exception:

@@ -11,6 +11,8 @@ from typing import Any, TextIO
 class JsonDocument:
     """``{"images": [...], "left_out": [...], "error": null}``, of any length: nothing is kept of an image.
 
+    In ASCII: a file's name need not be UTF-8, nor the terminal.
+
     Attributes:
         left_out: What could not be used, in words; written at the end.
     """
@@ -22,14 +24,14 @@ class JsonDocument:
 
     def add(self, image: dict[str, Any]) -> None:
         """Writes one image's object."""
-        self._file.write(self._next + json.dumps(image, ensure_ascii=False, allow_nan=False))
+        self._file.write(self._next + json.dumps(image, allow_nan=False))
         self._file.flush()
         self._next = ",\n"
 
     def end(self, error: str | None) -> None:
         """Writes what follows the images."""
         head = self._next if self._next.startswith("{") else ""
-        rest = json.dumps({"left_out": self.left_out, "error": error}, ensure_ascii=False)
+        rest = json.dumps({"left_out": self.left_out, "error": error})
         self._file.write(f"{head}\n], {rest.removeprefix('{')}\n")
         self._file.flush()
 

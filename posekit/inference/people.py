@@ -77,7 +77,10 @@ class People(list[Pose]):
         return People(poses, **facts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and texts, for json; each keypoint by its name as [x, y, score], image pixels."""
+        """Plain numbers and texts, for json; each keypoint by its name as [x, y, score], image pixels.
+
+        A number that is not finite, as a broken network's, is None.
+        """
         return {
             "image": self.image_path,
             "image_size_hw": [int(side) for side in self.image_size_hw],
@@ -92,10 +95,10 @@ class People(list[Pose]):
         points = np.column_stack([pose.keypoints, pose.scores]).astype(float).round(3)
         names = self.skeleton.keypoints if self.skeleton else map(str, range(len(points)))
         return {
-            "keypoints": dict(zip(names, points.tolist(), strict=True)),
-            "box_xyxy": np.asarray(pose.box_xyxy, float).round(2).tolist(),
-            "box_score": round(float(pose.box_score), 5),
-            **{name: np.asarray(value).tolist() for name, value in pose.extra.items()},
+            "keypoints": dict(zip(names, _plain(points), strict=True)),
+            "box_xyxy": _plain(np.asarray(pose.box_xyxy, float).round(2)),
+            "box_score": _plain(round(float(pose.box_score), 5)),
+            **{name: _plain(value) for name, value in pose.extra.items()},
         }
 
     def draw(self, image: np.ndarray | None = None, **settings: Any) -> np.ndarray:
@@ -140,6 +143,14 @@ class People(list[Pose]):
             write_json(path, self.to_dict())
             return path
         return save_image(path, self.draw(image))
+
+
+def _plain(values: Any) -> Any:
+    """Numbers or an array of them as json has them, which knows none that are not finite."""
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        array = np.where(np.isfinite(array), array.astype(object), None)
+    return array.tolist()
 
 
 def check_boxes(boxes: object, scores: object = None) -> tuple[np.ndarray, np.ndarray]:

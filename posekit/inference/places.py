@@ -32,7 +32,10 @@ class Places(NamedTuple):
 
 
 class _Names:
-    """Hands out the names of files in a folder, none of them twice."""
+    """Hands out the names of files in a folder, none of them twice, in upper or lower case.
+
+    On macOS and Windows A.jpg and a.jpg are one file.
+    """
 
     def __init__(self) -> None:
         self._taken = {f"{RESULTS}.json"}
@@ -40,10 +43,10 @@ class _Names:
     def take(self, stem: str, *suffixes: str) -> str:
         """The stem, numbered if a file of it and one of the suffixes is another's."""
         number, free = 1, stem
-        while any(f"{free}{suffix}" in self._taken for suffix in suffixes):
+        while not self._taken.isdisjoint(names := {f"{free}{suffix}".casefold() for suffix in suffixes}):
             number += 1
             free = f"{stem}-{number}"
-        self._taken |= {f"{free}{suffix}" for suffix in suffixes}
+        self._taken |= names
         return free
 
 

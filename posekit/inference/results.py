@@ -33,7 +33,7 @@ def results_file(path: str | Path) -> Iterator[Add]:
         def add(poses: Sequence[Pose], image_id: int, tracked: bool = False, **facts: Any) -> None:
             nonlocal separator
             for record in records_of(poses, image_id, tracked):
-                file.write(separator + json.dumps({**record, **facts}, ensure_ascii=False).encode("utf-8"))
+                file.write(separator + json.dumps({**record, **facts}).encode("ascii"))
                 separator = b",\n"
 
         yield add

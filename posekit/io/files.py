@@ -244,8 +244,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes an indented JSON file atomically."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """Writes an indented JSON file atomically, in ASCII: the name of a file need not be UTF-8."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def sha256(path: str | Path) -> str:

@@ -50,8 +50,8 @@ def transfer(url: str, part: Path, schemes: tuple[str, ...], limit: int) -> None
         limit: Bytes, at most.
 
     Raises:
-        TransferError: If the server cannot be reached, answers with no file, redirects elsewhere, sends more
-            than the limit (then nothing is left of it), or breaks off three times.
+        TransferError: If it is no address, the server cannot be reached, answers with no file, redirects
+            elsewhere, sends more than the limit (then nothing is left of it), or breaks off three times.
         OSError: If the file cannot be written.
     """
     for attempt in range(1, _ATTEMPTS + 1):
@@ -62,7 +62,7 @@ def transfer(url: str, part: Path, schemes: tuple[str, ...], limit: int) -> None
             part.unlink(missing_ok=True)
             raise TransferError(f"{url} {error}") from error
         except http.client.InvalidURL as error:
-            raise TransferError(f"{url} is no address: {error}") from error
+            raise TransferError(f"{url} is no address, or redirects to what is none: {error}") from error
         except (_BrokenOffError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
             if attempt == _ATTEMPTS:
                 size = part.stat().st_size if part.exists() else 0
@@ -93,6 +93,7 @@ def _transfer(url: str, part: Path, schemes: tuple[str, ...], limit: int) -> Non
 
     Raises:
         _BrokenOffError: If the server stopped before the end.
+        http.client.InvalidURL: If the address, or one that a server redirects to, is none.
         urllib.error.URLError: On any answer but the file.
     """
     offset = part.stat().st_size if part.exists() else 0
@@ -101,6 +102,8 @@ def _transfer(url: str, part: Path, schemes: tuple[str, ...], limit: int) -> Non
         request.add_header("Range", f"bytes={offset}-")
     try:
         response = urllib.request.build_opener(Redirects(schemes)).open(request, timeout=_TIMEOUT_S)
+    except ValueError as error:  # what urllib raises of hosts such as a..b and [::1, UnicodeError among it
+        raise http.client.InvalidURL(str(error)) from error
     except HTTPError as error:
         if error.code != _RANGE_NOT_SATISFIABLE or not offset:
             raise

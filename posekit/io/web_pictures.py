@@ -20,7 +20,7 @@ from posekit.io.video import FILMS, VideoReader
 
 _SCHEMES = ("http", "https")
 _LARGEST_MB = 1024
-_LONGEST_NAME = 100
+_LONGEST_NAME = 100  # bytes of UTF-8; file systems allow 255
 # The suffix that a file gets where its address has none: beginnings of files, "." for any byte.
 _BEGINNINGS = {
     rb"\xff\xd8\xff": ".jpg",
@@ -62,14 +62,27 @@ def fetch_picture(url: str, folder: str | os.PathLike[str]) -> Path:
     try:
         part = Path(tempfile.mkdtemp(dir=folder)) / name
         print(f"downloading {url}", file=sys.stderr)
-        # An address as people copy it may have spaces and letters of any language.
-        transfer(urllib.parse.quote(url, safe="!#$%&'()*+,/:;=?@[]~"), part, _SCHEMES, limit)
+        transfer(_as_sent(url), part, _SCHEMES, limit)
     except TransferError as error:
         raise _fault(url, str(error), name) from error
     except OSError as error:
         raise DataError(f"{url}: cannot be written to {folder}: {error.strerror or error}") from error
     print(f"         {part.stat().st_size:,} bytes, sha256 {sha256(part)}", file=sys.stderr)
     return _as_picture(part, url)
+
+
+def _as_sent(url: str) -> str:
+    """An address as people copy it, with spaces and letters of any language, in the form that is sent."""
+    parts = urllib.parse.urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    host, colon, port = place.partition(":")
+    try:
+        if not host.isascii():
+            host = host.encode("idna").decode("ascii")
+        sent = parts._replace(netloc=f"{user}{at}{host}{colon}{port}").geturl()
+        return urllib.parse.quote(sent, safe="!#$%&'()*+,/:;=?@[]~")
+    except UnicodeError as error:
+        raise TransferError(f"{url} is no address: {error}") from error
 
 
 def _fault(url: str, why: str, name: str) -> DataError:
@@ -84,7 +97,8 @@ def _name_of(url: str) -> str:
     """A file's name for what is at an address: the address's own last part."""
     parts = urllib.parse.urlsplit(url)
     name = urllib.parse.unquote(parts.path).rstrip("/").rpartition("/")[2] or parts.hostname or ""
-    return re.sub(r"[^\w.,+-]", "_", name)[-_LONGEST_NAME:].lstrip(".") or "picture"
+    end = re.sub(r"[^\w.,+-]", "_", name).encode()[-_LONGEST_NAME:].decode(errors="ignore")
+    return end.lstrip(".") or "picture"
 
 
 def _as_picture(part: Path, url: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 
 import cv2
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from posekit.errors import DataError
+from posekit.inference.json_out import json_document
 from posekit.inference.people import People
 from posekit.io.images import read_image
 from posekit.structures import Pose, Skeleton
@@ -36,6 +39,24 @@ def test_plain_numbers(tmp_path):
     assert (person["box_score"], person["person_score"], found["image"]) == (0.75, 0.5, "a.png")
     _people().save(tmp_path / "people.json")
     assert json.loads((tmp_path / "people.json").read_text())["people"] == [person]
+
+
+def test_what_is_written_is_strict_json(tmp_path):
+    people = _people(image_path="caf\udce9.png")  # a name that is no UTF-8
+    people[0].keypoints[0] = np.nan, np.inf
+    people[0].extra["person_score"] = np.float32(np.nan)
+    people = people.replaced([dataclasses.replace(people[0], box_score=float("nan"))])
+    people.save(tmp_path / "people.json")
+    found = json.loads((tmp_path / "people.json").read_text("ascii"), parse_constant=pytest.fail)
+    (person,) = found["people"]
+    assert person["keypoints"] == {"head": [None, None, 0.9], "tail": [30.0, 25.0, 0.8]}
+    assert (person["person_score"], person["box_score"]) == (None, None)
+    assert found["image"] == "caf\udce9.png"
+    told = io.StringIO()
+    with json_document(told) as document:  # as --json of tools/demo.py
+        document.add(people.to_dict())
+        document.left_out.append("caf\udce9.png")
+    assert json.loads(told.getvalue().encode("ascii"))["images"] == [found]
 
 
 def test_drawn_on_its_file_or_the_image_given(tmp_path):

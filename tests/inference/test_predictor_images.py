@@ -185,6 +185,10 @@ def test_an_address_is_a_picture_of_the_web(predict, tmp_path, site):
         one, other = predict([site.url("/none.png"), url], [BOTH, BOTH])
     assert "by hand: save it from a browser" in str(one.error)
     close(other, ANN, BOB)
+    with pytest.warns(UserWarning, match="left out: http://a..b/x.png: is no address"):
+        one, other = predict(["http://a..b/x.png", url], [BOTH, BOTH])
+    assert "is no address" in str(one.error)
+    close(other, ANN, BOB)
 
 
 def test_a_file_may_have_a_patterns_name(predict, tmp_path):

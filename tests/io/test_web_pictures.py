@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 
 import cv2
 import numpy as np
@@ -65,6 +66,40 @@ def test_a_film(site, tmp_path, path, name):
 def test_an_address_as_people_copy_it(site, tmp_path):
     site.add("/my%20photos/%C3%B6.png?a=b&c=%20d", encoded(".png"))
     assert fetch_picture(site.url("/my photos/ö.png?a=b&c=%20d"), tmp_path).name == "ö.png"
+
+
+def test_a_host_of_any_language(site, tmp_path, monkeypatch):
+    asked, known = [], socket.getaddrinfo
+    names = lambda host, *words: asked.append(host) or known("127.0.0.1", *words)  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+    monkeypatch.setenv("no_proxy", "*")
+    site.add("/a.png", encoded(".png"))
+    assert fetch_picture(site.url("/a.png").replace("127.0.0.1", "bücher.例え.test"), tmp_path).is_file()
+    assert asked == ["xn--bcher-kva.xn--r8jz45g.test"]
+
+
+def test_a_long_name_is_cut_by_bytes(site, tmp_path):
+    site.add("/" + "%E5%86%99" * 95 + ".png", encoded(".png"))
+    assert fetch_picture(site.url("/" + "写" * 95 + ".png"), tmp_path).name == "写" * 32 + ".png"
+
+
+NO_HOSTS = ["http://a..b/x.png", f"http://{'a' * 64}.org/x.png"]
+
+
+@pytest.mark.parametrize(
+    "url", [*NO_HOSTS, "http://bü..b/x.png", f"http://{'ü' * 64}.org/", "http://h/\udce9"]
+)
+def test_what_is_no_address(tmp_path, monkeypatch, url):
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(DataError, match=r": is no address.*: .*\n  by hand"):
+        fetch_picture(url, tmp_path)
+
+
+@pytest.mark.parametrize("url", [*NO_HOSTS, "http://[::1/x"])
+def test_a_redirect_to_no_address(site, tmp_path, url):
+    site.add("/away.png", status=302, Location=url)
+    with pytest.raises(DataError, match=r"away\.png: is no address, or redirects to what is none: "):
+        fetch_picture(site.url("/away.png"), tmp_path)
 
 
 @pytest.mark.parametrize(

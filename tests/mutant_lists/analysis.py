@@ -12,6 +12,19 @@ _MENDED = "metrics/test_keypoint_kinds.py::test_mended_keypoints_have_the_simila
 _DRAWN = "analysis/test_compare.py::test_ap_of_drawn_images"
 
 ANALYSIS = (
+    Mutant(
+        "posekit/analysis/pictures.py",
+        "box = np.concatenate([low, np.maximum(near.max(axis=0), low + 2)])",
+        "box = np.concatenate([low, near.max(axis=0)])",
+        "tools/test_analyze.py::test_a_pose_of_nobody_at_one_place_is_drawn",
+    ),
+    Mutant(
+        "posekit/analysis/pictures.py",
+        "self.problems[image_id] = str(error)",
+        "raise",
+        "tools/test_analyze.py::test_a_missing_photo_is_told_and_the_rest_is_drawn",
+        why="one photo loses the whole page",
+    ),
     Mutant(_KINDS, "GOOD, NEAR = 0.85, 0.5", "GOOD, NEAR = 0.9, 0.5", _BY_HAND),
     Mutant(
         _KINDS,

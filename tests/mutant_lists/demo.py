@@ -16,6 +16,13 @@ DEMO = (
         why="of two photos of one name, only one is left",
     ),
     Mutant(
+        "posekit/inference/places.py",
+        ".casefold()",
+        "",
+        f"{_INPUTS}::test_names_that_differ_in_case_are_one_file_on_some_systems",
+        why="on macOS and Windows A.jpg is lost where there is an a.jpg",
+    ),
+    Mutant(
         "posekit/inference/people.py",
         "DRAWN_FROM, SURE_FROM = 0.4, 0.6",
         "DRAWN_FROM, SURE_FROM = 0.0, 0.6",
@@ -66,6 +73,38 @@ DEMO = (
         "if not has_scheme(newurl, self.schemes):",
         "if False:",
         "io/test_downloads.py::test_a_redirect_from_https_to_http_is_refused",
+    ),
+    Mutant(
+        "posekit/engine/cli.py",
+        'stream.reconfigure(errors="backslashreplace")',
+        "pass",
+        f"{_INPUTS}::test_names_that_are_no_utf8",
+        why="one file's name ends a whole run",
+    ),
+    Mutant(
+        "posekit/inference/people.py",
+        'if array.dtype.kind == "f" and not np.isfinite(array).all():',
+        "if False:",
+        "inference/test_people.py::test_what_is_written_is_strict_json",
+    ),
+    Mutant(
+        "posekit/io/files.py",
+        "json.dumps(value, indent=2)",
+        "json.dumps(value, indent=2, ensure_ascii=False)",
+        "inference/test_people.py::test_what_is_written_is_strict_json",
+    ),
+    Mutant(
+        "posekit/io/transfer.py",
+        "except ValueError as error:",
+        "except ZeroDivisionError as error:",
+        f"{_WEB}::test_a_redirect_to_no_address",
+        why="one bad address ends a whole run",
+    ),
+    Mutant(
+        "posekit/io/web_pictures.py",
+        'host = host.encode("idna").decode("ascii")',
+        "pass",
+        f"{_WEB}::test_a_host_of_any_language",
     ),
     Mutant(
         "posekit/io/web_pictures.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 from collections import defaultdict
 from html.parser import HTMLParser
 
@@ -16,7 +17,7 @@ from evaluate_cases import run as evaluate
 from toy_pose_config import write_config
 from toy_training import run
 
-from posekit.analysis import report
+from posekit.analysis import pictures, report
 from posekit.metrics.keypoint_kinds import ERRORS
 from posekit.skeletons import MPII16
 
@@ -261,6 +262,49 @@ def test_photos_that_leave_their_folder_are_not_read(undrawn, home, tmp_path, ca
     words = [home / "wrong.json", "gt.json", *MPII, "--photos", "photos", "--out", "out"]
     assert run("analyze", *words, cwd=tmp_path) == 2
     assert "expected a name inside the image folder" in capsys.readouterr().err
+
+
+def test_a_missing_photo_is_told_and_the_rest_is_drawn(undrawn, home, tmp_path, capsys):
+    shutil.copytree(home / "photos", tmp_path / "photos")
+    gone = json.loads((home / "gt.json").read_text())["images"][0]["file_name"]
+    (tmp_path / "photos" / gone).unlink()
+    words = [home / "wrong.json", home / "gt.json", *MPII, "--photos", "photos", "--out", "out"]
+    assert run("analyze", *words, cwd=tmp_path) == 0
+    assert f"note: not drawn: photos/{gone}: there is no such photo" in capsys.readouterr().out
+    assert gone in json.loads((tmp_path / "out" / "analysis.json").read_text("utf-8"))["notes"][-1]
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert f"not drawn: photos/{gone}" in page
+    assert "data:image/jpeg" in page
+    shutil.rmtree(tmp_path / "photos")
+    (tmp_path / "photos").mkdir()
+    assert run("analyze", *words[:-1], "none", cwd=tmp_path) == 2  # a wrong folder: the numbers are there
+    assert "is --photos its folder?" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["analysis.json"]
+
+
+@pytest.mark.parametrize("xy", [(120, 120), (1e6, 1e6), (-1e6, 5)])
+def test_a_pose_of_nobody_at_one_place_is_drawn(undrawn, home, tmp_path, xy):
+    results = json.loads((home / "right.json").read_text())
+    points = len(results[0]["keypoints"]) // 3
+    results.append({**results[0], "keypoints": [*xy, 1] * points, "score": 0.01})
+    write(tmp_path / "r.json", results)
+    words = [tmp_path / "r.json", "gt.json", *MPII, "--photos", "photos", "--out", tmp_path / "o"]
+    assert run("analyze", *words, cwd=home) == 0
+    assert "Poses of nobody" in (tmp_path / "o" / "report.html").read_text("utf-8")
+
+
+def test_a_point_far_off_does_not_shrink_the_photo(monkeypatch, undrawn, home, tmp_path):
+    boxes = []
+    drawn = pictures.crop_photo
+    monkeypatch.setattr(pictures, "crop_photo", lambda *words: boxes.append(words[1]) or drawn(*words))
+    results = json.loads((home / "right.json").read_text())
+    stray = {**results[0], "keypoints": [1e6, -1e6, *results[0]["keypoints"][2:]], "score": 0.01}
+    write(tmp_path / "r.json", [*results, stray])
+    words = [tmp_path / "r.json", "gt.json", *MPII, "--photos", "photos", "--out", tmp_path / "o"]
+    assert run("analyze", *words, cwd=home) == 0
+    image = json.loads((home / "gt.json").read_text())["images"][0]
+    assert (boxes[-1] <= np.tile([image["width"], image["height"]], 2)).all()
+    assert (boxes[-1] >= 0).all()
 
 
 def test_the_results_are_not_changed_by_their_order(undrawn, home, tmp_path):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import cv2
 import numpy as np
+import pytest
 from demo_runs import boxes, known_network, points, results, run, save, video  # noqa: F401 - a fixture
 from toy_predictor import ANN, BOB, BOX_ANN, picture
 
@@ -54,6 +57,15 @@ def test_no_input_overwrites_anothers_output(monkeypatch, tmp_path):
     assert run(monkeypatch, *words, "--out", "one.png") == 2
 
 
+def test_names_that_differ_in_case_are_one_file_on_some_systems(monkeypatch, tmp_path):
+    for name in ("p/A.png", "q/a.PNG", "p/Results.png", "p/STRASSE.jpg", "q/straße.jpg"):
+        save(tmp_path / name, picture(90, 160, ANN))
+    words = (tmp_path / "p", tmp_path / "q", "--out", tmp_path / "o", "--boxes", boxes()[0])
+    assert run(monkeypatch, *words) == 0
+    names = {path.name for path in (tmp_path / "o").iterdir()}
+    assert names == {"A.png", "a-2.PNG", "Results.png", "results.json", "STRASSE.jpg", "straße-2.jpg"}
+
+
 def test_a_pattern_that_no_shell_expanded(monkeypatch, tmp_path, capsys):
     for name in ("p/b1.png", "p/a1.png", "p/c2.png", "p/deep/d1.png"):
         save(tmp_path / name, picture(90, 160, ANN))
@@ -97,12 +109,15 @@ def test_what_cannot_be_read_stops_nothing_and_is_told_at_the_end(monkeypatch, t
     good = save(tmp_path / "good.png", picture(90, 160, ANN))
     (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff broken")
     (tmp_path / "bad.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
-    bad = [tmp_path / name for name in ("bad.jpg", "bad.mp4", "none.png", "none*.png")]
+    bad = [
+        *(tmp_path / name for name in ("bad.jpg", "bad.mp4", "none.png", "none*.png")),
+        "http://a..b/x.png",
+    ]
     assert run(monkeypatch, *bad, good, "--out", tmp_path / "o") == 3
     shown = capsys.readouterr()
     for path in bad:
         assert f"left out: {path}: " in shown.out
-    assert "error: 4 of what was given could not be used" in shown.err
+    assert "error: 5 of what was given could not be used" in shown.err
     assert (tmp_path / "o" / "good.png").is_file()
     assert run(monkeypatch, *bad, "--out", tmp_path / "p") == 2
     assert not list((tmp_path / "p").iterdir())
@@ -137,6 +152,26 @@ def test_json_is_all_that_stdout_has(monkeypatch, tmp_path, capsys):
     assert (status, found["images"]) == (2, [])
     assert "bad.jpg" in found["error"]
     assert told(monkeypatch, capsys, tmp_path / "none.png")[1]["error"].endswith("by its number)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of Unicode alone")
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_names_that_are_no_utf8(monkeypatch, tmp_path, option):
+    for name in ("a.jpg", "caf\udce9.jpg", "none\udce9.jpg", "z.jpg"):
+        (tmp_path / name).write_bytes(cv2.imencode(".jpg", picture(90, 160, ANN)[..., ::-1])[1].tobytes())
+    (tmp_path / "none\udce9.jpg").write_bytes(b"none")
+    words = [tmp_path, "--out", tmp_path / "o", "--boxes", boxes()[0], *option]
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "strict") for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    assert run(monkeypatch, *words) == 3
+    said, told = (stream.buffer.getvalue().decode("utf-8") for stream in (out, err) if stream.flush() is None)
+    assert r"none\udce9.jpg" in (told if option else said)
+    names = ["a.jpg", "caf\udce9.jpg", "z.jpg"]
+    if option:
+        assert [image["image"] for image in json.loads(said)["images"]] == names
+    assert [record["file_name"] for record in results(tmp_path / "o" / "results.json")] == names
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {*names, "results.json"}
 
 
 def test_results_name_their_keypoints(monkeypatch, tmp_path):

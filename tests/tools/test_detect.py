@@ -1,6 +1,7 @@
 """tools/detect.py: its files are those that load_coco takes, its runs go on, and no image is lost."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -114,6 +115,19 @@ def test_faulty_images_are_named_and_the_others_kept(tmp_path, weights, capsys):
     assert run(weights, tmp_path / "images", "--out", tmp_path / "e.json") == 2
     assert "not one of the images could be read" in capsys.readouterr().err
     assert not (tmp_path / "e.json").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of Unicode alone")
+def test_names_that_are_no_utf8_are_told_in_ascii(tmp_path, weights, capsys):
+    write_set(tmp_path)
+    folder = tmp_path / "images"
+    (folder / "000000000003.png").rename(folder / "é\udce9.png")
+    (folder / "none\udce9.png").write_bytes(b"none")
+    assert run(weights, folder, "--out", tmp_path / "d.json", "--json") == 3
+    shown = capsys.readouterr()
+    found = json.loads(shown.out.encode("ascii"))
+    assert "é\udce9.png" in [image["file_name"] for image in found["images"]]
+    assert r"none\udce9.png: not an image" in shown.err
 
 
 def test_patterns_addresses_and_what_is_missing(tmp_path, weights, site, capsys):
