@@ -134,7 +134,8 @@ def analyse_files(request: Request) -> dict[str, Any]:
     if photos and photos.problems:
         if not any(drawn):
             raise DataError(next(iter(photos.problems.values())))
-        found["notes"] += [f"not drawn: {words}" for words in photos.problems.values()]
+        notes: Any = found["notes"]
+        found["notes"] = [*notes, *(f"not drawn: {words}" for words in photos.problems.values())]
         write_json(request.out / "analysis.json", found)
     write_text(request.out / "report.html", page(found, _svgs(analysed), drawn, request.command))
     return found

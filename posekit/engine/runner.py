@@ -363,7 +363,8 @@ class PoseRunner(Runner):
             self._testing = True
             try:
                 scores = super().test()
-                self.tested = self.bare_model.describe() if hasattr(self.bare_model, "describe") else {}
+                model: Any = self.bare_model
+                self.tested = model.describe() if hasattr(model, "describe") else {}
             finally:
                 self._testing = False
             return scores

@@ -149,7 +149,8 @@ def _plain(values: Any) -> Any:
     """Numbers or an array of them as json has them, which knows none that are not finite."""
     array = np.asarray(values)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        array = np.where(np.isfinite(array), array.astype(object), None)
+        finite, array = np.isfinite(array), array.astype(object)
+        array[~finite] = None
     return array.tolist()
 
 

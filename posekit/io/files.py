@@ -29,7 +29,7 @@ from posekit.errors import ConfigError, DataError, shown
 try:  # the extra ``fast``
     import orjson
 except ImportError:
-    orjson = None
+    orjson = None  # type: ignore[assignment]
 
 _ALWAYS_UNPACKED = 16 << 20
 _LARGEST_UNPACKED = 512 << 20
