@@ -204,6 +204,8 @@ def _from_config(path: Path, checkpoint: str | os.PathLike[str] | None) -> PoseN
     from posekit.models.released import load_into
 
     if checkpoint is None:
+        if not path.is_file():
+            raise ConfigError(f"config {path}: no such file")
         raise ConfigError(f"config {path}: it holds no weights; state checkpoint= (--checkpoint) with it")
     cfg = load_config(path)
     estimator = build_estimator(cfg.model.to_dict())
