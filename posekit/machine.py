@@ -20,10 +20,10 @@ _MALLOC_WORDS = ("MALLOC_MMAP_MAX_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRE
 
 #: What a user sets to say how many threads torch shall take.
 THREAD_WORDS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-#: Multiply-adds of one pass, of all its crops, that are worth a thread: 20 to 30 ms of one core. In less a
-#: network's layers are so small that threads wait for one another as long as they compute; and beside another
-#: busy process, which takes one of them away for milliseconds, ten times as long.
-MACS_PER_THREAD = 10**9
+#: Multiply-adds of one pass, of all its crops, that are worth a thread: 5 to 10 ms of one core. In less a
+#: network's layers are so small that threads wait for one another nearly as long as they compute; and beside
+#: another busy process, which takes one of them away for milliseconds, ten times as long.
+MACS_PER_THREAD = 25 * 10**7
 #: Multiply-adds of a training step, in forward passes: the gradients of maps and of weights are one each.
 STEP_IN_PASSES = 3
 
