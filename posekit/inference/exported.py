@@ -94,4 +94,5 @@ def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) ->
         cfg.model.head = {"type": HeatmapHead, "codec": codec, "loss": {"type": MSELoss}}
         cfg.model.mean, cfg.model.std = [0, 0, 0], [1, 1, 1]
         cfg.model.flip_test, cfg.model.channel_order = estimator.flip_test, "rgb"
+    cfg.model.frozen = []  # of the network that was trained; a file's does not learn
     cfg.load_from = None

@@ -29,6 +29,7 @@ with read_base():
 
 data_root = "{data}"
 model["backbone"].update(features=16, depth=2)
+model["frozen"] = ("backbone.conv1.",)
 """
 
 
