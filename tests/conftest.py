@@ -40,5 +40,5 @@ def pytest_collection_finish() -> None:
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A web site on this machine, asked directly."""
     monkeypatch.setenv("no_proxy", "*")
-    with serving() as site:
+    with serving(Site()) as site:
         yield site

@@ -6,7 +6,9 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T", bound=http.server.HTTPServer)
 
 
 class Answer(NamedTuple):
@@ -51,8 +53,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Site]:
-    site = Site()
+def serving(site: T) -> Iterator[T]:
+    """Has a server answer meanwhile."""
     thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield site

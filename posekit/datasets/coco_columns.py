@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -25,23 +26,20 @@ class _OddError(Exception):
     """Something in a block is to be looked at record by record."""
 
 
+@dataclass
 class AnnotationColumns:
-    """Reads a list of annotations; arguments as of ``coco_records.AnnotationReader``."""
+    """Reads a list of annotations; arguments are those of ``coco_records.AnnotationReader``, by its names."""
 
-    def __init__(
-        self,
-        path: str,
-        num_keypoints: int,
-        categories: frozenset[int],
-        row_of_image: Mapping[int, int],
-        counts: Counter[str],
-        sizes_hw: Sequence[tuple[int, int]],
-        extra: Mapping[str, Any],
-        any_area: bool = False,
-    ) -> None:
-        self.path, self.num_keypoints, self.categories = path, num_keypoints, categories
-        self.row_of_image, self.counts, self.sizes_hw = row_of_image, counts, sizes_hw
-        self.extra, self.any_area = extra, any_area
+    path: str
+    num_keypoints: int
+    categories: frozenset[int]
+    row_of_image: Mapping[int, int]
+    counts: Counter[str]
+    sizes_hw: Sequence[tuple[int, int]]
+    extra: Mapping[str, Any]
+    any_area: bool = False
+
+    def __post_init__(self) -> None:
         self._seen: set[int] = set()
         self._by_one: AnnotationReader | None = None
 
@@ -66,16 +64,7 @@ class AnnotationColumns:
 
     def _one_by_one(self, records: Any, start: int, on_bad_record: str) -> dict[str, np.ndarray]:
         if self._by_one is None:
-            self._by_one = AnnotationReader(
-                self.path,
-                self.num_keypoints,
-                self.categories,
-                self.row_of_image,
-                self.counts,
-                self.sizes_hw,
-                self.extra,
-                self.any_area,
-            )
+            self._by_one = AnnotationReader(**{own.name: getattr(self, own.name) for own in fields(self)})
             self._by_one.seen = self._seen
         rows = self._by_one.read_all(records, on_bad_record, start)
         return columns(rows, self.num_keypoints, self.extra)

@@ -1,8 +1,7 @@
 """The runner: mmengine's, with its traps closed in one place each.
 
 * Two runners in one process do not share a log, a message hub or a visualizer (:meth:`setup_env`).
-* Checkpoints are plain, atomic and loaded without running code (:meth:`save_checkpoint`,
-  :meth:`load_checkpoint`, :meth:`resume`).
+* Checkpoints are plain, atomic and loaded without running code (:mod:`posekit.engine.checkpointed`).
 * A start that fails leaves nothing behind and nothing changed (:mod:`posekit.engine.startup`).
 * Batches are collated into :class:`~posekit.structures.Sample` (:mod:`posekit.engine.loops`).
 * Start-up does not run compilers and formatters (:meth:`_log_env`), nor does it make a figure
@@ -12,7 +11,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
@@ -21,7 +19,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import barrier, master_only
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
@@ -31,11 +29,9 @@ from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from posekit.engine.checkpoints.files import write_checkpoint
+from posekit.engine.checkpointed import CheckpointedRunner
 from posekit.engine.checkpoints.lock import sole_owner
-from posekit.engine.checkpoints.restore import restore_run
-from posekit.engine.checkpoints.resume import Found, find_checkpoint, find_together, refuse_own, set_aside
-from posekit.engine.checkpoints.state import checkpoint_of
+from posekit.engine.checkpoints.resume import find_together
 from posekit.engine.computing import (
     choose_backend,
     fit_threads,
@@ -49,17 +45,12 @@ from posekit.engine.hooks.defaults import chosen_hooks
 from posekit.engine.hooks.scores import (
     Scores,
     announced_scores,
-    check_monitors,
     check_score_names,
     settle_monitors,
 )
 from posekit.engine.log_means import IntervalMeans
-from posekit.engine.loggers import Loggers, chosen_loggers, require_packages, start_logger
+from posekit.engine.loggers import Loggers, chosen_loggers, start_logger
 from posekit.engine.loops import (
-    check_attribute_columns,
-    check_empty_taught,
-    check_pictures,
-    check_smallest_batch,
     complete_loader,
     epoch_loop,
 )
@@ -69,22 +60,20 @@ from posekit.engine.processes.launched import job_name
 from posekit.engine.processes.wrapping import BatchNormHook, wrap_distributed
 from posekit.engine.report import environment
 from posekit.engine.schedules import Length, fit_schedules
+from posekit.engine.start_checks import check_pictures, check_plan
 from posekit.engine.startup import faults_of, guarded, make_work_dir, warnings_to
 from posekit.engine.visualizer import LazyVisualizer
 from posekit.errors import ConfigError
-from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import write_json, write_text
 from posekit.metrics.each_set import OnEachSet
-from posekit.models.estimator import PoseEstimator
 from posekit.models.pretrained import starting_later
 from posekit.models.recompute import recompute
-from posekit.models.released import load_checkpoint_into
 from posekit.parallel import on_main
 
 _TIMESTAMPS: set[str] = set()
 
 
-class PoseRunner(Runner):
+class PoseRunner(CheckpointedRunner):
     """Trains, validates and tests one config.
 
     Build it with :meth:`from_cfg`; the arguments of the constructor are mmengine's.
@@ -94,10 +83,6 @@ class PoseRunner(Runner):
     _timestamp: str
     optim_wrapper: Any
     param_schedulers: Any
-    #: What became of the checkpoint's keys, once one is loaded; see :mod:`posekit.models.released`.
-    load_report: Any = None
-    #: What was resumed from, if anything was.
-    resumed_from: Path | None = None
     #: How the network that was tested describes itself, its backend included, once there was a test.
     tested: dict[str, Any] | None = None
     #: Standard output is for scores: notes go to the log file, warnings and progress to standard error.
@@ -106,7 +91,6 @@ class PoseRunner(Runner):
     loggers: Loggers
 
     def __init__(self, model: Any, work_dir: str, *args: Any, **kwargs: Any) -> None:
-        self._found: Found | None = None
         self._started = self._testing = False
         self._made: list[Path] = []
         self.loggers = Loggers({}, None)
@@ -341,18 +325,10 @@ class PoseRunner(Runner):
             Stopped: After SIGTERM or SIGUSR1, once the training is saved.
         """
         with guarded(self), same_threads_afterwards(), ExitStack() as held:
-            self._check_plan()
+            check_plan(self)
             held.callback(lambda: self.loggers.close())
             on_main(lambda: held.enter_context(sole_owner(self.work_dir)))
             return super().train()
-
-    def _check_plan(self) -> None:
-        require_packages(self.cfg, str(self.cfg.filename))
-        if isinstance(self._train_loop, Mapping):
-            epochs = epoch_loop(self._train_loop, self.cfg.filename)["max_epochs"]
-            with faults_of("param_scheduler", self.cfg.filename), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they come when the schedulers are built
-                fit_schedules(self.param_schedulers, Length(epochs), self.cfg.filename)
 
     def val(self) -> dict[str, Any]:
         with guarded(self):
@@ -368,6 +344,27 @@ class PoseRunner(Runner):
             finally:
                 self._testing = False
             return scores
+
+    def load_or_resume(self) -> None:
+        """Loads or resumes, chooses what computes, and says in the work directory that the run begins."""
+        super().load_or_resume()
+        if self._testing:
+            fit_threads(self, training=False)
+            choose_backend(self)
+        elif self.is_training:
+            fit_threads(self, training=True)
+        if self.is_training and self.epoch < self.max_epochs:
+            on_main(self._start_loggers)
+        self._started = True
+        # A run that has nothing left to do is not recorded over the one that did it.
+        if self.is_training and self.epoch < self.max_epochs:
+            self._set_earlier_aside()
+            self._write_run_record()
+
+    def _start_loggers(self) -> None:
+        self.loggers.log, folder = self.logger, Path(self.log_dir) / "vis_data"
+        for name, arguments in chosen_loggers(self.cfg.to_dict(), str(self.cfg.filename)):
+            self.loggers.backends[name] = start_logger(name, arguments, self.cfg, folder)
 
     @master_only
     def _write_run_record(self) -> None:
@@ -389,170 +386,6 @@ class PoseRunner(Runner):
         for handler in list(self.logger.handlers):
             handler.close()
             self.logger.removeHandler(handler)
-
-    @property
-    def bare_model(self) -> nn.Module:
-        """The network without the wrapper of several processes."""
-        return self.model.module if is_model_wrapper(self.model) else self.model
-
-    # --- checkpoints -------------------------------------------------------------------------------------
-
-    @property
-    def continues(self) -> bool:
-        """Whether this run goes on from a checkpoint of its own work directory."""
-        start = self.resumed_from
-        return start is not None and start.parent.resolve() == Path(self.work_dir).resolve()
-
-    @property
-    def is_training(self) -> bool:
-        """Whether this is a training: its loop is built once it has begun."""
-        return isinstance(self._train_loop, BaseLoop)
-
-    def load_checkpoint(self, filename: str, *_: Any, **__: Any) -> dict[str, Any]:
-        """Loads weights of any form that :mod:`posekit.models.released` knows; every key must fit.
-
-        A training may start from another head's weights: what the file lacks then keeps its random start,
-        and a warning says so. Weights are read on the CPU and copied to where the model is, whatever
-        mmengine's other arguments say.
-
-        Args:
-            filename: A local file.
-
-        Raises:
-            CheckpointError: If it is damaged, unsafe or of another architecture.
-        """
-        return self.adopt(read_checkpoint(filename), filename, allow_head=self.is_training)
-
-    def adopt(
-        self, checkpoint: dict[str, Any], source: str | Path, allow_head: bool = False
-    ) -> dict[str, Any]:
-        """Loads the weights of a checkpoint that has been read.
-
-        Args:
-            checkpoint: Of any form that :mod:`posekit.models.released` knows.
-            source: Its file.
-            allow_head: Whether a head of another size may keep its random start.
-
-        Raises:
-            CheckpointError: If it is of another architecture.
-        """
-        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        self.load_report = load_checkpoint_into(self.bare_model, checkpoint, source, allow_head)
-        self._has_loaded = True
-        self.logger.info(f"weights loaded from {source} ({self.load_report})")
-        if self.load_report.random:
-            parts = dict.fromkeys(".".join(name.split(".")[:2]) for name in self.load_report.random)
-            self.logger.warning(f"{source} does not fit {', '.join(parts)}: which start at random")
-        return checkpoint
-
-    def load_or_resume(self) -> None:
-        """Loads or resumes what the config names: ``load_from``, ``resume`` or both."""
-        if self.is_training:
-            check_monitors(self)
-            check_empty_taught(self.bare_model, self.train_dataloader, self.cfg.filename)
-            check_pictures(self.bare_model, self.train_dataloader, self.cfg.filename)
-            check_attribute_columns(self.bare_model, self.train_dataloader)
-            if isinstance(self.bare_model, PoseEstimator) and self.world_size == 1:
-                check_smallest_batch(self.bare_model, self.train_dataloader, self.cfg.filename, self.logger)
-        if not self._has_loaded:
-            if self._resume:
-                self._resume_found()
-            elif self._load_from is not None:
-                if self.is_training:
-                    refuse_own(self._load_from, self.work_dir)
-                self.load_checkpoint(self._load_from)
-        if self.is_training and not self._has_loaded and hasattr(self.bare_model, "start"):
-            super()._init_model_weights()  # of several processes all have the first one's afterwards
-            start: Any = self.bare_model.start
-            log = self.logger.warning if start.lacking else self.logger.info
-            log(f"the backbone starts from {start.words}")
-        if self._testing:
-            fit_threads(self, training=False)
-            choose_backend(self)
-        elif self.is_training:
-            fit_threads(self, training=True)
-        if self.is_training and self.epoch < self.max_epochs:
-            on_main(self._start_loggers)
-        self._started = True
-        # A run that has nothing left to do is not recorded over the one that did it.
-        if self.is_training and self.epoch < self.max_epochs:
-            self._set_earlier_aside()
-            self._write_run_record()
-
-    def _start_loggers(self) -> None:
-        self.loggers.log, folder = self.logger, Path(self.log_dir) / "vis_data"
-        for name, arguments in chosen_loggers(self.cfg.to_dict(), str(self.cfg.filename)):
-            self.loggers.backends[name] = start_logger(name, arguments, self.cfg, folder)
-
-    def _set_earlier_aside(self) -> None:
-        """Clears the way of a run that does not continue the one in its work directory.
-
-        Before the record, by which a job that is begun again knows what is its own.
-        """
-        if self.continues:
-            return
-        barrier()  # nobody reads there any more
-        moved = on_main(lambda: str(set_aside(self.work_dir) or ""))
-        if moved:
-            self.logger.warning(
-                f"{self.work_dir} held the checkpoints of an earlier run, which --resume would have "
-                f"continued; they are in {moved} now"
-            )
-
-    def _resume_found(self) -> None:
-        """Resumes from what :meth:`from_cfg` has read, and lets go of it."""
-        found = self._found or find_checkpoint(self.work_dir, self._load_from)
-        self._found = None
-        if found is None:
-            self.logger.info(f"no checkpoint in {self.work_dir} yet: starting from the beginning")
-            return
-        for reason in found.passed_over:
-            self.logger.warning(f"{reason}; trying the one before")
-        self.resumed_from = Path(found.path)
-        restore_run(self, found.checkpoint, found.path)
-
-    def resume(self, filename: str | Path) -> None:  # type: ignore[override]
-        """Continues the run that wrote a checkpoint ``epoch_N.pth``, with all of its state.
-
-        Raises:
-            CheckpointError: As :meth:`load_checkpoint`; also if it holds weights alone.
-        """
-        self._found = Found(read_checkpoint(filename), str(filename))
-        self._resume_found()
-
-    def save_checkpoint(
-        self,
-        out_dir: str,
-        filename: str,
-        file_client_args: dict[str, Any] | None = None,
-        save_optimizer: bool = True,
-        save_param_scheduler: bool = True,
-        meta: dict[str, Any] | None = None,
-        by_epoch: bool = True,
-        **_: Any,
-    ) -> None:
-        """Writes a checkpoint of plain values, atomically; all processes must call it, the first one writes.
-
-        Args:
-            out_dir: A local folder.
-            filename: Name in it.
-            file_client_args: Unused, as are mmengine's others.
-            save_optimizer: Add what resuming needs: optimiser, message hub, random state.
-            save_param_scheduler: Add the schedulers.
-            meta: Added to the meta data; ``epoch``, ``iter`` and ``batches`` (of the epoch that has begun)
-                count what is done.
-            by_epoch: Called at the end of an epoch, which the loop counts only afterwards.
-
-        Raises:
-            CheckpointError: If it cannot be written; an older file of the name is intact.
-        """
-        # At the end of an epoch the loop has counted the last iteration, but not yet the epoch.
-        done = (self.epoch + 1, self.iter) if by_epoch else (self.epoch, self.iter + 1)
-        meta = {"epoch": done[0], "iter": done[1], **(meta or {})}
-        checkpoint = checkpoint_of(self, meta, save_optimizer, save_param_scheduler)
-        if checkpoint is not None:
-            self.call_hook("before_save_checkpoint", checkpoint=checkpoint)
-            write_checkpoint(checkpoint, Path(out_dir) / filename)
 
 
 class ScoringRunner(PoseRunner):

@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 import numpy as np
 from mmengine.evaluator import BaseMetric
 
+from posekit.datasets.table import NO_BOXES
 from posekit.errors import ConfigError
 from posekit.metrics.errors import PersonErrors, write_errors
 from posekit.metrics.nms import OKS_NMS
 from posekit.metrics.poses import PoseArrays
-from posekit.metrics.whole import NO_BOXES, each_once
+from posekit.metrics.whole import each_once
 from posekit.parallel import gather_columns, on_main
 from posekit.structures import Pose
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from posekit.datasets.table import NO_BOXES
 from posekit.metrics.poses import PoseArrays
-
-__all__ = ["NO_BOXES", "each_once"]
 
 
 def each_once(poses: PoseArrays) -> PoseArrays:

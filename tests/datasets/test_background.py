@@ -15,7 +15,7 @@ from posekit.datasets.background import load_backgrounds
 from posekit.datasets.coco import load_coco
 from posekit.datasets.mixture import KeyedDataset
 from posekit.datasets.topdown import TopDownDataset
-from posekit.engine.loops import check_empty_taught
+from posekit.engine.start_checks import check_empty_taught
 from posekit.errors import ConfigError, DataError
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import MSELoss

@@ -9,7 +9,7 @@ import small_training
 import torch
 from torch import nn
 
-from posekit.engine.loops import check_smallest_batch
+from posekit.engine.start_checks import check_smallest_batch
 from posekit.errors import ConfigError
 from posekit.models.hourglass import Hourglass
 

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from web_site import serving
 
 from posekit.errors import CheckpointError
 from posekit.io import downloads, transfer
@@ -79,12 +80,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(downloads, "_SCHEMES", ("https", "http"))  # this machine's server has no certificate
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(Server()) as server:
+        yield server
 
 
 def file_at(server, sha256=DIGEST[:8], name="weights.pth", url=None):
