@@ -181,6 +181,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
             help="what a faulty annotation, or a result of an unknown image, does (error)",
         )
     add_recognition_commands(commands)
+    for command in commands.choices.values():
+        words = "print the scores as JSON, and nothing else, on stdout"
+        command.add_argument("--json", action="store_true", help=words)
     return parser.parse_args(argv)
 
 
@@ -205,9 +208,6 @@ def add_recognition_commands(commands: Any) -> None:
     for command in (verification, identification):
         command.add_argument("--embeddings", required=True, help=".npz: image (N,), embedding (N, D)")
         command.add_argument("--out", help="JSON file for the scores")
-    for command in commands.choices.values():
-        words = "print the scores as JSON, and nothing else, on stdout"
-        command.add_argument("--json", action="store_true", help=words)
 
 
 def add_protocol_options(parser: argparse.ArgumentParser) -> None:
