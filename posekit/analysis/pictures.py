@@ -144,8 +144,13 @@ def _around(box_xyxy: np.ndarray, points: np.ndarray) -> np.ndarray:
     """The box (4,) and the points that are not too far off."""
     reach = _REACH * np.tile(np.maximum(box_xyxy[2:] - box_xyxy[:2], 1), 2) * [-1, -1, 1, 1]
     near = np.clip(points, (box_xyxy + reach)[:2], (box_xyxy + reach)[2:])
-    low, high = np.minimum(box_xyxy[:2], near.min(axis=0)), np.maximum(box_xyxy[2:], near.max(axis=0))
-    return np.concatenate([low, np.maximum(high, low + 2)])
+    return _box_of(np.concatenate([near, box_xyxy.reshape(2, 2)]))
+
+
+def _box_of(points: np.ndarray) -> np.ndarray:
+    """The box (4,) around points (N, 2), of two pixels at least."""
+    low = points.min(axis=0)
+    return np.concatenate([low, np.maximum(points.max(axis=0), low + 2)])
 
 
 def _missed(photos: Photos, people: CocoPeople, scored: Scored, skeleton: Skeleton) -> list[Picture]:
@@ -174,9 +179,8 @@ def _strays(photos: Photos, people: CocoPeople, scored: Scored, skeleton: Skelet
         if (image := photos.seen(image_id)) is None:
             continue
         points = detections.keypoints[row]
-        near = np.clip(points[:, :2], 0, image.shape[1::-1])  # far points would leave a dot of it
-        low = near.min(axis=0)
-        box = np.concatenate([low, np.maximum(near.max(axis=0), low + 2)])
+        # Far points would leave a dot of it.
+        box = _box_of(np.clip(points[:, :2], 0, image.shape[1::-1]))
         words = f"nobody's, score {detections.scores[row]:.3g}; image {image_id}"
         scores = np.clip(points[:, 2], 0, 1)
         pictures.append(Picture(_drawn(image, box, points[:, :2], scores, skeleton), words))

@@ -14,8 +14,8 @@ _DRAWN = "analysis/test_compare.py::test_ap_of_drawn_images"
 ANALYSIS = (
     Mutant(
         "posekit/analysis/pictures.py",
-        "box = np.concatenate([low, np.maximum(near.max(axis=0), low + 2)])",
-        "box = np.concatenate([low, near.max(axis=0)])",
+        "np.concatenate([low, np.maximum(points.max(axis=0), low + 2)])",
+        "np.concatenate([low, points.max(axis=0)])",
         "tools/test_analyze.py::test_a_pose_of_nobody_at_one_place_is_drawn",
     ),
     Mutant(
