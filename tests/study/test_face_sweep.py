@@ -152,6 +152,16 @@ def test_the_page_has_faces_groups_and_what_a_variant_differs_in(sweep, found):
     }
 
 
+def test_a_variant_that_changes_nothing_is_said_to(tmp_path):
+    write_face_plan(tmp_path, ["l2_s0", "own_s0"], "l2", {"own": {**VARIANT, "options": [], "differs": []}})
+    for name in ("l2_s0", "own_s0"):
+        write_face_cell(tmp_path, name, 2.0)
+    write_report(tmp_path, resamples=20)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "Variant own, 2 epochs, is the sweep's own config." in page
+    assert "in all of this" not in page
+
+
 def test_curves_are_the_seeds_mean_within_their_band():
     runs = [np.array([0.02, 0.05, 0.09]), np.array([0.04, 0.05, 0.2])]
     axes = ced_bands({"wing": runs}).axes[0]
