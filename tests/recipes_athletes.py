@@ -88,7 +88,7 @@ RECIPES["study/lsp_mobilenetv2_pretrained_128x128.py"] = _PRETRAINED
 _CONVERGED = {"input": (96, 96), **one_cycle(40, 32), "epochs": (40, 4)}
 RECIPES["study/lsp_mobilenetv2_scratch_96x96.py"] = _SCRATCH | _CONVERGED
 RECIPES["study/lsp_mobilenetv2_pretrained_96x96.py"] = _PRETRAINED | _CONVERGED
-_FAMILY = _PRETRAINED | {"input": (96, 96), **one_cycle(12, 32), "epochs": (12, 4)}
+_FAMILY = _PRETRAINED | {"input": (96, 96), **one_cycle(4, 32), "epochs": (4, 4)}
 _NO_MAPS = {"codec": None, "head": {}}
 _POINTS = {
     "backbone": _FAMILY["backbone"].replace("'pyramid'", "'none'").replace("stride=4", "stride=32"),
@@ -120,7 +120,13 @@ RECIPES |= {
             "head": {"keypoint_weights": None, "kernel_size": 3},
         },
         "cpm_small": {
-            "backbone": "CPM(batch_norm=True, centre=False, features=32, stages=3)",
+            "backbone": "CPM(batch_norm=True, centre=False, features=24, stages=3, trunk=24)",
+            "start": None,
+        },
+        "hourglass_small": {"backbone": "Hourglass(blocks=1, depth=3, features=64, stacks=2)", "start": None},
+        "hrnet_tiny": {"backbone": "HRNet(variant='w16-tiny')", "start": None},
+        "simplebaseline_small": {
+            "backbone": "SimpleBaseline(deconv_width=64, depth=18, width=32)",
             "start": None,
         },
     }.items()

@@ -1,4 +1,4 @@
-"""Families of networks at one budget: a pose machine of three narrow stages; see the heatmaps' config.
+"""Families of networks at one budget: a narrow pose machine of three stages; see the heatmaps' config.
 
 From random weights; heatmaps are an eighth of the input.
 
@@ -12,4 +12,4 @@ from posekit.models.cpm import CPM
 with read_base():
     from .lsp_mobilenetv2_heatmaps_96x96 import *
 
-model["backbone"] = dict(type=CPM, stages=3, features=32)
+model["backbone"] = dict(type=CPM, stages=3, features=24, trunk=24)

@@ -58,6 +58,7 @@ class CPM(nn.Module):
         num_maps: Heatmaps of each stage; an estimator states it.
         stages: How many, at least 1.
         features: Channels of the stages.
+        trunk: Channels of the layers that see the image; the paper has 128.
         centre: Show the later stages where the person is, a Gaussian in the middle of the crop, as in the
             paper; MMPose has none. Its deviation is 21 pixels of a side of 368, and in proportion.
         batch_norm: A batch norm behind each convolution but the last ones; the paper has none.
@@ -76,21 +77,22 @@ class CPM(nn.Module):
         features: int = 128,
         centre: bool = False,
         batch_norm: bool = True,
+        trunk: int = 128,
     ) -> None:
         super().__init__()
         if isinstance(stages, bool) or not isinstance(stages, int) or stages < 1:
             raise ConfigError(f"CPM: 'stages' must be a whole number above 0, found {stages!r}")
         self.out_channels, self.centre, self._norm = num_maps, centre, batch_norm
         self.stem = nn.Sequential(
-            *self._trunk(),
-            self._conv(128, 32, 5),
+            *self._trunk(trunk),
+            self._conv(trunk, 32, 5),
             self._conv(32, 512, 9),
             self._conv(512, 512, 1),
             self._conv(512, num_maps, 1, last=True),
         )
-        self.middle = nn.Sequential(*self._trunk())
+        self.middle = nn.Sequential(*self._trunk(trunk))
         later = range(stages - 1)
-        self.middle_conv = nn.ModuleList(nn.Sequential(self._conv(128, 32, 5)) for _ in later)
+        self.middle_conv = nn.ModuleList(nn.Sequential(self._conv(trunk, 32, 5)) for _ in later)
         self.cpm_stages = nn.ModuleList(self._stage(32 + num_maps + centre, features) for _ in later)
         self.out_convs = nn.ModuleList(
             nn.Sequential(self._conv(features, features, 1), self._conv(features, num_maps, 1, last=True))
@@ -102,10 +104,10 @@ class CPM(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def _trunk(self) -> list[nn.Module]:
+    def _trunk(self, width: int) -> list[nn.Module]:
         layers: list[nn.Module] = []
-        for before in (3, 128, 128):
-            layers += [self._conv(before, 128, 9), nn.MaxPool2d(3, 2, 1)]
+        for before in (3, width, width):
+            layers += [self._conv(before, width, 9), nn.MaxPool2d(3, 2, 1)]
         return layers
 
     def _stage(self, before: int, features: int) -> nn.Module:
