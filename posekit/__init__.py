@@ -4,6 +4,7 @@ Importing the package imports nothing heavy; import what you need from its modul
 ``posekit.Predictor`` is there too, and imported when it is first asked for.
 """
 
+from posekit.lean_imports import install as _install_lean_imports
 from posekit.moved import install as _install_old_names
 
 TYPE_CHECKING = False  # typing's own would cost an import
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+_install_lean_imports()
 _install_old_names()
 
 

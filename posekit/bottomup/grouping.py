@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 
 from posekit.bottomup.assembly import Assembled
 from posekit.bottomup.peaks import Cells, Parts, refined
@@ -180,6 +179,8 @@ class TagGrouper:
         distance = np.linalg.norm(tags[:, None] - np.stack(means)[None], axis=2)
         cost = self._cost(distance) - scores[:, None]
         nobody = np.full((len(tags), max(len(tags) - len(means), 0)), _NOBODY)
+        from scipy.optimize import linear_sum_assignment  # a third of a second, for few
+
         pairs = linear_sum_assignment(np.concatenate([cost, nobody], axis=1))
         for peak, person in zip(*(side.tolist() for side in pairs), strict=True):
             if person < len(means) and distance[peak, person] < self.tag_threshold:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from posekit.bottomup.peaks import Parts
 
@@ -163,6 +162,8 @@ def assigned(pairs: Connections) -> Connections:
 
     Scores must be positive.
     """
+    from scipy.optimize import linear_sum_assignment  # a third of a second, for few
+
     order = np.lexsort((-pairs.scores, pairs.limb))
     pairs = pairs.taken(order)
     bounds = np.flatnonzero(np.diff(pairs.limb, prepend=-1, append=-1)) if len(order) else np.zeros(1, int)

@@ -26,6 +26,7 @@ from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
 from posekit.models.pretrained import starting_later
+from posekit.models.without_memory import without_memory
 from posekit.registry import MODELS
 from posekit.structures import Skeleton
 from posekit.transforms import Crop
@@ -76,7 +77,7 @@ def read_bundle(path: str | Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
         raise CheckpointError(f"{where}: found {shown(card)}")
     try:
         check_card(card["model"])
-        with _at_most(Path(path).stat().st_size), torch.device("meta"):
+        with _at_most(Path(path).stat().st_size), without_memory():
             build_estimator(card["model"])
         estimator, crop = build_estimator(card["model"]), Crop(**card["crop"])
     except OSError as error:

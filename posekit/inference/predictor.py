@@ -140,11 +140,12 @@ class Predictor:
         if keep_memory:
             keep_freed_memory()
         self.device = _device(device)
-        network = load_network(model, checkpoint, crop).with_flip(flip_test).to(self.device)
         self._threads = threads
         # On a GPU the processor has little to do; a module that was handed over is not run to count its work.
         on_cpu = self.device.type == "cpu"
-        self._macs = 0.0 if not on_cpu else float("inf") if as_it_is else network.macs()
+        with with_threads(threads or threads_for(0)):  # hundreds of small tensors
+            network = load_network(model, checkpoint, crop).with_flip(flip_test).to(self.device)
+            self._macs = 0.0 if not on_cpu else float("inf") if as_it_is else network.macs()
         self._network = network.quickened(backend)
         self._estimator = self._network.estimator
         self._auto = isinstance(detector, str) and detector == AUTO

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from posekit.machine import threads, threads_for
+from posekit.models.without_memory import without_memory
+
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -70,11 +73,11 @@ def unused_parameters(module: nn.Module, input_shape: Sequence[int]) -> list[str
     """
     weights = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}
     device = next(module.parameters()).device
-    with torch.enable_grad(), evaluation_mode(module):
+    with torch.enable_grad(), evaluation_mode(module), threads(threads_for(0)):  # a small input
         output = module(torch.zeros((1, *input_shape), device=device))
-    outputs = [output] if isinstance(output, Tensor) else list(output)
-    total = torch.stack([tensor.sum() for tensor in outputs]).sum()
-    gradients = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
+        outputs = [output] if isinstance(output, Tensor) else list(output)
+        total = torch.stack([tensor.sum() for tensor in outputs]).sum()
+        gradients = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
     return [name for name, gradient in zip(weights, gradients, strict=True) if gradient is None]
 
 
@@ -83,8 +86,8 @@ def _run_on_meta(module: nn.Module, input_shape: Sequence[int]) -> None:
         name: torch.empty_like(tensor, device="meta")
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]
     }
-    with evaluation_mode(module):
-        functional_call(module, state, (torch.empty((1, *input_shape), device="meta"),))
+    with evaluation_mode(module), without_memory():
+        functional_call(module, state, (torch.empty((1, *input_shape)),))
 
 
 @contextmanager

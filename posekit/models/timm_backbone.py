@@ -183,6 +183,10 @@ class TimmBackbone(nn.Module):
             )
 
     def _freeze_unused(self) -> None:
+        if next(
+            self.parameters()
+        ).is_meta:  # without memory nothing is learnt, and looking would load the compiler
+            return
         small = (self.input_divisor, self.input_divisor)
         try:
             unused = unused_parameters(self, (3, *(self._own_size_hw if self._one_size else small)))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from posekit.machine import threads, threads_for
 from posekit.models.estimator import PoseEstimator
 from posekit.models.onnx_backbone import OnnxHeatmaps
 from posekit.models.summary import counting_macs, evaluation_mode
@@ -80,10 +81,12 @@ def noise(estimator: PoseEstimator, size_hw: tuple[int, int], crops: int = 1) ->
 @torch.no_grad()
 def outputs(estimator: PoseEstimator, size_hw: tuple[int, int], crops: int = 2) -> Sequence[Tensor]:
     """What a network makes of noise."""
-    return flat(estimator.last(noise(estimator, size_hw, crops)))
+    with threads(threads_for(0)):
+        return flat(estimator.last(noise(estimator, size_hw, crops)))
 
 
 @torch.no_grad()
 def all_stages(estimator: PoseEstimator, size_hw: tuple[int, int]) -> list[Tensor]:
     """What all stages of a network make of noise, before the head activates it."""
-    return [tensor for stage in estimator.stages(noise(estimator, size_hw)) for tensor in flat(stage)]
+    with threads(threads_for(0)):  # small inputs
+        return [tensor for stage in estimator.stages(noise(estimator, size_hw)) for tensor in flat(stage)]

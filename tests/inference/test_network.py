@@ -184,7 +184,7 @@ def test_threads_are_those_of_the_user_or_of_the_work(trained, monkeypatch):
 
     before, seen, asked, look = torch.get_num_threads(), [], [], module.look
     monkeypatch.setattr(module, "look", lambda *given: seen.append(torch.get_num_threads()) or look(*given))
-    monkeypatch.setattr(module, "threads_for", lambda macs: asked.append(macs) or before + 2)
+    monkeypatch.setattr(module, "threads_for", lambda macs: asked.append(macs) or before + (2 if macs else 0))
     people = np.array([[2.0, 3, 40, 60], [5, 6, 60, 70], [1, 1, 80, 80]])
     Predictor(CONFIG, trained[1], device="cpu", threads=before + 1)(IMAGE, people)
     assert (seen, asked) == ([before + 1], [])
@@ -192,7 +192,7 @@ def test_threads_are_those_of_the_user_or_of_the_work(trained, monkeypatch):
     predictor(IMAGE, people)
     assert seen[1:] == [before + 2]
     once = predictor._network.macs()
-    assert asked == [3 * once]
+    assert asked == [0, 3 * once]  # the network is made of small tensors
     assert torch.get_num_threads() == before
 
 

@@ -14,6 +14,7 @@ from posekit.models.released.forms import Released
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.models.vitpose import ViTPose
 from posekit.models.weights import is_torchvision_mobilenet_v2, mobilenet_v2_to_timm
+from posekit.models.without_memory import without_memory
 
 _TRUNK = "backbone."
 _EXPERT = re.compile(r"\.mlp\.experts\.(\d+)\.")
@@ -96,7 +97,7 @@ def _into_timm(backbone: TimmBackbone, released: Released, expected: set[str]) -
     bare = {key.removeprefix(_TRUNK): tensor for key, tensor in trunk.items()}
     # The function keeps the order.
     theirs = mobilenet_v2_to_timm(bare) if is_torchvision_mobilenet_v2(bare) else bare
-    whole = _whole_network(backbone)
+    whole: set[str] | None = None
     new_names: dict[str, str | None] = {key: key for key in released.weights}
     for key, name in zip(trunk, theirs, strict=True):
         if key in expected:
@@ -105,8 +106,10 @@ def _into_timm(backbone: TimmBackbone, released: Released, expected: set[str]) -
             new_names[key] = f"backbone.decoder.{name}"
         elif _flat(name) in own:
             new_names[key] = own[_flat(name)]
-        elif name in whole:
-            new_names[key] = None
+        else:
+            whole = _whole_network(backbone) if whole is None else whole
+            if name in whole:
+                new_names[key] = None
     return _renamed(released, new_names)
 
 
@@ -120,5 +123,5 @@ def _whole_network(backbone: TimmBackbone) -> set[str]:
     import timm
 
     config: Any = backbone.backbone.default_cfg
-    with torch.device("meta"):
+    with without_memory():
         return set(timm.create_model(config["architecture"]).state_dict())

@@ -1,0 +1,204 @@
+"""Keeps what nobody asked for out of the imports of mmengine, torchvision and timm; everything stays usable.
+
+Half of the time that ``import mmengine.runner`` takes goes into torch's sharded training, and half of timm's
+and torchvision's into torch's compiler; posekit needs neither. Where posekit is imported first, something
+stands for mmengine's three classes of sharded training until they are called, subclassed or asked for
+anything, and for the compiler's functions in torchvision and timm until they are called. And yapf, which
+mmengine imports, writes a cache beside which other processes that start at the same moment fail: they try
+again. Importing this imports nothing; modules that are loaded already stay as they are.
+"""
+
+import functools
+import importlib
+import sys
+import time
+from importlib.machinery import ModuleSpec, PathFinder
+
+TYPE_CHECKING = False  # typing's own would cost an import
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+    from typing import Any
+
+#: Modules of one class that are loaded late: the class, and where mmengine registers it.
+LATE_CLASSES = {
+    "mmengine.model.wrappers.fully_sharded_distributed": ("MMFullyShardedDataParallel", "MODEL_WRAPPERS"),
+    "mmengine.optim.optimizer.zero_optimizer": ("ZeroRedundancyOptimizer", "OPTIMIZERS"),
+    "mmengine._strategy.fsdp": ("FSDPStrategy", "STRATEGIES"),
+}
+#: Who imports a function that is seldom called, the module it is in, and its name.
+LATE_FUNCTIONS = {"torchvision.ops.roi_align": ("torch._dynamo.utils", "is_compile_supported")}
+#: Who marks functions that are not to be compiled, and what by; the mark loads the compiler.
+LATE_MARKS = {"timm.models.naflexvit": ("timm.layers", "disable_compiler")}
+# Seconds between two tries to import yapf: its cache is written within milliseconds, on a network folder
+# within a second.
+_WAITS = (0.1, 0.3, 1.0, 3.0)
+
+
+class _LeanFinder:
+    """Answers for the modules above alone, before Python's own finders."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> ModuleSpec | None:
+        loader: Any
+        if name in LATE_CLASSES:
+            loader = _LateClassLoader(*LATE_CLASSES[name])
+        elif name in LATE_FUNCTIONS and LATE_FUNCTIONS[name][0] not in sys.modules:
+            loader = _LateFunctionLoader(*LATE_FUNCTIONS[name])
+        elif name in LATE_MARKS and "torch._dynamo" not in sys.modules:
+            loader = _LateMarkLoader(*LATE_MARKS[name])
+        elif name == "yapf_third_party._ylib2to3.pygram":
+            loader = _PatientLoader()
+        else:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is None or spec.loader is None:
+            return None
+        loader.real = spec.loader
+        spec.loader = loader
+        return spec
+
+
+class _Loader:
+    """Python's own loader, and what is done before or instead."""
+
+    real: "Any"
+
+    def create_module(self, spec: ModuleSpec) -> "ModuleType | None":
+        return None
+
+    def __getattr__(self, name: str) -> "Any":
+        return getattr(self.real, name)  # get_source and the like, for tracebacks
+
+
+class _LateClassLoader(_Loader):
+    """Puts a stand-in for the module's class into module and registry."""
+
+    def __init__(self, name: str, registry: str) -> None:
+        self.name, self.registry = name, registry
+
+    def exec_module(self, module: "ModuleType") -> None:
+        registry = getattr(importlib.import_module("mmengine.registry"), self.registry)
+
+        def load() -> type:
+            # The module's own code registers the class anew.
+            registry.module_dict.pop(self.name)
+            self.real.exec_module(module)
+            return getattr(module, self.name)
+
+        stand_in = _LateClass(self.name, (), {"__module__": module.__name__, "_load": load, "_real": None})
+        registry.register_module(name=self.name, module=stand_in)
+        setattr(module, self.name, stand_in)
+
+
+class _LateClass(type):
+    """The type of a class that stands for another one, which is loaded when it is first needed."""
+
+    _load: "Any"
+    _real: "type | None"
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, "Any"]) -> "Any":
+        """The stand-in itself, of no bases; else a subclass of what its bases stand for."""
+        if not bases:
+            return super().__new__(cls, name, bases, namespace)
+        real = tuple(_loaded(base) if isinstance(base, _LateClass) else base for base in bases)
+        return type(real[0])(name, real, namespace)
+
+    def __call__(cls, *args: "Any", **kwargs: "Any") -> "Any":
+        return _loaded(cls)(*args, **kwargs)
+
+    def __getattr__(cls, name: str) -> "Any":
+        if name.startswith("__"):  # what Python and inspect try on any class
+            raise AttributeError(name)
+        return getattr(_loaded(cls), name)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return cls._real is not None and isinstance(instance, cls._real)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return subclass is cls or (cls._real is not None and issubclass(subclass, cls._real))
+
+
+def _loaded(stand_in: _LateClass) -> type:
+    if stand_in._real is None:
+        stand_in._real = stand_in.__dict__["_load"]()
+    return stand_in._real
+
+
+class _LateFunctionLoader(_Loader):
+    """Runs the module while the one that it takes a function from is a stand-in, gone afterwards."""
+
+    def __init__(self, source: str, name: str) -> None:
+        self.source, self.name = source, name
+
+    def exec_module(self, module: "ModuleType") -> None:
+        def late(*args: "Any", **kwargs: "Any") -> "Any":
+            return getattr(importlib.import_module(self.source), self.name)(*args, **kwargs)
+
+        parts = self.source.split(".")
+        names = [".".join(parts[: i + 1]) for i in range(len(parts))]
+        absent = {name: type(sys)(name) for name in names if name not in sys.modules}
+        setattr(absent[self.source], self.name, late)
+        sys.modules.update(absent)
+        try:
+            self.real.exec_module(module)
+        finally:
+            for name, stand_in in absent.items():
+                if sys.modules.get(name) is stand_in:
+                    del sys.modules[name]
+
+
+class _LateMarkLoader(_Loader):
+    """Runs the module while the mark does nothing before a marked function is called."""
+
+    def __init__(self, source: str, name: str) -> None:
+        self.source, self.name = source, name
+
+    def exec_module(self, module: "ModuleType") -> None:
+        source = importlib.import_module(self.source)
+        mark = getattr(source, self.name, None)
+        if mark is None:  # an older timm
+            self.real.exec_module(module)
+            return
+
+        def late(function: "Any") -> "Any":
+            marked = functools.cache(lambda: mark(function))
+            return functools.wraps(function)(lambda *args, **kwargs: marked()(*args, **kwargs))
+
+        setattr(source, self.name, late)
+        try:
+            self.real.exec_module(module)
+        finally:
+            setattr(source, self.name, mark)
+
+
+class _PatientLoader(_Loader):
+    """Runs yapf's module of grammars again if another process is just writing their cache.
+
+    yapf 0.43 puts the file in its place before all of it is written.
+    """
+
+    def exec_module(self, module: "ModuleType") -> None:
+        from pickle import UnpicklingError
+
+        for wait in _WAITS:
+            try:
+                self.real.exec_module(module)
+                return
+            except (EOFError, UnpicklingError):
+                time.sleep(wait)
+        try:
+            self.real.exec_module(module)
+        except (EOFError, UnpicklingError) as error:
+            raise ImportError(
+                f"yapf's cache is damaged ({error}); delete the folder YAPF of your cache folder, which is "
+                "~/.cache on Linux"
+            ) from error
+
+
+def install() -> None:
+    """Lets the modules above be found by this; once is enough."""
+    if _LeanFinder not in sys.meta_path:
+        sys.meta_path.insert(0, _LeanFinder)  # type: ignore[arg-type]
