@@ -2,13 +2,14 @@
 
     python tools/benchmark.py [NAME ...] [--images DIR --annotations JSON] [--repeats 15] [--threads 1]
         [--network hourglass|hrnet_w32] [--fraction 1] [--json OUT]
+    python tools/benchmark.py --compare A.json B.json  # two reports, by their ratios
     python tools/benchmark.py walk      # no timing: the files that one image enters on its way to AP
     python tools/benchmark.py gpu [--device cuda|cpu] [--minutes 8]    # a card: images/s, memory, feeding
 
-Without a name all benchmarks run; a name may be the beginning of several (``train``). posekit and the
-reference are measured in turns (A B A B ...), and each number is the median of its turns: absolute numbers
-drift with whatever else the machine does, the ratio (posekit / reference) much less. With one thread the
-clock is the process's CPU time, with more it is the wall's. A measurement ends after about
+Without a name, or with "all", all benchmarks run; a name may be the beginning of several (``train``).
+posekit and the reference are measured in turns (A B A B ...), and each number is the median of its turns:
+absolute numbers drift with whatever else the machine does, the ratio (posekit / reference) much less. With
+one thread the clock is the process's CPU time, with more it is the wall's. A measurement ends after about
 10 s even if turns are left.
 
 Pictures are synthetic 640x480 JPEGs in a temporary folder unless your own COCO files are named. The
@@ -33,12 +34,12 @@ import torch
 from benchmarks import BENCHMARKS
 from benchmarks.common import Settings
 from benchmarks.gpu import describe_card, measure_card
-from benchmarks.report import conditions, describe, judge, table
+from benchmarks.report import compare, conditions, describe, judge, summary, table
 from benchmarks.step import NETWORKS
 from benchmarks.walk import tell, walk
 
-from posekit.errors import ConfigError, PosekitError
-from posekit.io.files import write_json
+from posekit.errors import ConfigError, DataError, PosekitError
+from posekit.io.files import read_json, write_json
 
 
 def choose(names: Sequence[str]) -> list[str]:
@@ -47,6 +48,7 @@ def choose(names: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: On a name that fits none.
     """
+    names = [] if list(names) == ["all"] else names
     for name in names:
         if not any(known.startswith(name) for known in BENCHMARKS):
             raise ConfigError(f"benchmark: expected some of {list(BENCHMARKS)}, found {name!r}")
@@ -78,6 +80,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", help="of gpu: cuda, cuda:1 or cpu (the first GPU)")
     parser.add_argument("--minutes", type=float, default=8.0, help="of gpu: no part begins after them (8)")
     parser.add_argument("--json", help="file for the report")
+    parser.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two such files, and measure nothing")
     return parser.parse_args(argv)
 
 
@@ -91,7 +94,7 @@ def settings_from(args: argparse.Namespace, folder: str) -> Settings:
         raise ConfigError("benchmark: expected --repeats and --threads of at least 1, --fraction in (0, 1]")
     if bool(args.images) != bool(args.annotations):
         raise ConfigError("benchmark: --images and --annotations belong together")
-    own = ("names", "json", "device", "minutes")
+    own = ("names", "json", "device", "minutes", "compare")
     given = {name: value for name, value in vars(args).items() if name not in own}
     return Settings(folder=Path(folder), **given)
 
@@ -117,6 +120,20 @@ def card(args: argparse.Namespace) -> int:
     return 0
 
 
+def read_report(path: str) -> dict[str, Any]:
+    """A report that ``--json`` wrote.
+
+    Raises:
+        DataError: If it is none.
+    """
+    report = read_json(path)
+    rows = report.get("rows") if isinstance(report, dict) else None
+    fields = {"benchmark", "what", "posekit", "ratio", "unit"}
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() >= fields for row in rows):
+        raise DataError(f"{path}: expected a report of tools/benchmark.py --json, with 'rows'")
+    return report
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
     if args.names == ["walk"]:
@@ -124,6 +141,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(tell(walk(Path(folder))))
         return 0
     try:
+        if args.compare:
+            if args.names:
+                raise ConfigError(f"benchmark: --compare measures nothing; found {args.names} beside it")
+            print(compare(*map(read_report, args.compare)))
+            return 0
         if "gpu" in args.names:
             return card(args)
         with tempfile.TemporaryDirectory() as folder:
@@ -131,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PosekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{describe(report)}\n\n{table(report['rows'])}")
+    print(f"{describe(report)}\n\n{table(report['rows'])}\n\n{summary(report['rows'])}")
     if args.json:
         write_json(args.json, report)
     return 0

@@ -14,6 +14,7 @@ from posekit.errors import ConfigError
 from posekit.io.bundled import bundled_finders
 from posekit.io.files import read_json
 from posekit.io.records import require
+from posekit.machine import threads, threads_for
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
@@ -69,7 +70,8 @@ def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
 
     card = path.with_suffix(".json")
     threshold = require(read_json(card), "threshold", str(card), float)
-    return PersonFinder(path, score_threshold=threshold, device=device, exact=False)
+    with threads(threads_for(0)):  # hundreds of small tensors
+        return PersonFinder(path, score_threshold=threshold, device=device, exact=False)
 
 
 def describe_detector(detect: Detect | None, refine: int, auto: bool = False) -> str:

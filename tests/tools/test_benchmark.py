@@ -28,7 +28,8 @@ ROWS = {
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
     "coco-metric": ["whole metric", "with the files", "greatest difference"],
     "pckh": ["arrays", "poses"],
-    "import": ["posekit", "Predictor", "all of training"],
+    "import": ["Predictor", "Predictor ready", "all of training"],
+    "command": ["posekit --help", "a config that is missing"],
     "table-memory": ["held", "added by a worker"],
     "predictor": ["1 box", "8 boxes"],
     "bundled": ["folded", "onnx", "bf16"],
@@ -211,6 +212,45 @@ def test_judgement_of_a_ratio() -> None:
         for v in (90.0, 89.0)
     ]
     assert [row["reached"] for row in judged] == [True, False]
+
+
+def test_two_reports_are_compared_by_their_ratios(tmp_path: Path, capsys: Any) -> None:
+    def report(name: str, ratio: float | None, torch_version: str, *more: str) -> str:
+        row = {"benchmark": "decode", "posekit": 3.0, "unit": "ms", "ratio": ratio}
+        rows = [{**row, "what": what} for what in ("UDP", *more)]
+        path = tmp_path / f"{name}.json"
+        path.write_text(
+            json.dumps({"versions": {"torch": torch_version}, "load_average": [ratio], "rows": rows})
+        )
+        return str(path)
+
+    before = report("a", 0.5, "2.4")
+    assert TOOL.main(["--compare", before, report("b", 0.6, "2.5", "DARK")]) == 0
+    printed = capsys.readouterr().out
+    assert "versions: {'torch': '2.4'} (A), {'torch': '2.5'} (B)" in printed
+    assert "load_average" not in printed
+    line = next(line for line in printed.splitlines() if "decode: UDP" in line)
+    assert "0.5" in line
+    assert "0.6" in line
+    assert "1.20" in line
+    assert "only in B: decode: DARK" in printed
+    assert TOOL.main(["--compare", before, report("c", None, "2.4")]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if "decode: UDP" in line)
+    assert "1.00" in line  # the numbers themselves
+    assert "no reference" in line
+    (tmp_path / "other.json").write_text('{"rows": [1]}')
+    assert TOOL.main(["--compare", before, str(tmp_path / "other.json")]) == 2
+    assert "expected a report of tools/benchmark.py" in capsys.readouterr().err
+    assert TOOL.main(["decode", "--compare", before, before]) == 2
+
+
+def test_what_was_missed_is_summed_up() -> None:
+    rows = [
+        {"benchmark": "decode", "what": name, "reached": r}
+        for name, r in zip("abc", (True, False, None), strict=True)
+    ]
+    assert REPORT.summary(rows) == "1 of 2 targets reached\n  missed: decode: b"
+    assert TOOL.choose(["all"]) == list(TOOL.BENCHMARKS)
 
 
 def test_photos_make_jpegs_of_the_size_of_cocos() -> None:

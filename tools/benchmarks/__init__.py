@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "coco-metric": metrics.coco_metric,
     "pckh": metrics.pckh_metric,
     "import": process.import_time,
+    "command": process.command_time,
     "table-memory": process.table_memory,
     "predictor": inference.predictor,
     "bundled": speed.bundled,

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from posekit.metrics.tables import format_table
+from posekit.metrics.tables import format_table as table_of
 
 from . import BENCHMARKS
 from .common import Row, Settings
@@ -73,7 +73,47 @@ def describe(state: dict[str, Any]) -> str:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Judged rows as a table."""
-    return format_table(HEADER, [cells(row) for row in rows])
+    return table_of(HEADER, [cells(row) for row in rows])
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """How many targets were reached, and which were not."""
+    missed = [f"{row['benchmark']}: {row['what']}" for row in rows if row["reached"] is False]
+    judged = sum(row["reached"] is not None for row in rows)
+    return f"{judged - len(missed)} of {judged} targets reached" + "".join(f"\n  missed: {m}" for m in missed)
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Two reports side by side, by their ratios where there are any: times are of a machine on a day."""
+    first, second = ({(row["benchmark"], row["what"]): row for row in r["rows"]} for r in (before, after))
+    rows = []
+    for key in first.keys() & second.keys():
+        by = "ratio" if None not in (first[key]["ratio"], second[key]["ratio"]) else "posekit"
+        a, b = first[key][by], second[key][by]
+        rows.append((key, by, a, b, b / a if a else math.nan))
+    rows.sort(key=lambda row: list(first).index(row[0]))
+    body = [
+        [
+            f"{name}: {what}",
+            number(first[name, what]["posekit"]),
+            number(second[name, what]["posekit"]),
+            first[name, what]["unit"],
+            number(first[name, what]["ratio"]),
+            number(second[name, what]["ratio"]),
+            f"{change:.2f}",
+            "" if by == "ratio" else "of the numbers: there is no reference",
+        ]
+        for (name, what), by, _, _, change in rows
+    ]
+    lines = [table_of(("what", "A", "B", "unit", "ratio A", "ratio B", "B / A", ""), body)]
+    lines += [
+        f"only in {which}: {name}: {what}"
+        for which, own, other in (("A", first, second), ("B", second, first))
+        for name, what in own
+        if (name, what) not in other
+    ]
+    others = [key for key in before if key not in ("rows", "load_average") and before[key] != after.get(key)]
+    return "\n".join([f"{key}: {before[key]} (A), {after.get(key)} (B)" for key in others] + lines)
 
 
 def cells(row: dict[str, Any]) -> list[str]:
