@@ -31,6 +31,7 @@ ROWS = {
     "import": ["Predictor", "Predictor ready", "all of training"],
     "command": ["posekit --help", "a config that is missing"],
     "table-memory": ["held", "added by a worker"],
+    "coco-load": ["first start", "again", "8 spawned workers", "memory at its peak", "memory of 8 workers"],
     "predictor": ["1 box", "8 boxes"],
     "bundled": ["folded", "onnx", "bf16"],
     "network": ["folded", "onnx", "bf16"],
@@ -41,7 +42,7 @@ ROWS = {
     "face-step": ["CNN-6"],
 }
 
-SLOW = ("import", "kept-memory", "busy-machine")  # they start processes, which import torch
+SLOW = ("import", "coco-load", "kept-memory", "busy-machine")  # they start processes, which import torch
 
 
 def load_tool() -> Any:

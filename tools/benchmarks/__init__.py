@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import arrays, faces, inference, machine, metrics, process, samples, speed, step
+from . import arrays, faces, inference, loading, machine, metrics, process, samples, speed, step
 from .common import Row, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "import": process.import_time,
     "command": process.command_time,
     "table-memory": process.table_memory,
+    "coco-load": loading.coco_load,
     "predictor": inference.predictor,
     "bundled": speed.bundled,
     "network": speed.network,
