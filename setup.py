@@ -23,6 +23,7 @@ TEST = [
     "onnx",
     "onnxruntime",
     "orjson",
+    "pytorch-metric-learning",
 ]
 
 
@@ -84,6 +85,7 @@ setup(
         "onnx": ["onnx>=1.15", "onnxruntime>=1.17"],  # tools/export.py, YOLOX
         "fast": ["orjson>=3.9"],  # annotations and results in a third of the time
         "loggers": ["tensorboard", "wandb", "mlflow"],  # a config's `loggers`, train.py --tensorboard
+        "recognition": ["pytorch-metric-learning>=2.5"],  # four of posekit.recognition's losses
         "albumentations": ["albumentations>=2.0"],  # posekit.transforms.albumentations
         "test": TEST,
         "dev": [*TEST, "build", "pre-commit"],

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from posekit.errors import ConfigError
-from posekit.recognition import margins, pairs, similarity
+from posekit.recognition import centers, margins, pairs
 from posekit.recognition.loss_base import EmbeddingLoss, check_above_zero
 from posekit.registry import MODELS
 
@@ -266,14 +266,14 @@ class ASoftmax(_AnnealedLoss):
 
 @MODELS.register_module()
 class Center(ClassLoss):
-    """See :func:`~posekit.recognition.similarity.center_loss`: beside a softmax, with a small weight.
+    """See :func:`~posekit.recognition.centers.center_loss`: beside a softmax, with a small weight.
 
     The centres are the class weights and learn by gradient, as in the usual implementation; the paper moves
     them by steps of their own.
     """
 
     def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return similarity.center_loss(embeddings, self.weight, labels)
+        return centers.center_loss(embeddings, self.weight, labels)
 
     def scores(self, embeddings: Tensor) -> Tensor:
         """How near each centre is (B, classes): minus the distance."""

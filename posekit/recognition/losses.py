@@ -1,4 +1,4 @@
-"""The losses of ``margins``, ``pairs`` and ``similarity`` as modules.
+"""The losses of ``margins``, ``pairs`` and ``centers`` as modules, and some of pytorch-metric-learning.
 
 Each maps ``embeddings`` (B, D) and int64 ``labels`` (B,), 0..C-1, to a scalar, and computes in float32 at
 least. An :class:`~posekit.recognition.heads.EmbeddingHead` builds them by name and sums them: DeepID2's joint

@@ -1,4 +1,4 @@
-"""Losses without class weights: the functions of ``pairs`` and ``similarity`` on a batch as modules."""
+"""Losses without class weights: the functions of ``pairs`` on a batch, and pytorch-metric-learning's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from posekit.errors import ConfigError
-from posekit.recognition import pairs, similarity
+from posekit.recognition import pairs
 from posekit.recognition.loss_base import EmbeddingLoss, check_above_zero
 from posekit.registry import MODELS
 
@@ -74,62 +74,81 @@ class CosineVerification(_PairLoss):
         )
 
 
-class _CosineLoss(EmbeddingLoss):
-    """A function of :mod:`~posekit.recognition.similarity` with its settings."""
+class _LibraryLoss(EmbeddingLoss):
+    """A loss of pytorch-metric-learning, whose definition is the paper's; on cosines.
 
-    settings: dict[str, float]
+    Raises:
+        ConfigError: If the library is not installed, or on a setting that is not above 0.
+    """
 
-    def _keep(self, **settings: float) -> None:
+    def _take(self, name: str, **settings: float) -> None:
         check_above_zero(type(self).__name__, **settings)
-        self.settings = settings
+        try:
+            from pytorch_metric_learning import losses  # seconds, which few need
+        except ImportError as error:
+            raise ConfigError(
+                f"{type(self).__name__} is pytorch-metric-learning's {name}, which cannot be imported "
+                f"({error}): pip install 'posekit[recognition]', or -e '.[recognition]' in a checkout"
+            ) from error
+        self.loss = getattr(losses, name)(**settings)
+
+    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return self.loss(embeddings, labels)
 
 
 @MODELS.register_module()
-class Circle(_CosineLoss):
-    """See :func:`~posekit.recognition.similarity.circle_loss`."""
+class Circle(_LibraryLoss):
+    """Circle loss in its pairwise form: Sun et al., CVPR 2020. The library's ``CircleLoss``.
+
+    Args:
+        margin: m.
+        gamma: The scale.
+    """
 
     def __init__(self, margin: float = 0.25, gamma: float = 256.0) -> None:
         super().__init__()
-        self._keep(margin=margin, gamma=gamma)
-
-    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return similarity.circle_loss(embeddings, labels, **self.settings)
+        self._take("CircleLoss", m=margin, gamma=gamma)
 
 
 @MODELS.register_module()
-class MultiSimilarity(_CosineLoss):
-    """See :func:`~posekit.recognition.similarity.multi_similarity_loss`."""
+class MultiSimilarity(_LibraryLoss):
+    """Wang et al., CVPR 2019, equation 15, without its mining. The library's ``MultiSimilarityLoss``.
+
+    Args:
+        alpha: Of positives.
+        beta: Of negatives.
+        base: lambda, a cosine.
+    """
 
     def __init__(self, alpha: float = 2.0, beta: float = 50.0, base: float = 0.5) -> None:
         super().__init__()
-        self._keep(alpha=alpha, beta=beta, base=base)
-
-    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return similarity.multi_similarity_loss(embeddings, labels, **self.settings)
+        self._take("MultiSimilarityLoss", alpha=alpha, beta=beta, base=base)
 
 
 @MODELS.register_module()
-class SupervisedContrastive(_CosineLoss):
-    """See :func:`~posekit.recognition.similarity.supervised_contrastive_loss`."""
+class SupervisedContrastive(_LibraryLoss):
+    """SupCon, the logarithm inside: Khosla et al., NeurIPS 2020. The library's ``SupConLoss``.
+
+    Args:
+        temperature: Cosines are divided by it.
+    """
 
     def __init__(self, temperature: float = 0.1) -> None:
         super().__init__()
-        self._keep(temperature=temperature)
-
-    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return similarity.supervised_contrastive_loss(embeddings, labels, **self.settings)
+        self._take("SupConLoss", temperature=temperature)
 
 
 @MODELS.register_module()
-class NTXent(_CosineLoss):
-    """See :func:`~posekit.recognition.similarity.nt_xent_loss`."""
+class NTXent(_LibraryLoss):
+    """SimCLR's loss with labels: Chen et al., ICML 2020. The library's ``NTXentLoss``.
+
+    Args:
+        temperature: Cosines are divided by it.
+    """
 
     def __init__(self, temperature: float = 0.07) -> None:
         super().__init__()
-        self._keep(temperature=temperature)
-
-    def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return similarity.nt_xent_loss(embeddings, labels, **self.settings)
+        self._take("NTXentLoss", temperature=temperature)
 
 
 @MODELS.register_module()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck
 
 from posekit.errors import ConfigError
-from posekit.recognition import losses, margins, pairs, similarity
+from posekit.recognition import centers, losses, margins, pairs
 from posekit.registry import MODELS
 
 
@@ -94,10 +95,7 @@ def test_gradients_of_logits_are_finite_differences(name):
         lambda e, y: pairs.triplet_loss(e, pairs.batch_hard(e, y), nonzero_mean=True),
         lambda e, y: pairs.agent_contrastive_loss(e, e[:3] * 2 + 1, y),
         lambda e, y: pairs.agent_triplet_loss(e, e[:3] * 2 + 1, y),
-        similarity.multi_similarity_loss,
-        similarity.supervised_contrastive_loss,
-        lambda e, y: similarity.nt_xent_loss(e, y, 0.5),
-        lambda e, y: similarity.center_loss(e, e[:3] * 2 + 1, y),
+        lambda e, y: centers.center_loss(e, e[:3] * 2 + 1, y),
     ],
 )
 def test_gradients_of_losses_are_finite_differences(loss):
@@ -249,6 +247,14 @@ def test_a_module_learns(kind):
         optimiser.step()
         values.append(value.item())
     assert values[-1] < values[0]
+
+
+def test_a_loss_of_a_library_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytorch_metric_learning", None)
+    words = r"Circle is pytorch-metric-learning's CircleLoss, .*pip install 'posekit\[recognition\]'"
+    with pytest.raises(ConfigError, match=words):
+        losses.Circle()
+    losses.Contrastive()
 
 
 @pytest.mark.parametrize("kind", WITHOUT)

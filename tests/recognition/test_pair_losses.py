@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from posekit.recognition import losses, margins, pairs, similarity
+from posekit.recognition import centers, losses, margins, pairs
 
 RNG = np.random.default_rng(7)
 E = RNG.normal(size=(9, 4))
@@ -133,13 +133,13 @@ CASES = {
     ),
     "agent contrastive": (agent_contrastive, lambda: pairs.agent_contrastive_loss(e, w, y)),
     "agent triplet": (agent_triplet, lambda: pairs.agent_triplet_loss(e, w, y)),
-    "circle": (circle, lambda: similarity.circle_loss(e, y, gamma=8.0)),
-    "multi-similarity": (multi_similarity, lambda: similarity.multi_similarity_loss(e, y)),
-    "supcon": (supervised_contrastive, lambda: similarity.supervised_contrastive_loss(e, y)),
-    "nt-xent": (nt_xent, lambda: similarity.nt_xent_loss(e, y)),
+    "circle": (circle, lambda: losses.Circle(gamma=8.0)(e, y)),
+    "multi-similarity": (multi_similarity, lambda: losses.MultiSimilarity()(e, y)),
+    "supcon": (supervised_contrastive, lambda: losses.SupervisedContrastive()(e, y)),
+    "nt-xent": (nt_xent, lambda: losses.NTXent()(e, y)),
     "center": (
         lambda: np.mean([np.sum((E[i] - W[Y[i]]) ** 2) for i in range(N)]),
-        lambda: similarity.center_loss(e, w, y),
+        lambda: centers.center_loss(e, w, y),
     ),
 }
 
@@ -156,7 +156,7 @@ def test_a_step_of_the_centres():
         sum((W[c] - E[i] for i in range(N) if Y[i] == c), np.zeros(4)) / (1 + (c == Y).sum())
         for c in range(4)
     ]
-    np.testing.assert_allclose(similarity.center_step(e, w, y).numpy(), wanted)
+    np.testing.assert_allclose(centers.center_step(e, w, y).numpy(), wanted)
 
 
 def angles():

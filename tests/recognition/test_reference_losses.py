@@ -10,7 +10,7 @@ import reference
 import torch
 import torch.nn.functional as F
 
-from posekit.recognition import losses, margins, pairs, similarity
+from posekit.recognition import centers, losses, margins, pairs
 
 # The name of the vectors -> logits of (embeddings, weight, labels).
 LOGITS = {
@@ -180,12 +180,12 @@ def test_agents_and_joint_losses(name):
 
 
 SIMILARITIES = {
-    "circle_m0.25_g256": partial(similarity.circle_loss, margin=0.25, gamma=256),
-    "circle_m0.4_g80": partial(similarity.circle_loss, margin=0.4, gamma=80),
-    "circle_m0.25_g64": partial(similarity.circle_loss, margin=0.25, gamma=64),
-    "multi_similarity": similarity.multi_similarity_loss,
-    "supcon_t0.1": similarity.supervised_contrastive_loss,
-    "ntxent_t0.07": similarity.nt_xent_loss,
+    "circle_m0.25_g256": losses.Circle(0.25, 256),
+    "circle_m0.4_g80": losses.Circle(0.4, 80),
+    "circle_m0.25_g64": losses.Circle(0.25, 64),
+    "multi_similarity": losses.MultiSimilarity(),
+    "supcon_t0.1": losses.SupervisedContrastive(),
+    "ntxent_t0.07": losses.NTXent(),
 }
 
 
@@ -200,17 +200,17 @@ def test_similarities(name):
 
 def test_center():
     stated = reference.load_json("embed.json")["center"]
-    embeddings, labels, centers = embed("embeddings", "labels", "center_centers")
+    embeddings, labels, center = embed("embeddings", "labels", "center_centers")
     gradients = embed("center__grad_emb", "center__grad_centers")
-    leaves = embeddings.requires_grad_(), centers.requires_grad_()
-    loss = similarity.center_loss(*leaves, labels)
+    leaves = embeddings.requires_grad_(), center.requires_grad_()
+    loss = centers.center_loss(*leaves, labels)
     assert loss.item() == pytest.approx(stated["loss"], rel=1e-10)
     assert len(labels) / 2 * loss.item() == pytest.approx(stated["paper_value"], rel=1e-10)
     assert_gradients(loss, leaves, gradients)
     step, updated = embed("center_delta_formula", "center_updated_alpha0.5")
-    found = similarity.center_step(embeddings, centers, labels)
+    found = centers.center_step(embeddings, center, labels)
     np.testing.assert_allclose(found.numpy(), step.numpy(), rtol=1e-10)
-    np.testing.assert_allclose((centers - 0.5 * found).detach().numpy(), updated.numpy(), rtol=1e-10)
+    np.testing.assert_allclose((center - 0.5 * found).detach().numpy(), updated.numpy(), rtol=1e-10)
 
 
 @pytest.mark.parametrize(
