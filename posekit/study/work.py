@@ -101,8 +101,7 @@ class Work:
         if stage == "test":
             return test_command(self.plan, cell, folder, checkpoint)
         words = [self.plan.config_of(cell), str(checkpoint), "--out", str(folder / "diagnosis.json")]
-        options = ["--cfg-options", *self.plan.words(cell)]
-        return [sys.executable, "-m", "posekit.study.diagnosis", *words, *options]
+        return [sys.executable, "-m", "posekit.study.diagnosis", *words, *_options(self.plan, cell)]
 
     def check(self, stage: str, cell: Cell) -> None:
         """Compares what a stage left with what it should have done.
@@ -142,8 +141,14 @@ def test_command(plan: Plan, cell: Cell, work_dir: Path, checkpoint: Path) -> li
 
 
 def _tool(name: str, plan: Plan, cell: Cell, words: Sequence[str]) -> list[str]:
-    shared = ["--launcher", plan.launcher, "--cfg-options", *plan.words(cell)]
+    shared = ["--launcher", plan.launcher, *_options(plan, cell)]
     return [*_started(plan), str(TOOLS / name), plan.config_of(cell), *words, *shared]
+
+
+def _options(plan: Plan, cell: Cell) -> list[str]:
+    """None where a variant's config says all: the option wants at least one word."""
+    words = plan.words(cell)
+    return ["--cfg-options", *words] if words else []
 
 
 def _started(plan: Plan) -> list[str]:

@@ -11,8 +11,9 @@ from fake_cells import PLAN
 from posekit.errors import ConfigError
 from posekit.study import slots
 from posekit.study import work as commands
-from posekit.study.cells import make_cell
+from posekit.study.cells import make_cell, parse_cell
 from posekit.study.slots import make_slots
+from posekit.study.variants import Variant
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,17 @@ def test_the_commands_are_those_of_a_user(tmp_path):
     command = commands.test_command(PLAN, cell, tmp_path, tmp_path / "best.pth")
     where = ["--work-dir", str(tmp_path / "test")]
     assert command[2:] == ["fake.py", str(tmp_path / "best.pth"), *where, *rest]
+
+
+def test_a_config_that_says_all_is_trained_without_options(tmp_path):
+    import dataclasses
+
+    variant = Variant("other.py", [], "model = 1", "0" * 64, ["model"], 2)
+    plan = dataclasses.replace(PLAN, variants={"other": dataclasses.asdict(variant)})
+    cell = parse_cell("other:s3")
+    command = commands.train_command(plan, cell, tmp_path, False)
+    work = ["--work-dir", str(tmp_path), "--seed", "3"]
+    assert command[2:] == ["other.py", *work, "--launcher", "none"]
 
 
 def test_a_cell_of_several_processes_is_launched(tmp_path, monkeypatch):
