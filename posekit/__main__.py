@@ -52,7 +52,9 @@ def main() -> None:
     elif name in ("-V", "--version"):
         print(f"posekit {posekit.__version__}")
     elif name not in COMMANDS:
-        print(f"error: posekit has no command '{name}'{did_you_mean(name, COMMANDS)}", file=sys.stderr)
+        own = {script: command for command, script in COMMANDS.items()}.get(name.removesuffix(".py"))
+        hint = f"; it is 'posekit {own}'" if own else did_you_mean(name, COMMANDS)
+        print(f"error: posekit has no command '{name}'{hint}", file=sys.stderr)
         sys.exit(2)
     else:
         script = tools_folder() / f"{COMMANDS[name]}.py"

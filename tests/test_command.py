@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -59,7 +60,17 @@ def test_an_unknown_command(tmp_path):
     done = run("trian", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == "error: posekit has no command 'trian'; did you mean 'train'?\n"
+    done = run("new_dataset", cwd=tmp_path)  # the script's name
+    assert done.stderr == "error: posekit has no command 'new_dataset'; it is 'posekit new'\n"
     assert run("--version", cwd=tmp_path).stdout.startswith("posekit ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pipe without a reader is another error there")
+def test_a_reader_who_has_had_enough_is_no_crash(tmp_path):
+    command = [sys.executable, "-m", "posekit", "test", "--list-zoo"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tool:
+        tool.stdout.close()
+        assert (tool.stderr.read(), tool.wait()) == (b"", 141)
 
 
 def test_posekits_configs_are_found_from_any_folder(tmp_path, monkeypatch):

@@ -1,10 +1,12 @@
 """Embeddings of pictures: ``python tools/embed.py CONFIG CHECKPOINT IMAGES...``, or a bundle alone.
 
     python tools/embed.py CONFIG CHECKPOINT photos/*.jpg --points points.csv --out embeddings.npz
+    python tools/embed.py CONFIG CHECKPOINT faces --landmarks face68
     python tools/embed.py MODEL.safetensors photos --neighbours sheet.png
 
 IMAGES are files, folders and patterns. A picture that --points (image, x0, y0 .. x4, y4; five points) has is
-aligned by them; any other is taken whole, so cut it to what the network was trained on. The file has
+aligned by them. In any other --landmarks finds the five points: it shows one face then, which fills most of
+it. Without either it is taken whole, so cut it to what the network was trained on. The file has
 ``image`` (N,) and ``embedding`` (N, D), as tools/evaluate.py takes it. Nothing of a picture is written unless
 --neighbours asks for the sheet. Read posekit/docs/recognition.md first: a face's embedding is biometric data.
 """
@@ -26,6 +28,9 @@ def parse_arguments() -> argparse.Namespace:
         "inputs", nargs="+", metavar="CHECKPOINT IMAGES", help="a config's weights; then the pictures"
     )
     parser.add_argument("--points", metavar="CSV", help="five points, to align faces by")
+    parser.add_argument(
+        "--landmarks", metavar="MODEL", help="a landmark network that finds them: face68, or a .safetensors"
+    )
     parser.add_argument(
         "--out", default="embeddings.npz", metavar="NPZ", help="where to write them (%(default)s)"
     )
@@ -66,6 +71,14 @@ def main() -> None:
     points = None if args.points is None else read_points(args.points, picture_names(paths))
     require_writable(out.parent)
     model, size_hw = network(args, checkpoint)
+    if args.landmarks is not None:
+        from posekit import Predictor
+        from posekit.recognition.landmarks import find_five_points
+
+        bundle = args.landmarks.endswith(".safetensors")
+        given = {"checkpoint": args.landmarks} if bundle else {"model": args.landmarks}
+        predictor = Predictor(**given, detector=None)
+        points = find_five_points(predictor, paths, picture_names(paths), points or {})
     names, embeddings = embed_files(model, size_hw, paths, points)
     write_embeddings(out, names, embeddings)
     aligned = sum(name in (points or {}) for name in names)

@@ -26,6 +26,7 @@ CRASHED = 1
 FAILED = 2
 PARTLY = 3  # some of the inputs could not be used; the others were
 INTERRUPTED = 130
+UNREAD = 141  # as a shell says of SIGPIPE
 # What a disk does to a program that has no fault: full, over quota, read-only, broken.
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
@@ -59,7 +60,9 @@ def _status_of(main: Callable[[], int | None]) -> int:
     try:
         # The program unwinds as after Ctrl-C, so that half-written files are removed on the way.
         with handling_signals(stop):
-            return main() or 0
+            status = main() or 0
+            sys.stdout.flush()
+            return status
     except PosekitError as error:
         words = message_of(error)
         if group := _group():  # of several processes with the same error, the first tells it
@@ -67,6 +70,9 @@ def _status_of(main: Callable[[], int | None]) -> int:
         else:
             print(f"error: {words}", file=sys.stderr)
         return FAILED
+    except BrokenPipeError:  # whoever read the output, such as head, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except OSError as error:
         if error.errno not in _DISK:
             raise

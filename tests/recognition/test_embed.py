@@ -22,6 +22,8 @@ from posekit.recognition.embed_files import embed_files, find_pictures, neighbou
 from posekit.recognition.embedding import cut, embed
 from posekit.recognition.files import read_embeddings
 from posekit.recognition.heads import EmbeddingHead, TimmStages
+from posekit.recognition.landmarks import find_five_points, five_points
+from posekit.skeletons import get_skeleton
 from posekit.structures import Pose, Skeleton
 from posekit.transforms import Crop
 
@@ -166,6 +168,67 @@ def test_mistakes_are_told_and_nothing_is_written(words, error, folder, bundle, 
     status, said = run(*(places.get(word, word) for word in words))
     assert (status, error in said) == (2, True), said
     assert [path.name for path in tmp_path.iterdir()] == ["points.csv"]
+
+
+@pytest.mark.parametrize("name", ["ibug68", "wflw98", "cofw29", "aflw19", "mtfl5"])
+def test_five_points_of_each_skeleton(name):
+    """The picture's left eye is the person's right one; an eye without pupil is the mean of its contour."""
+    skeleton = get_skeleton(name)
+    places = {
+        "right_eye": (10, 20), "left_eye": (30, 20), "nose": (20, 30),
+        "right_mouth_corner": (12, 40), "left_mouth_corner": (28, 40),
+    }  # fmt: skip
+    points = np.zeros((2, len(skeleton.keypoints), 2))
+    corners = {"outer": -6, "inner": 6}  # of a contour whose mean is the pupil
+    for place, keypoint in enumerate(skeleton.keypoints):
+        eye = keypoint[: keypoint.find("_eye") + 4]
+        if keypoint in places:
+            points[:, place] = places[keypoint]
+        elif eye in places:
+            shift = corners.get(keypoint[len(eye) + 1 :], 0)
+            points[:, place] = np.add(
+                places[eye], (shift, 2 * ("top" in keypoint) - 2 * ("bottom" in keypoint))
+            )
+    points[1] += 5
+    found = five_points(points, skeleton)
+    np.testing.assert_allclose(found[0], list(places.values()))
+    np.testing.assert_allclose(found[1], found[0] + 5)
+
+
+def test_a_skeleton_without_the_five_is_refused():
+    words = "the skeleton 'coco17' has no keypoint 'right_mouth_corner'.*'face68'"
+    with pytest.raises(ConfigError, match=words):
+        five_points(np.zeros((17, 2)), get_skeleton("coco17"))
+
+
+def test_points_are_looked_for_where_there_are_none(folder):
+    paths = find_pictures([str(folder / "images")])[:3]
+    names = picture_names(paths)
+    skeleton = get_skeleton("mtfl5")
+    points = np.arange(10.0).reshape(5, 2)
+
+    class Network:
+        def __init__(self):
+            self.skeleton, self.asked = skeleton, 0
+
+        def __call__(self, image):
+            assert image.dtype == np.uint8
+            self.asked += 1
+            pose = Pose(points, np.ones(5), np.zeros(4), 1.0, 0, 0)
+            return [pose] if self.asked == 1 else []  # of the second picture: no face
+
+    network = Network()
+    found = find_five_points(network, paths, names, {names[0]: points + 1})
+    assert network.asked == 2
+    assert list(found) == names[:2]
+    np.testing.assert_array_equal(found[names[0]], points + 1)
+    np.testing.assert_array_equal(found[names[1]], points[[0, 1, 2, 3, 4]])
+
+
+def test_the_tool_aligns_by_the_bundled_landmarks(folder, bundle, run, tmp_path):
+    status, said = run(bundle, folder / "images", "--landmarks", "face68", "--out", tmp_path / "e.npz")
+    assert status == 0, said
+    assert "8 pictures, 8 aligned by points" in said
 
 
 def test_a_broken_picture_and_points_in_one_place_are_named(folder, model, tmp_path):

@@ -34,7 +34,7 @@ def find_row(name: str) -> ZooRow:
     if name not in ZOO:
         begun = [other for other in ZOO if other.startswith(str(name))]
         close = begun[:5] or difflib.get_close_matches(str(name), ZOO, n=5, cutoff=0.4)
-        like = f"the nearest are {close}" if close else f"expected one of {list_models()}"
+        like = f"the nearest are {close}" if close else "python tools/test.py --list-zoo shows its names"
         raise ConfigError(f"model zoo: there is no {name!r}; {like}")
     return ZOO[name]
 
