@@ -23,6 +23,8 @@ def test_runner_and_timm_leave_out_what_nobody_asked_for_and_give_it_where_it_is
 import sys
 import torch
 import posekit.engine.runner, timm, torchvision
+from posekit import Predictor
+Predictor(device="cpu")
 print([name for name in {HEAVY!r} if name in sys.modules])
 
 from mmengine.model import MMFullyShardedDataParallel, is_model_wrapper

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from posekit.machine import threads, threads_for
-from posekit.models.without_memory import without_memory
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -86,8 +85,8 @@ def _run_on_meta(module: nn.Module, input_shape: Sequence[int]) -> None:
         name: torch.empty_like(tensor, device="meta")
         for name, tensor in [*module.named_parameters(), *module.named_buffers()]
     }
-    with evaluation_mode(module), without_memory():
-        functional_call(module, state, (torch.empty((1, *input_shape)),))
+    with evaluation_mode(module):
+        functional_call(module, state, (torch.empty((1, *input_shape), device="meta"),))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Networks without memory: shapes and names alone, on torch's ``meta`` device, and without torch's compiler.
 
-On that device torch draws random numbers and normalises by operations of its compiler, which takes a second
-to load. Nobody needs their results there.
+On that device torch draws random numbers by operations of its compiler, which takes a second to load; and
+there are none to be drawn.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 
-class _ShapesAlone(TorchFunctionMode):
-    """Leaves weights as they are made, and lets batch norm give what it is given."""
+class _Uninitialised(TorchFunctionMode):
+    """Leaves weights as they are made."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -25,11 +24,11 @@ class _ShapesAlone(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == nn.init.__name__:
             return args[0] if args else kwargs["tensor"]
-        return args[0] if func is F.batch_norm else func(*args, **kwargs)
+        return func(*args, **kwargs)
 
 
 @contextmanager
 def without_memory() -> Iterator[None]:
     """While it lasts, tensors that are made have no memory, and no numbers."""
-    with torch.device("meta"), _ShapesAlone():
+    with torch.device("meta"), _Uninitialised():
         yield

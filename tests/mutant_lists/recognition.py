@@ -9,6 +9,25 @@ _TESTS = "recognition/test_"
 
 RECOGNITION = (
     Mutant(
+        f"{_FOLDER}landmarks.py",
+        "places.append(own or parts)",
+        "places.append(parts or own)",
+        f"{_TESTS}embed.py::test_five_points_of_each_skeleton",
+    ),
+    Mutant(
+        f"{_FOLDER}landmarks.py",
+        '("right_eye", "left_eye", "nose", "right_mouth_corner", "left_mouth_corner")',
+        '("left_eye", "right_eye", "nose", "left_mouth_corner", "right_mouth_corner")',
+        f"{_TESTS}embed.py::test_five_points_of_each_skeleton",
+        why="the alignment's first eye is the picture's left one",
+    ),
+    Mutant(
+        f"{_FOLDER}landmarks.py",
+        "if name not in known:",
+        "if True:",
+        f"{_TESTS}embed.py::test_points_are_looked_for_where_there_are_none",
+    ),
+    Mutant(
         f"{_FOLDER}margins.py",
         "return torch.where(cosine > math.cos(math.pi - margin), shifted, line)",
         "return shifted",

@@ -8,6 +8,37 @@ _MACHINE, _BACKENDS = "posekit/machine.py", "posekit/models/backends.py"
 
 SPEED = (
     Mutant(
+        "posekit/lean_imports.py",
+        "if sys.modules.get(name) is stand_in:",
+        "if False:",
+        "test_lean_imports.py::test_runner_and_timm_leave_out_what_nobody_asked_for_and_give_it_where_it_is_used",
+        why="a stand-in that stays is an empty torch._dynamo",
+    ),
+    Mutant(
+        "posekit/lean_imports.py",
+        "real = tuple(_loaded(base) if isinstance(base, _LateClass) else base for base in bases)",
+        "return super().__new__(cls, name, bases, namespace)",
+        "test_lean_imports.py::test_runner_and_timm_leave_out_what_nobody_asked_for_and_give_it_where_it_is_used",
+    ),
+    Mutant(
+        "posekit/lean_imports.py",
+        "                time.sleep(wait)",
+        "                raise",
+        "test_lean_imports.py::test_a_cache_that_another_process_is_writing_is_read_again",
+    ),
+    Mutant(
+        "posekit/lean_imports.py",
+        "marked = functools.cache(lambda: mark(function))",
+        "marked = lambda: function",
+        "test_lean_imports.py::test_a_mark_is_made_when_its_function_is_called",
+    ),
+    Mutant(
+        "posekit/models/without_memory.py",
+        "== nn.init.__name__:",
+        "== None:",
+        "test_lean_imports.py::test_runner_and_timm_leave_out_what_nobody_asked_for_and_give_it_where_it_is_used",
+    ),
+    Mutant(
         _MACHINE,
         "any(environment.get(word) for word in THREAD_WORDS) or now not in by_itself",
         "now not in by_itself",

@@ -8,6 +8,12 @@ _STATISTICS = "posekit/study/statistics.py"
 
 STUDY = (
     Mutant(
+        "posekit/study/work.py",
+        'return ["--cfg-options", *words] if words else []',
+        'return ["--cfg-options", *words]',
+        "study/test_slots.py::test_a_config_that_says_all_is_trained_without_options",
+    ),
+    Mutant(
         _STATISTICS,
         "drawn = resampled[:, sides[0]].mean(1) - resampled[:, sides[1]].mean(1)",
         "drawn = resampled[:, sides[0]].mean(1) - resampled[::-1, sides[1]].mean(1)",
