@@ -62,7 +62,7 @@ def main() -> int:
     if args.sheet:
         write_sheet(args.sheet, findings, parts)
     if args.fix:
-        write_fixed(args.fix, parts)
+        write_fixed(args.fix, parts, findings)
     return FOUND if findings else 0
 
 
@@ -106,10 +106,10 @@ def write_sheet(path: str, findings: Any, parts: Sequence[Part]) -> None:
         tell(f"examples: {save_image(path, sheet)}")
 
 
-def write_fixed(out: str, parts: Sequence[Part]) -> None:
+def write_fixed(out: str, parts: Sequence[Part], findings: Any) -> None:
     from posekit.doctor.mend import mended_copies
 
-    for line in mended_copies(parts, Path(out)):
+    for line in mended_copies(parts, Path(out), findings):
         tell(line)
 
 

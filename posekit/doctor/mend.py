@@ -15,6 +15,7 @@ from posekit.doctor.boxes import tiny_boxes
 from posekit.doctor.checks import Part, examine
 from posekit.doctor.coco_facts import facts_of_coco
 from posekit.doctor.facts import Facts
+from posekit.doctor.finding import Finding
 from posekit.doctor.reading import EXCHANGED, POINTS_EXCHANGED, RIGHT
 from posekit.doctor.records import find_twins
 from posekit.doctor.sources import with_pictures
@@ -98,12 +99,13 @@ def _plain(values: np.ndarray) -> list[float | int]:
     return [int(value) if value == int(value) else value for value in rounded]
 
 
-def mended_copies(parts: Sequence[Part], out: Path) -> Iterator[str]:
+def mended_copies(parts: Sequence[Part], out: Path, findings: Sequence[Finding] = ()) -> Iterator[str]:
     """Writes mended copies of the COCO-form files among parts; yields what was changed and what is left.
 
     Args:
         parts: As they were examined.
         out: The copy's name; of several files a folder, in which they keep their names.
+        findings: What was found in the parts: some of it, such as by a model, shows in no file alone.
 
     Raises:
         ConfigError: If there is no such file, or a copy's name is taken: nothing is overwritten.
@@ -114,10 +116,11 @@ def mended_copies(parts: Sequence[Part], out: Path) -> Iterator[str]:
     names = {file: out / Path(file).name.removesuffix(".gz") for file in folders} if len(folders) > 1 else {}
     for file, folder in folders.items():
         target = names.get(file, out)
-        yield f"{file} -> {target}: {write_mended(file, folder, target)}"
+        own = [finding for finding in findings if finding.file == file and not finding.mended]
+        yield f"{file} -> {target}: {write_mended(file, folder, target, own)}"
 
 
-def write_mended(file: str, image_dir: str | None, out: Path) -> str:
+def write_mended(file: str, image_dir: str | None, out: Path, unmended: Sequence[Finding] = ()) -> str:
     """Writes a mended copy; returns in words what was changed, and what is left."""
     if out.exists():
         raise ConfigError(f"--fix {out}: it is there already, and nothing is overwritten; state a new name")
@@ -130,6 +133,8 @@ def write_mended(file: str, image_dir: str | None, out: Path) -> str:
     changed = ", ".join(f"{what} ({number:,})" for what, number in done.items()) or "nothing to mend"
     # One record alone need not be a finding any more.
     unsure = sum(int((~facts.reading.sure & (facts.reading.form != RIGHT)).sum()) for facts in people)
+    seen = {finding.kind for finding in left}
+    left += [finding for finding in unmended if finding.kind not in seen]
     remains = [f"{finding.kind} ({finding.count:,})" for finding in left]
     if unsure:
         remains.append(f"places of which the right form is not certain, as they were ({unsure:,})")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from doctor_cases import labelled, people, plant
 
+from posekit.doctor.finding import Finding
 from posekit.doctor.mend import mend, mended_copies, write_mended
 from posekit.errors import ConfigError
 
@@ -128,6 +129,17 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(ConfigError, match="nothing is overwritten"):
         list(mended_copies([cases.part(people())._replace(facts=cases.part(people()).facts)], path))
     assert path.read_bytes() == before
+
+
+def test_what_no_file_alone_shows_is_left_too(tmp_path):
+    """Such as sides that a model takes for exchanged."""
+    path = write(tmp_path, people())
+    found = Finding("sides_exchanged_by_model", "have", "harms", "look", 12, 60, file=str(path))
+    mended = dataclasses.replace(found, kind="boxes_as_corners", mended=True)
+    elsewhere = dataclasses.replace(found, kind="names", file="other.json")
+    parts = [cases.part(people(), file=str(path))]
+    said = list(mended_copies(parts, tmp_path / "mended.json", [found, mended, elsewhere]))
+    assert said[0].endswith("nothing to mend; left: sides_exchanged_by_model (12)")
 
 
 def test_what_is_not_certain_is_said_to_be_left(tmp_path, monkeypatch):
