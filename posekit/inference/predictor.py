@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import Any, overload
 
@@ -158,15 +159,17 @@ class Predictor:
                     "not calibrated: leave 'calibration' out"
                 )
             self._auto, detector = False, None
-        self._detect = (
-            embedded_finder(self.skeleton, self.device)
-            if self._auto
-            else load_detector(detector, self.device, detector_threshold)
-        )
+        if not self._auto:
+            self.__dict__["_detect"] = load_detector(detector, self.device, detector_threshold)
         self._calibration = self._network.calibration if calibration is None else as_calibration(calibration)
         self._refine = refine
         self._max_batch = max_batch
         self._images_at_once = images_at_once
+
+    @cached_property
+    def _detect(self) -> Detect | None:
+        """The embedded finder is read when it is first needed: not by those who state boxes."""
+        return embedded_finder(self.skeleton, self.device)
 
     @property
     def skeleton(self) -> Skeleton:
@@ -320,7 +323,7 @@ class Predictor:
             for i, scene in enumerate(scenes)
             if isinstance(scene, Scene) and scene.box_source == WHOLE_FRAME
         }
-        if self._detect is None or not wanting:
+        if not wanting or self._detect is None:
             return scenes
         detected = self._detect([scene.image for scene in wanting.values()])
         for (i, scene), found in zip(wanting.items(), detected, strict=True):

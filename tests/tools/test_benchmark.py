@@ -28,7 +28,7 @@ ROWS = {
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
     "coco-metric": ["whole metric", "with the files", "greatest difference"],
     "pckh": ["arrays", "poses"],
-    "import": ["Predictor", "Predictor ready", "all of training"],
+    "import": ["Predictor", "Predictor ready", "first photo", "all of training"],
     "command": ["posekit --help", "a config that is missing"],
     "table-memory": ["held", "added by a worker"],
     "coco-load": ["first start", "again", "8 spawned workers", "memory at its peak", "memory of 8 workers"],
