@@ -24,8 +24,8 @@ SMAPS = Path("/proc/self/smaps_rollup")
 def import_time(settings: Settings) -> list[Row]:
     """Imports in a fresh interpreter, whose own start does not count, against ``import torch``.
 
-    "Predictor ready" is the import and ``Predictor()``, the bundled model; "first photo" is the same and who is
-    in a photo of 640x480, for which the finder is read.
+    "Predictor ready" is the import and ``Predictor()``, the bundled model; "first photo" is the same and who
+    is in a photo of 640x480, for which the finder is read.
 
     Targets:
         Predictor: ratio <= 1.4
