@@ -196,6 +196,19 @@ def test_threads_are_those_of_the_user_or_of_the_work(trained, monkeypatch):
     assert torch.get_num_threads() == before
 
 
+def test_the_finder_is_read_when_somebody_is_to_be_found(trained, monkeypatch):
+    from posekit.inference import predictor as module
+
+    asked = []
+    monkeypatch.setattr(module, "embedded_finder", lambda *given: asked.append(given))
+    predictor = Predictor(CONFIG, trained[1], device="cpu")
+    predictor(IMAGE, np.array([[2.0, 3, 40, 60]]))
+    assert not asked
+    predictor(IMAGE)
+    predictor(IMAGE)
+    assert len(asked) == 1
+
+
 def test_memory_is_kept_only_if_asked(trained, monkeypatch):
     from posekit.inference import predictor as module
 
