@@ -4,32 +4,33 @@
     python tools/crop_dataset.py ANN.json --images PHOTOS --out DIR  everybody of a COCO-form file
     python tools/crop_dataset.py --back RESULTS.json --crops DIR --out MAPPED.json
 
-DIR gets ``annotations.json``, COCO's form as the source's, and ``images/``, one crop for each person that a
-training would take: crowd regions, people without a labelled keypoint, an area or a box inside the photo get
-none and are counted. Every reader takes it as any other file; ``crop`` of an image says where it lies in
+DIR gets ``annotations.json``, in COCO's form as the source's, and ``images/``, a crop for each person whom a
+training would take: crowd regions and people without a labelled keypoint, an area, or a box inside the photo
+get none and are counted. Every reader takes it as any other file; ``crop`` of an image says where it lies in
 which photo. A crop ends where the photo does, so that samples see the same black beyond.
 
 How much is cut: with CONFIG all that its crop and augmentation may show, at the largest scale, rotation and
 shift, of half bodies and of cut-off people too, so that samples are those of the photos (with --format png to
-a rounding; JPEG adds its own noise). Without, a square about the box of --padding times its longer side: 2.5
-is enough for people who stand, under the augmentations of all recipes here; of who lies, the largest and most
-turned samples may see black. --max-size reduces people to what a network can see of them, which makes most of
-the speed on large photos.
+a rounding of pixels; JPEG adds its noise). Without, a square about the box, of --padding times its longer
+side: 2.5 is enough for people who stand, under all recipes here; of people who lie, the largest and most
+turned samples may see black. --max-size reduces large people, which brings most of the speed on large photos.
 
 Annotations keep their ids; a crop's image id is its annotation's. A split by image ids (hashed_split) chooses
-others of the crops, and may part the people of one photo: with CONFIG its 'subset' is cropped alone. Each crop
+others of the crops, and may part the people of one photo: with CONFIG its 'subset' alone is cropped. A crop
 has its own person annotated and nobody else. Segments are left out: the source has them, by the same id.
 
 --back maps keypoint results on crops (``results.json`` of tools/test.py) to the photos, where
 tools/evaluate.py scores them against the source's annotation.
 
-A crop takes about 0.5 bytes a pixel as JPEG, 2 as PNG: 100 kB of a person 256 pixels high.
+A pixel takes about 0.5 bytes as JPEG, 1.5 as PNG; a crop with room for HRNet's augmentation has four to five
+times the pixels of the box's longer side squared.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +53,18 @@ def parse_arguments() -> argparse.Namespace:
     add("--images", metavar="PHOTOS", help="the folder of an annotation file's photos")
     add("--category", nargs="+", metavar="NAME", help="of an annotation file's categories these alone")
     add("--padding", type=float, metavar="P", help="side of the crop, in longer sides of the box (2.5)")
-    add("--max-size", metavar="N|auto", help="reduce who is larger: longer side of the box, pixels; auto: by the config")
+    add("--max-size", metavar="N|auto", help="longest box; larger people are reduced; auto: by the config")
     add("--format", choices=("jpg", "png"), default="jpg", help="of the crops (jpg)")
     add("--quality", type=int, default=95, metavar="Q", help="of JPEG, 1 to 100 (95)")
-    add("--workers", type=int, metavar="N", help="processes (the cores, at most 8)")
+    add("--chroma", choices=("444", "420"), default="444", help="JPEG's colours: fine, or read faster (444)")
+    add("--workers", type=int, metavar="N", help="threads (the cores, at most 8)")
     add("--on-bad-record", choices=("error", "skip"), default="error", help="of an annotation file (error)")
-    add("--on-bad-image", choices=("error", "skip"), default="error", help="photos that cannot be read (error)")
+    add(
+        "--on-bad-image",
+        choices=("error", "skip"),
+        default="error",
+        help="photos that cannot be read (error)",
+    )
     add("--back", metavar="RESULTS.json", help="map results on crops to the photos")
     add("--crops", metavar="DIR", help="for --back: the folder of the crops")
     add_cfg_options(parser)
@@ -78,14 +85,21 @@ def main() -> None:
         print(f"{number} results on the photos: {args.out}")
         tell_fields("left out, since it is not known whether they are in pixels", dropped)
         return
-    form = CropForm(args.format, args.quality)
+    form = CropForm(args.format, args.quality, args.chroma)
     check_new_folder(Path(args.out))
     source = read_source(args)
-    form = CropForm(args.format, args.quality, max_size(args.max_size, source.full_size))
+    form = replace(form, max_size=max_size(args.max_size, source.full_size))
     workers = args.workers or min(core_count(), 8)
     written = write_crops(
-        source.table, source.content, args.out, source.region_of, form, workers, args.on_bad_image, progress=True
-    )  # fmt: skip
+        source.table,
+        source.content,
+        args.out,
+        source.region_of,
+        form,
+        workers,
+        args.on_bad_image,
+        progress=True,
+    )
     report(args, source, written)
 
 
@@ -134,6 +148,8 @@ def max_size(stated: str | None, full_size: int | None) -> int | None:
 
 def report(args: argparse.Namespace, source: CropSource, written: Written) -> None:
     """Says what was written, who was left out, and how to read it."""
+    from posekit.datasets.crops.writer import ANNOTATIONS, IMAGES
+
     mean = written.size_bytes / written.crops
     print(
         f"{written.crops} crops of {written.photos} photos, {written.size_bytes / 1e6:.1f} MB "
@@ -145,15 +161,16 @@ def report(args: argparse.Namespace, source: CropSource, written: Written) -> No
     for note in source.notes:
         print(f"note: {note}")
     if source.full_size is not None and args.max_size is None:
-        print(f"note: --max-size {source.full_size} would lose nothing that the input can show")
+        print(f"note: --max-size {source.full_size} would do for the input")
     if not args.source.endswith(".py"):
         return
     at = Path(args.out).resolve()
     where = f"{args.split}_dataloader.dataset{f'.datasets.{args.set}' if args.set else ''}.source"
-    print(f"\nto read them: --cfg-options {where}.ann_file={at / 'annotations.json'} {where}.image_dir={at / 'images'}")
+    files = {"ann_file": at / ANNOTATIONS, "image_dir": at / IMAGES}
+    print("\nto read them: --cfg-options " + " ".join(f"{where}.{key}={path}" for key, path in files.items()))
 
 
-def tell_fields(what: str, fields: list[str]) -> None:
+def tell_fields(what: str, fields: Sequence[str]) -> None:
     if fields:
         print(f"note: fields {what}: {', '.join(fields)}")
 

@@ -21,6 +21,8 @@ from posekit.io.records import record_list
 from posekit.skeletons import SKELETONS
 from posekit.structures import Skeleton
 
+# The recipes' smallest; half bodies, which are smaller still, are not counted.
+SMALLEST_SCALE = 0.65
 # Boxes of a detector belong to photos; crops are of the annotated people.
 _OF_DETECTIONS = ("detections", "boxes", "score_threshold", "match_iou")
 
@@ -32,7 +34,7 @@ class CropSource(NamedTuple):
         table: The people.
         content: The COCO file that they are of.
         region_of: What a crop has to show.
-        full_size: The ``max_size`` from which on reducing would lose what samples show; None: unknown.
+        full_size: The ``max_size`` that goes with the input (:func:`full_size`); None: unknown.
         notes: What the user should know.
     """
 
@@ -99,15 +101,15 @@ def source_of_config(
         notes.append("the boxes are the annotated ones: a detector's are on photos, and no crop has them")
     if settings.get("subset") is not None:
         notes.append(
-            "only the config's 'subset' is cropped; read the crops without it (subset=None): it goes by image "
-            "ids, which the crops have others of"
+            "the people of the config's 'subset' alone are cropped; read the crops without it (subset=None), "
+            "for they have other image ids"
         )
     source = {key: value for key, value in source.items() if key not in _OF_DETECTIONS}
     upright = settings.get("upright") is not None or settings.get("first_stage") is not None
     if upright and padding is None:
         raise ConfigError(
-            f"config {config}: {section}: 'upright' and 'first_stage' place crops by points that are not known "
-            "beforehand; state --padding"
+            f"config {config}: {section}: 'upright' and 'first_stage' place crops by points that are not "
+            "known beforehand; state --padding"
         )
     used = {key: settings[key] for key in ("skeleton", "crop", "augment", "subset") if key in settings}
     with faults_of(section, config):
@@ -120,8 +122,11 @@ def source_of_config(
 
 
 def full_size(reach: Reach) -> int:
-    """The longer side of a box from which on a sample at its smallest scale shows every pixel of the input."""
-    low = 1.0 if reach.augment is None else min(reach.augment.scale[0], 1.0)
+    """The longer side of a box that has a pixel for each of the input's in the smallest sample.
+
+    At least 1.54 in a plain one: sampled pixel for pixel, a reduced picture would look blurred.
+    """
+    low = SMALLEST_SCALE if reach.augment is None else min(reach.augment.scale[0], SMALLEST_SCALE)
     return math.ceil(max(reach.crop.input_size_hw) / (reach.crop.padding * low))
 
 

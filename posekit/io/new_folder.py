@@ -21,8 +21,8 @@ def check_new_folder(folder: Path, option: str = "--out") -> None:
     if folder.exists() or folder.is_symlink():
         found = "a folder with something in it" if folder.is_dir() else "a file"
         raise ConfigError(
-            f"{option} {folder}: expected a new or empty folder, found {found}; nothing is overwritten, state "
-            "another or remove it"
+            f"{option} {folder}: expected a new or empty folder, found {found}; nothing is overwritten: "
+            "state another, or remove it"
         )
 
 

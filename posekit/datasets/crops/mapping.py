@@ -169,4 +169,3 @@ def read_frames(crops: str | Path) -> dict[int, tuple[int, CropFrame]]:
         x, y = (rec.require(crop, key, within, int) for key in ("x", "y"))
         frames[image_id] = rec.require(crop, "image_id", within, int), CropFrame(x, y, scale)
     return frames
-

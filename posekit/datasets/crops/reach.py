@@ -88,7 +88,8 @@ class Reach:
         half = np.array([width, height]) / 2
         if augment is not None:
             turn = _largest_rotation(augment)
-            half = augment.scale[1] * np.array([_widest(width, height, turn), _widest(height, width, turn)]) / 2
+            sides = np.array([_widest(width, height, turn), _widest(height, width, turn)])
+            half = augment.scale[1] * sides / 2
             half += augment.shift * placement.size_wh / self.crop.padding
         return np.concatenate([placement.center - half, placement.center + half])
 

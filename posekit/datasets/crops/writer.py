@@ -11,12 +11,10 @@ An annotation keeps its id, and a crop's image id is that of its annotation. Eve
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +25,7 @@ from tqdm import tqdm
 
 from posekit.datasets.crops.mapping import CROP, CropFrame, unmapped_fields
 from posekit.datasets.pictures import read_annotated
-from posekit.datasets.table import PersonTable
+from posekit.datasets.table import OUTSIDE, PersonTable
 from posekit.errors import ConfigError, DataError
 from posekit.io.files import atomic_file, compact_json
 from posekit.io.images import cv2
@@ -36,9 +34,12 @@ from posekit.structures import PersonRecord
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 FORMATS = ("jpg", "png")
+# OpenCV's numbers of how coarse JPEG's colours are.
+CHROMA = {"444": 0x111111, "420": 0x221111}
 # Crop pixels beyond what a sample shows: a bilinear sample looks at the next one.
 _MARGIN = 2.0
-_CHROMA_AS_FINE = 0x111111  # 4:4:4
+# JPEG's blocks. A crop that begins with one of its photo's loses half as much by being coded again.
+_BLOCK = 8
 
 RegionOf = Callable[[PersonRecord], np.ndarray]
 
@@ -49,7 +50,9 @@ class CropForm:
 
     Attributes:
         format: "jpg", or "png", which loses nothing.
-        quality: Of JPEG, 1..100; its colours are as fine as its brightness (4:4:4).
+        quality: Of JPEG, 1..100.
+        chroma: Of JPEG: "444", colours as fine as brightness; or "420", half as fine in both directions, as
+            most photos have them, which is smaller and read faster.
         max_size: Crops of people whose box has a longer side of more pixels are reduced to it, each pixel
             being the mean of those it covers; None: none are.
 
@@ -59,6 +62,7 @@ class CropForm:
 
     format: str = "jpg"
     quality: int = 95
+    chroma: str = "444"
     max_size: int | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +70,8 @@ class CropForm:
             raise ConfigError(f"--format: expected one of {FORMATS}, found {self.format!r}")
         if not 1 <= self.quality <= 100:
             raise ConfigError(f"--quality: expected a number from 1 to 100, found {self.quality}")
+        if self.chroma not in CHROMA:
+            raise ConfigError(f"--chroma: expected one of {tuple(CHROMA)}, found {self.chroma!r}")
         if self.max_size is not None and self.max_size < 16:
             raise ConfigError(f"--max-size: expected at least 16 pixels, found {self.max_size}")
 
@@ -79,7 +85,7 @@ class CropForm:
         options = []
         if self.format == "jpg":
             options = [cv2.IMWRITE_JPEG_QUALITY, self.quality]
-            options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _CHROMA_AS_FINE]
+            options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, CHROMA[self.chroma]]
         done, data = cv2.imencode(f".{self.format}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
         if not done:
             raise RuntimeError(f"OpenCV could not encode a {self.format} picture")
@@ -113,7 +119,7 @@ class _Wanted(NamedTuple):
 
 
 class _Photo(NamedTuple):
-    """What a process needs to know of a photo."""
+    """What is needed to cut the people of a photo."""
 
     path: str
     stated_hw: tuple[int, int]
@@ -136,7 +142,7 @@ def write_crops(
     content: Mapping[str, Any],
     out: str | os.PathLike[str],
     region_of: RegionOf,
-    form: CropForm = CropForm(),  # noqa: B008 (immutable)
+    form: CropForm = CropForm(),
     workers: int = 1,
     on_bad_image: str = "error",
     progress: bool = False,
@@ -149,7 +155,7 @@ def write_crops(
         out: A new or empty folder.
         region_of: A person -> what its crop has to show (:class:`.reach.Reach`, :class:`.reach.Square`).
         form: How pictures are stored.
-        workers: Processes; the files do not depend on it.
+        workers: Threads; the files do not depend on it.
         on_bad_image: "error"; or "skip": people of photos that cannot be read are left out and counted.
         progress: Shows a bar with the time left.
 
@@ -159,29 +165,25 @@ def write_crops(
     """
     order = np.argsort(table.image_index, kind="stable")
     photos = [_photo(table, rows, region_of, form) for rows in _by_photo(table, order)]
-    records = {record["id"]: record for record in content["annotations"]}
-    images = {image["id"]: image for image in content["images"]}
+    records, images = _by_id(content["annotations"]), _by_id(content["images"])
     made: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
-    left_out = Counter({reason: n for reason, n in table.counts.items() if n and reason != "keypoints_outside_image"})
+    left_out = Counter({reason: n for reason, n in table.counts.items() if n and reason != OUTSIDE})
     size_bytes = 0
     with new_folder(Path(out)) as folder:
         (folder / IMAGES).mkdir()
         bar = tqdm(total=len(order), desc="crops", unit="crop", disable=not progress)
         work = partial(_cut_photo, folder=folder / IMAGES, form=form, skip=on_bad_image == "skip")
         with bar:
-            rows = iter(order.tolist())
-            for photo, cuts in zip(photos, _cut_all(work, photos, workers), strict=True):
-                for wanted, cut in zip(photo.wanted, cuts or [None] * len(photo.wanted), strict=True):
-                    row = next(rows)
-                    bar.update()
-                    if cut is None:
-                        left_out["unreadable_photo"] += 1
-                        continue
-                    image = images[int(table.image_ids[table.image_index[row]])]
-                    record = records[int(table.person_ids[row])]
-                    made["images"].append(_image_entry(image, int(record["id"]), wanted.name, cut))
-                    made["annotations"].append(_annotation(record, cut.frame, table.ann_file))
-                    size_bytes += cut.size_bytes
+            for row, (wanted, cut) in zip(order.tolist(), _cut_all(work, photos, workers), strict=True):
+                bar.update()
+                if cut is None:
+                    left_out["unreadable_photo"] += 1
+                    continue
+                image = images[int(table.image_ids[table.image_index[row]])]
+                record = records[int(table.person_ids[row])]
+                made["images"].append(_image_entry(image, record["id"], wanted.name, cut))
+                made["annotations"].append(_annotation(record, cut.frame, table.ann_file))
+                size_bytes += cut.size_bytes
         if not made["images"]:
             raise DataError(f"{table.image_dir}: not one image of {table.ann_file} can be read")
         with atomic_file(folder / ANNOTATIONS) as file:
@@ -189,6 +191,12 @@ def write_crops(
     used = {entry[CROP]["image_id"] for entry in made["images"]}
     unmapped = unmapped_fields(made["annotations"])
     return Written(len(made["images"]), len(used), size_bytes, dict(left_out), unmapped)
+
+
+def _by_id(records: Any) -> dict[int, Mapping[str, Any]]:
+    """The first record of each id; faulty ones are the reader's to refuse, or to skip."""
+    sound = [r for r in reversed(records) if isinstance(r, Mapping) and isinstance(r.get("id"), int)]
+    return {record["id"]: record for record in sound}
 
 
 def _by_photo(table: PersonTable, order: np.ndarray) -> list[np.ndarray]:
@@ -222,62 +230,51 @@ def _with_labels(
 
 
 def _cut_all(
-    work: Callable[[_Photo], list[_Cut] | None], photos: Sequence[_Photo], workers: int
-) -> Iterator[list[_Cut] | None]:
-    """The crops of each photo, in order; None of one that cannot be read."""
-    if workers <= 1:
-        yield from map(work, photos)
-        return
-    # Forking spares each worker the seconds of importing; macOS, whose own libraries it breaks, has it too.
-    method = "fork" if sys.platform == "linux" else None
-    with _one_cv2_thread(), multiprocessing.get_context(method).Pool(workers) as pool:
-        yield from pool.imap(work, photos, chunksize=4)
-
-
-@contextmanager
-def _one_cv2_thread() -> Iterator[None]:
-    """Ends OpenCV's thread pool: a forked child that inherits one waits for it for ever."""
+    work: Callable[[_Photo], list[_Cut | None]], photos: Sequence[_Photo], workers: int
+) -> Iterator[tuple[_Wanted, _Cut | None]]:
+    """The crops in order; None of a photo that cannot be read."""
+    # OpenCV decodes, reduces and encodes outside Python's lock: threads are as good as processes here.
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        yield
+        with ThreadPoolExecutor(workers) as pool:
+            for photo, cuts in zip(photos, pool.map(work, photos), strict=True):
+                yield from zip(photo.wanted, cuts, strict=True)
     finally:
         cv2.setNumThreads(threads)
 
 
-def _cut_photo(photo: _Photo, folder: Path, form: CropForm, skip: bool) -> list[_Cut] | None:
+def _cut_photo(photo: _Photo, folder: Path, form: CropForm, skip: bool) -> list[_Cut | None]:
     """Writes a photo's crops."""
     try:
         image = read_annotated(photo.path, photo.stated_hw, photo.turn_by_exif, photo.ann_file)
     except DataError:
         if skip:
-            return None
+            return [None] * len(photo.wanted)
         raise
     return [_cut_person(image, wanted, folder, form) for wanted in photo.wanted]
 
 
 def _cut_person(image: np.ndarray, wanted: _Wanted, folder: Path, form: CropForm) -> _Cut:
     last = np.array([image.shape[1] - 1, image.shape[0] - 1])
-    x1, y1 = np.clip(wanted.region_xyxy[:2], 0, last).astype(int).tolist()
+    x1, y1 = (np.clip(wanted.region_xyxy[:2], 0, last).astype(int) // _BLOCK * _BLOCK).tolist()
     x2, y2 = np.clip(wanted.region_xyxy[2:], (x1, y1), last).astype(int).tolist()
     crop = image[y1 : y2 + 1, x1 : x2 + 1]
-    if wanted.scale < 1:
-        crop = reduce_image(crop, wanted.scale)
+    scale = min(max(wanted.scale, 1 / min(crop.shape[:2])), 1.0)  # something of it is left
+    if scale < 1:
+        crop = reduce_image(crop, scale)
     data = form.encode(crop)
     (folder / wanted.name).write_bytes(data)
     size_wh = crop.shape[1], crop.shape[0]
-    return _Cut(CropFrame(x1, y1, wanted.scale), (x2 - x1 + 1, y2 - y1 + 1), size_wh, len(data))
+    return _Cut(CropFrame(x1, y1, scale), (x2 - x1 + 1, y2 - y1 + 1), size_wh, len(data))
 
 
 def reduce_image(image: np.ndarray, scale: float) -> np.ndarray:
-    """A picture, uint8 (H, W, 3), reduced by one factor below 1: x' = (x + 0.5) scale - 0.5 in both directions.
+    """A picture, uint8 (H, W, 3), reduced by a factor below 1: x' = (x + 0.5) scale - 0.5, y alike.
 
     Each pixel is the mean of those it covers. The sides are rounded, the factor is not.
     """
     # Stated as factors: for a stated size OpenCV would take a factor of its own for each direction.
-    least = 1 / min(image.shape[:2])  # a pixel
-    if scale < least:
-        raise DataError(f"a crop of {image.shape[1]} x {image.shape[0]} pixels cannot be reduced by {scale:g}")
     return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
