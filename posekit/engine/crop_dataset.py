@@ -20,9 +20,9 @@ from posekit.io.files import atomic_file, compact_json, read_object, under
 from posekit.io.records import record_list
 from posekit.skeletons import SKELETONS
 from posekit.structures import Skeleton
+from posekit.transforms import Crop
 
-# The recipes' smallest; half bodies, which are smaller still, are not counted.
-SMALLEST_SCALE = 0.65
+PIXELS = 4 / 3  # of a reduced picture for one of the input
 # Boxes of a detector belong to photos; crops are of the annotated people.
 _OF_DETECTIONS = ("detections", "boxes", "score_threshold", "match_iou")
 
@@ -118,16 +118,15 @@ def source_of_config(
     reach = Reach(dataset.crop, dataset.augment, table.skeleton)
     content = read_object(under(source.get("data_root") or "", source["ann_file"]))
     region_of = reach if padding is None else _square(padding)
-    return CropSource(table, content, region_of, full_size(reach), notes)
+    return CropSource(table, content, region_of, full_size(dataset.crop), notes)
 
 
-def full_size(reach: Reach) -> int:
-    """The longer side of a box that has a pixel for each of the input's in the smallest sample.
+def full_size(crop: Crop) -> int:
+    """The longer side of a box at which a plain sample has four thirds of a pixel for each of the input's.
 
-    At least 1.54 in a plain one: sampled pixel for pixel, a reduced picture would look blurred.
+    Sampled pixel for pixel a reduced picture would look blurred; larger draws than 0.75 are a little softer.
     """
-    low = SMALLEST_SCALE if reach.augment is None else min(reach.augment.scale[0], SMALLEST_SCALE)
-    return math.ceil(max(reach.crop.input_size_hw) / (reach.crop.padding * low))
+    return math.ceil(PIXELS * max(crop.input_size_hw) / crop.padding)
 
 
 def _settings(cfg: Mapping[str, Any], config: str, split: str, set_name: str | None) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ def crop_sample(settings: Settings) -> list[Row]:
     reach = Reach(Crop(INPUT_HW), Augment.hrnet_coco(), table.skeleton)
     tables = [table]
     for chroma in KINDS:
-        form = CropForm(chroma=chroma, max_size=full_size(reach))
+        form = CropForm(chroma=chroma, max_size=full_size(reach.crop))
         write_crops(table, read_object(photos), folder / chroma, reach, form)
         tables.append(load_coco(ANNOTATIONS, IMAGES, data_root=str(folder / chroma)))
     sets = [TopDownDataset(people, crop=reach.crop, augment=reach.augment) for people in tables]
