@@ -265,6 +265,20 @@ def test_a_reduced_crop_shows_the_same(tmp_path):
         np.testing.assert_allclose(photo.keypoints, small.keypoints, atol=1e-3)
 
 
+def test_keypoints_at_the_edge_keep_their_weight(tmp_path):
+    path = scene(tmp_path, 61, 81, 1)
+    content = read_object(path)
+    box = [0, 0, 81, 61]
+    content["annotations"][0].update(bbox=box, keypoints=[0, 0, 2, 80, 60, 2, 85, 30, 2])
+    path.write_text(json.dumps(content))
+    table, _, out = cropped(tmp_path, path, Square(1.5), CropForm("png", max_size=25))
+    back = read_back(out)
+    assert TopDownDataset(table)[0].weight.tolist() == TopDownDataset(back)[0].weight.tolist() == [1, 1, 0]
+    scale = read_object(out / "annotations.json")["images"][0]["crop"]["scale"]
+    beyond = 85.5 * scale - 0.5
+    np.testing.assert_allclose(back.keypoints[0], [[0, 0], [24, 18], [beyond, 30.5 * scale - 0.5]], atol=1e-5)
+
+
 def test_jpeg_is_near(tmp_path):
     table, written, out = cropped(tmp_path, scene(tmp_path), Square(2.0), CropForm())
     for photo, jpeg in zip(TopDownDataset(table), TopDownDataset(read_back(out)), strict=True):

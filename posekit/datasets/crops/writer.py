@@ -182,7 +182,7 @@ def write_crops(
                 image = images[int(table.image_ids[table.image_index[row]])]
                 record = records[int(table.person_ids[row])]
                 made["images"].append(_image_entry(image, record["id"], wanted.name, cut))
-                made["annotations"].append(_annotation(record, cut.frame, table.ann_file))
+                made["annotations"].append(_annotation(record, cut, table.ann_file))
                 size_bytes += cut.size_bytes
         if not made["images"]:
             raise DataError(f"{table.image_dir}: not one image of {table.ann_file} can be read")
@@ -299,11 +299,31 @@ def _image_entry(photo: Mapping[str, Any], image_id: int, name: str, cut: _Cut) 
     }
 
 
-def _annotation(record: Mapping[str, Any], frame: CropFrame, ann_file: str) -> dict[str, Any]:
+def _annotation(record: Mapping[str, Any], cut: _Cut, ann_file: str) -> dict[str, Any]:
     try:
-        mapped = frame.mapped(record)
+        mapped = cut.frame.mapped(record)
     except (ValueError, TypeError, IndexError) as error:  # of fields that no reader of posekit looks at
         raise DataError(
             f"{ann_file}: annotation id {record['id']}: expected numbers in its fields in pixels: {error}"
         ) from error
+    if cut.frame.scale < 1 and mapped.get("keypoints"):
+        mapped["keypoints"] = _kept_inside(mapped["keypoints"], record["keypoints"], cut)
     return {**mapped, "image_id": record["id"]}
+
+
+def _kept_inside(keypoints: Sequence[float], of_photo: Sequence[float], cut: _Cut) -> list[float]:
+    """Keypoints of a reduced crop, flat (x, y, v), of which those of its photo stay in the picture.
+
+    The first pixel's centre is further inside than the photo's was, by less than half a pixel of the crop; a
+    keypoint between them would lose its weight.
+    """
+    made, stated = (np.array(flat, np.float64).reshape(-1, 3) for flat in (keypoints, of_photo))
+    first = np.array([cut.frame.x, cut.frame.y])
+    places = stated[:, :2]
+    inside = (places >= first) & (places <= first + cut.photo_wh - 1)
+    inside &= stated[:, 2:] > 0
+    inside = inside.all(axis=1, keepdims=True)
+    made[:, :2] = np.where(inside, np.clip(made[:, :2], 0, np.array(cut.crop_wh) - 1), made[:, :2])
+    flat = made.reshape(-1).tolist()
+    flat[2::3] = keypoints[2::3]  # whole numbers
+    return flat
