@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -44,13 +46,16 @@ def crop_sample(settings: Settings) -> list[Row]:
         tables.append(load_coco(ANNOTATIONS, IMAGES, data_root=str(folder / chroma)))
     sets = [TopDownDataset(people, crop=reach.crop, augment=reach.augment) for people in tables]
     keys = [SampleKey(0, 1, row) for row in range(len(table))]
-    photo, *crops = settings.in_turns(
-        *(settings.timed(lambda one=one: exhaust(one[key] for key in keys)) for one in sets)
-    )
+    timers = [settings.timed(partial(make_samples, one, keys)) for one in sets]
+    photo, *crops = settings.in_turns(*timers)
     return [
         rate(what, len(keys), (ours, photo), "the sample from its photo")
         for what, ours in zip(KINDS.values(), crops, strict=True)
     ]
+
+
+def make_samples(dataset: TopDownDataset, keys: Sequence[SampleKey]) -> None:
+    exhaust(dataset[key] for key in keys)
 
 
 def write_photos(folder: Path, count: int) -> Path:

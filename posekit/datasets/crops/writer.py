@@ -321,9 +321,8 @@ def _kept_inside(keypoints: Sequence[float], of_photo: Sequence[float], cut: _Cu
     first = np.array([cut.frame.x, cut.frame.y])
     places = stated[:, :2]
     inside = (places >= first) & (places <= first + cut.photo_wh - 1)
-    inside &= stated[:, 2:] > 0
-    inside = inside.all(axis=1, keepdims=True)
-    made[:, :2] = np.where(inside, np.clip(made[:, :2], 0, np.array(cut.crop_wh) - 1), made[:, :2])
+    kept = inside.all(axis=1, keepdims=True) & (stated[:, 2:] > 0)
+    made[:, :2] = np.where(kept, np.clip(made[:, :2], 0, np.array(cut.crop_wh) - 1), made[:, :2])
     flat = made.reshape(-1).tolist()
     flat[2::3] = keypoints[2::3]  # whole numbers
     return flat
