@@ -20,6 +20,7 @@ COMMANDS = {
     "new": "new_dataset",
     "check": "check_dataset",
     "browse": "browse_dataset",
+    "crop": "crop_dataset",
     "train": "train",
     "test": "test",
     "evaluate": "evaluate",

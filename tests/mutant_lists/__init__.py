@@ -20,6 +20,7 @@ from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
 from mutant_lists.metrics import METRICS
 from mutant_lists.mutant import Mutant
 from mutant_lists.own_files import OWN_FILES
+from mutant_lists.photo_crops import PHOTO_CROPS
 from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.recognition import RECOGNITION
 from mutant_lists.speed import SPEED
@@ -44,6 +45,7 @@ MUTANTS = (
     *FAMILIES,
     *DATASETS,
     *OWN_FILES,
+    *PHOTO_CROPS,
     *FINDER,
     *METRICS,
     *ANALYSIS,

@@ -24,6 +24,7 @@ ROWS = {
     "train-sample-memory": ["decoded image -> sample"],
     "train-sample-pixels": ["sample with pixels"],
     "test-sample": ["20 boxes per image"],
+    "crop-sample": ["colours 4:2:0", "colours 4:4:4"],
     "targets": ["MSRA encode"],
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
     "coco-metric": ["whole metric", "with the files", "greatest difference"],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import arrays, faces, inference, loading, machine, metrics, process, samples, speed, step
+from . import arrays, crops, faces, inference, loading, machine, metrics, process, samples, speed, step
 from .common import Row, Settings
 
 BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "train-sample-memory": samples.train_sample_memory,
     "train-sample-pixels": samples.train_sample_pixels,
     "test-sample": samples.test_sample,
+    "crop-sample": crops.crop_sample,
     "targets": arrays.targets,
     "decode": arrays.decode,
     "coco-metric": metrics.coco_metric,

@@ -1,0 +1,1 @@
+"""Photos -> padded crops of their people, a COCO-form set that is read in a fraction of the time."""

@@ -1,0 +1,74 @@
+"""Crops of people that are stored in the place of photos."""
+
+from __future__ import annotations
+
+from mutant_lists.mutant import Mutant
+
+_MAPPING = "posekit/datasets/crops/mapping.py"
+_REACH = "posekit/datasets/crops/reach.py"
+_WRITER = "posekit/datasets/crops/writer.py"
+_TEST = "datasets/test_crops.py"
+
+PHOTO_CROPS = (
+    Mutant(
+        _MAPPING,
+        "(moved + 0.5) * self.scale - 0.5",
+        "moved * self.scale",
+        f"{_TEST}::test_coordinates_by_hand",
+    ),
+    Mutant(
+        _MAPPING,
+        "(points + 0.5) / self.scale - 0.5)",
+        "points / self.scale)",
+        f"{_TEST}::test_results_go_back_to_the_photos",
+    ),
+    Mutant(_MAPPING, "(scale**2 if key in _AREAS else scale)", "scale", f"{_TEST}::test_a_record_by_hand"),
+    Mutant(
+        _MAPPING,
+        "scale = 1 / self.scale if back else self.scale",
+        "scale = self.scale",
+        f"{_TEST}::test_results_go_back_to_the_photos",
+    ),
+    Mutant(
+        _REACH,
+        '(2 if augment.sampling == "clipped_normal" else 1)',
+        "1",
+        f"{_TEST}::test_reach_by_hand",
+    ),
+    Mutant(
+        _REACH,
+        "((left, left), (left, right), (right, right))",
+        "((left, right),)",
+        f"{_TEST}::test_no_sample_shows_more",
+    ),
+    Mutant(
+        _REACH,
+        "half += augment.shift * placement.size_wh",
+        "half += 0 * placement.size_wh",
+        f"{_TEST}::test_no_sample_shows_more",
+    ),
+    Mutant(
+        _WRITER,
+        "fx=scale, fy=scale, interpolation=cv2.INTER_AREA",
+        "fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST",
+        f"{_TEST}::test_a_reduced_picture_keeps_its_places",
+    ),
+    Mutant(
+        _WRITER,
+        "return _Cut(CropFrame(x1, y1, scale)",
+        "return _Cut(CropFrame(x1 + 1, y1, scale)",
+        f"{_TEST}::test_samples_are_those_of_the_photo",
+    ),
+    Mutant(
+        _WRITER,
+        "if cut.frame.scale < 1 and mapped",
+        "if cut.frame.scale > 1 and mapped",
+        f"{_TEST}::test_keypoints_at_the_edge_keep_their_weight",
+    ),
+    Mutant(
+        _WRITER,
+        "read_annotated(photo.path, photo.stated_hw, photo.turn_by_exif, photo.ann_file)",
+        "read_annotated(photo.path, (0, 0), False, photo.ann_file)",
+        f"{_TEST}::test_a_turned_photo_is_cropped_as_it_is_labelled",
+    ),
+)
