@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from torch.utils.data import DataLoader, Dataset
 
 from posekit.datasets import COCO17, PersonTable
 
@@ -118,8 +119,6 @@ def main() -> None:
 
 def workers_of(table: PersonTable) -> tuple[float, float]:
     """Seconds until spawned workers have given a sample each, and the median of their own memory, MB."""
-    from torch.utils.data import DataLoader
-
     loader: DataLoader[float] = DataLoader(
         OwnMemory(table), batch_size=None, num_workers=WORKERS, multiprocessing_context="spawn"
     )
@@ -129,7 +128,7 @@ def workers_of(table: PersonTable) -> tuple[float, float]:
     return time.perf_counter() - start, statistics.median(held)
 
 
-class OwnMemory:
+class OwnMemory(Dataset[float]):
     """A data set that reads a person, and gives the memory that its process shares with no other, MB."""
 
     def __init__(self, table: PersonTable) -> None:
