@@ -1,17 +1,21 @@
-"""Keeps what nobody asked for out of the imports of mmengine, torchvision and timm; everything stays usable.
+"""Keeps what nobody asked for out of the imports of mmengine, torchvision and timm; it comes when it is used.
 
-Half of the time that ``import mmengine.runner`` takes goes into torch's sharded training, and half of timm's
-and torchvision's into torch's compiler; posekit needs neither. Where posekit is imported first, something
-stands for mmengine's three classes of sharded training until they are called, subclassed or asked for
-anything, and for the compiler's functions in torchvision and timm until they are called. And yapf, which
-mmengine imports, writes a cache beside which other processes that start at the same moment fail: they try
-again. Importing this imports nothing; modules that are loaded already stay as they are.
+A third of the time that ``import mmengine.runner`` takes goes into torch's sharded training, and half of
+timm's and torchvision's into torch's compiler; posekit needs neither. Where posekit is imported first,
+stand-ins take the place of mmengine's three classes of sharded training until they are called, subclassed or
+asked for anything, and of the compiler's functions in torchvision and timm until they are called.
+:func:`real_class` gives what a stand-in stands for; only ``issubclass(stand_in, base)`` and
+``super(stand_in, self)`` know it not. And yapf, which mmengine imports, writes a cache beside which other
+processes that start at the same moment fail: they try again. Importing this imports nothing; modules that are
+loaded already stay as they are.
 """
 
 import functools
 import importlib
 import sys
 import time
+from _thread import RLock
+from abc import ABCMeta
 from importlib.machinery import ModuleSpec, PathFinder
 
 TYPE_CHECKING = False  # typing's own would cost an import
@@ -33,6 +37,8 @@ LATE_MARKS = {"timm.models.naflexvit": ("timm.layers", "disable_compiler")}
 # Seconds between two tries to import yapf: its cache is written within milliseconds, on a network folder
 # within a second.
 _WAITS = (0.1, 0.3, 1.0, 3.0)
+# One thread loads, the others wait; again, for what is loaded may ask for another one.
+_LOADING = RLock()
 
 
 class _LeanFinder:
@@ -45,7 +51,7 @@ class _LeanFinder:
         loader: Any
         if name in LATE_CLASSES:
             loader = _LateClassLoader(*LATE_CLASSES[name])
-        elif name in LATE_FUNCTIONS and LATE_FUNCTIONS[name][0] not in sys.modules:
+        elif name in LATE_FUNCTIONS and "torch._dynamo" not in sys.modules:
             loader = _LateFunctionLoader(*LATE_FUNCTIONS[name])
         elif name in LATE_MARKS and "torch._dynamo" not in sys.modules:
             loader = _LateMarkLoader(*LATE_MARKS[name])
@@ -70,6 +76,8 @@ class _Loader:
         return None
 
     def __getattr__(self, name: str) -> "Any":
+        if name == "real":
+            raise AttributeError(name)
         return getattr(self.real, name)  # get_source and the like, for tracebacks
 
 
@@ -81,38 +89,60 @@ class _LateClassLoader(_Loader):
 
     def exec_module(self, module: "ModuleType") -> None:
         registry = getattr(importlib.import_module("mmengine.registry"), self.registry)
+        known, names = registry.module_dict, vars(module)
 
         def load() -> type:
-            # The module's own code registers the class anew.
-            registry.module_dict.pop(self.name)
-            self.real.exec_module(module)
-            return getattr(module, self.name)
+            # The module's own code registers the class anew, which may not be known then; what a user has
+            # registered in its place stays.
+            registered = known.pop(self.name, None)
+            try:
+                self.real.exec_module(module)
+            except BaseException:
+                known[self.name] = registered
+                raise
+            if registered is not stand_in:
+                known[self.name] = registered
+            names.pop("__getattr__", None)
+            return names[self.name]
 
-        stand_in = _LateClass(self.name, (), {"__module__": module.__name__, "_load": load, "_real": None})
+        def other(name: str) -> "Any":
+            if not name.startswith("__"):
+                real_class(stand_in)
+                if name in names:
+                    return names[name]
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
+        stand_in = _LateClass(self.name, (), {"__module__": module.__name__, "_load": staticmethod(load)})
         registry.register_module(name=self.name, module=stand_in)
-        setattr(module, self.name, stand_in)
+        names.update({self.name: stand_in, "__getattr__": other})
 
 
-class _LateClass(type):
+class _LateClass(ABCMeta):
     """The type of a class that stands for another one, which is loaded when it is first needed."""
 
     _load: "Any"
-    _real: "type | None"
+    _real: "type | None" = None
 
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, "Any"]) -> "Any":
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, "Any"], **keywords: "Any"
+    ) -> "Any":
         """The stand-in itself, of no bases; else a subclass of what its bases stand for."""
         if not bases:
             return super().__new__(cls, name, bases, namespace)
-        real = tuple(_loaded(base) if isinstance(base, _LateClass) else base for base in bases)
-        return type(real[0])(name, real, namespace)
+        real = tuple(map(real_class, bases))
+        return functools.reduce(_derived, map(type, real))(name, real, namespace, **keywords)
 
     def __call__(cls, *args: "Any", **kwargs: "Any") -> "Any":
-        return _loaded(cls)(*args, **kwargs)
+        return real_class(cls)(*args, **kwargs)
 
     def __getattr__(cls, name: str) -> "Any":
         if name.startswith("__"):  # what Python and inspect try on any class
             raise AttributeError(name)
-        return getattr(_loaded(cls), name)
+        return getattr(real_class(cls), name)
+
+    @property
+    def __signature__(cls) -> "Any":
+        return importlib.import_module("inspect").signature(real_class(cls))
 
     def __instancecheck__(cls, instance: object) -> bool:
         return cls._real is not None and isinstance(instance, cls._real)
@@ -121,10 +151,19 @@ class _LateClass(type):
         return subclass is cls or (cls._real is not None and issubclass(subclass, cls._real))
 
 
-def _loaded(stand_in: _LateClass) -> type:
-    if stand_in._real is None:
-        stand_in._real = stand_in.__dict__["_load"]()
-    return stand_in._real
+def _derived(first: type, second: type) -> type:
+    """Which of two metaclasses is the other's subclass."""
+    return first if issubclass(first, second) else second
+
+
+def real_class(kind: "Any") -> "Any":
+    """The class that a stand-in stands for, loaded; anything else as it is."""
+    if not isinstance(kind, _LateClass):
+        return kind
+    with _LOADING:
+        if kind._real is None:
+            kind._real = kind._load()
+    return kind._real
 
 
 class _LateFunctionLoader(_Loader):
@@ -140,14 +179,26 @@ class _LateFunctionLoader(_Loader):
         parts = self.source.split(".")
         names = [".".join(parts[: i + 1]) for i in range(len(parts))]
         absent = {name: type(sys)(name) for name in names if name not in sys.modules}
+
+        def put_away() -> None:
+            for name, stand_in in absent.items():
+                if sys.modules.get(name) is stand_in:
+                    del sys.modules[name]
+
+        def real(name: str, module: str) -> "Any":  # what another thread asks for meanwhile
+            if name.startswith("__"):
+                raise AttributeError(name)
+            put_away()
+            return getattr(importlib.import_module(module), name)
+
+        for name, stand_in in absent.items():
+            vars(stand_in)["__getattr__"] = functools.partial(real, module=name)
         setattr(absent[self.source], self.name, late)
         sys.modules.update(absent)
         try:
             self.real.exec_module(module)
         finally:
-            for name, stand_in in absent.items():
-                if sys.modules.get(name) is stand_in:
-                    del sys.modules[name]
+            put_away()
 
 
 class _LateMarkLoader(_Loader):

@@ -26,6 +26,7 @@ from posekit import registry
 from posekit.engine.hooks.defaults import default_hooks, optional_hooks
 from posekit.engine.log_means import IntervalMeans
 from posekit.errors import ConfigError, did_you_mean, shown
+from posekit.lean_imports import real_class
 from posekit.models.backends import BACKENDS
 
 # Keys that the runner reads from the config itself, beside its own arguments.
@@ -43,6 +44,7 @@ def arguments_of(kind: Callable[..., Any]) -> set[str] | None:
 
     A ``**kwargs`` is followed up the class's bases to the signature it is handed to.
     """
+    kind = real_class(kind)
     takers = [kind]
     if inspect.isclass(kind):
         own = (vars(base).get("__init__") for base in kind.__mro__ if base is not object)
