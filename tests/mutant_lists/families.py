@@ -18,9 +18,21 @@ FAMILIES = (
     ),
     Mutant(
         "posekit/codecs/simcc.py",
-        "scores, seen = torch.minimum(*shares).clamp(max=1), usable",
-        "scores, seen = torch.maximum(*shares).clamp(max=1), usable",
+        "scores = torch.minimum(first / self._peak(0), second / self._peak(1)).clamp_(max=1)",
+        "scores = torch.maximum(first / self._peak(0), second / self._peak(1)).clamp_(max=1)",
         f"{_SIMCC}::test_the_less_sure_axis_is_the_score",
+    ),
+    Mutant(
+        "posekit/codecs/simcc.py",
+        "if np.abs(highest).max(initial=0) <= _PLAIN_LOGIT:",
+        "if True:",
+        f"{_SIMCC}::test_relative_scores_are_the_softmax_whatever_the_logits",
+    ),
+    Mutant(
+        "posekit/codecs/simcc.py",
+        "fits[begin] &= highest[begin] > rows[begin].min(-1)",
+        "fits[begin] = False",
+        f"{_SIMCC}::test_a_first_bin_may_be_the_surest_and_a_constant_row_is_none",
     ),
     Mutant(
         "posekit/codecs/simcc.py",

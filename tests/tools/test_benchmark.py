@@ -26,6 +26,7 @@ ROWS = {
     "test-sample": ["20 boxes per image"],
     "targets": ["MSRA encode"],
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
+    "decode-simcc": ["SimCC, relative scores", "SimCC, raw scores"],
     "coco-metric": ["whole metric", "with the files", "greatest difference"],
     "pckh": ["arrays", "poses"],
     "import": ["posekit", "Predictor", "all of training"],
@@ -36,6 +37,7 @@ ROWS = {
     "kept-memory": ["train-step"],
     "busy-machine": ["predictor beside a busy process", "predictor alone"],
     "train-step": ["forward + backward", "with Adam"],
+    "rle-step": ["RLE, forward + backward"],
     "face-metric": ["10,000 faces"],
     "face-step": ["CNN-6"],
 }
