@@ -154,4 +154,16 @@ FAMILIES = (
         "share = self.momentum",
         f"{_CASCADE}::test_errors_are_counted_keypoint_by_keypoint_and_drawn_again",
     ),
+    Mutant(
+        "posekit/models/heads.py",
+        "        check_heatmap_loss(loss)\n",
+        "",
+        "models/test_combinations.py::test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused",
+    ),
+    Mutant(
+        "posekit/bottomup/tag_head.py",
+        "        check_heatmap_codec(self.codec)\n",
+        "",
+        "models/test_combinations.py::test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused",
+    ),
 )
