@@ -1,7 +1,7 @@
 """Families of networks at one budget: DeepPose's cascade of coordinates; see the heatmaps' config.
 
-Three stages by L1; the later ones look at squares of one torso's side around each joint, and learn from
-simulated errors of the stage before, as the paper has it.
+Three stages by L1; the later ones look at squares of two torsos' side around each joint, the paper's for LSP,
+and learn from simulated errors of the stage before, as the paper has it.
 
     python tools/train.py configs/families/lsp_mobilenetv2_cascade_96x96.py
 """
@@ -20,9 +20,9 @@ model["head"] = dict(
     loss=dict(type=L1Loss),
     pool=6,
     stages=3,
-    window=1.0,
+    window=2.0,
     diameter=["left_shoulder", "right_hip"],
-    cells=5,
+    cells=7,
     width=64,
     errors="simulated",
 )
