@@ -41,6 +41,7 @@ class RefiningHead(Head):
         window: Side of a window, cells of the first map, at least 3.
         sigma: Of the fine target, cells of the window.
         features: Channels of the fine convolutions.
+        layers: How many 5x5 convolutions the fine part has before the keypoints' own.
         window_weight: Factor of the fine maps' mean squared error in the loss; the paper has 0.1.
         kernel_size: Of the coarse heatmaps' layer, odd.
 
@@ -61,11 +62,16 @@ class RefiningHead(Head):
         window: int = 17,
         sigma: float = 1.5,
         features: int = 64,
+        layers: int = 3,
         window_weight: float = 0.1,
         kernel_size: int = 1,
     ) -> None:
         super().__init__()
-        for name, whole, least in (("window", window, 3), ("features", features, 1)):
+        for name, whole, least in (
+            ("window", window, 3),
+            ("features", features, 1),
+            ("layers", layers, 1),
+        ):
             if isinstance(whole, bool) or not isinstance(whole, int) or whole < least:
                 raise ConfigError(
                     f"head: '{name}' must be a whole number of at least {least}, found {whole!r}"
@@ -83,13 +89,13 @@ class RefiningHead(Head):
         self.fine_codec = UDPCodec(sigma=sigma, blur_kernel=3)
         self.window, self.window_weight = window, float(window_weight)
         before = in_channels if stage_channels is None else int(stage_channels[0])
-        layers: list[nn.Module] = []
-        for width in (before, features):
+        shared: list[nn.Module] = []
+        for width in (before, *[features] * (layers - 1)):
             conv = nn.Conv2d(width, features, 5, padding=2)
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-            layers += [conv, nn.ReLU()]
-        self.fine = nn.Sequential(*layers)
+            shared += [conv, nn.ReLU()]
+        self.fine = nn.Sequential(*shared)
         self.own_weight = nn.Parameter(torch.randn(num_keypoints, features) * 0.001)
         self.own_bias = nn.Parameter(torch.zeros(num_keypoints))
 

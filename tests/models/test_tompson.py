@@ -156,7 +156,7 @@ def seeing(points, size=SIZE, coarse_hw=(16, 12), fine_hw=(32, 24)):
     """A network that sees the first keypoint alone on its fine map, and all on its coarse one."""
     points = torch.as_tensor(points, dtype=torch.float32)
     fine = bumps(points[:, :1], size, fine_hw)
-    head = {"type": RefiningHead, "window": 9, "features": 1, **HEAD}
+    head = {"type": RefiningHead, "window": 9, "features": 1, "layers": 2, **HEAD}
     model = PoseEstimator(Given(fine, bumps(points, size, coarse_hw, 1.0)), head, SKELETON, flip_test=False)
     with torch.no_grad():
         model.head.coarse.final_layer.weight.copy_(torch.eye(3)[:, :, None, None])
@@ -222,7 +222,7 @@ def test_both_steps_learn_and_refine():
     batch = sample(points, (32, 32))
     dots = bumps(points, (32, 32), (32, 32), 2.0)
     batch = batch._replace(image=(dots.expand(-1, 3, -1, -1) * 255).to(torch.uint8))
-    head = {"type": RefiningHead, "window": 9, "features": 8, "window_weight": 1.0, **HEAD}
+    head = {"type": RefiningHead, "window": 9, "features": 8, "layers": 2, "window_weight": 1.0, **HEAD}
     trunk = {"type": TompsonTrunk, "features": 6, "hidden": [12], "kernel": 3, "batch_norm": True}
     one = {"name": "dot", "keypoints": ["dot"], "flip_pairs": []}
     model = PoseEstimator(trunk, head, one, flip_test=False).train()
