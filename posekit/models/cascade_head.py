@@ -177,14 +177,14 @@ class CascadeHead(CoordinateHead):
         self.error_mean[number] += share * (mean - self.error_mean[number])
 
     def _sides(self, points: Tensor, maps: Tensor) -> Tensor:
-        """Sides of the squares around points (B, K, 2), cells of the map, (B, K)."""
+        """Sides of the squares around points (B, K, 2), cells of the map, (B, 1) or (1, 1)."""
         last = last_cells(maps).to(points.dtype)
         longest = last.amax()
         if self.diameter is None:
-            return (self.window * longest).expand(points.shape[:2])
+            return (self.window * longest)[None, None]
         first, second = self.diameter
         found = torch.linalg.vector_norm((points[:, first] - points[:, second]) * last, dim=-1)
-        return (self.window * found.clamp(min=longest / 8))[:, None].expand(points.shape[:2])
+        return (self.window * torch.maximum(found, longest / 8))[:, None]
 
     def _moved(self, stage: nn.Module, maps: Tensor, middles: Tensor, side: Tensor) -> Tensor:
         with torch.autocast(maps.device.type, enabled=False):
@@ -196,7 +196,7 @@ class CascadeHead(CoordinateHead):
 
 
 def _as_fractions(side: Tensor, maps: Tensor) -> Tensor:
-    """Cells (B, K) of maps as fractions of the input's sides, (B, K, 2)."""
+    """Cells (B, 1) or (1, 1) of maps as fractions of the input's sides, (..., 2)."""
     return side[..., None] / last_cells(maps).to(side.dtype)
 
 

@@ -108,12 +108,12 @@ class RefiningHead(Head):
         """Backbone maps, of which the last gives the heatmaps and the first the windows, to one output."""
         coarse, looked_at = self.coarse([maps[-1]])[0], maps[0]
         middles = _peaks(coarse)
-        half = torch.full_like(middles[..., 0], (self.window - 1) / 2)
+        half = middles.new_full((1, 1), (self.window - 1) / 2)
         windows = windows_around(looked_at, middles, half, self.window)
         with torch.autocast(coarse.device.type, enabled=False):
-            fine = self.fine(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])
+            fine = self.fine(windows.flatten(0, 1)).unflatten(0, (-1, windows.shape[1]))
             fine = torch.einsum("bkfyx,kf->bkyx", fine, self.own_weight) + self.own_bias[:, None, None]
-        cell = (1 / last_cells(looked_at).float()).expand(len(coarse), 2)
+        cell = 1 / last_cells(looked_at).float() + torch.zeros_like(middles[:, 0])
         return [{"coarse": coarse, "windows": fine, "middles": middles, "cell": cell}]
 
     def loss(self, stages: Sequence[Mapping[str, Tensor]], sample: Sample) -> dict[str, Tensor]:

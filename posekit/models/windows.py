@@ -19,21 +19,22 @@ def windows_around(maps: Tensor, points: Tensor, half: Tensor, cells: int) -> Te
     Args:
         maps: (B, C, h, w).
         points: (B, K, 2), fractions, the windows' middles.
-        half: (B, K), from the middle to the outermost samples, cells of the map.
+        half: (B, K), (B, 1) or (1, 1); from the middle to the outermost samples, cells of the map.
         cells: Samples on a side.
 
     Returns:
         (B, K, C, cells, cells), float32; no gradient reaches the points.
     """
-    batch, count = points.shape[:2]
+    count = points.shape[1]
     with torch.autocast(maps.device.type, enabled=False):
         maps, middle = maps.float(), points.detach().float()
         reach = half.detach().float()[..., None] / last_cells(maps)
         # Of the map's -1..1, twice a fraction's.
         steps = torch.linspace(-2, 2, cells, device=maps.device) if cells > 1 else maps.new_zeros(1)
         x, y = (2 * middle[..., i, None] - 1 + reach[..., i, None] * steps for i in (0, 1))
-        size = (batch, count, cells, cells)
-        at = torch.stack([x[:, :, None, :].expand(size), y[:, :, :, None].expand(size)], dim=-1)
+        # Sums, which broadcast: of stated sizes an exported network would take so many crops only.
+        columns, rows = x[:, :, None, :], y[:, :, :, None]
+        at = torch.stack([columns + 0 * rows, rows + 0 * columns], dim=-1)
         found = F.grid_sample(maps, at.flatten(1, 2), align_corners=True, padding_mode="zeros")
     return found.unflatten(2, (count, cells)).transpose(1, 2)
 

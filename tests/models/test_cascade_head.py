@@ -9,7 +9,8 @@ from models.test_tompson import SIZE, SKELETON, bumps, sample
 from torch import nn
 
 from posekit.errors import ConfigError
-from posekit.models import CascadeHead, PoseEstimator
+from posekit.models import CascadeHead, PoseEstimator, RefiningHead, TompsonTrunk
+from posekit.models.onnx_stages import OnnxStages
 from posekit.skeletons import get_skeleton
 
 L1 = {"type": "L1Loss"}
@@ -195,3 +196,30 @@ def test_later_stages_find_what_the_first_cannot(errors):
 def test_settings_out_of_range(settings, words):
     with pytest.raises(ConfigError, match=words):
         head(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"type": CascadeHead, "loss": L1, "pool": 2},
+        {"type": CascadeHead, "loss": L1, "pool": 2, "diameter": HANDS},
+        {"type": RefiningHead, "codec": {"type": "udp"}, "loss": {"type": "MSELoss"}, "window": 5},
+    ],
+)
+def test_onnx_computes_windows_of_any_number_of_crops(settings):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    torch.manual_seed(0)
+    trunk = {"type": TompsonTrunk, "features": 4, "hidden": [8], "kernel": 3}
+    model = PoseEstimator(trunk, settings, SKELETON).eval()
+    for weight in model.head.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    image = torch.randn(3, 3, *SIZE)
+    with torch.no_grad():
+        wanted = model.last(image)
+    model.run = OnnxStages(model, SIZE)
+    found = model.last(image)
+    for one, other in zip(
+        *((o.values() if isinstance(o, dict) else [o]) for o in (found, wanted)), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
