@@ -95,6 +95,7 @@ _POINTS = {
     "codec": None,
     "head": {"dropout": 0.0, "hidden": (), "pool": 1},
 }
+_TOMPSON = {"backbone": "Tompson(batch_norm=True, features=24, hidden=[96, 64])", "start": None}
 RECIPES |= {
     f"families/lsp_{name}_96x96.py": _FAMILY | others
     for name, others in {
@@ -103,6 +104,12 @@ RECIPES |= {
             "loss": "PenaltyReducedFocalLoss(alpha=2.0, beta=4.0, positives='peak', reduction='positives')"
         },
         "mobilenetv2_l1": _POINTS | {"loss": "L1Loss()"},
+        "mobilenetv2_cascade": {
+            "backbone": _FAMILY["backbone"].replace("stride=4", "stride=8"),
+            "codec": None,
+            "loss": "L1Loss()",
+            "head": {"pool": 6},
+        },
         "mobilenetv2_rle": _POINTS | {"loss": "RLELoss(base='laplace', density='each_axis', residual=True)"},
         "mobilenetv2_integral": _NO_MAPS | {"loss": "EuclideanLoss()", "head": {"kernel_size": 1}},
         "mobilenetv2_simcc": {
@@ -122,6 +129,13 @@ RECIPES |= {
         "cpm_small": {
             "backbone": "CPM(batch_norm=True, centre=False, features=24, stages=3, trunk=24)",
             "start": None,
+        },
+        "tompson_small": _TOMPSON,
+        "tompson_refined": _TOMPSON
+        | {
+            "backbone": "TompsonTrunk(banks=2, batch_norm=True, contrast=True, dropout=0.0, features=24, "
+            "hidden=[96, 64], kernel=9)",
+            "head": {"kernel_size": 1},
         },
         "hourglass_small": {"backbone": "Hourglass(blocks=1, depth=3, features=64, stacks=2)", "start": None},
         "hrnet_tiny": {"backbone": "HRNet(variant='w16-tiny')", "start": None},

@@ -61,7 +61,7 @@ def test_the_code_of_the_analysis_page_runs(capsys):
 def test_the_code_of_the_families_page_runs():
     page = PAGE.with_name("families.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 5
     names: dict = {}
     exec("\n".join(blocks), names)
     image = torch.zeros(1, 3, 64, 64)
@@ -70,6 +70,9 @@ def test_the_code_of_the_families_page_runs():
     assert shapes["integral"]["cells"].shape == (1, 3, 2)
     assert shapes["simcc"]["x"].shape == (1, 3, 128)
     assert names["vitpose"].eval().outputs(torch.zeros(1, 3, 64, 48)).shape == (1, 3, 16, 12)
+    assert names["deeppose"].eval().outputs(image).shape == (1, 3, 2)
+    assert names["coarse"].eval().outputs(image).shape == (1, 3, 16, 16)
+    assert names["refined"].eval().outputs(image)["points"].shape == (1, 3, 2)
     assert names["optim_wrapper"]["constructor"].__name__ == "LayerDecay"
 
 

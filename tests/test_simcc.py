@@ -229,3 +229,25 @@ def test_impossible_losses():
     maps = AxisMaps(torch.zeros(1, 2, 4), torch.zeros(1, 2, 5))
     with pytest.raises(ValueError, match="one shape"):
         axis_kl_loss(maps, AxisMaps(maps.x[..., :3], maps.y))
+
+
+@pytest.mark.parametrize("lift", [0.0, -55.0, 55.0, 300.0, -300.0])
+def test_relative_scores_are_the_softmax_whatever_the_logits(lift):
+    """Moderate logits are summed as they are, others after their highest is taken away: one value."""
+    random = np.random.default_rng(0)
+    logits = [random.normal(0, 2, (3, 150, bins)) for bins in (40, 60)]
+    codec = SimCCCodec(sigma=1.5)
+    maps = AxisMaps(*(torch.tensor(axis + lift, dtype=torch.float32) for axis in logits))
+    shares = [torch.softmax(axis.double(), -1).amax(-1) / codec._peak(0) for axis in maps]
+    wanted = torch.minimum(*shares).clamp(max=1)
+    torch.testing.assert_close(codec.decode(maps)[1].double(), wanted, rtol=2e-6, atol=0)
+
+
+def test_a_first_bin_may_be_the_surest_and_a_constant_row_is_none():
+    x, y = torch.zeros(1, 3, 8), torch.zeros(1, 3, 8)
+    x[0, :, 0] = torch.tensor([5.0, 5.0, 0.0])  # the third row is constant
+    y[0, :, 3] = 5.0
+    x[0, 1] = torch.nan
+    points, scores = SimCCCodec().decode(AxisMaps(x, y))
+    assert points.tolist() == [[[0.0, 1.5], [0.0, 0.0], [0.0, 0.0]]]
+    assert (scores[0] > 0).tolist() == [True, False, False]

@@ -22,6 +22,7 @@ from posekit.bottomup.tags import AssociativeLoss, TagMaps, TagTargets
 from posekit.codecs import Codec
 from posekit.errors import ConfigError
 from posekit.models.heads import Head, Prediction, SizeHW
+from posekit.models.loss_kinds import check_heatmap_codec
 from posekit.registry import MODELS
 from posekit.structures import Sample
 
@@ -77,6 +78,7 @@ class TagHead(Head):
                 raise ConfigError(f"head: '{name}' must be a whole number from {least} on, found {value!r}")
         self.num_keypoints = num_keypoints
         self.codec: Codec = MODELS.build(dict(codec)) if isinstance(codec, Mapping) else codec
+        check_heatmap_codec(self.codec)
         self.targets = TagTargets(self.codec)
         if tag_loss is None or isinstance(tag_loss, Mapping):
             tag_loss = AssociativeLoss(**{"pull": _TAG_WEIGHT, "push": _TAG_WEIGHT, **(tag_loss or {})})

@@ -21,6 +21,9 @@ from posekit.codecs import grid
 from posekit.errors import ConfigError
 from posekit.registry import MODELS
 
+# Up to here exponentials can be summed as they are, in float32, without taking away the highest logit first.
+_PLAIN_LOGIT = 60.0
+
 
 class AxisMaps(NamedTuple):
     """Labels or logits of both axes: ``x`` (B, K, columns' bins) and ``y`` (B, K, rows' bins)."""
@@ -153,24 +156,23 @@ class SimCCCodec:
         A keypoint whose logits are NaN, infinite or all the same gives the point (0, 0) and the score 0; raw
         scores with ``no_peak="mmpose"`` answer as MMPose does. The logits are left as they are.
         """
-        surest = [_surest(axis) for axis in maps]
-        cells = torch.stack([index for index, _, _ in surest], dim=-1).float()
-        usable = surest[0][2] & surest[1][2]
+        relative = self.scores == "relative"
+        (x, first, fits), (y, second, fits_too) = (_surest(axis, share=relative) for axis in maps)
+        cells, usable = torch.stack((x, y), dim=-1).float(), fits & fits_too
         if self.refine == "dark":
             steps = [self._dark_step(axis, i) for i, axis in enumerate(maps)]
             cells = cells + torch.stack(steps, dim=-1)
-        if self.scores == "raw":
-            scores = torch.minimum(surest[0][1], surest[1][1])
-            seen = usable & (scores > 0)
+        if relative:
+            scores = torch.minimum(first / self._peak(0), second / self._peak(1)).clamp_(max=1)
+        else:
+            scores = torch.minimum(first, second)
             if self.no_peak == "mmpose":
                 cells = torch.where((scores > 0)[..., None], cells, torch.full_like(cells, -1))
                 finite = scores.isfinite()
                 return (cells / self.split).float(), torch.where(finite, scores, torch.zeros_like(scores))
-        else:
-            shares = [_share(axis) / self._peak(i) for i, axis in enumerate(maps)]
-            scores, seen = torch.minimum(*shares).clamp(max=1), usable
-        points = torch.where(seen[..., None], cells / self.split, torch.zeros_like(cells))
-        return points.float(), torch.where(seen, scores, torch.zeros_like(scores))
+            usable = usable & (scores > 0)
+        points = torch.where(usable[..., None], cells / self.split, 0.0)
+        return points.float(), torch.where(usable, scores, 0.0)
 
     def _peak(self, axis: int) -> float:
         """The highest value of a label that sums to 1."""
@@ -225,22 +227,36 @@ def _turned(rows: Tensor, last: int) -> Tensor:
     return F.pad(kept, (0, rows.shape[-1] - kept.shape[-1]), mode="replicate")
 
 
-def _surest(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each row the first highest bin and its value, (B, K), and whether it is finite and stands out."""
+def _surest(logits: Tensor, share: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each row the first highest bin, (B, K), and whether it is finite and stands out.
+
+    Between them the value there or, if ``share``, its softmax.
+    """
     logits = logits.detach().float()
-    # numpy's argmax is vectorised and many times faster than torch's along the last axis.
-    host = grid.on_host(logits.device)
-    index = torch.from_numpy(logits.numpy().argmax(-1)) if host else logits.argmax(-1)
-    value = logits.gather(-1, index[..., None]).squeeze(-1)
-    return index, value, value.isfinite() & (value > logits.amin(-1))
+    if not grid.on_host(logits.device):
+        index = logits.argmax(-1)
+        value = logits.gather(-1, index[..., None]).squeeze(-1)
+        stands_out = value.isfinite() & (value > logits.amin(-1))
+        return index, torch.softmax(logits, dim=-1).amax(-1) if share else value, stands_out
+    # numpy's argmax is vectorised and many times faster than torch's along the last axis; and of the few
+    # numbers that follow, its calls cost a fraction of torch's.
+    rows = logits.flatten(0, 1).numpy()
+    at = rows.argmax(-1)
+    highest = rows[np.arange(len(rows)), at]
+    fits = np.isfinite(highest)
+    begin = np.flatnonzero(at == 0)  # only there all may be the same
+    fits[begin] &= highest[begin] > rows[begin].min(-1)
+    told = _shares(rows, highest) if share else highest
+    index, value, stands_out = (torch.from_numpy(part).view(logits.shape[:2]) for part in (at, told, fits))
+    return index, value, stands_out
 
 
-def _share(logits: Tensor) -> Tensor:
-    """The softmax of the highest logit, (B, K)."""
-    rows = logits.detach().float().flatten(0, 1)
-    # In pieces that stay in a core's cache; whole, the pages of the temporary cost more than its numbers.
-    shares = [torch.softmax(piece, dim=-1).amax(-1) for piece in rows.split(64)]
-    return torch.cat(shares).reshape(logits.shape[:2])
+def _shares(rows: np.ndarray, highest: np.ndarray) -> np.ndarray:
+    """The softmax of rows (N, bins) at their highest values (N,), float32."""
+    logits = torch.from_numpy(rows)
+    if np.abs(highest).max(initial=0) <= _PLAIN_LOGIT:  # not with a NaN among them
+        return np.exp(highest) / logits.exp().sum(-1).numpy()
+    return torch.softmax(logits, dim=-1).amax(-1).numpy()
 
 
 def _blurred(rows: Tensor, kernel: int) -> Tensor:

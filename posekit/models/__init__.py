@@ -2,6 +2,7 @@
 
 from posekit import codecs  # noqa: F401 - registers the codecs
 from posekit.models.attribute_head import AttributeHead
+from posekit.models.cascade_head import CascadeHead
 from posekit.models.coordinate_head import CoordinateHead
 from posekit.models.cpm import CPM
 from posekit.models.cspnext import CSPNeXt
@@ -23,12 +24,14 @@ from posekit.models.point_losses import (
     SoftWingLoss,
     WingLoss,
 )
+from posekit.models.refining_head import RefiningHead
 from posekit.models.rle import RLELoss
 from posekit.models.simcc_heads import RTMCCHead, SimCCHead
 from posekit.models.simcc_losses import AxisKLLoss
 from posekit.models.simple_baseline import SimpleBaseline
 from posekit.models.tcdcn import TCDCN
 from posekit.models.timm_backbone import TimmBackbone
+from posekit.models.tompson import Tompson, TompsonTrunk
 from posekit.models.vitpose import ViTPose
 from posekit.models.zoo import create, list_models
 
@@ -38,6 +41,7 @@ __all__ = [
     "AttributeHead",
     "AxisKLLoss",
     "CSPNeXt",
+    "CascadeHead",
     "CoordinateHead",
     "EuclideanLoss",
     "FaceCNN",
@@ -57,6 +61,7 @@ __all__ = [
     "Prediction",
     "RLELoss",
     "RTMCCHead",
+    "RefiningHead",
     "SigmoidFocalLoss",
     "SimCCHead",
     "SimpleBaseline",
@@ -64,6 +69,8 @@ __all__ = [
     "SoftWingLoss",
     "SymmetricFocalMSELoss",
     "TimmBackbone",
+    "Tompson",
+    "TompsonTrunk",
     "ViTPose",
     "WingLoss",
     "create",

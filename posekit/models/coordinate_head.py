@@ -59,7 +59,7 @@ class CoordinateHead(Head):
     ) -> None:
         super().__init__()
         if not num_keypoints:
-            raise ConfigError("head: a CoordinateHead needs keypoints; the skeleton has none")
+            raise ConfigError(f"head: a {type(self).__name__} needs keypoints; the skeleton has none")
         if not isinstance(hidden, (list, tuple)):
             raise ConfigError(f"head: 'hidden' must be a list of whole numbers above 0, found {hidden!r}")
         for name, number in (("pool", pool), *(("hidden", width) for width in hidden)):
@@ -77,7 +77,7 @@ class CoordinateHead(Head):
         self.loss_function = MODELS.build(dict(loss)) if isinstance(loss, Mapping) else loss
         if not isinstance(self.loss_function, PointLoss):
             raise ConfigError(
-                f"head: a CoordinateHead takes a loss of coordinates, such as WingLoss (a subclass of "
+                f"head: a {type(self).__name__} takes a loss of coordinates, such as WingLoss (a subclass of "
                 f"posekit.models.point_losses.PointLoss), found {type(self.loss_function).__name__}"
             )
         if self.loss_function.units == "fractions" and (tanh or loss_unit != 1):
@@ -111,7 +111,7 @@ class CoordinateHead(Head):
         """``loss`` (), of points in fractions, or in input pixels over ``loss_unit``, as the loss wants."""
         last, target = stages[-1], sample.keypoints
         if self.loss_function.units == "fractions":
-            target = target / _sides(target, sample.input_size_hw)
+            target = target / sides_of(target, sample.input_size_hw)
         else:
             last = _in_input(last, sample.input_size_hw)
             if self.loss_unit != 1:
@@ -133,9 +133,9 @@ class CoordinateHead(Head):
 
 def _in_input(outputs: Tensor, input_size_hw: SizeHW) -> Tensor:
     """The fractions among outputs (B, K, 2 or more) as input pixels (B, K, 2)."""
-    return outputs[..., :2] * _sides(outputs, input_size_hw)
+    return outputs[..., :2] * sides_of(outputs, input_size_hw)
 
 
-def _sides(like: Tensor, input_size_hw: SizeHW) -> Tensor:
+def sides_of(like: Tensor, input_size_hw: SizeHW) -> Tensor:
     """From the first pixel's centre to the last one's, (x, y)."""
     return xy_like(like, (int(input_size_hw[1]) - 1, int(input_size_hw[0]) - 1))

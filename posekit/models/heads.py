@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from posekit.codecs import Codec, heatmap_accuracy
 from posekit.codecs.resample import resample_maps
 from posekit.errors import ConfigError
+from posekit.models.loss_kinds import check_heatmap_loss
 from posekit.models.offset_losses import LabelAndOffsetLoss
 from posekit.registry import MODELS
 from posekit.structures import Sample
@@ -260,6 +261,7 @@ class HeatmapHead(Head):
     def _fit_loss_to_codec(self) -> None:
         """Wraps a plain loss for offset maps, and refuses combinations that make no sense."""
         loss, codec = self.loss_function, self.codec
+        check_heatmap_loss(loss)
         names = f"head: {type(loss).__name__} with {type(codec).__name__}"
         reads = getattr(loss, "maps_per_keypoint", 1)
         if reads > codec.maps_per_keypoint:

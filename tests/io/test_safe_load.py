@@ -5,8 +5,10 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import json
 import os
 import pickle
+import re
 import struct
 import sys
 import tarfile
@@ -22,7 +24,7 @@ from mmengine.logging import HistoryBuffer
 
 from posekit.errors import CheckpointError
 from posekit.io.checkpoint import read_checkpoint
-from posekit.io.safe_load import NotRead
+from posekit.io.safe_load import NotRead, load_file
 
 FORMS = pytest.mark.parametrize("zipped", [True, False])
 
@@ -224,6 +226,27 @@ def test_safetensors(tmp_path):
     (tmp_path / "b.safetensors").write_bytes(b"junk" * 9)
     with pytest.raises(CheckpointError, match=r"b\.safetensors: damaged or not a safetensors file"):
         read_checkpoint(tmp_path / "b.safetensors")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+def test_safetensors_are_mapped_and_not_read_into_memory(tmp_path):
+    """A file of half a GiB, most of which is a hole, costs no memory until its numbers are looked at."""
+    length = 2**29
+    header = json.dumps({"w": {"dtype": "F32", "shape": [length // 4], "data_offsets": [0, length]}}).encode()
+    with (tmp_path / "large.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + length)
+    before = _own_memory()
+    weights = load_file(tmp_path / "large.safetensors")["w"]
+    assert weights.numel() == length // 4
+    assert _own_memory() - before < length / 8
+    assert weights[-1].item() == 0
+
+
+def _own_memory():
+    """Bytes of this process that no file backs."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return 1024 * int(re.search(r"^RssAnon:\s+(\d+) kB", status, re.MULTILINE)[1])
 
 
 def test_a_compressed_tar_is_not_unpacked_to_be_known(tmp_path, monkeypatch):

@@ -188,3 +188,45 @@ def test_an_input_that_does_not_divide_is_refused(network, message, backbone):
     height = 40 if network == "hourglass" else 48
     with pytest.raises(ConfigError, match=message):
         model(torch.zeros(1, 3, height, 64, dtype=torch.uint8))
+
+
+FINE = {"type": TimmBackbone, "name": "mobilenetv2_050"}
+BINS = {"input_size_hw": (64, 64), "map_size_hw": (16, 16)}
+OF_HEATMAPS = {"codec": CODECS["udp"], "loss": {"type": MSELoss}}
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (
+            {"type": "HeatmapHead", **OF_HEATMAPS, "loss": {"type": "AxisKLLoss"}},
+            "found AxisKLLoss, which is one of labels over bins and goes with a SimCCHead",
+        ),
+        (
+            {"type": "HeatmapHead", **OF_HEATMAPS, "loss": {"type": "RLELoss"}},
+            "found RLELoss, which is one of coordinates and goes with a CoordinateHead",
+        ),
+        (
+            {"type": "RefiningHead", **OF_HEATMAPS, "loss": {"type": "L1Loss"}},
+            "such as FocalMSELoss, found L1Loss",
+        ),
+        (
+            {"type": "SimCCHead", **OF_HEATMAPS, "codec": {"type": "simcc"}, **BINS},
+            "by an AxisKLLoss, found MSELoss",
+        ),
+        (
+            {"type": "HeatmapHead", **OF_HEATMAPS, "codec": {"type": "simcc"}},
+            "expected a codec or its config",
+        ),
+        (
+            {"type": "TagHead", "codec": {"type": "simcc"}},
+            "a codec of heatmaps, such as UDPCodec, found SimCCCodec",
+        ),
+        ({"type": "PartAffinityHead"}, "need 'limbs', the pairs of keypoints to be joined"),
+        ({"type": "CoordinateHead", "loss": {"type": "MSELoss"}}, "takes a loss of coordinates"),
+        ({"type": "CascadeHead", "loss": {"type": "AxisKLLoss"}}, "takes a loss of coordinates"),
+    ],
+)
+def test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused(head, words):
+    with pytest.raises(ConfigError, match=words):
+        PoseEstimator(FINE, head, SKELETON)

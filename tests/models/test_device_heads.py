@@ -12,12 +12,15 @@ import torch
 from device_trace import DEVICE, SIDE, DeviceTrace, Stem, batch
 from mmengine.optim import OptimWrapper
 
+from posekit.codecs import UDPCodec
 from posekit.codecs.simcc import SimCCCodec
 from posekit.models.attribute_head import AttributeHead
+from posekit.models.cascade_head import CascadeHead
 from posekit.models.coordinate_head import CoordinateHead
 from posekit.models.estimator import PoseEstimator
 from posekit.models.integral_head import IntegralHead
 from posekit.models.multihead import MultiHead
+from posekit.models.refining_head import RefiningHead
 from posekit.models.simcc_heads import RTMCCHead, SimCCHead
 from posekit.recognition.heads import EmbeddingHead
 from posekit.skeletons import COCO17
@@ -28,6 +31,8 @@ POINTS = {name: {"type": f"{name}Loss"} for name in ("L1", "SmoothL1", "L2", "Wi
 NAMED = {"type": "Softmax"}
 HEADS = {
     **{name: {"type": CoordinateHead, "loss": loss} for name, loss in POINTS.items()},
+    "cascade": {"type": CascadeHead, "loss": POINTS["L1"], "errors": "simulated"},
+    "refining": {"type": RefiningHead, "codec": UDPCodec(), "loss": {"type": "MSELoss"}, "window": 5},
     "integral": {"type": IntegralHead, "loss": POINTS["L1"]},
     "simcc": {"type": SimCCHead, **AXES},
     "rtmcc": {"type": RTMCCHead, "hidden": 16, "queries": 8, **AXES},

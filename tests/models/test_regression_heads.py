@@ -12,7 +12,7 @@ import reference
 import torch
 
 from posekit.errors import ConfigError
-from posekit.models import CoordinateHead, IntegralHead, PoseEstimator, RTMCCHead, SimCCHead
+from posekit.models import CascadeHead, CoordinateHead, IntegralHead, PoseEstimator, RTMCCHead, SimCCHead
 from posekit.models.rle import RLELoss
 from posekit.models.soft_argmax import REGULARISERS, debiased, gaussians, mean_cells, spatial_softmax
 from posekit.structures import Sample
@@ -30,6 +30,7 @@ SIMCC = {
     "loss": {"type": "AxisKLLoss"},
 }
 HEADS = {
+    "cascade": {"type": CascadeHead, "loss": {"type": "L1Loss"}, "pool": 2, "cells": 2},
     "rle": {"type": CoordinateHead, "loss": {"type": "RLELoss"}},
     "integral": {"type": IntegralHead, "loss": {"type": "L1Loss"}},
     "integral-variance": {"type": IntegralHead, "loss": {"type": "EuclideanLoss"}, "regulariser": "variance"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutant_lists.mutant import Mutant
 
 _SIMCC, _HEADS = "test_simcc.py", "models/test_regression_heads.py"
+_TOMPSON, _CASCADE = "models/test_tompson.py", "models/test_cascade_head.py"
 
 # What a fresh clone, without the reference's vectors, must notice too.
 FAMILIES = (
@@ -17,9 +18,21 @@ FAMILIES = (
     ),
     Mutant(
         "posekit/codecs/simcc.py",
-        "scores, seen = torch.minimum(*shares).clamp(max=1), usable",
-        "scores, seen = torch.maximum(*shares).clamp(max=1), usable",
+        "scores = torch.minimum(first / self._peak(0), second / self._peak(1)).clamp_(max=1)",
+        "scores = torch.maximum(first / self._peak(0), second / self._peak(1)).clamp_(max=1)",
         f"{_SIMCC}::test_the_less_sure_axis_is_the_score",
+    ),
+    Mutant(
+        "posekit/codecs/simcc.py",
+        "if np.abs(highest).max(initial=0) <= _PLAIN_LOGIT:",
+        "if True:",
+        f"{_SIMCC}::test_relative_scores_are_the_softmax_whatever_the_logits",
+    ),
+    Mutant(
+        "posekit/codecs/simcc.py",
+        "fits[begin] &= highest[begin] > rows[begin].min(-1)",
+        "fits[begin] = False",
+        f"{_SIMCC}::test_a_first_bin_may_be_the_surest_and_a_constant_row_is_none",
     ),
     Mutant(
         "posekit/codecs/simcc.py",
@@ -35,7 +48,7 @@ FAMILIES = (
     ),
     Mutant(
         "posekit/models/coordinate_head.py",
-        "target = target / _sides(target, sample.input_size_hw)",
+        "target = target / sides_of(target, sample.input_size_hw)",
         "target = target",
         f"{_HEADS}::test_rle_is_taken_in_fractions",
     ),
@@ -80,5 +93,77 @@ FAMILIES = (
         "decay ** (last - layer)",
         "decay ** layer",
         "engine/test_layer_decay.py::test_every_layer_has_its_rate",
+    ),
+    Mutant(
+        "posekit/models/tompson.py",
+        'scale_factor=2.0**number, mode="nearest"',
+        'scale_factor=2.0**number, mode="bilinear"',
+        f"{_TOMPSON}::test_a_smaller_bank_is_repeated_cell_by_cell_and_added",
+    ),
+    Mutant(
+        "posekit/models/tompson.py",
+        "return summed / inside",
+        "return summed",
+        f"{_TOMPSON}::test_local_contrast_by_its_formula",
+    ),
+    Mutant(
+        "posekit/models/windows.py",
+        "torch.linspace(-2, 2, cells, device=maps.device)",
+        "torch.linspace(-1, 1, cells, device=maps.device)",
+        f"{_TOMPSON}::test_windows_are_sampled_between_cells_and_zero_outside",
+    ),
+    Mutant(
+        "posekit/models/refining_head.py",
+        'points = outputs["middles"] + offsets',
+        'points = outputs["middles"] - offsets',
+        f"{_TOMPSON}::test_the_place_is_the_peak_of_the_window_about_the_coarse_peak",
+    ),
+    Mutant(
+        "posekit/models/refining_head.py",
+        "sample.weight * inside, size, size",
+        "sample.weight, size, size",
+        f"{_TOMPSON}::test_the_fine_target_lies_where_the_truth_is_and_nowhere_else",
+    ),
+    Mutant(
+        "posekit/models/refining_head.py",
+        "torch.stack([1 - x, y], dim=-1)}",
+        "torch.stack([x, y], dim=-1)}",
+        f"{_TOMPSON}::test_a_mirrored_place_is_turned_back",
+    ),
+    Mutant(
+        "posekit/models/cascade_head.py",
+        "middles = points.detach()",
+        "middles = points",
+        f"{_CASCADE}::test_no_stage_teaches_the_one_before",
+    ),
+    Mutant(
+        "posekit/models/cascade_head.py",
+        "windows = windows_around(maps, middles, side / 2, self.cells)",
+        "windows = windows_around(maps, middles.flip(1), side / 2, self.cells)",
+        f"{_CASCADE}::test_each_keypoint_looks_at_its_own_surroundings",
+    ),
+    Mutant(
+        "posekit/models/cascade_head.py",
+        "spread = self.error_variance[number].sqrt()",
+        "spread = self.error_variance[number]",
+        f"{_CASCADE}::test_errors_are_counted_keypoint_by_keypoint_and_drawn_again",
+    ),
+    Mutant(
+        "posekit/models/cascade_head.py",
+        "share = self.momentum * (count > 0)",
+        "share = self.momentum",
+        f"{_CASCADE}::test_errors_are_counted_keypoint_by_keypoint_and_drawn_again",
+    ),
+    Mutant(
+        "posekit/models/heads.py",
+        "check_heatmap_loss(loss)",
+        "pass",
+        "models/test_combinations.py::test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused",
+    ),
+    Mutant(
+        "posekit/bottomup/tag_head.py",
+        "check_heatmap_codec(self.codec)",
+        "pass",
+        "models/test_combinations.py::test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused",
     ),
 )

@@ -27,6 +27,7 @@ ROWS = {
     "crop-sample": ["colours 4:2:0", "colours 4:4:4"],
     "targets": ["MSRA encode"],
     "decode": ["MSRA, quarter cell", "DARK", "UDP"],
+    "decode-simcc": ["SimCC, relative scores", "SimCC, raw scores"],
     "coco-metric": ["whole metric", "with the files", "greatest difference"],
     "pckh": ["arrays", "poses"],
     "import": ["Predictor", "Predictor ready", "first photo", "all of training"],
@@ -39,6 +40,7 @@ ROWS = {
     "kept-memory": ["train-step"],
     "busy-machine": ["predictor beside a busy process", "predictor alone"],
     "train-step": ["forward + backward", "with Adam"],
+    "rle-step": ["RLE, forward + backward"],
     "face-metric": ["10,000 faces"],
     "face-step": ["CNN-6"],
 }

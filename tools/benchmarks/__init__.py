@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "crop-sample": crops.crop_sample,
     "targets": arrays.targets,
     "decode": arrays.decode,
+    "decode-simcc": arrays.decode_simcc,
     "coco-metric": metrics.coco_metric,
     "pckh": metrics.pckh_metric,
     "import": process.import_time,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[Settings], list[Row]]] = {
     "kept-memory": machine.kept_memory,
     "busy-machine": machine.busy_machine,
     "train-step": step.train_step,
+    "rle-step": step.rle_step,
     "face-metric": faces.face_metric,
     "face-step": faces.face_step,
 }

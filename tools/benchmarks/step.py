@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,17 @@ from torch.nn import functional as F
 
 from posekit.codecs import MSRACodec
 from posekit.datasets import COCO17
-from posekit.models import HeatmapHead, Hourglass, HRNet, MSELoss, PoseEstimator
+from posekit.models import (
+    CoordinateHead,
+    HeatmapHead,
+    Hourglass,
+    HRNet,
+    L1Loss,
+    MSELoss,
+    PoseEstimator,
+    RLELoss,
+    TimmBackbone,
+)
 from posekit.structures import Sample
 
 from .common import HEATMAP_HW, INPUT_HW, Row, Settings, milliseconds
@@ -57,6 +68,26 @@ def train_step(settings: Settings) -> list[Row]:
         milliseconds("forward + backward", seconds, reference),
         milliseconds("with Adam", with_adam, reference),
     ]
+
+
+def rle_step(settings: Settings) -> list[Row]:
+    """Forward, loss and backward of a MobileNetV2 that regresses points, on 8 crops of 256x192, by RLE.
+
+    The reference is the same step by L1: residual log-likelihood adds a spread for each number and a small
+    flow in the loss.
+
+    Targets:
+        RLE, forward + backward: ratio <= 1.03
+    """
+    sample = random_batch(max(2, settings.count(8)))
+    steps = []
+    for loss in (RLELoss, L1Loss):
+        torch.manual_seed(0)
+        backbone = {"type": TimmBackbone, "name": "mobilenetv2_100", "decoder": "none", "stride": 32}
+        head = {"type": CoordinateHead, "loss": {"type": loss}}
+        estimator = PoseEstimator(backbone, head, COCO17).train()
+        steps.append(settings.timed(partial(full_step, estimator, sample)))
+    return [milliseconds("RLE, forward + backward", settings.in_turns(*steps), "the same step by L1")]
 
 
 def random_batch(people: int) -> Sample:
