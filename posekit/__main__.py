@@ -6,6 +6,7 @@ finds and runs it, so that there is one implementation. Nothing heavy is importe
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -49,9 +50,9 @@ def main() -> None:
     """Reads the command and runs its script with the rest of the line; exit status 2 for an unknown one."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help", "help"):
-        print(_help())
+        _tell(_help())
     elif name in ("-V", "--version"):
-        print(f"posekit {posekit.__version__}")
+        _tell(f"posekit {posekit.__version__}")
     elif name not in COMMANDS:
         own = {script: command for command, script in COMMANDS.items()}.get(name.removesuffix(".py"))
         hint = f"; it is 'posekit {own}'" if own else did_you_mean(name, COMMANDS)
@@ -61,6 +62,15 @@ def main() -> None:
         script = tools_folder() / f"{COMMANDS[name]}.py"
         sys.argv = [f"posekit {name}", *sys.argv[2:]]
         _run(script)
+
+
+def _tell(words: str) -> None:
+    """Prints, also to one who reads no longer, such as ``head``."""
+    try:
+        print(words, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as a shell says of SIGPIPE
 
 
 def _run(script: Path) -> None:

@@ -58,6 +58,7 @@ MOVED = {
     "posekit.mat_check": "posekit.io.mat",
     "posekit.metrics.records": "posekit.io.records",
     "posekit.npz": "posekit.io.npz",
+    "posekit.recognition.similarity": "posekit.recognition.centers",
     "posekit.study.errors": "posekit.metrics.errors",
     "posekit.study.peaks": "posekit.study.foreground",
     "posekit.study.sweep_records": "posekit.study.sweep_figures",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -67,10 +68,26 @@ def test_an_unknown_command(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="a pipe without a reader is another error there")
 def test_a_reader_who_has_had_enough_is_no_crash(tmp_path):
-    command = [sys.executable, "-m", "posekit", "test", "--list-zoo"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tool:
-        tool.stdout.close()
-        assert (tool.stderr.read(), tool.wait()) == (b"", 141)
+    for words in (["test", "--list-zoo"], ["--help"]):
+        command = [sys.executable, "-m", "posekit", *words]
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tool:
+            tool.stdout.close()
+            assert (tool.stderr.read(), tool.wait()) == (b"", 141)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes it")
+def test_standard_output_may_be_closed(tmp_path):
+    command = f"{shlex.quote(sys.executable)} -m posekit test --list-zoo >&-"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.stderr, done.returncode) == (b"", 0)
+
+
+def test_another_pipe_that_breaks_is_a_crash():
+    code = "from posekit.engine.cli import run_tool\ndef main(): raise BrokenPipeError('a worker died')\n"
+    code += "run_tool(main)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "a worker died" in done.stderr
 
 
 def test_posekits_configs_are_found_from_any_folder(tmp_path, monkeypatch):

@@ -48,7 +48,7 @@ def choose(names: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: On a name that fits none.
     """
-    names = [] if list(names) == ["all"] else names
+    names = [] if "all" in names else names
     for name in names:
         if not any(known.startswith(name) for known in BENCHMARKS):
             raise ConfigError(f"benchmark: expected some of {list(BENCHMARKS)}, found {name!r}")
@@ -120,6 +120,16 @@ def card(args: argparse.Namespace) -> int:
     return 0
 
 
+def is_row(row: Any) -> bool:
+    """Whether a report's row has what is compared."""
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), str) for name in ("benchmark", "what", "unit"))
+        and isinstance(row.get("posekit"), (int, float))
+        and isinstance(row.get("ratio"), (int, float, type(None)))
+    )
+
+
 def read_report(path: str) -> dict[str, Any]:
     """A report that ``--json`` wrote.
 
@@ -128,15 +138,14 @@ def read_report(path: str) -> dict[str, Any]:
     """
     report = read_json(path)
     rows = report.get("rows") if isinstance(report, dict) else None
-    fields = {"benchmark", "what", "posekit", "ratio", "unit"}
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() >= fields for row in rows):
+    if not isinstance(rows, list) or not all(map(is_row, rows)):
         raise DataError(f"{path}: expected a report of tools/benchmark.py --json, with 'rows'")
     return report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
-    if args.names == ["walk"]:
+    if args.names == ["walk"] and not args.compare:
         with tempfile.TemporaryDirectory() as folder:
             print(tell(walk(Path(folder))))
         return 0

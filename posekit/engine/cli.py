@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import re
+import select
 import sys
 import tempfile
 import traceback
@@ -61,7 +62,8 @@ def _status_of(main: Callable[[], int | None]) -> int:
         # The program unwinds as after Ctrl-C, so that half-written files are removed on the way.
         with handling_signals(stop):
             status = main() or 0
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None where it was closed
+                sys.stdout.flush()
             return status
     except PosekitError as error:
         words = message_of(error)
@@ -70,8 +72,9 @@ def _status_of(main: Callable[[], int | None]) -> int:
         else:
             print(f"error: {words}", file=sys.stderr)
         return FAILED
-    except BrokenPipeError:  # whoever read the output, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        if not _unread():  # another pipe: a worker's, or a subprocess's
+            raise
         return UNREAD
     except OSError as error:
         if error.errno not in _DISK:
@@ -83,6 +86,22 @@ def _status_of(main: Callable[[], int | None]) -> int:
         if not _of_several() or os.environ["RANK"] == "0":
             print(str(error) or "interrupted", file=sys.stderr)
         return error.status if isinstance(error, Stopped) else INTERRUPTED
+
+
+def _unread() -> bool:
+    """Whether nobody reads standard output any more, as ``head`` that has had enough; it is silent then."""
+    try:
+        output = sys.stdout.fileno()
+    except (AttributeError, OSError):  # closed, or no file
+        return False
+    if not hasattr(select, "poll"):  # Windows
+        return False
+    asked = select.poll()
+    asked.register(output, 0)  # errors are told without being asked for
+    if not any(event & select.POLLERR for _, event in asked.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _of_several() -> bool:

@@ -64,7 +64,7 @@ class CPM(nn.Module):
         batch_norm: A batch norm behind each convolution but the last ones; the paper has none.
 
     Raises:
-        ConfigError: On no stage.
+        ConfigError: On no stage, or widths below 1.
     """
 
     emits_heatmaps = True
@@ -80,8 +80,9 @@ class CPM(nn.Module):
         trunk: int = 128,
     ) -> None:
         super().__init__()
-        if isinstance(stages, bool) or not isinstance(stages, int) or stages < 1:
-            raise ConfigError(f"CPM: 'stages' must be a whole number above 0, found {stages!r}")
+        for name, number in (("stages", stages), ("features", features), ("trunk", trunk)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise ConfigError(f"CPM: {name!r} must be a whole number above 0, found {number!r}")
         self.out_channels, self.centre, self._norm = num_maps, centre, batch_norm
         self.stem = nn.Sequential(
             *self._trunk(trunk),

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+_DRAWING = ("normal_", "uniform_", "trunc_normal_", "erfinv_", "exponential_", "bernoulli_")
+
 
 class _Uninitialised(TorchFunctionMode):
     """Leaves weights as they are made."""
@@ -24,6 +26,8 @@ class _Uninitialised(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__module__", None) == nn.init.__name__:
             return args[0] if args else kwargs["tensor"]
+        if args and getattr(func, "__name__", None) in _DRAWING:  # of tensors, as timm's own starts use them
+            return args[0]
         return func(*args, **kwargs)
 
 

@@ -50,7 +50,7 @@ def find_five_points(
 ) -> dict[str, np.ndarray]:
     """The five points float64 (5, 2) of pictures of one face each, by name; those known are not looked for.
 
-    A picture that the network takes for none has no points.
+    Every picture is taken for one of a face; what a picture without any gives is nobody's.
 
     Args:
         predictor: Of a landmark network, without a detector: the whole picture is taken for one face, then
@@ -63,6 +63,7 @@ def find_five_points(
         ConfigError: If the network's skeleton lacks one of the five.
         DataError: On a picture that cannot be read, naming it.
     """
+    five_points(np.zeros((len(predictor.skeleton.keypoints), 2)), predictor.skeleton)  # told before any work
     found = dict(known)
     for path, name in zip(paths, names, strict=True):
         if name not in known:

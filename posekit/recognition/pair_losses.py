@@ -77,23 +77,29 @@ class CosineVerification(_PairLoss):
 class _LibraryLoss(EmbeddingLoss):
     """A loss of pytorch-metric-learning, whose definition is the paper's; on cosines.
 
+    The library is needed where something is learnt, not to use what was.
+
     Raises:
-        ConfigError: If the library is not installed, or on a setting that is not above 0.
+        ConfigError: On a setting that is not above 0; at the first batch if the library is not installed.
     """
 
     def _take(self, name: str, **settings: float) -> None:
         check_above_zero(type(self).__name__, **settings)
-        try:
-            from pytorch_metric_learning import losses  # seconds, which few need
-        except ImportError as error:
-            raise ConfigError(
-                f"{type(self).__name__} is pytorch-metric-learning's {name}, which cannot be imported "
-                f"({error}): pip install 'posekit[recognition]', or -e '.[recognition]' in a checkout"
-            ) from error
-        self.loss = getattr(losses, name)(**settings)
+        self.name, self.settings = name, settings
+        self.loss: nn.Module | None = None
 
     def compute(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return self.loss(embeddings, labels)
+        if self.loss is None:
+            try:
+                from pytorch_metric_learning import losses  # seconds, which few need
+            except ImportError as error:
+                raise ConfigError(
+                    f"{type(self).__name__} is pytorch-metric-learning's {self.name}, which cannot be "
+                    f"imported ({error}): pip install 'posekit[recognition]', or -e '.[recognition]'"
+                ) from error
+            self.loss = getattr(losses, self.name)(**self.settings)
+        found: Tensor = self.loss(embeddings, labels)
+        return found
 
 
 @MODELS.register_module()

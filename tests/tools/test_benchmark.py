@@ -33,7 +33,7 @@ ROWS = {
     "import": ["Predictor", "Predictor ready", "first photo", "all of training"],
     "command": ["posekit --help", "a config that is missing"],
     "table-memory": ["held", "added by a worker"],
-    "coco-load": ["first start", "again", "8 spawned workers", "memory at its peak", "memory of 8 workers"],
+    "coco-load": ["first start", "again", "8 spawned workers", "memory at its peak", "memory of each worker"],
     "predictor": ["1 box", "8 boxes"],
     "bundled": ["folded", "onnx", "bf16"],
     "network": ["folded", "onnx", "bf16"],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from posekit.datasets import COCO17
+from posekit.errors import ConfigError
 
 from .common import Row, Settings, exhaust, milliseconds, synthetic_table
 
@@ -66,15 +67,17 @@ def command_time(settings: Settings) -> list[Row]:
         a config that is missing: <= 300 ms
     """
 
-    def seconds(*words: str) -> float:
+    def seconds(status: int, *words: str) -> float:
         start = time.perf_counter()
-        subprocess.run([sys.executable, *words], cwd=ROOT, check=False, capture_output=True)
+        done = subprocess.run([sys.executable, *words], cwd=ROOT, check=False, capture_output=True)
+        if done.returncode != status:
+            raise ConfigError(f"benchmark: {words} ended with {done.returncode}: {done.stderr.decode()}")
         return time.perf_counter() - start
 
     commands = {
-        "posekit --help": ("-m", "posekit", "--help"),
-        "a config that is missing": ("tools/train.py", "missing.py"),
-        "Python": ("-c", ""),
+        "posekit --help": (0, "-m", "posekit", "--help"),
+        "a config that is missing": (2, "tools/train.py", "missing.py"),
+        "Python": (0, "-c", ""),
     }
     timers = [lambda words=words: seconds(*words) for words in commands.values()]
     *ours, bare = settings.in_turns(*timers)

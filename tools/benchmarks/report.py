@@ -112,8 +112,9 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> str:
         for name, what in own
         if (name, what) not in other
     ]
-    others = [key for key in before if key not in ("rows", "load_average") and before[key] != after.get(key)]
-    return "\n".join([f"{key}: {before[key]} (A), {after.get(key)} (B)" for key in others] + lines)
+    stated = [key for key in before | after if key not in ("rows", "load_average")]
+    others = [key for key in stated if before.get(key) != after.get(key)]
+    return "\n".join([f"{key}: {before.get(key)} (A), {after.get(key)} (B)" for key in others] + lines)
 
 
 def cells(row: dict[str, Any]) -> list[str]:

@@ -56,7 +56,13 @@ def entered(work: Callable[[], Any]) -> dict[str, list[str]]:
     def note(frame: FrameType, event: str, arg: Any) -> None:
         path = Path(frame.f_code.co_filename)
         name = frame.f_code.co_name
-        if event == "call" and path.is_relative_to(PACKAGE) and not name.startswith("<"):
+        # What any import asks of posekit's finders is not the image's way.
+        if (
+            event == "call"
+            and path.is_relative_to(PACKAGE)
+            and not name.startswith("<")
+            and name != "find_spec"
+        ):
             found.setdefault(str(path.relative_to(PACKAGE)), {})[name] = None
 
     sys.setprofile(note)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from posekit.codecs import Codec
 from posekit.errors import CheckpointError, ConfigError
+from posekit.io.bundled import WEIGHTS
 from posekit.io.downloads import obtain
 from posekit.models.estimator import PoseEstimator, normalised
 from posekit.models.zoo.row import ZooRow
@@ -34,7 +35,9 @@ def find_row(name: str) -> ZooRow:
     if name not in ZOO:
         begun = [other for other in ZOO if other.startswith(str(name))]
         close = begun[:5] or difflib.get_close_matches(str(name), ZOO, n=5, cutoff=0.4)
+        own = difflib.get_close_matches(str(name), sorted(path.stem for path in WEIGHTS.glob("*.json")), n=1)
         like = f"the nearest are {close}" if close else "python tools/test.py --list-zoo shows its names"
+        like = f"did you mean the bundled {own[0]!r}?" if own else like
         raise ConfigError(f"model zoo: there is no {name!r}; {like}")
     return ZOO[name]
 
