@@ -9,6 +9,36 @@ _MACHINE, _BACKENDS = "posekit/machine.py", "posekit/models/backends.py"
 SPEED = (
     Mutant(
         "posekit/lean_imports.py",
+        "if registered is not stand_in:",
+        "if False:",
+        "test_lean_imports.py::test_what_a_user_registered_in_its_place_stays",
+    ),
+    Mutant(
+        "posekit/lean_imports.py",
+        "    with _LOADING:",
+        "    if True:",
+        "test_lean_imports.py::test_threads_load_a_class_once",
+    ),
+    Mutant(
+        "posekit/lean_imports.py",
+        'elif name == "yapf_third_party._ylib2to3.pygram":',
+        'elif name == "none":',
+        "test_lean_imports.py::test_yapfs_own_cache_is_waited_for",
+    ),
+    Mutant(
+        "posekit/engine/cli.py",
+        "if not _unread():  # another pipe: a worker's, or a subprocess's",
+        "if False:",
+        "test_command.py::test_another_pipe_that_breaks_is_a_crash",
+    ),
+    Mutant(
+        "posekit/engine/configs/schema.py",
+        "kind = real_class(kind)",
+        "pass",
+        "test_lean_imports.py::test_runner_and_timm_leave_out_what_nobody_asked_for_and_give_it_where_it_is_used",
+    ),
+    Mutant(
+        "posekit/lean_imports.py",
         "if sys.modules.get(name) is stand_in:",
         "if False:",
         "test_lean_imports.py::test_runner_and_timm_leave_out_what_nobody_asked_for_and_give_it_where_it_is_used",
@@ -16,7 +46,7 @@ SPEED = (
     ),
     Mutant(
         "posekit/lean_imports.py",
-        "real = tuple(_loaded(base) if isinstance(base, _LateClass) else base for base in bases)",
+        "real = tuple(map(real_class, bases))",
         "return super().__new__(cls, name, bases, namespace)",
         "test_lean_imports.py::test_runner_and_timm_leave_out_what_nobody_asked_for_and_give_it_where_it_is_used",
     ),
