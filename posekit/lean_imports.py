@@ -17,11 +17,11 @@ import time
 from _thread import RLock
 from abc import ABCMeta
 from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 
 TYPE_CHECKING = False  # typing's own would cost an import
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
     from typing import Any
 
 #: Modules of one class that are loaded late: the class, and where mmengine registers it.
@@ -46,7 +46,7 @@ class _LeanFinder:
 
     @staticmethod
     def find_spec(
-        name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+        name: str, path: "Sequence[str] | None" = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         loader: Any
         if name in LATE_CLASSES:
@@ -72,7 +72,7 @@ class _Loader:
 
     real: "Any"
 
-    def create_module(self, spec: ModuleSpec) -> "ModuleType | None":
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return None
 
     def __getattr__(self, name: str) -> "Any":
@@ -87,7 +87,7 @@ class _LateClassLoader(_Loader):
     def __init__(self, name: str, registry: str) -> None:
         self.name, self.registry = name, registry
 
-    def exec_module(self, module: "ModuleType") -> None:
+    def exec_module(self, module: ModuleType) -> None:
         registry = getattr(importlib.import_module("mmengine.registry"), self.registry)
         known, names = registry.module_dict, vars(module)
 
@@ -172,13 +172,13 @@ class _LateFunctionLoader(_Loader):
     def __init__(self, source: str, name: str) -> None:
         self.source, self.name = source, name
 
-    def exec_module(self, module: "ModuleType") -> None:
+    def exec_module(self, module: ModuleType) -> None:
         def late(*args: "Any", **kwargs: "Any") -> "Any":
             return getattr(importlib.import_module(self.source), self.name)(*args, **kwargs)
 
         parts = self.source.split(".")
         names = [".".join(parts[: i + 1]) for i in range(len(parts))]
-        absent = {name: type(sys)(name) for name in names if name not in sys.modules}
+        absent = {name: ModuleType(name) for name in names if name not in sys.modules}
 
         def put_away() -> None:
             for name, stand_in in absent.items():
@@ -207,7 +207,7 @@ class _LateMarkLoader(_Loader):
     def __init__(self, source: str, name: str) -> None:
         self.source, self.name = source, name
 
-    def exec_module(self, module: "ModuleType") -> None:
+    def exec_module(self, module: ModuleType) -> None:
         source = importlib.import_module(self.source)
         mark = getattr(source, self.name, None)
         if mark is None:  # an older timm
@@ -231,7 +231,7 @@ class _PatientLoader(_Loader):
     yapf 0.43 puts the file in its place before all of it is written.
     """
 
-    def exec_module(self, module: "ModuleType") -> None:
+    def exec_module(self, module: ModuleType) -> None:
         from pickle import UnpicklingError
 
         for wait in _WAITS:
