@@ -115,14 +115,14 @@ PHOTO_CROPS = (
     ),
     Mutant(
         _SOURCE,
-        'check_images=on_bad_image != "skip"',
-        "check_images=True",
+        'on_bad_image or settings.get("on_bad_image", "error")',
+        'settings.get("on_bad_image", "error")',
         f"{_TOOL_TEST}::test_photos_that_cannot_be_read",
     ),
     Mutant(
         "posekit/io/new_folder.py",
         "folder = folder.resolve()",
         "folder = folder.absolute()",
-        f"{_TOOL_TEST}::test_folders_that_are_there",
+        "io/test_new_folder.py::test_what_takes_the_place_of_an_empty_folder",
     ),
 )
