@@ -29,6 +29,7 @@ times the pixels of the box's longer side squared.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,22 +49,21 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("source", nargs="?", metavar="CONFIG|ANN.json", help="a config, or an annotation file")
     add("--out", required=True, metavar="DIR", help="a new or empty folder; with --back a file")
-    add("--split", choices=("train", "val", "test"), default="train", help="of a config (train)")
+    add("--split", choices=("train", "val", "test"), help="of a config (train)")
     add("--set", metavar="NAME", help="of several data sets of a config this one")
     add("--images", metavar="PHOTOS", help="the folder of an annotation file's photos")
     add("--category", nargs="+", metavar="NAME", help="of an annotation file's categories these alone")
     add("--padding", type=float, metavar="P", help="side of the crop, in longer sides of the box (2.5)")
     add("--max-size", metavar="N|auto", help="longest box; larger people are reduced; auto: by the config")
-    add("--format", choices=("jpg", "png"), default="jpg", help="of the crops (jpg)")
-    add("--quality", type=int, default=95, metavar="Q", help="of JPEG, 1 to 100 (95)")
-    add("--chroma", choices=("444", "420"), default="444", help="JPEG's colours: fine, or read faster (444)")
+    add("--format", choices=("jpg", "png"), help="of the crops (jpg)")
+    add("--quality", type=int, metavar="Q", help="of JPEG, 1 to 100 (95)")
+    add("--chroma", choices=("444", "420"), help="JPEG's colours: fine, or read faster (444)")
     add("--workers", type=int, metavar="N", help="threads (the cores, at most 8)")
-    add("--on-bad-record", choices=("error", "skip"), default="error", help="of an annotation file (error)")
+    add("--on-bad-record", choices=("error", "skip"), help="of an annotation file (error)")
     add(
         "--on-bad-image",
         choices=("error", "skip"),
-        default="error",
-        help="photos that cannot be read (error)",
+        help="photos that cannot be read (a config's own choice, else error)",
     )
     add("--back", metavar="RESULTS.json", help="map results on crops to the photos")
     add("--crops", metavar="DIR", help="for --back: the folder of the crops")
@@ -85,8 +85,10 @@ def main() -> None:
         print(f"{number} results on the photos: {args.out}")
         tell_fields("left out, since it is not known whether they are in pixels", dropped)
         return
-    form = CropForm(args.format, args.quality, args.chroma)
+    stated = {key: getattr(args, key) for key in ("format", "quality", "chroma")}
+    form = CropForm(**{key: value for key, value in stated.items() if value is not None})
     check_new_folder(Path(args.out))
+    args.out = str(Path(args.out).resolve())  # while there is a folder that it is relative to
     source = read_source(args)
     form = replace(form, max_size=max_size(args.max_size, source.full_size))
     workers = args.workers or min(core_count(), 8)
@@ -97,8 +99,9 @@ def main() -> None:
         source.region_of,
         form,
         workers,
-        args.on_bad_image,
+        source.on_bad_image,
         progress=True,
+        on_bad_record=source.on_bad_record,
     )
     report(args, source, written)
 
@@ -110,17 +113,29 @@ def check_arguments(args: argparse.Namespace) -> None:
     if args.back:
         if args.source or not args.crops:
             raise ConfigError("--back goes with --crops DIR and --out FILE alone")
+        if others := stated_options(args, "back", "crops", "out"):
+            raise ConfigError(f"--back goes with --crops DIR and --out FILE alone; drop {', '.join(others)}")
     elif not args.source or args.crops:
         raise ConfigError("state a CONFIG, or ANN.json with --images PHOTOS; --crops goes with --back")
     elif args.source.endswith(".py"):
         if args.images or args.category:
             raise ConfigError("a config names its own photos and categories; drop --images and --category")
+        if args.on_bad_record:
+            raise ConfigError(
+                "--on-bad-record goes with an annotation file; a config's source states its own"
+            )
     elif not args.images:
         raise ConfigError(f"{args.source}: state the folder of its photos: --images PHOTOS")
-    elif args.cfg_options or args.set:
-        raise ConfigError("--cfg-options and --set go with a config")
+    elif args.cfg_options or args.set or args.split:
+        raise ConfigError("--cfg-options, --set and --split go with a config")
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f"--workers: expected at least 1, found {args.workers}")
+
+
+def stated_options(args: argparse.Namespace, *but: str) -> list[str]:
+    """The options that are stated, those named apart."""
+    stated = [name for name, value in vars(args).items() if value not in (None, [], ()) and name not in but]
+    return [f"--{name.replace('_', '-')}" for name in stated]
 
 
 def read_source(args: argparse.Namespace) -> CropSource:
@@ -129,8 +144,10 @@ def read_source(args: argparse.Namespace) -> CropSource:
 
     if args.source.endswith(".py"):
         cfg: Mapping[str, Any] = load_config(args.source, parse_options(args.cfg_options))
-        return source_of_config(cfg, args.source, args.split, args.set, args.padding)
-    return source_of_file(args.source, args.images, args.category, args.padding, args.on_bad_record)
+        split = args.split or "train"
+        return source_of_config(cfg, args.source, split, args.set, args.padding, args.on_bad_image)
+    policies = args.on_bad_record or "error", args.on_bad_image or "error"
+    return source_of_file(args.source, args.images, args.category, args.padding, *policies)
 
 
 def max_size(stated: str | None, full_size: int | None) -> int | None:
@@ -164,10 +181,12 @@ def report(args: argparse.Namespace, source: CropSource, written: Written) -> No
         print(f"note: --max-size {source.full_size} would do for the input")
     if not args.source.endswith(".py"):
         return
-    at = Path(args.out).resolve()
-    where = f"{args.split}_dataloader.dataset{f'.datasets.{args.set}' if args.set else ''}.source"
-    files = {"ann_file": at / ANNOTATIONS, "image_dir": at / IMAGES}
-    print("\nto read them: --cfg-options " + " ".join(f"{where}.{key}={path}" for key, path in files.items()))
+    at = Path(args.out)
+    where = f"{args.split or 'train'}_dataloader.dataset{f'.datasets.{args.set}' if args.set else ''}"
+    options: dict[str, object] = {"source.ann_file": at / ANNOTATIONS, "source.image_dir": at / IMAGES}
+    options |= dict.fromkeys(source.of_photos)
+    words = (shlex.quote(f"{where}.{key}={value}") for key, value in options.items())
+    print("\nto read them: --cfg-options " + " ".join(words))
 
 
 def tell_fields(what: str, fields: Sequence[str]) -> None:

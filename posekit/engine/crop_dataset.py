@@ -25,6 +25,8 @@ from posekit.transforms import Crop
 PIXELS = 4 / 3  # of a reduced picture for one of the input
 # Boxes of a detector belong to photos; crops are of the annotated people.
 _OF_DETECTIONS = ("detections", "boxes", "score_threshold", "match_iou")
+# Settings of a data set by which its people, and what is seen of them, are chosen.
+_OF_PEOPLE = ("skeleton", "keypoint_map", "crop", "augment", "subset")
 
 
 class CropSource(NamedTuple):
@@ -36,6 +38,9 @@ class CropSource(NamedTuple):
         region_of: What a crop has to show.
         full_size: The ``max_size`` that goes with the input (:func:`full_size`); None: unknown.
         notes: What the user should know.
+        on_bad_record: What becomes of faulty records, "error" or "skip".
+        on_bad_image: What becomes of photos that cannot be read, "error" or "skip".
+        of_photos: Keys of the config's data set that hold of its photos alone: None for its crops.
     """
 
     table: PersonTable
@@ -43,6 +48,9 @@ class CropSource(NamedTuple):
     region_of: RegionOf
     full_size: int | None
     notes: list[str]
+    on_bad_record: str = "error"
+    on_bad_image: str = "error"
+    of_photos: Sequence[str] = ()
 
 
 def source_of_file(
@@ -51,6 +59,7 @@ def source_of_file(
     category: Category = None,
     padding: float | None = None,
     on_bad_record: str = "error",
+    on_bad_image: str = "error",
 ) -> CropSource:
     """The people of an annotation file.
 
@@ -60,6 +69,7 @@ def source_of_file(
         category: Names or ids of those that are cropped; None: all with keypoints, which must be the same.
         padding: See :class:`~posekit.datasets.crops.reach.Square`; None: the default.
         on_bad_record: As of :func:`~posekit.datasets.coco.load_coco`.
+        on_bad_image: As of :func:`~posekit.datasets.crops.writer.write_crops`.
 
     Raises:
         ConfigError: On an unknown category or a padding below 1.
@@ -68,11 +78,16 @@ def source_of_file(
     content = read_object(ann_file)
     skeleton = _skeleton_of(content, ann_file, category)
     table = load_coco(ann_file, image_dir, skeleton, category=category, on_bad_record=on_bad_record)
-    return CropSource(table, content, _square(padding), None, [])
+    return CropSource(table, content, _square(padding), None, [], on_bad_record, on_bad_image)
 
 
 def source_of_config(
-    cfg: Mapping[str, Any], config: str, split: str, set_name: str | None = None, padding: float | None = None
+    cfg: Mapping[str, Any],
+    config: str,
+    split: str,
+    set_name: str | None = None,
+    padding: float | None = None,
+    on_bad_image: str | None = None,
 ) -> CropSource:
     """The people of a config's data set, and all that its crop and augmentation may show of them.
 
@@ -82,6 +97,7 @@ def source_of_config(
         split: "train", "val" or "test".
         set_name: Which of several sets.
         padding: The square around the box instead; None: by crop and augmentation.
+        on_bad_image: As of :func:`~posekit.datasets.crops.writer.write_crops`; None: the config's.
 
     Raises:
         ConfigError: If the config has no such data set, or one that cannot be cropped.
@@ -101,9 +117,12 @@ def source_of_config(
         notes.append("the boxes are the annotated ones: a detector's are on photos, and no crop has them")
     if settings.get("subset") is not None:
         notes.append(
-            "the people of the config's 'subset' alone are cropped; read the crops without it (subset=None), "
-            "for they have other image ids"
+            "the people of the config's 'subset' alone are cropped; read the crops without it, as below, for "
+            "they have other image ids"
         )
+    of_photos = [key for key in ("subset",) if settings.get(key) is not None]
+    of_photos += [f"source.{key}" for key in ("detections", "boxes") if source.get(key) is not None]
+    on_bad_image = on_bad_image or settings.get("on_bad_image", "error")
     source = {key: value for key, value in source.items() if key not in _OF_DETECTIONS}
     upright = settings.get("upright") is not None or settings.get("first_stage") is not None
     if upright and padding is None:
@@ -111,14 +130,18 @@ def source_of_config(
             f"config {config}: {section}: 'upright' and 'first_stage' place crops by points that are not "
             "known beforehand; state --padding"
         )
-    used = {key: settings[key] for key in ("skeleton", "crop", "augment", "subset") if key in settings}
+    used = {key: settings[key] for key in _OF_PEOPLE if key in settings}
     with faults_of(section, config):
-        dataset = TopDownDataset(source, **used, check_images=settings.get("on_bad_image") != "skip")
+        dataset = TopDownDataset(
+            source, **used, on_bad_image=on_bad_image, check_images=on_bad_image != "skip"
+        )
     table = dataset.table
     reach = Reach(dataset.crop, dataset.augment, table.skeleton)
     content = read_object(under(source.get("data_root") or "", source["ann_file"]))
     region_of = reach if padding is None else _square(padding)
-    return CropSource(table, content, region_of, full_size(dataset.crop), notes)
+    on_bad_record = source.get("on_bad_record", "error")
+    size = full_size(dataset.crop)
+    return CropSource(table, content, region_of, size, notes, on_bad_record, on_bad_image, of_photos)
 
 
 def full_size(crop: Crop) -> int:
@@ -137,10 +160,14 @@ def _settings(cfg: Mapping[str, Any], config: str, split: str, set_name: str | N
     dataset = loader["dataset"]
     sets = dataset.get("datasets")
     named = sets if isinstance(sets, Mapping) else {str(n): one for n, one in enumerate(sets or ())}
-    if named or set_name is not None:
+    if set_name is not None and not named:
+        raise ConfigError(
+            f"config {config}: {split}_dataloader has one data set, which has no name; drop --set {set_name}"
+        )
+    if named:
         if set_name not in named:
             raise ConfigError(
-                f"config {config}: {split}_dataloader: --set: expected one of {sorted(named) or 'no'} sets, "
+                f"config {config}: {split}_dataloader: --set: expected one of {sorted(named)}, "
                 f"found {set_name!r}"
             )
         dataset = named[set_name]
@@ -155,7 +182,7 @@ def _settings(cfg: Mapping[str, Any], config: str, split: str, set_name: str | N
 def _square(padding: float | None) -> Square:
     padding = PADDING if padding is None else padding
     if not 1 <= padding < 100:
-        raise ConfigError(f"--padding: expected a number from 1 on, found {padding:g}")
+        raise ConfigError(f"--padding: expected a number from 1 on and below 100, found {padding:g}")
     return Square(padding)
 
 
@@ -188,12 +215,14 @@ def write_results_on_photos(results: str, crops: str | Path, out: str) -> tuple[
 
     Raises:
         DataError: As :func:`~posekit.datasets.crops.mapping.results_on_photos`.
-        ConfigError: If ``out`` is one of the files that are read.
+        ConfigError: If ``out`` is one of the files that are read, or a folder.
     """
     crops = Path(crops)
     crops = crops / "annotations.json" if crops.is_dir() else crops
     if Path(out).resolve() in (Path(results).resolve(), crops.resolve()):
         raise ConfigError(f"--out {out}: is one of the files that are read; nothing is overwritten")
+    if Path(out).is_dir():
+        raise ConfigError(f"--out {out}: expected a file to write, found a folder; state a name in it")
     made, dropped = results_on_photos(results, crops)
     with atomic_file(out) as file:
         file.write(compact_json(made, finite=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -15,8 +16,13 @@ _STALE_SECONDS = 24 * 3600
 
 
 def check_new_folder(folder: Path, option: str = "--out") -> None:
-    """Raises ConfigError of a path that is anything but a new or empty folder."""
+    """Raises ConfigError of a path that is anything but a new or empty folder, or a link to one."""
     if folder.is_dir() and not any(folder.iterdir()):
+        if os.path.ismount(folder.resolve()):
+            raise ConfigError(
+                f"{option} {folder}: a file system is mounted there, and nothing can take its place; state a "
+                "new folder in it"
+            )
         return
     if folder.exists() or folder.is_symlink():
         found = "a folder with something in it" if folder.is_dir() else "a file"
@@ -40,6 +46,7 @@ def new_folder(folder: Path, option: str = "--out") -> Iterator[Path]:
         ConfigError: If there is something at ``folder``, or nothing can be written beside it.
     """
     check_new_folder(folder, option)
+    folder = folder.resolve()  # a link stays, and what it leads to is replaced
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         for left in folder.parent.glob(f".{folder.name}.partial-*"):

@@ -385,10 +385,18 @@ def test_results_go_back_to_the_photos(tmp_path):
             "expected one of the 1 crops",
         ),
         ({"crop": {"x": 0, "y": 0, "scale": 1, "image_id": 9}}, {"keypoints": [1, 2]}, "'keypoints'"),
+        ({"crop": {"x": 0, "y": 0, "scale": 1, "image_id": 9}}, {"annotation_id": 7}, "expected 70, for a"),
+        ({"crop": {"x": 0, "y": 0, "scale": 1, "image_id": 9}}, {"score": float("nan")}, "'score' to be"),
+        (
+            {"crop": {"x": 0, "y": 0, "scale": 1, "image_id": 9}},
+            {"category_id": 1, "keypoints": [1, 2, 1]},
+            "expected 6 numbers, for category 1 of .* has 2 keypoints, found 3",
+        ),
     ],
 )
 def test_results_that_cannot_go_back(tmp_path, crop, result, words):
-    (tmp_path / "crops.json").write_text(json.dumps({"images": [{"id": 70, **crop}]}))
+    categories = {"categories": [{"id": 1, "keypoints": ["head", "foot"]}]}
+    (tmp_path / "crops.json").write_text(json.dumps({"images": [{"id": 70, **crop}], **categories}))
     (tmp_path / "results.json").write_text(json.dumps([{"image_id": 70, **result}]))
     with pytest.raises(DataError, match=words):
         results_on_photos(tmp_path / "results.json", tmp_path / "crops.json")

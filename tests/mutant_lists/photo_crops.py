@@ -7,7 +7,11 @@ from mutant_lists.mutant import Mutant
 _MAPPING = "posekit/datasets/crops/mapping.py"
 _REACH = "posekit/datasets/crops/reach.py"
 _WRITER = "posekit/datasets/crops/writer.py"
+_SOURCE = "posekit/engine/crop_dataset.py"
+_TOOL = "tools/crop_dataset.py"
 _TEST = "datasets/test_crops.py"
+_RECORDS = "datasets/test_crop_records.py::test_fields_that_no_reader_looks_at"
+_TOOL_TEST = "tools/test_crop_dataset.py"
 
 PHOTO_CROPS = (
     Mutant(
@@ -70,5 +74,55 @@ PHOTO_CROPS = (
         "read_annotated(photo.path, photo.stated_hw, photo.turn_by_exif, photo.ann_file)",
         "read_annotated(photo.path, (0, 0), False, photo.ann_file)",
         f"{_TEST}::test_a_turned_photo_is_cropped_as_it_is_labelled",
+    ),
+    Mutant(_WRITER, 'type(r.get("id")) is int', 'isinstance(r.get("id"), int)', _RECORDS),
+    Mutant(_WRITER, "(order := order[sound]).size", "(order := order).size", _RECORDS),
+    Mutant(
+        _MAPPING,
+        'record.get("annotation_id") not in (None, image_id)',
+        "False",
+        f"{_TEST}::test_results_that_cannot_go_back",
+    ),
+    Mutant(
+        _MAPPING,
+        "check_numbers(record, where, _SCORES)",
+        "check_numbers(record, where)",
+        f"{_TEST}::test_results_that_cannot_go_back",
+    ),
+    Mutant(
+        _SOURCE,
+        'for key in ("subset",) if',
+        "for key in () if",
+        f"{_TOOL_TEST}::test_the_printed_options_read_everybody",
+    ),
+    Mutant(
+        _SOURCE,
+        'for key in ("detections", "boxes") if',
+        'for key in ("boxes",) if',
+        f"{_TOOL_TEST}::test_the_printed_options_read_everybody",
+    ),
+    Mutant(
+        _TOOL,
+        'shlex.quote(f"{where}.{key}={value}")',
+        'f"{where}.{key}={value}"',
+        f"{_TOOL_TEST}::test_the_printed_options_read_everybody",
+    ),
+    Mutant(
+        _SOURCE,
+        '"keypoint_map", "crop"',
+        '"crop"',
+        f"{_TOOL_TEST}::test_a_config_with_a_map_of_keypoints",
+    ),
+    Mutant(
+        _SOURCE,
+        'on_bad_image or settings.get("on_bad_image", "error")',
+        'settings.get("on_bad_image", "error")',
+        f"{_TOOL_TEST}::test_photos_that_cannot_be_read",
+    ),
+    Mutant(
+        "posekit/io/new_folder.py",
+        "folder = folder.resolve()",
+        "folder = folder.absolute()",
+        "io/test_new_folder.py::test_what_takes_the_place_of_an_empty_folder",
     ),
 )

@@ -27,6 +27,7 @@ _BOXES_XYXY = ("head_box",)
 _LENGTHS = ("head_size",)
 _AREAS = ("area",)
 _PIXELS = (*_TRIPLES, *_BOXES_XYWH, *_BOXES_XYXY, *_LENGTHS, *_AREAS)
+_SCORES = ("score", "box_score")
 _DROPPED = ("segmentation",)
 # Of annotations and results, what is no measure of the picture.
 _PLAIN = (
@@ -120,7 +121,7 @@ def results_on_photos(results: str | Path, crops: str | Path) -> tuple[list[dict
     Raises:
         DataError: If the annotation is none of crops, or a record cannot be mapped.
     """
-    frames = read_frames(crops)
+    frames, counts = read_frames(crops), _keypoint_counts(crops)
     records = rec.record_list(read_json(results), None, str(results))
     made = []
     for number, record in enumerate(records):
@@ -131,15 +132,27 @@ def results_on_photos(results: str | Path, crops: str | Path) -> tuple[list[dict
                 f"{where}, field 'image_id': expected one of the {len(frames)} crops of {crops}, found "
                 f"{shown(image_id)}; are these results on the photos already?"
             )
-        _check_numbers(record, where)
+        if record.get("annotation_id") not in (None, image_id):
+            raise DataError(
+                f"{where}, field 'annotation_id': expected {image_id}, for a crop's image id is its "
+                f"annotation's, found {shown(record['annotation_id'])}; are these results of other pictures?"
+            )
+        check_numbers(record, where, _SCORES)
+        stated, expected = record.get("keypoints"), _of_category(record, counts)
+        if stated is not None and expected is not None and len(stated) != 3 * expected:
+            raise DataError(
+                f"{where}, field 'keypoints': expected {3 * expected} numbers, for category "
+                f"{record['category_id']} of {crops} has {expected} keypoints, found {len(stated)}"
+            )
         photo_id, frame = frames[image_id]
         known = {key: value for key, value in record.items() if key in (*_PIXELS, *_PLAIN)}
         made.append({**frame.mapped(known, back=True), "image_id": photo_id})
     return made, unmapped_fields(records)
 
 
-def _check_numbers(record: Mapping[str, Any], where: str) -> None:
-    for key in _PIXELS:
+def check_numbers(record: Mapping[str, Any], where: str, others: Sequence[str] = ()) -> None:
+    """Raises DataError unless fields in pixels are as many finite numbers as needed, and ``others`` one."""
+    for key in (*_PIXELS, *others):
         if record.get(key) in (None, []):
             continue
         if key in _TRIPLES:
@@ -147,6 +160,18 @@ def _check_numbers(record: Mapping[str, Any], where: str) -> None:
             rec.numbers([record], key, where, 3 * max(len(stated) // 3 if isinstance(stated, list) else 1, 1))
         else:
             rec.numbers([record], key, where, 4 if key in (*_BOXES_XYWH, *_BOXES_XYXY) else None)
+
+
+def _keypoint_counts(crops: str | Path) -> dict[Any, int]:
+    """Id of each category that has keypoints -> how many."""
+    content = read_object(crops)
+    categories = rec.record_list(content, "categories", str(crops)) if "categories" in content else []
+    return {c.get("id"): len(c["keypoints"]) for c in categories if c.get("keypoints")}
+
+
+def _of_category(record: Mapping[str, Any], counts: Mapping[Any, int]) -> int | None:
+    category = record.get("category_id")
+    return counts.get(category) if isinstance(category, int) else None
 
 
 def read_frames(crops: str | Path) -> dict[int, tuple[int, CropFrame]]:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from posekit.datasets.crops.mapping import CROP, CropFrame, unmapped_fields
+from posekit.datasets.crops.mapping import CROP, CropFrame, check_numbers, unmapped_fields
 from posekit.datasets.pictures import read_annotated
 from posekit.datasets.table import OUTSIDE, PersonTable
 from posekit.errors import ConfigError, DataError
@@ -146,6 +146,7 @@ def write_crops(
     workers: int = 1,
     on_bad_image: str = "error",
     progress: bool = False,
+    on_bad_record: str = "error",
 ) -> Written:
     """Writes a folder of crops.
 
@@ -158,16 +159,23 @@ def write_crops(
         workers: Threads; the files do not depend on it.
         on_bad_image: "error"; or "skip": people of photos that cannot be read are left out and counted.
         progress: Shows a bar with the time left.
+        on_bad_record: "error"; or "skip": people of whom a field in pixels is no number are left out and
+            counted, as the reader does with those it looks at.
 
     Raises:
         ConfigError: If ``out`` has something in it or cannot be written.
-        DataError: If a photo cannot be read, or all cannot.
+        DataError: If a record is faulty or a photo cannot be read, or all are.
     """
-    order = np.argsort(table.image_index, kind="stable")
-    photos = [_photo(table, rows, region_of, form) for rows in _by_photo(table, order)]
     records, images = _by_id(content["annotations"]), _by_id(content["images"])
-    made: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
     left_out = Counter({reason: n for reason, n in table.counts.items() if n and reason != OUTSIDE})
+    order = np.argsort(table.image_index, kind="stable")
+    sound = np.array([_is_sound(table, row, records, on_bad_record) for row in order.tolist()], bool)
+    if not sound.all():
+        left_out["bad_record"] += int((~sound).sum())
+    if not (order := order[sound]).size:
+        raise DataError(f"{table.ann_file}: expected somebody to crop, found nobody whose record is sound")
+    photos = [_photo(table, rows, region_of, form) for rows in _by_photo(table, order)]
+    made: dict[str, list[dict[str, Any]]] = {"images": [], "annotations": []}
     size_bytes = 0
     with new_folder(Path(out)) as folder:
         (folder / IMAGES).mkdir()
@@ -182,7 +190,7 @@ def write_crops(
                 image = images[int(table.image_ids[table.image_index[row]])]
                 record = records[int(table.person_ids[row])]
                 made["images"].append(_image_entry(image, record["id"], wanted.name, cut))
-                made["annotations"].append(_annotation(record, cut, table.ann_file))
+                made["annotations"].append(_annotation(record, cut))
                 size_bytes += cut.size_bytes
         if not made["images"]:
             raise DataError(f"{table.image_dir}: not one image of {table.ann_file} can be read")
@@ -195,8 +203,22 @@ def write_crops(
 
 def _by_id(records: Any) -> dict[int, Mapping[str, Any]]:
     """The first record of each id; faulty ones are the reader's to refuse, or to skip."""
-    sound = [r for r in reversed(records) if isinstance(r, Mapping) and isinstance(r.get("id"), int)]
+    sound = [r for r in reversed(records) if isinstance(r, Mapping) and type(r.get("id")) is int]
     return {record["id"]: record for record in sound}
+
+
+def _is_sound(
+    table: PersonTable, row: int, records: Mapping[int, Mapping[str, Any]], on_bad_record: str
+) -> bool:
+    """Whether the numbers of a person's record can be mapped, also of fields that the reader passes by."""
+    person_id = int(table.person_ids[row])
+    try:
+        check_numbers(records[person_id], f"{table.ann_file}: annotations")
+    except DataError:
+        if on_bad_record == "skip":
+            return False
+        raise
+    return True
 
 
 def _by_photo(table: PersonTable, order: np.ndarray) -> list[np.ndarray]:
@@ -299,13 +321,8 @@ def _image_entry(photo: Mapping[str, Any], image_id: int, name: str, cut: _Cut) 
     }
 
 
-def _annotation(record: Mapping[str, Any], cut: _Cut, ann_file: str) -> dict[str, Any]:
-    try:
-        mapped = cut.frame.mapped(record)
-    except (ValueError, TypeError, IndexError) as error:  # of fields that no reader of posekit looks at
-        raise DataError(
-            f"{ann_file}: annotation id {record['id']}: expected numbers in its fields in pixels: {error}"
-        ) from error
+def _annotation(record: Mapping[str, Any], cut: _Cut) -> dict[str, Any]:
+    mapped = cut.frame.mapped(record)
     if cut.frame.scale < 1 and mapped.get("keypoints"):
         mapped["keypoints"] = _kept_inside(mapped["keypoints"], record["keypoints"], cut)
     return {**mapped, "image_id": record["id"]}
