@@ -71,4 +71,16 @@ PHOTO_CROPS = (
         "read_annotated(photo.path, (0, 0), False, photo.ann_file)",
         f"{_TEST}::test_a_turned_photo_is_cropped_as_it_is_labelled",
     ),
+    Mutant(
+        _WRITER,
+        "(np.maximum(end - first, 0) + 1)",
+        "(np.maximum(end - first, 0) + cut.frame.scale)",
+        f"{_TEST}::test_a_reduced_crop_shows_the_same",
+    ),
+    Mutant(
+        _WRITER,
+        "first = np.clip(first, 0, np.array(cut.crop_wh) - 1)",
+        "first = np.maximum(first, 0)",
+        f"{_TEST}::test_people_at_the_last_column_stay",
+    ),
 )
