@@ -216,7 +216,11 @@ OF_HEATMAPS = {"codec": CODECS["udp"], "loss": {"type": MSELoss}}
         ),
         (
             {"type": "HeatmapHead", **OF_HEATMAPS, "codec": {"type": "simcc"}},
-            "expected a codec or its config",
+            "a codec of heatmaps, such as UDPCodec, found SimCCCodec",
+        ),
+        (
+            {"type": "RefiningHead", **OF_HEATMAPS, "codec": {"type": "simcc"}},
+            "a codec of heatmaps, such as UDPCodec, found SimCCCodec",
         ),
         (
             {"type": "TagHead", "codec": {"type": "simcc"}},
