@@ -61,8 +61,8 @@ PHOTO_CROPS = (
     ),
     Mutant(
         _WRITER,
-        "if cut.frame.scale < 1 and mapped",
-        "if cut.frame.scale > 1 and mapped",
+        'if cut.frame.scale < 1 and mapped.get("keypoints")',
+        'if cut.frame.scale > 1 and mapped.get("keypoints")',
         f"{_TEST}::test_keypoints_at_the_edge_keep_their_weight",
     ),
     Mutant(
