@@ -153,6 +153,19 @@ def test_a_mirror_image_is_turned_back_exactly(x, split):
     assert turned.x.isfinite().all()
 
 
+@pytest.mark.parametrize("width", [32, 48, 64, 192])
+@pytest.mark.parametrize("split", [1.1, 1.3, 1.5])
+def test_bins_that_meet_between_bins_are_interpolated(split, width):
+    codec = SimCCCodec(split=split)
+    (count, _), last = codec.bins((8, width)), (width - 1) * split
+    rows = torch.rand(2, 1, count, generator=torch.Generator().manual_seed(0))
+    turned = codec.flip_back(AxisMaps(rows, rows), [0], width).x
+    bins = np.arange(count)
+    # What lies beyond the bins has the value of the first or the last of them.
+    wanted = [np.interp(last - bins, bins, row[0]) for row in rows.numpy()]
+    np.testing.assert_allclose(turned[:, 0], wanted, atol=1e-6)
+
+
 def test_what_is_published_is_off_by_half_a_pixel():
     codec = SimCCCodec(flip="reversed")
     turned = codec.flip_back(_sharp(_points((20, 20)), codec), [0], 48)

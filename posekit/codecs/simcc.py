@@ -57,8 +57,8 @@ class SimCCCodec:
             at most 1; or ``"raw"``: the value there. The smaller one of both axes.
         no_peak: What raw scores of 0 and below mean: ``"zero"``: the point (0, 0) and the score 0;
             ``"mmpose"``: bin -1 and the score as it is. With relative scores any logits have a peak.
-        flip: How a mirrored input's bins are turned back: ``"exact"``, or ``"reversed"``, as published,
-            which is split - 1 bins off.
+        flip: How a mirrored input's bins are turned back: ``"exact"``, linearly between two bins where
+            (W - 1) split is no whole number; or ``"reversed"``, as published, which is split - 1 bins off.
 
     Raises:
         ConfigError: On a setting that is none of these or out of range.
@@ -223,7 +223,8 @@ def visibility(maps: AxisMaps, sigma: tuple[float, float], beta: float = 150.0) 
 
 def _turned(rows: Tensor, last: int) -> Tensor:
     """Bin b of rows (B, K, n) from bin ``last`` - b; those that are not there get the nearest one's value."""
-    kept = rows[..., : last + 1].flip(-1)
+    missing = max(last + 1 - rows.shape[-1], 0)
+    kept = F.pad(rows, (0, missing), mode="replicate")[..., : last + 1].flip(-1)[..., : rows.shape[-1]]
     return F.pad(kept, (0, rows.shape[-1] - kept.shape[-1]), mode="replicate")
 
 

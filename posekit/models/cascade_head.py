@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
 from posekit.errors import ConfigError
@@ -72,7 +73,8 @@ class CascadeHead(CoordinateHead):
             ``"simulated"``, the paper's: squares about the true points, displaced by a normal distribution
             with mean and variance, keypoint by keypoint, of the errors that the stage before makes, in sides
             of the square. Without gradient to the stage before in either case.
-        momentum: Share of a batch in the running mean and variance of these errors.
+        momentum: Share of a batch, of all processes, in the running mean and variance of these errors. What
+            is not finite is left out of them.
         **first: Further settings of ``CoordinateHead``; ``dropout`` holds in all stages.
 
     Raises:
@@ -168,10 +170,17 @@ class CascadeHead(CoordinateHead):
         return self._moved(self.later[number], maps, start, side)
 
     def _note_errors(self, number: int, errors: Tensor, known: Tensor) -> None:
-        """Takes a batch's errors (B, K, 2), where known (B, K, 1), into the running mean and variance."""
-        count = known.sum(0)
-        mean = (errors * known).sum(0) / count.clamp(min=1)
-        variance = ((errors - self.error_mean[number]).square() * known).sum(0) / count.clamp(min=1)
+        """Takes errors (B, K, 2), where known (B, K, 1) and finite, into the running mean and variance.
+
+        Those of all processes' batches, so that these run alike everywhere.
+        """
+        known = known & errors.isfinite()
+        errors = torch.where(known, errors, 0.0)
+        squares = torch.where(known, errors - self.error_mean[number], 0.0).square()
+        sums = torch.stack((known.to(errors.dtype), errors, squares)).sum(1)
+        all_reduce(sums)
+        count = sums[0]
+        mean, variance = sums[1:] / count.clamp(min=1)
         share = self.momentum * (count > 0)
         self.error_variance[number] += share * (variance - self.error_variance[number])
         self.error_mean[number] += share * (mean - self.error_mean[number])

@@ -65,7 +65,7 @@ class CoordinateHead(Head):
         for name, number in (("pool", pool), *(("hidden", width) for width in hidden)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise ConfigError(f"head: '{name}' must be a whole number above 0, found {number!r}")
-        if not 0 <= dropout < 1:
+        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
             raise ConfigError(f"head: 'dropout' must be a number from 0 to below 1, found {dropout!r}")
         if (
             isinstance(loss_unit, bool)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from posekit.codecs import Codec, heatmap_accuracy
 from posekit.codecs.resample import resample_maps
 from posekit.errors import ConfigError
-from posekit.models.loss_kinds import check_heatmap_loss
+from posekit.models.loss_kinds import check_heatmap_codec, check_heatmap_loss
 from posekit.models.offset_losses import LabelAndOffsetLoss
 from posekit.registry import MODELS
 from posekit.structures import Sample
@@ -191,11 +191,11 @@ class HeatmapHead(Head):
                 :data:`~posekit.models.losses.COCO17_KEYPOINT_WEIGHTS`. None: all 1.
 
         Raises:
-            ConfigError: On no keypoints, an even kernel, a backbone emitting another number of heatmaps than
-                the codec needs, or a loss that makes no sense with the codec: one that reads offset maps
-                where there are none, or one made for targets up to 1 (adaptive wing) with a peak of 255. A
-                plain heatmap loss with a codec that has offset maps is applied to the label maps, beside
-                UDP's term for the offsets.
+            ConfigError: On no keypoints, a codec that draws no heatmaps, an even kernel, a backbone emitting
+                another number of heatmaps than the codec needs, or a loss that makes no sense with the codec:
+                one that reads offset maps where there are none, or one made for targets up to 1 (adaptive
+                wing) with a peak of 255. A plain heatmap loss with a codec that has offset maps is applied
+                to the label maps, beside UDP's term for the offsets.
         """
         super().__init__()
         if not num_keypoints:
@@ -203,6 +203,7 @@ class HeatmapHead(Head):
         self.keypoint_weights: torch.Tensor | None
         self.num_keypoints = num_keypoints
         self.codec: Codec = MODELS.build(dict(codec)) if isinstance(codec, Mapping) else codec
+        check_heatmap_codec(self.codec)
         self.loss_function: nn.Module = MODELS.build(dict(loss)) if isinstance(loss, Mapping) else loss
         self._fit_loss_to_codec()
         if keypoint_weights is not None and len(keypoint_weights) != num_keypoints:

@@ -76,7 +76,8 @@ class RefiningHead(Head):
                 raise ConfigError(
                     f"head: '{name}' must be a whole number of at least {least}, found {whole!r}"
                 )
-        if isinstance(window_weight, bool) or not 0 < window_weight < float("inf"):
+        fits = isinstance(window_weight, (int, float)) and not isinstance(window_weight, bool)
+        if not fits or not 0 < window_weight < float("inf"):
             raise ConfigError(f"head: 'window_weight' must be a number above 0, found {window_weight!r}")
         coarse = HeatmapHead(in_channels, num_keypoints, codec, loss, kernel_size=kernel_size)
         if coarse.codec.alignment != "aligned" or coarse.codec.maps_per_keypoint != 1:

@@ -128,7 +128,10 @@ class TompsonTrunk(nn.Module):
             raise ConfigError(f"{name}: 'kernel' must be odd, found {kernel}")
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
             raise ConfigError(f"{name}: 'dropout' must be a number from 0 to below 1, found {dropout!r}")
-        self.contrast, self.out_channels = bool(contrast), hidden[-1]
+        for what, chosen in (("contrast", contrast), ("batch_norm", batch_norm)):
+            if not isinstance(chosen, bool):
+                raise ConfigError(f"{name}: '{what}' must be True or False, found {chosen!r}")
+        self.contrast, self.out_channels = contrast, hidden[-1]
         self.stage_channels: tuple[int, ...] = (features, hidden[-1])
         self.input_divisor = 4 * 2 ** (banks - 1)
         self.banks = nn.ModuleList(_Bank(features, hidden[0], kernel, batch_norm) for _ in range(banks))

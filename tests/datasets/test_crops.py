@@ -256,13 +256,25 @@ def test_a_reduced_crop_shows_the_same(tmp_path):
     back = read_back(out)
     for row in range(1, len(table)):  # the first is at the photo's edge, where a reduced pixel does not end
         photo = TopDownDataset(table, crop=crop)[row]
-        # The very same window: a crop's own box is cleaned by a pixel of the crop.
-        told = read_object(out / "annotations.json")["images"][row]["crop"]
-        frame = CropFrame(told["x"], told["y"], told["scale"])
-        back.boxes_xyxy[row] = frame.to_crop(table.boxes_xyxy[row].reshape(2, 2)).reshape(-1)
         small = TopDownDataset(back, crop=crop)[row]
         assert np.abs(photo.image.astype(int) - small.image).mean() < 0.6
         np.testing.assert_allclose(photo.keypoints, small.keypoints, atol=1e-3)
+
+
+def test_people_at_the_last_column_stay(tmp_path):
+    path = scene(tmp_path, 100, 120, 13)
+    content = read_object(path)
+    for start, annotation in enumerate(content["annotations"]):
+        annotation["bbox"] = [119 - start, 5, 40, 80] if start % 2 else [5, 99 - start, 80, 40]
+    path.write_text(json.dumps(content))
+    table, written, out = cropped(tmp_path, path, Square(1.5), CropForm("png", max_size=32))
+    back = read_back(out)
+    assert len(table) == written.crops == len(back) == 13
+    for row, image in enumerate(read_object(out / "annotations.json")["images"]):
+        told = image["crop"]
+        frame = CropFrame(told["x"], told["y"], told["scale"])
+        box = frame.to_photo(back.boxes_xyxy[row].reshape(2, 2)).reshape(-1)
+        np.testing.assert_allclose(box, table.boxes_xyxy[row], atol=0.5 / frame.scale + 0.5)
 
 
 def test_keypoints_at_the_edge_keep_their_weight(tmp_path):

@@ -9,7 +9,7 @@ from models.test_tompson import SIZE, SKELETON, bumps, sample
 from torch import nn
 
 from posekit.errors import ConfigError
-from posekit.models import CascadeHead, PoseEstimator, RefiningHead, TompsonTrunk
+from posekit.models import CascadeHead, PoseEstimator, RefiningHead, TompsonTrunk, cascade_head
 from posekit.models.onnx_stages import OnnxStages
 from posekit.skeletons import get_skeleton
 
@@ -141,6 +141,40 @@ def test_errors_are_counted_keypoint_by_keypoint_and_drawn_again():
     np.testing.assert_allclose(drawn.std(0)[:2].detach(), [[0.05**0.5, 0], [0, 0]], atol=0.01)
 
 
+KNOWN = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0]])[..., None] > 0
+
+
+def test_what_is_not_finite_is_no_error():
+    errors = torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(0))
+    broken, sound = head(errors="simulated"), head(errors="simulated")
+    sound._note_errors(0, errors[:3], KNOWN[:3])
+    errors[3, :2] = torch.tensor([[torch.nan, torch.inf], [-torch.inf, torch.nan]])
+    broken._note_errors(0, errors, KNOWN)
+    torch.testing.assert_close(broken.error_mean, sound.error_mean)
+    torch.testing.assert_close(broken.error_variance, sound.error_variance)
+    before = broken.error_mean.clone()
+    broken._note_errors(0, torch.full((4, 3, 2), torch.nan), KNOWN)
+    assert torch.equal(broken.error_mean, before)
+    assert broken.error_variance.isfinite().all()
+
+
+def test_all_processes_errors_are_noted_together(monkeypatch):
+    errors = torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(0))
+    whole, parts = head(errors="simulated"), [head(errors="simulated") for _ in range(2)]
+    whole._note_errors(0, errors, KNOWN)
+    told = []
+    monkeypatch.setattr(cascade_head, "all_reduce", lambda sums: told.append(sums.clone()))
+    for rank, rows in enumerate((slice(0, 1), slice(1, 4))):
+        head(errors="simulated")._note_errors(0, errors[rows], KNOWN[rows])
+        assert len(told) == rank + 1
+    total = torch.stack(told).sum(0)
+    monkeypatch.setattr(cascade_head, "all_reduce", lambda sums: sums.copy_(total))
+    for part, rows in zip(parts, (slice(0, 1), slice(1, 4)), strict=True):
+        part._note_errors(0, errors[rows], KNOWN[rows])
+        torch.testing.assert_close(part.error_mean, whole.error_mean)
+        torch.testing.assert_close(part.error_variance, whole.error_variance)
+
+
 @pytest.mark.parametrize("errors", ["own", "simulated"])
 def test_later_stages_find_what_the_first_cannot(errors):
     """Dots whose place the first stage sees in coarse cells, the later ones around it."""
@@ -185,6 +219,7 @@ def test_later_stages_find_what_the_first_cannot(errors):
         ({"cells": 0}, "'cells' must be a whole number of at least 1"),
         ({"window": 0}, "'window' must be a number above 0"),
         ({"momentum": 2}, "'momentum' must be a number above 0 and up to 1"),
+        ({"dropout": "a"}, "'dropout' must be a number from 0 to below 1, found 'a'"),
         ({"errors": "none"}, r"'errors' must be one of \['own', 'simulated'\]"),
         ({"diameter": ["left_hand", "tail"]}, r"'diameter' must name two of the skeleton's keypoints"),
         ({"diameter": ["nose", "nose"]}, "must name two"),

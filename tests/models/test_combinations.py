@@ -10,7 +10,15 @@ import torch
 
 from posekit.codecs import DarkCodec, MegviiCodec, MSRACodec, UDPCodec, UDPOffsetCodec
 from posekit.errors import ConfigError
-from posekit.models import HeatmapHead, Hourglass, HRNet, PoseEstimator, SimpleBaseline, TimmBackbone
+from posekit.models import (
+    HeatmapHead,
+    Hourglass,
+    HRNet,
+    PoseEstimator,
+    RefiningHead,
+    SimpleBaseline,
+    TimmBackbone,
+)
 from posekit.models.losses import AdaptiveWingLoss, FocalMSELoss, JointsMSELoss, MSELoss, OHKMMSELoss
 from posekit.models.offset_losses import LabelAndOffsetLoss, UDPOffsetLoss
 from posekit.structures import Sample
@@ -219,6 +227,10 @@ OF_HEATMAPS = {"codec": CODECS["udp"], "loss": {"type": MSELoss}}
             "expected a codec or its config",
         ),
         (
+            {"type": "RefiningHead", **OF_HEATMAPS, "codec": {"type": "simcc"}},
+            "a codec of heatmaps, such as UDPCodec, found SimCCCodec",
+        ),
+        (
             {"type": "TagHead", "codec": {"type": "simcc"}},
             "a codec of heatmaps, such as UDPCodec, found SimCCCodec",
         ),
@@ -230,3 +242,9 @@ OF_HEATMAPS = {"codec": CODECS["udp"], "loss": {"type": MSELoss}}
 def test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused(head, words):
     with pytest.raises(ConfigError, match=words):
         PoseEstimator(FINE, head, SKELETON)
+
+
+@pytest.mark.parametrize("kind", [HeatmapHead, RefiningHead])
+def test_a_head_of_heatmaps_alone_refuses_a_codec_of_bins(kind):
+    with pytest.raises(ConfigError, match="a codec of heatmaps, such as UDPCodec, found SimCCCodec"):
+        kind(4, 3, {"type": "simcc"}, {"type": MSELoss})

@@ -151,6 +151,8 @@ def test_parameters_counted_by_hand(variant, count, size):
         ({"hidden": 1024}, "'hidden' must be a list of whole numbers above 0, found 1024"),
         ({"hidden": [True]}, "'hidden' must be a whole number above 0, found True"),
         ({"dropout": 1.0}, "'dropout' must be a number from 0 to below 1"),
+        ({"dropout": "a"}, "'dropout' must be a number from 0 to below 1, found 'a'"),
+        ({"dropout": True}, "'dropout' must be a number from 0 to below 1, found True"),
     ],
 )
 def test_settings_out_of_range(settings, message):

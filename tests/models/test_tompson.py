@@ -256,6 +256,9 @@ def test_both_steps_learn_and_refine():
         (lambda: Tompson(3, hidden=[0]), "'hidden' must be a whole number above 0"),
         (lambda: Tompson(3, kernel=4), "'kernel' must be odd, found 4"),
         (lambda: Tompson(3, dropout=1), "'dropout' must be a number from 0 to below 1"),
+        (lambda: Tompson(3, batch_norm="no"), "'batch_norm' must be True or False, found 'no'"),
+        (lambda: Tompson(3, contrast=1), "'contrast' must be True or False, found 1"),
+        (lambda: RefiningHead(3, 3, **HEAD, window_weight="x"), "'window_weight' must be a number above 0"),
         (lambda: RefiningHead(3, 3, **HEAD, window=2), "'window' must be a whole number of at least 3"),
         (lambda: RefiningHead(3, 3, **HEAD, window_weight=0), "'window_weight' must be a number above 0"),
         (

@@ -150,6 +150,18 @@ FAMILIES = (
     ),
     Mutant(
         "posekit/models/cascade_head.py",
+        "known = known & errors.isfinite()",
+        "known = known.expand_as(errors)",
+        f"{_CASCADE}::test_what_is_not_finite_is_no_error",
+    ),
+    Mutant(
+        "posekit/models/cascade_head.py",
+        "all_reduce(sums)",
+        "sums.neg()",
+        f"{_CASCADE}::test_all_processes_errors_are_noted_together",
+    ),
+    Mutant(
+        "posekit/models/cascade_head.py",
         "share = self.momentum * (count > 0)",
         "share = self.momentum",
         f"{_CASCADE}::test_errors_are_counted_keypoint_by_keypoint_and_drawn_again",
@@ -159,6 +171,18 @@ FAMILIES = (
         "check_heatmap_loss(loss)",
         "pass",
         "models/test_combinations.py::test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused",
+    ),
+    Mutant(
+        "posekit/codecs/simcc.py",
+        "missing = max(last + 1 - rows.shape[-1], 0)",
+        "missing = 0",
+        "test_simcc.py::test_bins_that_meet_between_bins_are_interpolated",
+    ),
+    Mutant(
+        "posekit/models/heads.py",
+        "check_heatmap_codec(self.codec)",
+        "pass",
+        "models/test_combinations.py::test_a_head_of_heatmaps_alone_refuses_a_codec_of_bins",
     ),
     Mutant(
         "posekit/bottomup/tag_head.py",

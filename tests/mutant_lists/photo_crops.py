@@ -65,8 +65,8 @@ PHOTO_CROPS = (
     ),
     Mutant(
         _WRITER,
-        "if cut.frame.scale < 1 and mapped",
-        "if cut.frame.scale > 1 and mapped",
+        'if cut.frame.scale < 1 and mapped.get("keypoints")',
+        'if cut.frame.scale > 1 and mapped.get("keypoints")',
         f"{_TEST}::test_keypoints_at_the_edge_keep_their_weight",
     ),
     Mutant(
@@ -124,5 +124,17 @@ PHOTO_CROPS = (
         "folder = folder.resolve()",
         "folder = folder.absolute()",
         "io/test_new_folder.py::test_what_takes_the_place_of_an_empty_folder",
+    ),
+    Mutant(
+        _WRITER,
+        "(np.maximum(end - first, 0) + 1)",
+        "(np.maximum(end - first, 0) + cut.frame.scale)",
+        f"{_TEST}::test_a_reduced_crop_shows_the_same",
+    ),
+    Mutant(
+        _WRITER,
+        "first = np.clip(first, 0, np.array(cut.crop_wh) - 1)",
+        "first = np.maximum(first, 0)",
+        f"{_TEST}::test_people_at_the_last_column_stay",
     ),
 )

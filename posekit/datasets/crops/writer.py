@@ -27,6 +27,7 @@ from posekit.datasets.crops.mapping import CROP, CropFrame, check_numbers, unmap
 from posekit.datasets.pictures import read_annotated
 from posekit.datasets.table import OUTSIDE, PersonTable
 from posekit.errors import ConfigError, DataError
+from posekit.geometry import clean_box_xyxy
 from posekit.io.files import atomic_file, compact_json
 from posekit.io.images import cv2
 from posekit.io.new_folder import new_folder
@@ -188,9 +189,10 @@ def write_crops(
                     left_out["unreadable_photo"] += 1
                     continue
                 image = images[int(table.image_ids[table.image_index[row]])]
+                image_hw = table.image_sizes_hw[table.image_index[row]]
                 record = records[int(table.person_ids[row])]
                 made["images"].append(_image_entry(image, record["id"], wanted.name, cut))
-                made["annotations"].append(_annotation(record, cut))
+                made["annotations"].append(_annotation(record, cut, image_hw))
                 size_bytes += cut.size_bytes
         if not made["images"]:
             raise DataError(f"{table.image_dir}: not one image of {table.ann_file} can be read")
@@ -321,11 +323,30 @@ def _image_entry(photo: Mapping[str, Any], image_id: int, name: str, cut: _Cut) 
     }
 
 
-def _annotation(record: Mapping[str, Any], cut: _Cut) -> dict[str, Any]:
+def _annotation(record: Mapping[str, Any], cut: _Cut, image_hw: np.ndarray) -> dict[str, Any]:
     mapped = cut.frame.mapped(record)
     if cut.frame.scale < 1 and mapped.get("keypoints"):
         mapped["keypoints"] = _kept_inside(mapped["keypoints"], record["keypoints"], cut)
+    if cut.frame.scale < 1 and mapped.get("bbox"):
+        mapped["bbox"] = _reduced_box(record["bbox"], mapped["bbox"], cut, image_hw)
     return {**mapped, "image_id": record["id"]}
+
+
+def _reduced_box(
+    of_photo: Sequence[float], mapped: list[float], cut: _Cut, image_hw: np.ndarray
+) -> list[float]:
+    """The box (x, y, w, h) that a reader who clips it and shrinks it by a pixel makes the photo's own of.
+
+    The photo's is shrunk by a pixel of the photo, the crop's by one of the crop, which is more. It begins in
+    the picture, so that something is left of people at the photo's last column or row.
+    """
+    x, y, width, height = of_photo
+    cleaned = clean_box_xyxy([x, y, x + width, y + height], image_hw)
+    if not np.isfinite(cleaned).all():
+        return mapped
+    first, end = cut.frame.to_crop(cleaned.reshape(2, 2))
+    first = np.clip(first, 0, np.array(cut.crop_wh) - 1)
+    return [*first.tolist(), *(np.maximum(end - first, 0) + 1).tolist()]
 
 
 def _kept_inside(keypoints: Sequence[float], of_photo: Sequence[float], cut: _Cut) -> list[float]:
