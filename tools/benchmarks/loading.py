@@ -30,7 +30,7 @@ _CHUNK = 5_000
 
 
 def coco_load(settings: Settings) -> list[Row]:
-    """A COCO file of a million people (1 GB), each time in a process of its own, wall time.
+    """A COCO file of a million people (half a GB), each time in a process of its own, wall time.
 
     The reference is ``json.load`` alone, which makes dicts of it. "again" is the next start, from what the
     first one has kept; the workers are those of a spawning data loader, up to each one's first sample.
