@@ -4,7 +4,7 @@ Its siblings differ in the head, and in the map of the backbone that the head ta
 cascade, and by residual log-likelihood, means of heatmaps, SimCC, dense detection's losses; and in the
 network: a stacked hourglass, an HRNet, SimpleBaseline, a small vision transformer, a convolutional pose
 machine, Tompson's network alone and refined, all from random weights. Crops, batches, optimiser and schedule
-are the same. All of them, two seeds each, about five minutes of one core a cell;
+are the same. All of them, two seeds each, three to fourteen minutes of one core a cell;
 posekit/docs/families.md has the table:
 
     python tools/gamma_sweep.py configs/families/lsp_mobilenetv2_heatmaps_96x96.py --gammas 0 \
