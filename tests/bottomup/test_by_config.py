@@ -10,6 +10,7 @@ import reference
 import torch
 import toy_data_sets
 from bottomup.toy_scenes import HEADS, STICKS, write_scenes
+from numpy.testing import assert_allclose
 from toy_training import run
 
 from posekit import Predictor
@@ -75,12 +76,6 @@ def written(folder, head=FIELDS, dataset="BottomUpDataset", **changes):
     return path
 
 
-def _strangers(points, others):
-    """How many of some points are near none of others."""
-    apart = np.linalg.norm(points[:, None] - others[None], axis=-1)
-    return int((apart.min(axis=1) > 1e-3).sum())
-
-
 @pytest.mark.parametrize("head", [FIELDS, TAGS], ids=["fields", "tags"])
 def test_the_whole_way(head, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -93,7 +88,8 @@ def test_the_whole_way(head, tmp_path, monkeypatch, capsys):
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     # Fields know nobody yet, which has a score, too; tags take anything for somebody here.
-    assert run("test", config, "whole/epoch_2.pth", "--work-dir", "tested") == 0
+    # As the exact predictor below computes: of maps that have hardly learnt, last digits choose the cells.
+    assert run("test", config, "whole/epoch_2.pth", "--work-dir", "tested", "--backend", "eager") == 0
     assert "none: the network finds the people" in capsys.readouterr().out
     assert 0 <= json.loads((tmp_path / "tested" / "metrics.json").read_text())["AP"] < 0.5
     results = json.loads((tmp_path / "tested" / "results.json").read_text())
@@ -110,12 +106,7 @@ def test_the_whole_way(head, tmp_path, monkeypatch, capsys):
         if words:
             found = [pose.keypoints for poses in people for pose in poses]
             wanted = [np.reshape(one["keypoints"], (-1, 3))[:, :2] for one in results]
-            assert np.shape(found) == np.shape(wanted)
-            if found:
-                # Of a network that has hardly learnt two cells may differ in their last digits alone, which
-                # the number of pictures in a batch decides: a point, at most two, may be another cell's.
-                here, there = (np.reshape(points, (-1, 2)) for points in (found, wanted))
-                assert max(_strangers(here, there), _strangers(there, here)) <= 2
+            assert_allclose(np.sort(np.reshape(found, -1)), np.sort(np.reshape(wanted, -1)), atol=1e-3)
     assert run("demo", "images/1.png", "--config", config, "--checkpoint", "whole/epoch_2.pth") == 0
     drawn = json.loads((tmp_path / "work_dirs/demo/1/results.json").read_text())
     assert bool(drawn) == (head == TAGS)
