@@ -32,6 +32,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; expected one of: {shown}" if known else ""
 
 
+def is_whole(value: object, least: int = 1) -> bool:
+    """Whether a setting is a whole number of at least ``least``; True and False are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 class PosekitError(Exception):
     """Base of every error that a user's input can cause."""
 

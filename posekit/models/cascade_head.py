@@ -10,7 +10,7 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.coordinate_head import CoordinateHead, sides_of
 from posekit.models.windows import last_cells, windows_around
 from posekit.registry import MODELS
@@ -107,7 +107,7 @@ class CascadeHead(CoordinateHead):
                 f"{type(self.loss_function).__name__}"
             )
         for name, whole, least in (("stages", stages, 2), ("cells", cells, 1), ("width", width, 1)):
-            if isinstance(whole, bool) or not isinstance(whole, int) or whole < least:
+            if not is_whole(whole, least):
                 raise ConfigError(
                     f"head: '{name}' must be a whole number of at least {least}, found {whole!r}"
                 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from posekit.codecs.grid import xy_like
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.heads import Head, Prediction, SizeHW
 from posekit.models.point_losses import PointLoss
 from posekit.registry import MODELS
@@ -63,7 +63,7 @@ class CoordinateHead(Head):
         if not isinstance(hidden, (list, tuple)):
             raise ConfigError(f"head: 'hidden' must be a list of whole numbers above 0, found {hidden!r}")
         for name, number in (("pool", pool), *(("hidden", width) for width in hidden)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            if not is_whole(number):
                 raise ConfigError(f"head: '{name}' must be a whole number above 0, found {number!r}")
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
             raise ConfigError(f"head: 'dropout' must be a number from 0 to below 1, found {dropout!r}")

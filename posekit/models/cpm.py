@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.registry import MODELS
 
 # The paper's input, and the deviation of its centre map on it.
@@ -81,7 +81,7 @@ class CPM(nn.Module):
     ) -> None:
         super().__init__()
         for name, number in (("stages", stages), ("features", features), ("trunk", trunk)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            if not is_whole(number):
                 raise ConfigError(f"CPM: {name!r} must be a whole number above 0, found {number!r}")
         self.out_channels, self.centre, self._norm = num_maps, centre, batch_norm
         self.stem = nn.Sequential(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from posekit.codecs import Codec, UDPCodec, grid
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.heads import Head, HeatmapHead, Prediction, SizeHW
 from posekit.models.losses import mse_loss
 from posekit.models.windows import last_cells, windows_around
@@ -72,7 +72,7 @@ class RefiningHead(Head):
             ("features", features, 1),
             ("layers", layers, 1),
         ):
-            if isinstance(whole, bool) or not isinstance(whole, int) or whole < least:
+            if not is_whole(whole, least):
                 raise ConfigError(
                     f"head: '{name}' must be a whole number of at least {least}, found {whole!r}"
                 )

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.registry import MODELS
 
 CONTRAST_SIDE = 9  # Of the window of local contrast, pixels
@@ -122,7 +122,7 @@ class TompsonTrunk(nn.Module):
             raise ConfigError(f"{name}: 'hidden' must be a list of whole numbers above 0, found {hidden!r}")
         wholes = {"banks": banks, "features": features, "kernel": kernel}
         for what, number in (*wholes.items(), *(("hidden", width) for width in hidden)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            if not is_whole(number):
                 raise ConfigError(f"{name}: '{what}' must be a whole number above 0, found {number!r}")
         if kernel % 2 == 0:
             raise ConfigError(f"{name}: 'kernel' must be odd, found {kernel}")
