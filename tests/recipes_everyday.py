@@ -94,3 +94,18 @@ RECIPES["everyday/lite0_coco17_160x128_longer.py"] = RECIPES["everyday/lite0_coc
     "rates": ["OneCycleLR(eta_max=0.001, by_epoch=True, convert_to_iter_based=True, pct_start=0.05)"],
     "epochs": (18, 1),
 }
+_SHARED = ["conv_stem.", "bn1.", *(f"blocks.{stage}." for stage in range(5))]
+_PYRAMID = [f"decoder.{layers}.{level}." for layers in ("lateral", "smooth") for level in range(3)]
+_LARGE = RECIPES["everyday/lite0_coco17_160x128.py"]
+RECIPES["everyday/lite0_small_coco17_160x128.py"] = _LARGE | {
+    "backbone": _LARGE["backbone"].replace("options=None", "options={'out_indices': (1, 2, 3)}"),
+    "start": " ".join(
+        [
+            "posekit/weights/lite0_coco17_160x128.safetensors strict",
+            *(f"backbone.{name}" for name in _SHARED),
+            *_PYRAMID,
+        ]
+    ),
+    "rates": ["OneCycleLR(eta_max=0.002, by_epoch=True, convert_to_iter_based=True, pct_start=0.1)"],
+    "epochs": (20, 1),
+}

@@ -116,8 +116,10 @@ def built(part: Mapping[str, Any], kind: type) -> Any:
 
 
 def filled(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A part's settings and its class's defaults."""
-    parameters = inspect.signature(part["type"]).parameters.values()
+    """A part's settings and its class's defaults; also those of the base that it hands the others to."""
+    parameters = list(inspect.signature(part["type"]).parameters.values())
+    if any(p.kind is p.VAR_KEYWORD for p in parameters) and isinstance(part["type"], type):
+        parameters += inspect.signature(part["type"].__base__).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return {**defaults, **{key: value for key, value in part.items() if key != "type"}}
 

@@ -170,6 +170,7 @@ def write_bundle(
 
     from posekit.inference.cards import FIRST_STAGE, first_to_card, stages_of_config
     from posekit.inference.crops import crop_of_config
+    from posekit.models.distilled import TRAINING_ALONE, DistilledEstimator
     from posekit.models.released import load_checkpoint_into
 
     path = Path(path)
@@ -178,6 +179,9 @@ def write_bundle(
     model, crop = plain_config(cfg["model"]), crop_of_config(cfg, str(path))
     model["backbone"].pop("pretrained", None)
     model.pop("frozen", None)  # of the training it comes from; whoever goes on from it decides anew
+    if model.get("type") == DistilledEstimator.__name__:
+        model = {name: part for name, part in model.items() if name not in TRAINING_ALONE}
+        model["type"] = PoseEstimator.__name__
     estimator = build_estimator(model)
     load_checkpoint_into(estimator, read_checkpoint(checkpoint), checkpoint)
     weights = {name: _half(tensor) for name, tensor in estimator.state_dict().items()}

@@ -7,6 +7,7 @@ from posekit.models.coordinate_head import CoordinateHead
 from posekit.models.cpm import CPM
 from posekit.models.cspnext import CSPNeXt
 from posekit.models.dense_losses import PenaltyReducedFocalLoss, SigmoidFocalLoss
+from posekit.models.distilled import DistilledEstimator
 from posekit.models.estimator import PoseEstimator
 from posekit.models.facenets import FaceCNN
 from posekit.models.heads import Head, HeatmapHead, Prediction
@@ -43,6 +44,7 @@ __all__ = [
     "CSPNeXt",
     "CascadeHead",
     "CoordinateHead",
+    "DistilledEstimator",
     "EuclideanLoss",
     "FaceCNN",
     "FocalMSELoss",

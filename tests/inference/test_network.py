@@ -17,6 +17,7 @@ from posekit.errors import CheckpointError, ConfigError, DataError
 from posekit.inference import bundle, write_bundle
 from posekit.inference.network import load_network
 from posekit.models import create
+from posekit.models.distilled import DistilledEstimator
 from posekit.models.estimator import PoseEstimator
 from posekit.transforms import Crop
 
@@ -123,6 +124,16 @@ def test_a_bundle_is_small_and_states_its_facts(trained, bundled):
     for name, tensor in trained[0].state_dict().items():
         assert weights[name].dtype == tensor.dtype
         torch.testing.assert_close(weights[name], tensor, rtol=1e-3, atol=1e-6)
+
+
+def test_a_bundle_of_a_pupil_knows_nothing_of_its_teacher(trained, bundled, tmp_path):
+    cfg = load_config(CONFIG, {})
+    teacher = {"model": {**cfg.model}, "checkpoint": "gone"}
+    cfg.model.update(type=DistilledEstimator, teacher=teacher, share=1)
+    written = write_bundle(tmp_path / "pupil.safetensors", cfg, trained[1])
+    assert type(written) is PoseEstimator
+    plain, own = (json.loads(p.with_suffix(".json").read_text()) for p in (bundled, tmp_path / "pupil.json"))
+    assert own["model"] == plain["model"]
 
 
 @pytest.mark.parametrize("card", ["{}", '{"model": {}, "crop": {}}', '{"model": 3, "crop": 4}', "[]"])
