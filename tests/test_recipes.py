@@ -19,6 +19,8 @@ from torch import nn
 from posekit.datasets.several import MixedDataset
 from posekit.engine.configs.config import load_config
 from posekit.engine.schedules import Length, fit_schedules
+from posekit.models.distilled import DistilledEstimator
+from posekit.models.estimator import PoseEstimator
 from posekit.registry import METRICS
 from posekit.transforms import Augment, Crop
 
@@ -116,10 +118,10 @@ def built(part: Mapping[str, Any], kind: type) -> Any:
 
 
 def filled(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A part's settings and its class's defaults; also those of the base that it hands the others to."""
+    """A part's settings and its class's defaults; an estimator's kinds hand the others to their base."""
     parameters = list(inspect.signature(part["type"]).parameters.values())
-    if any(p.kind is p.VAR_KEYWORD for p in parameters) and isinstance(part["type"], type):
-        parameters += inspect.signature(part["type"].__base__).parameters.values()
+    if part["type"] is DistilledEstimator:
+        parameters += inspect.signature(PoseEstimator).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     return {**defaults, **{key: value for key, value in part.items() if key != "type"}}
 

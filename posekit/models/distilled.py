@@ -126,8 +126,8 @@ class DistilledEstimator(PoseEstimator):
     def _check(self, teacher: Any) -> None:
         heads = [getattr(network, "head", None) for network in (self, teacher)]
         if not all(isinstance(head, HeatmapHead) for head in heads):
-            names = [type(head).__name__ for head in heads]
-            raise ConfigError(f"model.teacher: expected two heatmap heads, found {names[0]} and {names[1]}")
+            found = " and ".join(type(head).__name__ for head in heads)
+            raise ConfigError(f"model.teacher: expected two heatmap heads, found {found}")
         own, other = (repr(head.codec) for head in heads)  # type: ignore[union-attr]
         if own != other:
             raise ConfigError(f"model.teacher: expected the codec {own}, found {other}")
