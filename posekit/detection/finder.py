@@ -27,6 +27,7 @@ from posekit.machine import threads, threads_for
 from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
 from posekit.models.folding import folded
 from posekit.models.freezing import freeze, keep_frozen_norms
+from posekit.models.fusing import fused
 from posekit.models.pretrained import Start, start_backbone, starts_later
 from posekit.models.summary import counting_macs
 from posekit.models.weights import check_weights
@@ -273,6 +274,8 @@ class PersonFinder:
         self._macs = float("inf")  # of one picture
         if not exact:
             self.model = folded(self.model, _maps_of_noise).to(memory_format=torch.channels_last)
+            if self.device.type == "cpu":
+                self.model = fused(self.model, _maps_of_noise)
             with counting_macs(self.model) as macs, torch.no_grad():
                 _maps_of_noise(self.model)
             self._macs = sum(macs) * (form.input_size / (2 * self.model.backbone.input_divisor)) ** 2

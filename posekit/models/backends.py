@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from posekit.errors import ConfigError
 from posekit.models.estimator import PoseEstimator
 from posekit.models.folding import folded, same
+from posekit.models.fusing import fused
 from posekit.models.onnx_backbone import OnnxHeatmaps
 from posekit.models.onnx_stages import OnnxStages
 from posekit.models.trial import all_stages, flat, like, noise, of_some_size, outputs
@@ -74,6 +75,8 @@ def with_backend(estimator: PoseEstimator, backend: str, size_hw: tuple[int, int
             "only be 'folded' or 'eager', which leave it as it is"
         )
     quick = _folded(estimator, size_hw)
+    if backend == FOLDED and estimator.mean.device.type == "cpu":  # the others have their own ways
+        quick = of_some_size(quick, size_hw, lambda size: fused(quick, partial(all_stages, size_hw=size)))[1]
     quick.backend_words = BACKENDS[backend]
     if backend == BF16:
         quick.run = _in_bfloat16(quick)

@@ -46,17 +46,17 @@ def folded(module: Network, run: Run) -> Network:
         The copy; the network itself where there is nothing to fold, or where the copy does not give the same
         to 1e-4 of the largest output: what goes into a batch norm is then needed elsewhere, too.
     """
-    pairs = _pairs(module, run)
+    pairs = followers(module, run, _CONVOLUTIONS, (nn.BatchNorm2d,))
     if not pairs:
         return module
     names = {part: name for name, part in module.named_modules()}
     copied = copy.deepcopy(module)
     for convolution, norm in pairs:
         _fold(copied.get_submodule(names[convolution]), norm)
-        _replace(copied, names[norm], _behind(norm))
+        replace(copied, names[norm], _behind(norm))
     for name, part in list(copied.named_modules()):
         if _pads_at_the_end(part):
-            _replace(copied, name, _with_zeros_in_front(part))  # type: ignore[arg-type]
+            replace(copied, name, _with_zeros_in_front(part))  # type: ignore[arg-type]
     with torch.no_grad():
         return copied if same(run(module), run(copied)) else module
 
@@ -69,26 +69,35 @@ def same(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:
     )
 
 
-def _pairs(module: nn.Module, run: Run) -> list[tuple[nn.Module, nn.BatchNorm2d]]:
-    """Convolutions and the batch norms that take their outputs, as a pass shows."""
+def followers(
+    module: nn.Module, run: Run, layers: tuple[type[nn.Module], ...], kinds: tuple[type[nn.Module], ...]
+) -> list[tuple[nn.Module, nn.Module]]:
+    """Layers and the modules of some kinds that take their outputs, each used once in a pass, as it shows.
+
+    Args:
+        module: The network.
+        run: See :func:`folded`.
+        layers: Of these classes are the layers.
+        kinds: Of these what follows them; of batch norms those with statistics.
+    """
     given: dict[int, tuple[nn.Module, Tensor]] = {}  # by identity; the tensor is held, so that none is reused
-    taken: list[tuple[nn.Module, nn.BatchNorm2d]] = []
+    taken: list[tuple[nn.Module, nn.Module]] = []
     uses: dict[nn.Module, int] = {}
 
     def gave(layer: nn.Module, _inputs: object, output: Tensor) -> None:
         given[id(output)] = (layer, output)
         uses[layer] = uses.get(layer, 0) + 1
 
-    def takes(layer: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+    def takes(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         uses[layer] = uses.get(layer, 0) + 1
         if (found := given.get(id(inputs[0]))) is not None:
             taken.append((found[0], layer))
 
     handles = []
     for part in module.modules():
-        if isinstance(part, _CONVOLUTIONS):
+        if isinstance(part, layers):
             handles.append(part.register_forward_hook(gave))
-        elif isinstance(part, nn.BatchNorm2d) and part.running_var is not None:
+        elif isinstance(part, kinds) and getattr(part, "running_var", part) is not None:
             handles.append(part.register_forward_pre_hook(takes))
     try:
         with torch.no_grad():
@@ -98,21 +107,21 @@ def _pairs(module: nn.Module, run: Run) -> list[tuple[nn.Module, nn.BatchNorm2d]
             handle.remove()
     takers = [layer for layer, _ in taken]
     return [
-        (convolution, norm)
-        for convolution, norm in taken
-        if uses[convolution] == uses[norm] == takers.count(convolution) == 1
+        (layer, follower)
+        for layer, follower in taken
+        if uses[layer] == uses[follower] == takers.count(layer) == 1
     ]
 
 
-def _fold(convolution: nn.Module, norm: nn.BatchNorm2d) -> None:
+def _fold(convolution: nn.Module, norm: nn.Module) -> None:
     weight, bias = fuse_conv_bn_weights(
         convolution.weight,  # type: ignore[arg-type]
         convolution.bias,  # type: ignore[arg-type]
         norm.running_mean,  # type: ignore[arg-type]
         norm.running_var,  # type: ignore[arg-type]
-        norm.eps,
-        norm.weight,
-        norm.bias,
+        norm.eps,  # type: ignore[arg-type]
+        norm.weight,  # type: ignore[arg-type]
+        norm.bias,  # type: ignore[arg-type]
         transpose=isinstance(convolution, nn.ConvTranspose2d),
     )
     convolution.weight, convolution.bias = weight, bias  # type: ignore[assignment]
@@ -154,6 +163,7 @@ def _behind(norm: nn.Module) -> nn.Module:
     return nn.Sequential(*rest) if len(rest) > 1 else rest[0] if rest else nn.Identity()
 
 
-def _replace(module: nn.Module, name: str, new: nn.Module) -> None:
+def replace(module: nn.Module, name: str, new: nn.Module) -> None:
+    """Puts another part in the place of the one of that name."""
     parent, _, own = name.rpartition(".")
     setattr(module.get_submodule(parent), own, new)

@@ -109,8 +109,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/models/folding.py",
-        "if uses[convolution] == uses[norm] == takers.count(convolution) == 1",
-        "if takers.count(convolution)",
+        "if uses[layer] == uses[follower] == takers.count(layer) == 1",
+        "if takers.count(layer)",
         "models/test_folding.py::test_what_is_used_twice_stays_and_the_rest_is_folded",
         why="nothing is folded where one part cannot be",
     ),

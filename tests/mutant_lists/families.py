@@ -6,6 +6,7 @@ from mutant_lists.mutant import Mutant
 
 _SIMCC, _HEADS = "test_simcc.py", "models/test_regression_heads.py"
 _TOMPSON, _CASCADE = "models/test_tompson.py", "models/test_cascade_head.py"
+_DISTILLED = "posekit/models/distilled.py"
 
 # What a fresh clone, without the reference's vectors, must notice too.
 FAMILIES = (
@@ -189,5 +190,29 @@ FAMILIES = (
         "check_heatmap_codec(self.codec)",
         "pass",
         "models/test_combinations.py::test_a_head_and_a_loss_or_codec_of_different_kinds_are_refused",
+    ),
+    Mutant(
+        _DISTILLED,
+        "(1 - self.share) * label_loss",
+        "label_loss",
+        "models/test_distilled.py::test_the_loss_is_that_of_the_labels_and_of_the_teachers_heatmaps",
+    ),
+    Mutant(
+        _DISTILLED,
+        "teacher.requires_grad_(False).eval()",
+        "teacher.requires_grad_(False)",
+        "models/test_distilled.py::test_the_loss_is_that_of_the_labels_and_of_the_teachers_heatmaps",
+    ),
+    Mutant(
+        _DISTILLED,
+        'if hasattr(self, "_teacher"):',
+        "if False:",
+        "models/test_distilled.py::test_a_run_that_is_resumed_fetches_the_teacher_at_its_first_batch",
+    ),
+    Mutant(
+        "posekit/inference/bundle.py",
+        "if name not in TRAINING_ALONE",
+        "if name",
+        "inference/test_network.py::test_a_bundle_of_a_pupil_knows_nothing_of_its_teacher",
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mutant_lists.mutant import Mutant
 
 _MACHINE, _BACKENDS = "posekit/machine.py", "posekit/models/backends.py"
+_FUSING = "posekit/models/fusing.py"
 
 SPEED = (
     Mutant(
@@ -164,5 +165,36 @@ SPEED = (
         "args=(count,)",
         "test_machine.py::test_threads_that_begin_meanwhile_get_what_they_would",
         why="a server's later threads compute on one core for good",
+    ),
+    Mutant(
+        _FUSING,
+        "not torch.is_grad_enabled()",
+        "True",
+        "models/test_fusing.py::test_with_gradients_and_in_double_precision_it_is_an_ordinary_layer",
+    ),
+    Mutant(
+        _FUSING,
+        "maps.dtype == torch.float32 and ",
+        "",
+        "models/test_fusing.py::test_with_gradients_and_in_double_precision_it_is_an_ordinary_layer",
+    ),
+    Mutant(
+        _FUSING,
+        "return copied if same(run(module), run(copied)) else module",
+        "return copied",
+        "models/test_fusing.py::test_what_is_used_twice_stays",
+    ),
+    Mutant(
+        _FUSING,
+        'return {**self.__dict__, "_ordered": None}',
+        "return dict(self.__dict__)",
+        "models/test_fusing.py::test_copies_and_files_of_it_work",
+    ),
+    Mutant(
+        "posekit/models/backends.py",
+        "if backend == FOLDED and estimator",
+        "if estimator",
+        "models/test_backends.py",
+        why="ONNX Runtime and the compiler would be given torch's own operations",
     ),
 )

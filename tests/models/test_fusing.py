@@ -1,0 +1,130 @@
+"""Convolutions that take their activations along: the same outputs, wherever the network is what it was."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from types import SimpleNamespace
+
+import pytest
+import torch
+from models.test_folding import IMAGE, lived_in, run
+from torch import nn
+
+from posekit.models import fusing
+from posekit.models.folding import folded
+from posekit.models.fusing import FusedConv2d, fused
+from posekit.models.hrnet import HRNet
+from posekit.models.timm_backbone import TimmBackbone
+
+pytestmark = pytest.mark.skipif(
+    not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN: convolutions stay as they are"
+)
+
+
+def layers(network: nn.Module) -> list[FusedConv2d]:
+    return [part for part in network.modules() if isinstance(part, FusedConv2d)]
+
+
+def quick(network: nn.Module) -> nn.Module:
+    return fused(network, run)
+
+
+def small(*behind: nn.Module, padding_mode: str = "zeros") -> nn.Sequential:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 8, 3, 2, padding=1, padding_mode=padding_mode)
+    return nn.Sequential(layer, *behind, nn.Conv2d(8, 8, 3, padding=2, dilation=2, groups=4)).eval()
+
+
+@pytest.mark.parametrize(
+    ("build", "activations"),
+    [
+        (lambda: TimmBackbone("mobilenetv2_100"), 42),
+        (lambda: HRNet("w8"), 5),  # a block's one activation stands at several places, and stays
+    ],
+)
+def test_networks_give_the_same(build, activations):
+    network = folded(lived_in(build()), run)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    faster = quick(network)
+    found = layers(faster)
+    assert len(found) == sum(isinstance(part, nn.Conv2d) for part in network.modules())
+    taken = sum(part.activation is not None for part in found)
+    assert taken == activations
+    assert not layers(network)
+    with torch.no_grad():
+        for size in ((2, 64, 64), (1, 64, 64), (3, 96, 64)):
+            image = torch.randn(size[0], 3, *size[1:]).contiguous(memory_format=torch.channels_last)
+            for one, other in zip(network(image), faster(image), strict=True):
+                assert (one - other).abs().max() <= 2e-5 * one.abs().max()
+    for name, value in faster.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6(), nn.Hardswish()])
+def test_an_activation_is_taken_along(activation):
+    network = small(activation)
+    network[0].bias.data.add_(5)  # above 6, and below 0, there is something
+    faster = quick(network)
+    assert isinstance(faster[1], nn.Identity)
+    with torch.no_grad():
+        first = activation(network[0](IMAGE))
+        assert first.max() > 6 or isinstance(activation, nn.ReLU6)
+        torch.testing.assert_close(faster[0](IMAGE), first, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(faster(IMAGE), network(IMAGE), rtol=1e-5, atol=1e-5)
+
+
+class Shared(nn.Module):
+    """One activation behind two convolutions, and one map that is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.two, self.three = (nn.Conv2d(3 if i == 0 else 4, 4, 3, padding=1) for i in range(3))
+        self.shared, self.own = nn.ReLU(), nn.ReLU()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        maps = self.shared(self.two(self.shared(self.one(image))))
+        both = self.three(maps)
+        return self.own(both) - both
+
+
+def test_what_is_used_twice_stays():
+    """The second is a fault that only the outputs show: then nothing is changed."""
+    network = Shared().eval()
+    assert quick(network) is network
+    with torch.no_grad():
+        assert (network(IMAGE) > 0).any()
+
+
+def test_other_activations_and_paddings_stay():
+    faster = quick(small(nn.GELU()))
+    assert isinstance(faster[1], nn.GELU)
+    assert [part.activation for part in layers(faster)] == [None, None]
+    assert len(layers(quick(small(nn.ReLU(), padding_mode="reflect")))) == 1
+
+
+def test_with_gradients_and_in_double_precision_it_is_an_ordinary_layer():
+    network = small(nn.ReLU())
+    faster = quick(network)
+    expected, found = network(IMAGE), faster(IMAGE)
+    assert torch.equal(expected, found)
+    found.sum().backward()
+    assert faster[0].weight.grad is not None
+    assert network[0].weight.grad is None  # the copy's weights are its own
+    with torch.no_grad():
+        torch.testing.assert_close(faster.double()(IMAGE.double()), network.double()(IMAGE.double()))
+
+
+def test_copies_and_files_of_it_work():
+    faster = quick(small(nn.ReLU6()))
+    with torch.no_grad():
+        expected = faster(IMAGE)
+        for other in (copy.deepcopy(faster), pickle.loads(pickle.dumps(faster))):
+            assert torch.equal(other(IMAGE), expected)
+
+
+def test_a_torch_without_the_operation_leaves_the_network(monkeypatch):
+    monkeypatch.setattr(fusing.torch.ops, "mkldnn", SimpleNamespace(), raising=False)
+    network = small(nn.ReLU())
+    assert quick(network) is network
