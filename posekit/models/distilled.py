@@ -121,7 +121,7 @@ class DistilledEstimator(PoseEstimator):
         if not path.is_file():
             raise CheckpointError(f"model.teacher.checkpoint: {path}: file not found; the teacher's weights")
         load_checkpoint_into(teacher, read_checkpoint(path), path)
-        self._teacher[:] = [teacher.requires_grad_(False).eval()]
+        self._teacher[:] = [teacher.requires_grad_(False)]
 
     def _check(self, teacher: Any) -> None:
         heads = [getattr(network, "head", None) for network in (self, teacher)]

@@ -199,12 +199,6 @@ FAMILIES = (
     ),
     Mutant(
         _DISTILLED,
-        "teacher.requires_grad_(False).eval()",
-        "teacher.requires_grad_(False)",
-        "models/test_distilled.py::test_the_loss_is_that_of_the_labels_and_of_the_teachers_heatmaps",
-    ),
-    Mutant(
-        _DISTILLED,
         'if hasattr(self, "_teacher"):',
         "if False:",
         "models/test_distilled.py::test_a_run_that_is_resumed_fetches_the_teacher_at_its_first_batch",
