@@ -3,16 +3,16 @@
 The file holds the network with folded batch norms, the normalisation of its input, the average with the
 mirror image (--no-flip: without) and, with --decode, the way from heatmaps to points. Its input is "images",
 float32 (B, 3, H, W), RGB from 0 to 255, crops of a fixed size in batches of any; it gives "heatmaps", or
-"points" in input pixels and "scores". What it is of (keypoints, crop, codec, calibration) is written into an
-.onnx file as json, under "posekit". It is compared with torch, on crops of a photo of yours by --photo, and
-not written if it differs.
+"points" in input pixels and "scores", as heads of other kinds do always. What it is of (keypoints, crop,
+codec, calibration) is written into an .onnx file as json, under "posekit". It is compared with torch, on
+crops of a photo of yours by --photo, and not written if it differs.
 
 --half writes float16 inside, of half the size; --int8 8-bit integers, of a third. Both say what that costs:
 by how much the joints move, on people of --calibrate DIR, a folder of photos, or else of CONFIG's validation
 set. Of these people every second one gives int8 its scales, the others are measured on.
 
 ``Predictor("model.onnx")``, ``demo.py --model model.onnx`` and ``test.py CONFIG model.onnx`` take an .onnx
-file without --decode, and give the same scores. Needs ``pip install posekit[onnx]``.
+file, and give the same scores. Needs ``pip install posekit[onnx]``.
 """
 
 from __future__ import annotations

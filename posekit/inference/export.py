@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -21,7 +22,7 @@ from posekit.inference.reduced import Cost, cost_of, quantise
 from posekit.io.files import atomic_path
 from posekit.io.onnx_files import CARD, open_session, write_onnx
 from posekit.models.estimator import PoseEstimator
-from posekit.models.heads import HeatmapHead
+from posekit.models.heads import Head, HeatmapHead
 
 FORMATS = ("onnx", "torch_export")
 PRECISIONS = ("float32", "half", "int8")
@@ -37,8 +38,9 @@ _LIMITS = {"half": _HALF_TOLERANCE, "int8": float("inf")}
 class ExportedNetwork(nn.Module):
     """What a file computes: crops as they are, float32 (B, 3, H, W), RGB from 0 to 255, to the rest.
 
-    Gives heatmaps (B, K, h, w), or with ``decode`` points (B, K, 2), input pixels, and scores (B, K). With
-    ``half`` backbone and head compute in float16; normalisation, the flip test's mean and decoding do not.
+    Gives heatmaps (B, K, h, w), or with ``decode`` points (B, K, 2), input pixels, and scores (B, K), and
+    whatever else the head predicts. With ``half`` backbone and head compute in float16; normalisation, the
+    flip test's mean and decoding do not.
     """
 
     #: Heatmaps as well as points, to compare them.
@@ -58,20 +60,31 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         estimator = self.estimator
-        if estimator.channel_order == "bgr":
-            images = images.flip(1)
-        images = (images - estimator.mean) / estimator.std
-        heatmaps = self._maps(images)
+        images = estimator.normalise(images)
+        outputs = self._last(images)
         if self.flip:
-            mirrored = self._maps(images.flip(3))
-            heatmaps = (heatmaps + estimator.head.flip(mirrored, self.order, self.size_hw)) * 0.5
+            mirrored = estimator.head.flip(self._last(images.flip(3)), self.order, self.size_hw)
+            outputs = estimator.head.average(outputs, mirrored)
         if not self.decode:
-            return heatmaps
-        found = estimator.head.decode(heatmaps, self.size_hw)
-        return (heatmaps, *found) if self.gives_all else found
+            return outputs
+        found = tuple(decoded(estimator.head, outputs, self.size_hw).values())
+        return (outputs, *found) if self.gives_all else found
 
-    def _maps(self, images: Tensor) -> Tensor:
-        return self.estimator.last(images.half() if self.half_inside else images).float()
+    def _last(self, images: Tensor) -> Any:
+        if not self.half_inside:
+            return self.estimator.last(images)
+        return self.estimator.last(images.half()).float()
+
+
+def decoded(head: Head, outputs: Any, size_hw: tuple[int, int]) -> dict[str, Tensor]:
+    """What one stage's outputs mean, by name: ``points``, ``scores`` (1 where there are none), others."""
+    found = head.predict(outputs, SimpleNamespace(input_size_hw=size_hw))  # type: ignore[arg-type]
+    by_name = {}
+    if found.points is not None:
+        # Of the batch's size also in a file, where ones_like would be a constant.
+        scores = found.points[..., 0] * 0 + 1 if found.scores is None else found.scores
+        by_name = {"points": found.points, "scores": scores}
+    return {**by_name, **found.extra}
 
 
 def export(
@@ -93,7 +106,8 @@ def export(
         path: The file: .onnx, or .pt2 for ``"torch_export"``.
         form: One of :data:`FORMATS`.
         flip: Average with the mirror image inside.
-        decode: Points and scores instead of heatmaps.
+        decode: Points and scores instead of heatmaps; of heads of another kind always, and what else they
+            predict.
         crops: uint8 (B, 3, H, W), RGB, to compare on; None: noise.
         precision: One of :data:`PRECISIONS`; other than float32 of ONNX files alone. ``"half"``: weights and
             activations float16, of half the size. ``"int8"``: of a quarter, see
@@ -104,8 +118,8 @@ def export(
         The greatest differences found, and what a smaller precision costs on ``crops``.
 
     Raises:
-        ConfigError: On a network without one heatmap head, another form, or another suffix; on int8 without
-            crops.
+        ConfigError: On a network of whole pictures, another form, or another suffix; on a smaller precision
+            of another head than one of heatmaps, on int8 without crops.
         CheckpointError: If the file's numbers differ by more than 1e-4, or, in half precision, its heatmaps
             by more than 0.02 of the highest peak; if joints move by more than 0.05 of the box on average; if
             something to write it with is not installed. Nothing is written then.
@@ -117,9 +131,18 @@ def export(
         raise ConfigError(f"export: {path}: expected the suffix '{suffix}' of the form {form!r}")
     if network.first is not None:
         raise ConfigError("export: a network of two stages cuts crops by the first one's points; export each")
-    if not isinstance(network.estimator.head, HeatmapHead):
-        kind = type(network.estimator.head).__name__
-        raise ConfigError(f"export: a network with a HeatmapHead can be exported, not yet one with a {kind}")
+    head = network.estimator.head
+    if network.estimator.whole_pictures:
+        raise ConfigError(
+            "export: the people of whole pictures are put together outside of the network; one with a "
+            f"{type(head).__name__} cannot be exported"
+        )
+    of_heatmaps = isinstance(head, HeatmapHead)
+    if precision != "float32" and not of_heatmaps:
+        raise ConfigError(
+            f"export: precision {precision!r} is compared by heatmaps, which a {type(head).__name__} has not"
+        )
+    decode = decode or not of_heatmaps
     if precision not in PRECISIONS:
         raise ConfigError(f"export: expected a precision of {list(PRECISIONS)}, found {precision!r}")
     if precision != "float32" and form != "onnx":
@@ -134,13 +157,15 @@ def export(
     if crops is None:
         generator = torch.Generator().manual_seed(0)
         crops = torch.randint(0, 256, (3, 3, *size_hw), generator=generator, dtype=torch.uint8)
-    names = ["points", "scores"] if decode else ["heatmaps"]
     with torch.no_grad():
         wanted = _as_list(module(crops.float()))
+        names = ["heatmaps"]
+        if decode:
+            names = list(decoded(quick.head, quick.last(quick.normalise(crops)), size_hw))
         with atomic_path(path) as temporary:
             if form == "onnx" and precision == "float32":
                 _write_onnx(module, temporary, size_hw, names)
-                write_card(temporary, card_of(network, flip, decode))
+                write_card(temporary, card_of(network, flip, names))
                 found = _run_onnx(temporary, crops)
             elif form == "onnx":
                 parts = quick, size_hw, flip, decode
@@ -195,7 +220,7 @@ def _write_reduced(
             f"export: {path}: with {precision} {cost}; expected at most {_MOST_MOVE:g} on average. Calibrate "
             "on more people like those it will see, or take --half"
         )
-    card = card_of(network, flip, decode)
+    card = card_of(network, flip, ["points", "scores"] if decode else ["heatmaps"])
     calibrated = {} if calibration is None else {"calibrated_on": len(calibration)}
     card["precision"] = {"type": precision, **calibrated, "cost": None if cost is None else cost.to_card()}
     write_card(file, card)
@@ -221,15 +246,18 @@ def write_card(file: Path, card: dict[str, Any]) -> None:
     onnx.save(model, str(file))
 
 
-def card_of(network: PoseNetwork, flip: bool, decode: bool) -> dict[str, Any]:
+def card_of(network: PoseNetwork, flip: bool, outputs: list[str]) -> dict[str, Any]:
     """What a file says of itself: keypoints, crop, codec, how its input is made, what is inside.
 
     Raises:
-        ConfigError: Of a codec that is no dataclass.
+        ConfigError: Of heatmaps, if the codec is no dataclass.
     """
     estimator, crop = network.estimator, network.crop
-    codec = estimator.head.codec
-    if not dataclasses.is_dataclass(codec) or isinstance(codec, type):
+    codec = getattr(estimator.head, "codec", None)
+    held = None
+    if dataclasses.is_dataclass(codec) and not isinstance(codec, type):
+        held = {"type": type(codec).__name__, **dataclasses.asdict(codec)}
+    if outputs == ["heatmaps"] and held is None:
         raise ConfigError(f"export: the codec {type(codec).__name__} is no dataclass, so no file can hold it")
     fields = ("input_size_hw", "aspect", "padding", "convention")
     return {
@@ -238,12 +266,14 @@ def card_of(network: PoseNetwork, flip: bool, decode: bool) -> dict[str, Any]:
         "input": "float32 (B, 3, H, W), RGB, 0 to 255",
         "skeleton": estimator.skeleton.to_dict(),
         "crop": {name: getattr(crop, name) for name in fields},
-        "codec": {"type": type(codec).__name__, **dataclasses.asdict(codec)},
+        "codec": held,
         "mean": estimator.mean.flatten().tolist(),
         "std": estimator.std.flatten().tolist(),
         "channel_order": estimator.channel_order,
         "flip_inside": flip,
-        "decoded": decode,
+        "decoded": outputs != ["heatmaps"],
+        "outputs": outputs,
+        "decoding": estimator.head.describe().get("codec", "none"),
         "calibration": None if network.calibration is None else network.calibration.to_card(),
     }
 
@@ -289,11 +319,12 @@ def _compare(
     path: Path,
     tolerance: float = _TOLERANCE,
 ) -> dict[str, float]:
-    scales = {"heatmaps": wanted[0].abs().max().item(), "points": max(size_hw), "scores": 1.0}
+    highest = wanted[0].abs().max().item()
+    scales = {"heatmaps": highest, "points": max(*size_hw, highest)}  # some lie far outside
     differences = {}
     for name, expected, given in zip(names, wanted, found, strict=True):
-        differences[name] = (expected - given).abs().max().item()
-        allowed = tolerance * scales[name]
+        differences[name] = float((expected - given).abs().max())
+        allowed = tolerance * scales.get(name, 1.0)
         if not differences[name] <= allowed:
             raise CheckpointError(
                 f"export: {path}: {name} differ by {differences[name]:.2g} from torch's, more than "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,17 @@ from posekit.io.onnx_files import CARD, open_session, read_card
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import MSELoss
-from posekit.models.onnx_backbone import OnnxHeatmaps
+from posekit.models.onnx_backbone import OnnxHeatmaps, OnnxPoints, PointsOfFile
+from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
 from posekit.transforms import Crop
 
 
 def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
-    """An exported file as a network that decodes its heatmaps, its crop, and what else its card says.
+    """An exported file as a network, its crop, and what else its card says.
 
     Raises:
-        CheckpointError: If the file is none of posekit's, or holds decoded points.
+        CheckpointError: If the file is none of posekit's, or its card is damaged.
     """
     card = read_card(open_session(path), path)
     if card is None:
@@ -29,21 +30,15 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
             f"network {path}: posekit did not export it, so it does not say what its maps are; write a "
             "config with backbone=dict(type=OnnxHeatmaps, path=...), skeleton, head and crop"
         )
-    if card.get("decoded"):
-        raise CheckpointError(
-            f"network {path}: decodes inside, which is for use without posekit; export it without 'decode'"
-        )
     try:
-        # A stranger's file: its codec may name nothing but what posekit has.
-        check_card({"codec": card["codec"]}, f"network {path}")
-        head = {"type": "HeatmapHead", "codec": card["codec"], "loss": {"type": "MSELoss"}}
+        backbone, head = _parts(path, card)
         crop = dict(card["crop"])
         crop["input_size_hw"] = tuple(crop["input_size_hw"])
         estimator = PoseEstimator(
-            backbone={"type": OnnxHeatmaps, "path": str(path)},
+            backbone=backbone,
             head=head,
             skeleton=card["skeleton"],
-            flip_test=not card["flip_inside"],
+            flip_test=not card["flip_inside"] and not card["decoded"],
             mean=(0, 0, 0),
             std=(1, 1, 1),
         )
@@ -52,13 +47,27 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
         raise CheckpointError(f"network {path}: its entry '{CARD}' is damaged: {error}") from error
 
 
+def _parts(path: Path, card: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Backbone and head of a file, as a config has them."""
+    if card["decoded"]:
+        names = list(card.get("outputs", ("points", "scores")))
+        head = {"type": PointsOfFile, "names": names, "decoding": str(card.get("decoding", ""))}
+        return {"type": OnnxPoints, "path": str(path)}, head
+    # A stranger's file: its codec may name nothing but what posekit has.
+    check_card({"codec": card["codec"]}, f"network {path}")
+    codec = dict(card["codec"])
+    codec["type"] = MODELS.get(codec["type"])
+    head = {"type": HeatmapHead, "codec": codec, "loss": {"type": MSELoss}}
+    return {"type": OnnxHeatmaps, "path": str(path)}, head
+
+
 def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) -> None:
     """Has a config test an exported file in place of its own network, with its data, crops and metrics.
 
     A file that is not posekit's must take what the config's network takes: normalised crops to heatmaps.
 
     Raises:
-        CheckpointError: If the file is damaged or decodes inside.
+        CheckpointError: If the file is damaged.
         ConfigError: If it was exported for other keypoints or another size of the input, or averages with
             the mirror image although ``no_flip`` asks for none.
     """
@@ -88,10 +97,7 @@ def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) ->
                 f"--cfg-options {where}.padding={own_crop.padding:g} {where}.convention={own_crop.convention}"
             )
         # Set one by one: update() of mmengine's dicts keeps what they held.
-        cfg.model.backbone = {"type": OnnxHeatmaps, "path": str(path)}
-        built = estimator.head.codec
-        codec = {"type": type(built), **dataclasses.asdict(built)}
-        cfg.model.head = {"type": HeatmapHead, "codec": codec, "loss": {"type": MSELoss}}
+        cfg.model.backbone, cfg.model.head = _parts(path, card)
         cfg.model.mean, cfg.model.std = [0, 0, 0], [1, 1, 1]
         cfg.model.flip_test, cfg.model.channel_order = estimator.flip_test, "rgb"
     cfg.model.frozen = []  # of the network that was trained; a file's does not learn

@@ -16,7 +16,7 @@ from posekit.models.hrnet import HRNet
 from posekit.models.integral_head import IntegralHead
 from posekit.models.losses import FocalMSELoss, MSELoss, SymmetricFocalMSELoss
 from posekit.models.multihead import MultiHead
-from posekit.models.onnx_backbone import OnnxHeatmaps
+from posekit.models.onnx_backbone import OnnxHeatmaps, OnnxPoints, PointsOfFile
 from posekit.models.point_losses import (
     EuclideanLoss,
     L1Loss,
@@ -58,7 +58,9 @@ __all__ = [
     "MSELoss",
     "MultiHead",
     "OnnxHeatmaps",
+    "OnnxPoints",
     "PenaltyReducedFocalLoss",
+    "PointsOfFile",
     "PoseEstimator",
     "Prediction",
     "RLELoss",

@@ -18,7 +18,7 @@ from posekit.errors import ConfigError
 from posekit.models.estimator import PoseEstimator
 from posekit.models.folding import folded, same
 from posekit.models.fusing import fused
-from posekit.models.onnx_backbone import OnnxHeatmaps
+from posekit.models.onnx_backbone import OnnxNetwork
 from posekit.models.onnx_stages import OnnxStages
 from posekit.models.trial import all_stages, flat, like, noise, of_some_size, outputs
 
@@ -67,7 +67,7 @@ def with_backend(estimator: PoseEstimator, backend: str, size_hw: tuple[int, int
     estimator.eval()
     if backend == EAGER:
         return estimator
-    if isinstance(estimator.backbone, OnnxHeatmaps):
+    if isinstance(estimator.backbone, OnnxNetwork):
         if backend == FOLDED:
             return estimator
         raise ConfigError(

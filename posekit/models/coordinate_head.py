@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from posekit.codecs.grid import xy_like
 from posekit.errors import ConfigError, is_whole
@@ -102,7 +102,7 @@ class CoordinateHead(Head):
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Backbone maps (B, C, h, w), of which the last is read, to one output (B, K, 2 or 4)."""
-        pooled = adaptive_avg_pool2d(maps[-1], self.pool).flatten(1)
+        pooled = _pooled(maps[-1], self.pool).flatten(1)
         with torch.autocast(pooled.device.type, enabled=False):  # half of 8 bits is a quarter of a pixel
             places = self.layers(pooled.float()).unflatten(1, (self.num_keypoints, self.numbers))
             return [places.tanh() if self.tanh else places]
@@ -129,6 +129,14 @@ class CoordinateHead(Head):
 
     def describe(self) -> dict[str, str]:
         return {"codec": f"none: coordinates, scores {'1' if self.numbers == 2 else '1 - spread'}"}
+
+
+def _pooled(maps: Tensor, cells: int) -> Tensor:
+    """Maps of ``cells`` x ``cells``; by windows that an exported file can hold, where they fit."""
+    sides = [int(side) for side in maps.shape[-2:]]
+    if any(side % cells for side in sides):
+        return adaptive_avg_pool2d(maps, cells)
+    return avg_pool2d(maps, [side // cells for side in sides])
 
 
 def _in_input(outputs: Tensor, input_size_hw: SizeHW) -> Tensor:

@@ -53,7 +53,7 @@ def fused(module: Network, run: Run) -> Network:
 
 
 def _computes_now(maps: Tensor) -> bool:
-    """Whether the operation can take these maps; others, and whoever writes a network down, get the layers."""
+    """Whether the operation can take these maps; who writes a network down gets the layers."""
     plain = maps.device.type == "cpu" and maps.dtype == torch.float32 and not torch.is_grad_enabled()
     return plain and not torch.jit.is_tracing() and not torch.compiler.is_compiling()
 

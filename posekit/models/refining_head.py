@@ -112,7 +112,9 @@ class RefiningHead(Head):
         half = middles.new_full((1, 1), (self.window - 1) / 2)
         windows = windows_around(looked_at, middles, half, self.window)
         with torch.autocast(coarse.device.type, enabled=False):
-            fine = self.fine(windows.flatten(0, 1)).unflatten(0, (-1, windows.shape[1]))
+            fine = self.fine(windows.flatten(0, 1))
+            # Of the map's own batch: by unflatten, an exported network would take so many crops only.
+            fine = fine.reshape(looked_at.shape[0], windows.shape[1], *fine.shape[1:])
             fine = torch.einsum("bkfyx,kf->bkyx", fine, self.own_weight) + self.own_bias[:, None, None]
         cell = 1 / last_cells(looked_at).float() + torch.zeros_like(middles[:, 0])
         return [{"coarse": coarse, "windows": fine, "middles": middles, "cell": cell}]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from posekit.machine import threads, threads_for
 from posekit.models.estimator import PoseEstimator
-from posekit.models.onnx_backbone import OnnxHeatmaps
+from posekit.models.onnx_backbone import OnnxNetwork
 from posekit.models.summary import counting_macs, evaluation_mode
 
 
@@ -19,7 +19,7 @@ def macs_of(estimator: PoseEstimator, size_hw: tuple[int, int]) -> int | None:
 
     They are counted on a small input, if the network takes one: the maps grow with the input.
     """
-    if isinstance(estimator.backbone, OnnxHeatmaps):
+    if isinstance(estimator.backbone, OnnxNetwork):
         return None
 
     def count(size: tuple[int, int]) -> int:

@@ -7,7 +7,6 @@ first cell, to that of its last: 0 and 1 at the rims, and 1 - x in a mirrored in
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from posekit.codecs.grid import xy_like
@@ -25,18 +24,20 @@ def windows_around(maps: Tensor, points: Tensor, half: Tensor, cells: int) -> Te
     Returns:
         (B, K, C, cells, cells), float32; no gradient reaches the points.
     """
-    count = points.shape[1]
     with torch.autocast(maps.device.type, enabled=False):
         maps, middle = maps.float(), points.detach().float()
         reach = half.detach().float()[..., None] / last_cells(maps)
-        # Of the map's -1..1, twice a fraction's.
-        steps = torch.linspace(-2, 2, cells, device=maps.device) if cells > 1 else maps.new_zeros(1)
-        x, y = (2 * middle[..., i, None] - 1 + reach[..., i, None] * steps for i in (0, 1))
-        # Sums, which broadcast: of stated sizes an exported network would take so many crops only.
-        columns, rows = x[:, :, None, :], y[:, :, :, None]
-        at = torch.stack([columns + 0 * rows, rows + 0 * columns], dim=-1)
-        found = F.grid_sample(maps, at.flatten(1, 2), align_corners=True, padding_mode="zeros")
-    return found.unflatten(2, (count, cells)).transpose(1, 2)
+        steps = torch.linspace(-1, 1, cells, device=maps.device) if cells > 1 else maps.new_zeros(1)
+        x, y = (middle[..., i, None] + reach[..., i, None] * steps for i in (0, 1))
+        # Rows and columns apart, as weights of the map's cells: products of matrices, which can be exported.
+        columns, rows = _weights(x, int(maps.shape[-1])), _weights(y, int(maps.shape[-2]))
+        return rows[:, :, None] @ maps[:, None] @ columns[:, :, None].transpose(-2, -1)
+
+
+def _weights(fractions: Tensor, cells: int) -> Tensor:
+    """What each cell of a line adds to samples (..., n) between them, (..., n, cells); 0 of those outside."""
+    at = fractions * (cells - 1)
+    return (1 - (at[..., None] - torch.arange(cells, device=at.device)).abs()).clamp(min=0)
 
 
 def last_cells(maps: Tensor) -> Tensor:

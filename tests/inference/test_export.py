@@ -71,8 +71,92 @@ def test_points_inside(tmp_path, codec):
     found = export(network, path, decode=True)
     assert found["points"] < 1e-4 * 64
     assert found["scores"] < 1e-4
-    with pytest.raises(CheckpointError, match="decodes inside"):
-        Predictor(path)
+    poses, wanted = (Predictor(of, **how)(_photo(), BOXES) for of, how in _both(network, path))
+    for pose, other in zip(poses, wanted, strict=True):
+        np.testing.assert_allclose(pose.keypoints, other.keypoints, atol=0.02)
+        np.testing.assert_allclose(pose.scores, other.scores, atol=1e-4)
+
+
+def _both(network, path):
+    """What a predictor of a file, and of the network that it was made of, is made from."""
+    return (path, {}), (network.estimator, {"crop": network.crop, "exact": True})
+
+
+HEADS = {
+    "coordinates": {"type": "CoordinateHead", "loss": {"type": "L1Loss"}, "pool": 2},
+    "likelihood": {"type": "CoordinateHead", "loss": {"type": "RLELoss"}},
+    "means": {"type": "IntegralHead", "loss": {"type": "L1Loss"}},
+    "bins": {
+        "type": "SimCCHead",
+        "loss": {"type": "AxisKLLoss"},
+        "codec": {"type": "SimCCCodec", "sigma": 3.0},
+        "input_size_hw": SIZE,
+        "map_size_hw": (16, 16),
+    },
+    "cascade": {"type": "CascadeHead", "loss": {"type": "L1Loss"}, "cells": 3, "width": 8},
+    "refined": {
+        "type": "RefiningHead",
+        "loss": {"type": "MSELoss"},
+        "codec": {"type": "udp", "sigma": 1.0},
+        "window": 7,
+    },
+    "with labels": {
+        "type": "MultiHead",
+        "heads": {
+            "landmarks": {"type": "CoordinateHead", "loss": {"type": "L1Loss"}},
+            "smile": {"type": "AttributeHead", "column": "smile", "classes": 3},
+        },
+    },
+}
+
+
+def _of_head(name, **settings):
+    torch.manual_seed(0)
+    backbone = {"type": "TimmBackbone", "name": "mobilenetv2_050", "pretrained": False}
+    model = PoseEstimator(backbone, HEADS[name], skeleton=SKELETON, **settings).eval()
+    with torch.no_grad():
+        for parameter in model.head.parameters():  # answers to speak of, that differ from crop to crop
+            parameter.add_(0.02 * torch.randn(parameter.shape))
+    return load_network(model, None, Crop(SIZE, convention="udp"))
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_heads_of_other_kinds(tmp_path, name):
+    network, path = _of_head(name), tmp_path / "points.onnx"
+    found = export(network, path)
+    assert found["points"] < 1e-4 * 64
+    assert found["scores"] < 1e-4
+    file, model = (Predictor(of, **how) for of, how in _both(network, path))
+    poses, wanted = file(_photo(), BOXES), model(_photo(), BOXES)
+    assert np.abs(wanted[0].keypoints - wanted[1].keypoints).max() > 1
+    for pose, other in zip(poses, wanted, strict=True):
+        np.testing.assert_allclose(pose.keypoints, other.keypoints, atol=0.02)
+        np.testing.assert_allclose(pose.scores, other.scores, atol=1e-4)
+        assert sorted(pose.extra) == sorted(other.extra)
+        for label, values in pose.extra.items():
+            np.testing.assert_allclose(values, other.extra[label], atol=1e-4)
+    assert file.describe()["codec"] == f"inside the file: {model.describe()['codec']}"
+
+
+@pytest.mark.parametrize("name", ["coordinates", "bins"])
+def test_a_program_of_a_head_of_another_kind(tmp_path, name):
+    assert export(_of_head(name), tmp_path / "points.pt2", "torch_export")["points"] < 1e-4 * 64
+
+
+def test_points_without_the_mirror_image(tmp_path):
+    """It is in the file or nowhere: the outputs that it averages stay inside."""
+    network, path = _of_head("bins"), tmp_path / "points.onnx"
+    export(network, path, flip=False)
+    network.estimator.flip_test = False
+    poses, wanted = (Predictor(of, **how)(_photo(), BOXES) for of, how in _both(network, path))
+    for pose, other in zip(poses, wanted, strict=True):
+        np.testing.assert_allclose(pose.keypoints, other.keypoints, atol=0.02)
+    estimator = read_exported(path)[0]
+    estimator.flip_test = True
+    with pytest.raises(ConfigError, match=r"model\.flip_test: .* export the network anew without --no-flip"):
+        estimator.outputs(torch.zeros(1, 3, *SIZE))
+    with pytest.raises(ConfigError, match="does not learn"):
+        estimator.head.loss([], None)
 
 
 def test_a_program_of_torch(tmp_path):
@@ -146,7 +230,10 @@ def test_what_cannot_be_written_is_not(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     head = {"type": "CoordinateHead", "loss": {"type": "L1Loss"}}
     points = PoseEstimator({"type": "FaceCNN"}, head, skeleton=SKELETON)
-    with pytest.raises(ConfigError, match="not yet one with a CoordinateHead"):
+    with pytest.raises(ConfigError, match="compared by heatmaps, which a CoordinateHead has not"):
+        export(load_network(points, None, Crop((64, 64))), tmp_path / "pose.onnx", precision="half")
+    points.whole_pictures = True
+    with pytest.raises(ConfigError, match="one with a CoordinateHead cannot be exported"):
         export(load_network(points, None, Crop((64, 64))), tmp_path / "pose.onnx")
 
 

@@ -109,8 +109,8 @@ FAMILIES = (
     ),
     Mutant(
         "posekit/models/windows.py",
-        "torch.linspace(-2, 2, cells, device=maps.device)",
         "torch.linspace(-1, 1, cells, device=maps.device)",
+        "torch.linspace(-0.5, 0.5, cells, device=maps.device)",
         f"{_TOMPSON}::test_windows_are_sampled_between_cells_and_zero_outside",
     ),
     Mutant(
@@ -208,5 +208,29 @@ FAMILIES = (
         "if name not in TRAINING_ALONE",
         "if name",
         "inference/test_network.py::test_a_bundle_of_a_pupil_knows_nothing_of_its_teacher",
+    ),
+    Mutant(
+        "posekit/models/windows.py",
+        ".abs()).clamp(min=0)",
+        ".abs())",
+        f"{_TOMPSON}::test_windows_are_sampled_between_cells_and_zero_outside",
+    ),
+    Mutant(
+        "posekit/inference/export.py",
+        "outputs = estimator.head.average(outputs, mirrored)",
+        "outputs = mirrored",
+        "inference/test_export.py::test_heads_of_other_kinds",
+    ),
+    Mutant(
+        "posekit/inference/exported.py",
+        'flip_test=not card["flip_inside"] and not card["decoded"]',
+        'flip_test=not card["flip_inside"]',
+        "inference/test_export.py::test_points_without_the_mirror_image",
+    ),
+    Mutant(
+        "posekit/models/onnx_backbone.py",
+        'outputs.get("points"), outputs.get("scores"), rest',
+        'outputs.get("points"), outputs.get("scores")',
+        "inference/test_export.py::test_heads_of_other_kinds",
     ),
 )

@@ -40,7 +40,7 @@ def test_the_file_scores_as_the_checkpoint_does(tmp_path):
     torch.manual_seed(0)
     model = MODELS.build(load_config(config).model)
     for weight in model.parameters():
-        torch.nn.init.normal_(weight, std=0.1)
+        torch.nn.init.normal_(weight, std=0.2)
     torch.save({"state_dict": model.state_dict()}, tmp_path / "net.pth")
     environment = {**os.environ, "PYTHONPATH": str(reference.ROOT), "OMP_NUM_THREADS": "1"}
 
@@ -52,16 +52,19 @@ def test_the_file_scores_as_the_checkpoint_does(tmp_path):
     done = run(tools / "export.py", config, "net.pth", "--out", "net.onnx")
     assert done.returncode == 0, done.stderr
     assert "compared with torch: heatmaps within" in done.stdout
+    points = ["--decode", "--out", "points.onnx"]
+    assert run_here("export", config, "net.pth", *points, cwd=tmp_path) == 0
     found = []
-    for weights in ("net.pth", "net.onnx"):
+    for weights in ("net.pth", "net.onnx", "points.onnx"):
         # Of noise as flat as this network's the last digits, which folding changes, may move a point.
         done = run(tools / "test.py", config, weights, "--work-dir", weights[4:], "--backend", "eager")
         assert done.returncode == 0, done.stdout + done.stderr
         found.append(json.loads((tmp_path / weights[4:] / "results.json").read_text()))
-    assert len(found[0]) == len(found[1]) > 0
-    for one, other in zip(*found, strict=True):
-        assert one["score"] == pytest.approx(other["score"], abs=1e-4)
-        assert one["keypoints"] == pytest.approx(other["keypoints"], abs=0.1)
+    assert len(found[0]) == len(found[1]) == len(found[2]) > 0
+    for one, *others in zip(*found, strict=True):
+        for other in others:
+            assert one["score"] == pytest.approx(other["score"], abs=1e-4)
+            assert one["keypoints"] == pytest.approx(other["keypoints"], abs=0.1)
     other = tmp_path / "other.py"
     smaller = "for _loader in (train_dataloader, val_dataloader):\n"
     smaller += "    _loader['dataset']['crop'].update(input_size_hw=(64, 64))\n"
