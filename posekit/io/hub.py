@@ -1,8 +1,8 @@
 """Files of Hugging Face's hub: what the hub states of one, and the file itself, both by huggingface_hub.
 
 The hub keeps a large file under its SHA-256 and states that, with the commit, before the file is sent.
-huggingface_hub shows the progress, goes on where a transfer broke off, takes what it has in its own cache, and
-heeds ``HF_HUB_OFFLINE`` and ``HF_ENDPOINT``; whether what arrived has the stated SHA-256 is for
+huggingface_hub shows the progress, goes on where a transfer broke off, takes what it has in its own cache,
+and heeds ``HF_HUB_OFFLINE`` and ``HF_ENDPOINT``; whether what arrived has the stated SHA-256 is for
 ``posekit.io.downloads`` to see. Importing this imports nothing heavy.
 """
 
@@ -66,13 +66,11 @@ def ask_hub(place: HubPlace) -> HubStatement:
             found = huggingface_hub.get_hf_file_metadata(url)
     if not has_scheme(url, ("https",)):
         raise TransferError(f"{url}: only https is downloaded")
-    if not (
-        re.fullmatch(r"[0-9a-f]{64}", found.etag or "")
-        and re.fullmatch(r"[0-9a-f]{40}", found.commit_hash or "")
-        and found.size is not None
-    ):
+    commit, digest = found.commit_hash or "", found.etag or ""
+    known = re.fullmatch(r"[0-9a-f]{40}", commit) and re.fullmatch(r"[0-9a-f]{64}", digest)
+    if not known or found.size is None:
         raise TransferError(f"the hub states no commit, size and SHA-256 of {url}")
-    return HubStatement(found.commit_hash, found.etag, found.size)
+    return HubStatement(commit, digest, found.size)
 
 
 def fetch_from_hub(place: HubPlace, commit: str, folder: Path) -> Path:

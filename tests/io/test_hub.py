@@ -146,9 +146,8 @@ def test_offline_says_how_to_do_it_by_hand(tmp_path):
         [sys.executable, "-c", code],
         env={**os.environ, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.startswith(
-        f"CheckpointError weights vitpose.safetensors: the hub cannot be asked for {URL} (OfflineModeIsEnabled"
-    )
+    why = f"the hub cannot be asked for {URL} (OfflineModeIsEnabled: "
+    assert done.stdout.startswith(f"CheckpointError weights vitpose.safetensors: {why}")
     assert f"\n  get it from: {URL}\n  see also:    https://huggingface.co/owner/vitpose\n" in done.stdout
     assert f"\n  put it here: {tmp_path / 'vitpose.safetensors'}\n" in done.stdout
     # By hand, then, and without a network: taken as it is.
