@@ -73,7 +73,7 @@ _alone: ContextVar[bool] = ContextVar("posekit_without_timm", default=False)
 
 @contextmanager
 def without_timm() -> Iterator[None]:
-    """Within the block networks are built to predict, with weights that follow, and without timm if possible."""
+    """Within the block networks are built to predict, by weights that follow, without timm where possible."""
     token = _alone.set(True)
     try:
         yield
@@ -187,9 +187,7 @@ class MobileFeatures(nn.Module):
         return features
 
 
-def _convolution(
-    channels: int, new: int, kernel: int, stride: int, same: bool, groups: int = 1
-) -> nn.Conv2d:
+def _convolution(channels: int, new: int, kernel: int, stride: int, same: bool, groups: int = 1) -> nn.Conv2d:
     if same and stride > 1:
         return Conv2dSame(channels, new, kernel, stride, groups=groups, bias=False)
     return nn.Conv2d(channels, new, kernel, stride, kernel // 2, groups=groups, bias=False)

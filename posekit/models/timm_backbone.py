@@ -94,6 +94,7 @@ class TimmBackbone(nn.Module):
             raise ConfigError(f"TimmBackbone: 'stride' must be a whole number above 0, found {stride!r}")
         self.name = name
         self.plain = own is None and _is_plain(name)
+        self.backbone: nn.Module
         made = self._create(False) if own is None else (own, own.channels, own.strides)
         self.backbone, channels, strides = made
         if stride > max(strides):

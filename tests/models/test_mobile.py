@@ -1,4 +1,4 @@
-"""The bundled models' trunks without timm: its names, its numbers to the last bit, and only where they may be."""
+"""The bundled models' trunks without timm: its names, its numbers to the last bit, where they may stand."""
 
 from __future__ import annotations
 
