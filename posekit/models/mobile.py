@@ -88,11 +88,11 @@ def own_network(name: str, options: Mapping[str, Any]) -> MobileFeatures | None:
         name: timm's.
         options: Of ``timm.create_model``; with others than ``out_indices`` it is timm's affair.
     """
+    if not _alone.get() or name not in TRUNKS or set(options) - {"out_indices"}:
+        return None
     indices = options.get("out_indices", range(len(_STAGES_OF_MAPS)))
-    usual = not set(options) - {"out_indices"} and (
-        isinstance(indices, (list, tuple, range)) and list(indices) in _RISING
-    )
-    return MobileFeatures(name, indices) if _alone.get() and name in TRUNKS and usual else None
+    usual = isinstance(indices, (list, tuple, range)) and list(indices) in _RISING
+    return MobileFeatures(name, indices) if usual else None
 
 
 #: Which maps may be asked for: all from one to another.
