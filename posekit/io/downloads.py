@@ -31,7 +31,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _SCHEMES: tuple[str, ...] = ("https",)
-_LARGEST_MB = 4096  # of the zoo none has 300
+_LARGEST_MB = 4096  # of the zoo the largest, ViTPose++ h, has 3.6 GB
 _LEAST_DIGITS = 8  # publishers state so many in a file's name
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.server
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
+from web_site import serving
 
 from posekit.errors import CheckpointError
 from posekit.io.downloads import WeightFile, obtain
@@ -126,6 +128,57 @@ def test_a_stated_checksum_wins(hub, tmp_path, digits):
     with pytest.raises(CheckpointError, match="nothing is downloaded without a checksum"):
         obtain(replace(FILE, sha256=DIGEST[:7]), tmp_path / "third")
     assert hub.asked == []
+
+
+class Site(http.server.BaseHTTPRequestHandler):
+    """A hub on this machine, by the headers that huggingface_hub reads."""
+
+    asked: list[str] = []  # noqa: RUF012
+
+    def do_HEAD(self):
+        self.asked.append(f"{self.command} {self.path}")
+        self.send_response(200)
+        for name, value in {
+            "X-Repo-Commit": COMMIT,
+            "X-Linked-Etag": f'"{DIGEST}"',
+            "X-Linked-Size": str(len(CONTENT)),
+            "ETag": '"of git"',
+            "Content-Length": str(len(CONTENT)),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def do_GET(self):
+        self.do_HEAD()
+        self.wfile.write(CONTENT)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_huggingface_hub_itself_fetches_from_a_hub_on_this_machine(tmp_path):
+    code = (
+        "import posekit.io.hub as hub\n"
+        "hub.has_scheme = lambda url, schemes: True\n"  # this machine's hub has no certificate
+        "from posekit.io.downloads import WeightFile, obtain\n"
+        "place = hub.HubPlace('owner/vitpose')\n"
+        "file = WeightFile('vitpose.safetensors', place.page, place.url, hub=place)\n"
+        f"print(obtain(file, {str(tmp_path / 'weights')!r}))\n"
+    )
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)) as server:
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        others = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home"), "no_proxy": "*"}
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **others, "HF_ENDPOINT": endpoint}, check=True,
+        )  # fmt: skip
+    place = "/owner/vitpose/resolve/{}/model.safetensors"
+    assert Site.asked[-1] == f"GET {place.format(COMMIT)}"
+    assert f"HEAD {place.format('main')}" in Site.asked
+    assert (tmp_path / "weights" / "vitpose.safetensors").read_bytes() == CONTENT
+    record = json.loads((tmp_path / "weights" / "vitpose.safetensors.json").read_text("utf-8"))
+    assert (record["commit"], record["sha256"]) == (COMMIT, DIGEST)
+    assert names(tmp_path / "weights") == ["vitpose.safetensors", "vitpose.safetensors.json"]
 
 
 def test_offline_says_how_to_do_it_by_hand(tmp_path):
