@@ -70,6 +70,7 @@ setup(
         "torch>=2.4,!=2.13.0",
         "torchvision",
         "timm>=1.0",
+        "huggingface_hub>=0.23",  # timm brings it; older ones leave a link in place of the file
         "mmengine>=0.10.7",
         "pycocotools>=2.0.7",
         "opencv-python>=4.8",

@@ -8,6 +8,7 @@ Sources, by their letter:
 - P: pytorch-pose: its README and the defaults of ``example/main.py``
 - X: Xu & Feng 2020, section 3; where the paper says nothing, the choice of posekit (batch 16, HRNet's
   targets)
+- V: the ViTPose release: ``configs/body/.../coco/ViTPose_*_coco_256x192.py``; 8 GPUs
 - M: MMPose: ``td-hm_hrnet-w32_8xb64-210e_crowdpose-256x192.py``
 - T: Zhang et al. (TCDCN), ECCV 2014, and a port of it: network, losses and weights, rate, weight decay; the
   rest is O
@@ -143,6 +144,7 @@ STRETCHED = {"input": (256, 256), "crop": (0.75, 1.25, "hrnet")} | _RELEASES
 HRNET_COCO = augmentation(45, (0.65, 1.35), half_body_prob=0.3, **_NORMAL)  # H
 HRNET_MPII = augmentation(30, (0.75, 1.25), **_NORMAL)  # H, S, P
 SIMPLE_COCO = augmentation(40, (0.7, 1.3), **_NORMAL)  # S
+VITPOSE_COCO = augmentation(40, (0.5, 1.5), half_body_prob=0.3, half_body_min_keypoints=8, **_NORMAL)  # V
 PAPER = augmentation(30, (0.65, 1.35))  # X
 ATHLETES = augmentation(45, (0.7, 1.3))  # O: they hang, dive and lie
 
@@ -193,6 +195,20 @@ def simple(depth: int) -> dict[str, Any]:
     }
 
 
+def vitpose(backbone: dict[str, Any], decay: float) -> dict[str, Any]:
+    """V: UDP, the mean over everything, AdamW with rates that fall from layer to layer."""
+    stated = {"decoder": "classic", "expert": 0, "input_size_hw": (256, 192), "options": None, **backbone}
+    simple = stated["decoder"] == "simple"
+    return _PLAIN | {
+        "backbone": f"ViTPose({', '.join(f'{k}={v!r}' for k, v in sorted(stated.items()))})",
+        "head": _HEAD | {"kernel_size": 3 if simple else 1},
+        "codec": _UDP.format(sigma=2),
+        "loss": MSE,
+        "optimiser": "AdamW(lr=0.0005, betas=(0.9, 0.999), weight_decay=0.1) "
+        f"LayerDecay{{'layer_decay': {decay}}} {{'max_norm': 1}}",
+    }
+
+
 def hourglass(stacks: int, **others: Any) -> str:
     sizes = {"blocks": 1, "depth": 4, "features": 256} | others
     return f"Hourglass({', '.join(f'{k}={v}' for k, v in sizes.items())}, stacks={stacks})"
@@ -224,6 +240,15 @@ HRNET_SCHEDULE = {
 }
 # S: 4 GPUs with 32 people each.
 SIMPLE_SCHEDULE = HRNET_SCHEDULE | {"rates": [(1e-3, 90), (1e-4, 30), (1e-5, 20)], "epochs": (140, 1)}
+# V: 500 steps of warm-up.
+VITPOSE_SCHEDULE = {
+    "rates": [
+        "LinearLR(start_factor=0.001, begin=0, end=500, by_epoch=False)",
+        "MultiStepLR(milestones=[170, 200], gamma=0.1, by_epoch=True)",
+    ],
+    "epochs": (210, 10),
+    "batch": (64, 512),
+}
 # X: 1e-6 for 10 epochs, 1e-3, from 100 1e-5, from 150 1e-6.
 PAPER_SCHEDULE = {
     "optimiser": "Adam(lr=0.001)",

@@ -40,6 +40,8 @@ from recipe_words import (
     SIMPLE_COCO,
     SIMPLE_SCHEDULE,
     STRETCHED,
+    VITPOSE_COCO,
+    VITPOSE_SCHEDULE,
     augmentation,
     focal,
     hourglass,
@@ -48,6 +50,7 @@ from recipe_words import (
     pytorch_pose,
     short,
     simple,
+    vitpose,
 )
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -81,6 +84,22 @@ for _depth in (50, 101, 152):  # S
             **simple(_depth),
             **SIMPLE_SCHEDULE,
         }
+
+for _name, _backbone, _decay in (  # V
+    ("b_simple", {"variant": "b", "decoder": "simple", "drop_path": 0.3}, 0.75),
+    ("s", {"variant": "s", "drop_path": 0.1}, 0.8),
+    ("b", {"variant": "b", "drop_path": 0.3}, 0.75),
+    ("l", {"variant": "l", "drop_path": 0.5}, 0.8),
+    ("h", {"variant": "h", "drop_path": 0.55}, 0.85),
+):
+    RECIPES[f"vitpose/vitpose_{_name}_coco_256x192.py"] = {
+        **COCO,
+        **COCO_256,
+        "crop": (0.75, 1.25, "udp"),
+        "augment": VITPOSE_COCO,
+        **vitpose(_backbone, _decay),
+        **VITPOSE_SCHEDULE,
+    }
 
 for _stacks in (1, 2, 8):  # P
     RECIPES[f"hourglass/hourglass_s{_stacks}_mpii_256x256.py"] = {

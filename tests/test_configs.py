@@ -28,7 +28,7 @@ CONFIGS = sorted(
 PUBLISHED = [
     name
     for name in CONFIGS
-    if name.split("/")[0] in ("paper", "hrnet", "simple_baseline", "hourglass", "lsp")
+    if name.split("/")[0] in ("paper", "hrnet", "simple_baseline", "hourglass", "lsp", "vitpose")
 ]
 CROPS = [f"{stage}_dataloader.dataset.crop.input_size_hw" for stage in ("train", "val", "test")]
 
@@ -42,6 +42,8 @@ def small(name: str) -> dict:
         options |= {"model.head.input_size_hw": (64, 64), "model.head.map_size_hw": (8, 8)}
     if "vitpose" in name:
         options["model.backbone.input_size_hw"] = (64, 64)
+    if name.startswith("vitpose/"):
+        options["model.backbone.options"] = {"depth": 2}  # of up to 32 blocks with 637 M weights
     if "hourglass" in name:
         # With all four halvings the waist is one cell, and batch norm over a pair of values is meaningless.
         options["model.backbone.depth"] = 3

@@ -80,6 +80,27 @@ assert hasattr(torch._dynamo, "optimize")
     assert said.splitlines() == ["[]", "[]"]
 
 
+def test_a_bundled_model_and_the_finder_need_no_timm():
+    said = in_a_process(
+        """
+import sys
+import numpy
+from posekit import Predictor
+
+predictor = Predictor(device="cpu")
+print([name for name in ("timm", "torchvision", "huggingface_hub") if name in sys.modules])
+predictor(numpy.full((64, 64, 3), 128, numpy.uint8))
+print([name for name in ("timm", "huggingface_hub") if name in sys.modules])
+Predictor("mobilenetv2_lsp14_160x160", device="cpu")
+Predictor("face68", detector=None, device="cpu")
+print([name for name in ("timm", "huggingface_hub") if name in sys.modules])
+import timm
+assert len(timm.list_models()) > 500
+"""
+    )
+    assert said.splitlines() == ["[]", "[]", "[]"]
+
+
 def test_what_is_loaded_already_stays():
     in_a_process(
         """

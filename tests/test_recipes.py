@@ -52,7 +52,7 @@ def facts(cfg: Any) -> dict[str, Any]:
         "colours": colours(wholly),
         "frozen": wholly["frozen"],
         "prediction": {key: wholly[key] for key in ("flip_test", "test_scales")},
-        "optimiser": settings(cfg.optim_wrapper["optimizer"]),
+        "optimiser": optimiser(cfg.optim_wrapper),
         "rates": rates(cfg),
         "epochs": (cfg.train_cfg["max_epochs"], cfg.train_cfg["val_interval"]),
         "batch": (cfg.train_dataloader["batch_size"], cfg.auto_scale_lr["base_batch_size"]),
@@ -138,6 +138,14 @@ def settings(part: Mapping[str, Any]) -> str:
     return f"{part['type'].__name__}({values})"
 
 
+def optimiser(wrapper: Mapping[str, Any]) -> str:
+    """torch's optimiser, and what a constructor of rates makes of it."""
+    words = settings(wrapper["optimizer"])
+    if "constructor" not in wrapper:
+        return words
+    return f"{words} {wrapper['constructor'].__name__}{dict(wrapper['paramwise_cfg'])} {wrapper['clip_grad']}"
+
+
 def start(pretrained: Any) -> str | None:
     if not pretrained:
         return None
@@ -149,7 +157,7 @@ def start(pretrained: Any) -> str | None:
 def rates(cfg: Any) -> list[Any]:
     """(learning rate, epochs) after one another, by mmengine's schedulers; of those by iteration, words."""
     stated = fit_schedules(cfg.param_scheduler, Length(cfg.train_cfg["max_epochs"]))
-    if any(s.get("convert_to_iter_based") for s in stated):
+    if any(s.get("convert_to_iter_based") or s.get("by_epoch") is False for s in stated):
         # Without an end it goes on as long as the training.
         return [settings({k: v for k, v in s.items() if (k, v) != ("end", INF)}) for s in stated]
     optimiser = build_optim_wrapper(nn.Linear(1, 1), cfg.optim_wrapper)

@@ -28,6 +28,7 @@ from posekit.models.estimator import IMAGENET_MEAN, IMAGENET_STD
 from posekit.models.folding import folded
 from posekit.models.freezing import freeze, keep_frozen_norms
 from posekit.models.fusing import fused
+from posekit.models.mobile import without_timm
 from posekit.models.pretrained import Start, start_backbone, starts_later
 from posekit.models.summary import counting_macs
 from posekit.models.weights import check_weights
@@ -260,12 +261,13 @@ class PersonFinder:
         self.weights, self.batch_size, self.network = Path(weights), batch_size, form.network
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         try:
-            self.model = CentreDetector(
-                **asdict(form),
-                score_threshold=score_threshold,
-                nms_threshold=nms_threshold,
-                max_people=max_people,
-            )
+            with without_timm():
+                self.model = CentreDetector(
+                    **asdict(form),
+                    score_threshold=score_threshold,
+                    nms_threshold=nms_threshold,
+                    max_people=max_people,
+                )
         except ConfigError as error:
             raise CheckpointError(f"checkpoint {weights}: {error}") from error
         check_weights(self.model.state_dict(), tensors, weights, f"a finder on {form.network}")

@@ -25,6 +25,7 @@ from posekit.io.bundled import DEFAULT_MODEL, WEIGHTS
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import atomic_file, read_json, write_json
 from posekit.models.estimator import PoseEstimator
+from posekit.models.mobile import without_timm
 from posekit.models.pretrained import starting_later
 from posekit.models.without_memory import without_memory
 from posekit.registry import MODELS
@@ -62,7 +63,8 @@ def read_bundle(path: str | Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
         path: The weights; the card lies beside them.
 
     Returns:
-        The network on the CPU, in evaluation mode and full precision; its crop; the card.
+        The network on the CPU, in evaluation mode and full precision; its crop; the card. Trunks that
+        posekit has itself are built without timm (:mod:`posekit.models.mobile`), and are the same.
 
     Raises:
         DataError: If the card is missing or no json.
@@ -77,9 +79,10 @@ def read_bundle(path: str | Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
         raise CheckpointError(f"{where}: found {shown(card)}")
     try:
         check_card(card["model"])
-        with _at_most(Path(path).stat().st_size), without_memory():
-            build_estimator(card["model"])
-        estimator, crop = build_estimator(card["model"]), Crop(**card["crop"])
+        with without_timm():
+            with _at_most(Path(path).stat().st_size), without_memory():
+                build_estimator(card["model"])
+            estimator, crop = build_estimator(card["model"]), Crop(**card["crop"])
     except OSError as error:
         raise CheckpointError(f"checkpoint {path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # constructors meet values of any kind; each means the same here

@@ -4,7 +4,9 @@ Files live in ``$POSEKIT_HOME/weights``, by default ``$XDG_CACHE_HOME/posekit/we
 ``~/.cache/posekit/weights``. A transfer goes into ``<name>.part`` and is renamed when it is whole and its
 SHA-256 fits, so that a file under its own name is always a good one. A file put there by hand is taken as it
 is, without any network. Only https is spoken, wherever a server redirects to, nothing is fetched whose
-SHA-256 is not known, and no more than :func:`size_limit`. Importing this imports nothing heavy.
+SHA-256 is not known, and no more than :func:`size_limit`. Of a file on Hugging Face's hub the hub states the
+SHA-256; it is kept beside the file, as ``<name>.json`` with the commit, and compared from then on. Importing
+this imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,13 +14,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from posekit.errors import CheckpointError
-from posekit.io.files import environment_number, sha256
+from posekit.errors import CheckpointError, DataError
+from posekit.io.files import environment_number, read_json, sha256, write_json
+from posekit.io.hub import HubPlace, ask_hub, fetch_from_hub
 from posekit.io.transfer import TransferError, has_scheme, transfer
 
 try:
@@ -27,7 +31,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _SCHEMES: tuple[str, ...] = ("https",)
-_LARGEST_MB = 4096  # of the zoo none has 300
+_LARGEST_MB = 4096  # of the zoo the largest, ViTPose++ h, has 3.6 GB
 _LEAST_DIGITS = 8  # publishers state so many in a file's name
 
 
@@ -40,17 +44,21 @@ class WeightFile:
         page: Where a person finds it.
         url: Where a program finds it; None if it must be fetched by hand (shared folders of cloud drives).
         sha256: The SHA-256's first hexadecimal digits, as many as the publisher states, at least 8; None:
-            none stated, which will do for a file put there by hand alone.
+            none stated, which will do for a file put there by hand or of the hub alone.
+        hub: Where on Hugging Face's hub it lies, whose SHA-256 is taken where none is stated.
     """
 
     name: str
     page: str
     url: str | None = None
     sha256: str | None = None
+    hub: HubPlace | None = None
 
     @property
     def checksum(self) -> str:
         """The checksum in words."""
+        if self.hub and not self.sha256:
+            return "sha256 of the hub"
         return f"sha256 {self.sha256}..." if self.sha256 else "unverified, by hand"
 
 
@@ -89,9 +97,12 @@ def obtain(file: WeightFile, folder: str | Path | None = None) -> Path:
         with _locked(path):
             # Another process may have fetched it while this one waited.
             if not path.is_file():
-                _download(file, file.url, path)
+                if file.hub is not None:
+                    _download_from_hub(_as_recorded(file, path), path)
+                else:
+                    _download(file, file.url, path)
                 return path
-    _check(file, path, path)
+    _check(_as_recorded(file, path), path, path)
     return path
 
 
@@ -99,6 +110,8 @@ def _check_source(file: WeightFile, url: str, path: Path) -> None:
     """Raises CheckpointError unless the file can be fetched over https and compared with a checksum."""
     if not has_scheme(url, _SCHEMES):
         raise _fault(file, path, f"{url}: only https is downloaded")
+    if file.hub is not None and file.sha256 is None:
+        return
     if not re.fullmatch(rf"[0-9a-fA-F]{{{_LEAST_DIGITS},64}}", file.sha256 or ""):
         raise _fault(
             file,
@@ -163,3 +176,57 @@ def _download(file: WeightFile, url: str, path: Path) -> None:
         raise CheckpointError(f"weights {part}: cannot be written: {error.strerror or error}") from error
     _check(file, part, path)
     part.replace(path)
+
+
+# --- Hugging Face's hub ------------------------------------------------------------------------------------
+
+
+def _download_from_hub(file: WeightFile, path: Path) -> None:
+    """Fetches a file whose SHA-256 is the stated one, or else the hub's for the commit that is fetched."""
+    assert file.hub is not None
+    part = path.with_name(f"{path.name}.part")
+    try:
+        stated = ask_hub(file.hub)
+        if stated.size > size_limit():
+            raise TransferError(
+                f"{file.hub.url} has {stated.size:,} bytes; expected at most {size_limit():,} "
+                "(POSEKIT_MAX_DOWNLOAD_MB sets another limit)"
+            )
+        print(f"downloading {file.hub.url}\n         to {path}", file=sys.stderr)
+        found = fetch_from_hub(file.hub, stated.commit, part)
+    except TransferError as error:
+        raise _fault(file, path, str(error)) from error
+    known = replace(file, sha256=file.sha256 or stated.sha256)
+    try:
+        _check(known, found, path)
+        digest = stated.sha256 if file.sha256 is None else sha256(found)  # in full
+        record = {"url": file.hub.url, "commit": stated.commit, "sha256": digest}
+        # First, so that a file never lies there without; alone it pins what is fetched next.
+        write_json(_record(path), record)
+        found.replace(path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    print(f"commit {stated.commit}, sha256 {digest}, kept in {_record(path)}", file=sys.stderr)
+
+
+def _record(path: Path) -> Path:
+    """Where a file's commit and SHA-256 are kept."""
+    return path.with_name(f"{path.name}.json")
+
+
+def _as_recorded(file: WeightFile, path: Path) -> WeightFile:
+    """A file of the hub at the commit, and with the SHA-256, that are kept of it; a stated SHA-256 wins.
+
+    Raises:
+        CheckpointError: If what is kept is not readable.
+    """
+    if file.hub is None or file.sha256 is not None or not _record(path).is_file():
+        return file
+    try:
+        kept = read_json(_record(path))
+        commit, digest = str(kept["commit"]), str(kept["sha256"])
+    except (DataError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{_record(path)}: is no record of a download ({error}); remove it") from error
+    if not (re.fullmatch(r"[0-9a-f]{40}", commit) and re.fullmatch(r"[0-9a-f]{64}", digest)):
+        raise CheckpointError(f"{_record(path)}: holds no commit and SHA-256; remove it")
+    return replace(file, sha256=digest, hub=replace(file.hub, revision=commit))

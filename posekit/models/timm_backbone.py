@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.models.decoders import STRIDE, DeconvDecoder, FeaturePyramid, FinestMap, SimpleDecoder
+from posekit.models.mobile import own_network
 from posekit.models.pretrained import start_built
 from posekit.models.summary import unused_parameters
 from posekit.models.weights import (
@@ -84,15 +85,18 @@ class TimmBackbone(nn.Module):
         stride: int = STRIDE,
     ) -> None:
         super().__init__()
-        _check_names(name, decoder, width)
+        self._options = options = dict(options or {})
+        own = own_network(name, options)
+        if own is None:
+            _check_name(name)
+        _check_decoder(decoder, width)
         if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
             raise ConfigError(f"TimmBackbone: 'stride' must be a whole number above 0, found {stride!r}")
-        import timm
-
         self.name = name
-        self.plain = timm.model_entrypoint(name).__module__.rsplit(".", 1)[-1] in _PLAIN_TRANSFORMERS
-        self._options = options = dict(options or {})
-        self.backbone, channels, strides = self._create(False)
+        self.plain = own is None and _is_plain(name)
+        self.backbone: nn.Module
+        made = self._create(False) if own is None else (own, own.channels, own.strides)
+        self.backbone, channels, strides = made
         if stride > max(strides):
             raise ConfigError(
                 f"TimmBackbone: 'stride' must be at most {max(strides)}, {name}'s coarsest, found {stride}"
@@ -208,12 +212,21 @@ def _own_size(default_cfg: Any, options: Mapping[str, Any], plain: bool) -> tupl
     return (height, width), stated is not None or (bool(default_cfg.get("fixed_input_size")) and not plain)
 
 
-def _check_names(name: str, decoder: str, width: int | None) -> None:
+def _is_plain(name: str) -> bool:
+    import timm
+
+    return timm.model_entrypoint(name).__module__.rsplit(".", 1)[-1] in _PLAIN_TRANSFORMERS
+
+
+def _check_name(name: str) -> None:
     import timm
 
     if not timm.is_model(name):
         close = timm.list_models(f"*{name[:6]}*")[:8]
         raise ConfigError(f"TimmBackbone: timm {timm.__version__} has no network {name!r}; similar: {close}")
+
+
+def _check_decoder(decoder: str, width: int | None) -> None:
     if decoder not in DECODERS:
         raise ConfigError(f"TimmBackbone: unknown decoder {decoder!r}; expected one of {sorted(DECODERS)}")
     if width is not None and decoder in ("simple", "none"):

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import re
+from types import SimpleNamespace
 
+import huggingface_hub
 import numpy as np
 import pytest
 import reference
 import torch
 from models import recipe
+from safetensors.torch import save_file
 
 from posekit.errors import CheckpointError, ConfigError
-from posekit.models import HeatmapHead, PoseEstimator, ViTPose
+from posekit.inference.network import load_network
+from posekit.models import HeatmapHead, PoseEstimator, ViTPose, create
 from posekit.models.released import load_checkpoint_into
+from posekit.models.zoo import ZOO
 
 SIZE = (64, 48)
 SMALL = {"depth": 2, "embed_dim": 24, "num_heads": 3}
@@ -140,6 +147,43 @@ def test_transformers_class_gives_the_same_maps(simple, experts):
     with torch.no_grad():
         wanted, found = theirs(image, **extra).heatmaps, model.stages(image)[-1]
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * wanted.abs().max().item())
+
+
+@pytest.mark.parametrize(
+    ("name", "experts"), [("vitpose_s_coco_256x192_plus", 6), ("vitpose_b_simple_coco_256x192", 0)]
+)
+def test_rows_of_the_zoo_come_from_the_hub(name, experts, tmp_path, monkeypatch):
+    """By name, of a network with small blocks: the file is fetched once and its first expert taken."""
+    row = dataclasses.replace(ZOO[name], backbone={**ZOO[name].backbone, "options": SMALL})
+    monkeypatch.setitem(ZOO, name, row)
+    monkeypatch.setenv("POSEKIT_HOME", str(tmp_path))
+    torch.manual_seed(0)
+    wanted = create(name)
+    weights = _release(wanted, experts)
+    for key in [key for key in weights if ".experts.0." in key]:  # the helper's own expert is the second
+        other = key.replace(".experts.0.", ".experts.1.")
+        weights[key], weights[other] = weights[other], weights[key]
+    save_file({key: value.contiguous() for key, value in weights.items()}, tmp_path / "hub.safetensors")
+    content, fetched = (tmp_path / "hub.safetensors").read_bytes(), []
+
+    def download(repo, file, *, revision, local_dir):
+        fetched.append(f"{repo}/{file}")
+        local_dir.mkdir()
+        (local_dir / file).write_bytes(content)
+        return local_dir / file
+
+    stated = SimpleNamespace(
+        etag=hashlib.sha256(content).hexdigest(), commit_hash="a" * 40, size=len(content)
+    )
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: stated)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    image = torch.randn(1, 3, 256, 192)
+    with torch.no_grad():
+        torch.testing.assert_close(create(name, pretrained=True)(image), wanted(image))
+        network = load_network(name, None)  # as Predictor does
+        torch.testing.assert_close(network.estimator.stages(image)[-1], wanted(image))
+    assert fetched == [f"{row.weights.hub.repo}/model.safetensors"]
+    assert network.crop.convention == "udp"
 
 
 def test_own_checkpoints_load_as_such():

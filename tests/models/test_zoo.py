@@ -30,12 +30,15 @@ from posekit.models.zoo.tables import (
 from posekit.registry import MODELS
 
 NAMES = sorted(ZOO)
-# Those with another network than the row before: MMPose's are the same networks with other weights.
-NETWORKS = [name for name in NAMES if not name.endswith("_mmpose")]
+# One row of each network; the others are the same networks with other weights.
+NETWORKS = sorted({row.config: name for name, row in reversed(ZOO.items())}.values())
 WANTED = [
     *(f"hrnet_{w}_{d}" for w in ("w32", "w48") for d in ("coco_256x192", "coco_384x288", "mpii_256x256")),
     *(f"simplebaseline_{r}_{d}" for r in ("r50", "r101", "r152") for d in ("coco_256x192", "mpii_256x256")),
     *(f"hourglass_{s}_mpii_256x256" for s in ("s1", "s2", "s8")),
+    "vitpose_b_simple_coco_256x192",
+    "vitpose_b_coco_256x192",
+    *(f"vitpose_{s}_coco_256x192_plus" for s in ("s", "l", "h")),
 ]
 
 
@@ -57,6 +60,10 @@ def test_weights_are_stated_in_full(name):
         assert file.sha256 is None
         assert file.checksum == "unverified, by hand"
         assert re.fullmatch(r"pose_(hrnet|resnet)_\w+\.(pth|pth\.tar)", file.name)
+    elif file.hub is not None:
+        assert file.url == file.hub.url == f"{file.page}/resolve/main/model.safetensors"
+        assert file.name == f"{file.hub.repo.removeprefix('usyd-community/')}.safetensors"
+        assert file.checksum == "sha256 of the hub"
     else:
         assert file.url.startswith("https://")
         assert file.url.endswith(f"/{file.name}")
@@ -77,10 +84,12 @@ def test_row_and_config_say_the_same(name):
     row = ZOO[name]
     cfg = load_config(reference.ROOT / row.config, row.options)
     assert cfg.skeleton == row.skeleton
-    # What a training starts from is the config's affair.
-    backbone = {key: value for key, value in cfg.model.backbone.items() if key != "pretrained"}
+    # What a training starts from, and drops, is the config's affair.
+    training = ("pretrained", "drop_path")
+    backbone = {key: value for key, value in cfg.model.backbone.items() if key not in training}
     assert {**backbone, "type": backbone["type"].__name__} == row.backbone
     assert MODELS.build(dict(cfg.model.head.codec)) == MODELS.build(dict(row.codec))
+    assert {key: cfg.model.head[key] for key in cfg.model.head if key == "kernel_size"} == row.head
     test = cfg.test_dataloader.dataset
     assert tuple(test.crop.input_size_hw) == row.input_size_hw
     assert test.crop.convention == row.crop
@@ -142,6 +151,10 @@ def test_sizes_are_the_published_ones(name):
         ("hourglass_s8_mpii_256x256", "PCKh@0.5/mean_plain", 88.64),
         ("hrnet_w32_coco_256x192_dark_mmpose", "AP", 0.757),
         ("hrnet_w32_coco_256x192_udp_mmpose", "AR", 0.810),
+        ("vitpose_b_simple_coco_256x192", "AP", 0.755),
+        ("vitpose_b_coco_256x192_aic_mpii", "AR", 0.822),
+        ("vitpose_s_coco_256x192_plus", "AP", 0.758),
+        ("vitpose_h_coco_256x192_plus", "AP", 0.794),
     ],
 )
 def test_published_scores(name, score, value):
@@ -155,6 +168,10 @@ def test_conventions_of_each_publisher():
     assert ZOO["simplebaseline_r50_coco_256x192_mmpose"].channel_order == "rgb"
     assert ZOO["hrnet_w48_coco_384x288_udp_mmpose"].crop == "udp"
     assert not ZOO["hourglass_s2_mpii_256x256"].flip_test
+    assert ZOO["vitpose_b_coco_256x192"].crop == "udp"
+    simple = ZOO["vitpose_b_simple_coco_256x192"]
+    assert simple.options["model.head.kernel_size"] == 3
+    assert all(row.backbone.get("expert", 0) == 0 for row in ZOO.values())  # ViTPose++'s of COCO
 
 
 # --- networks ----------------------------------------------------------------------------------------------

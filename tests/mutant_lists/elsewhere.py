@@ -1,4 +1,4 @@
-"""What other systems than Linux need."""
+"""What other systems than Linux need, and what comes from elsewhere."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ ELSEWHERE = (
         "fcntl.LOCK_SH",
         "io/test_downloads.py::test_two_at_once_fetch_once[fcntl]",
         why="two processes write one weight file",
+    ),
+    Mutant(
+        "posekit/io/downloads.py",
+        "known = replace(file, sha256=file.sha256 or stated.sha256)",
+        "known = file",
+        "io/test_hub.py::test_a_wrong_checksum_is_refused_and_not_kept",
+        why="a file of the hub is taken whatever arrived",
+    ),
+    Mutant(
+        "posekit/io/downloads.py",
+        "return replace(file, sha256=digest, hub=replace(file.hub, revision=commit))",
+        "return file",
+        "io/test_hub.py::test_the_record_pins_what_is_fetched_again",
+        why="the next download is another file, and nobody is told",
     ),
     Mutant(
         "posekit/study/processes.py",

@@ -160,6 +160,27 @@ SPEED = (
         why="an exported network is scored on crops that it never saw",
     ),
     Mutant(
+        "posekit/models/mobile.py",
+        "        eps=1e-3,",
+        "        eps=1e-5,",
+        "models/test_mobile.py::test_it_is_timms_network",
+        why="the bundled model computes other numbers than the one that was trained",
+    ),
+    Mutant(
+        "posekit/models/mobile.py",
+        "if not _alone.get() or name not in TRUNKS",
+        "if name not in TRUNKS",
+        "models/test_mobile.py::test_anything_else_is_timms",
+        why="a training is of other code than it says",
+    ),
+    Mutant(
+        "posekit/detection/finder.py",
+        "            with without_timm():",
+        "            if True:",
+        "test_lean_imports.py::test_a_bundled_model_and_the_finder_need_no_timm",
+        why="who is in the first photo is known half a second later",
+    ),
+    Mutant(
         _MACHINE,
         "args=(before,)",
         "args=(count,)",

@@ -157,7 +157,7 @@ def _estimator(row: ZooRow, skeleton: Skeleton | str | Mapping[str, Any]) -> Pos
     return PoseEstimator(
         backbone=row.backbone,
         # The loss plays no part; it is that of the releases.
-        head={"type": "HeatmapHead", "codec": row.codec, "loss": {"type": "JointsMSELoss"}},
+        head={"type": "HeatmapHead", "codec": row.codec, "loss": {"type": "JointsMSELoss"}, **row.head},
         skeleton=skeleton,
         flip_test=row.flip_test,
         mean=row.mean,

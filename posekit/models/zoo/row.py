@@ -32,6 +32,7 @@ class ZooRow:
         channel_order: Likewise.
         flip_test: Whether the published score averages with the mirror image.
         crop: The crop convention, see :class:`~posekit.transforms.Crop`.
+        head: What the head has otherwise than ``HeatmapHead`` by itself, e.g. its ``kernel_size``.
         note: What else to know.
     """
 
@@ -52,6 +53,7 @@ class ZooRow:
     channel_order: str = "rgb"
     flip_test: bool = True
     crop: str = "hrnet"
+    head: Mapping[str, Any] = field(default_factory=dict)
     note: str = field(default="", repr=False)
 
     @property
@@ -59,6 +61,7 @@ class ZooRow:
         """What the row says of its config, as overrides for ``posekit.engine.configs.config.load_config``."""
         return {
             "model.head.codec": dict(self.codec),
+            **{f"model.head.{name}": value for name, value in self.head.items()},
             "model.mean": self.mean,
             "model.std": self.std,
             "model.channel_order": self.channel_order,

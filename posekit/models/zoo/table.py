@@ -6,7 +6,10 @@ A row says everything that is needed to build its network without a config file,
 Where the figures come from, besides the files' own pages: the scores of the HRNet and SimpleBaseline releases
 from their READMEs; the hourglass' from pytorch-pose's README; MMPose's from its model tables
 (``configs/body_2d_keypoint/topdown_heatmap``), whose file names carry the first eight digits of the SHA-256.
-Where a publisher states no checksum there is none here; where it states no score there is none either.
+ViTPose's from the README of its release (https://github.com/ViTAE-Transformer/ViTPose); which of its files is
+which repository on Hugging Face's hub, from the program that converted them, transformers'
+``convert_vitpose_to_hf.py``. Where a publisher states no checksum there is none here (the hub states one for
+every commit); where it states no score there is none either.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from dataclasses import replace
 from typing import Any
 
 from posekit.io.downloads import WeightFile
+from posekit.io.hub import HubPlace
 from posekit.models.zoo.row import ZooRow
 
 # Grey levels of 0..255: pytorch-pose subtracts MPII's mean colour and divides by nothing but 255.
@@ -226,9 +230,59 @@ def _mmpose_rows(released: Mapping[str, ZooRow]) -> Iterator[ZooRow]:
         )
 
 
+# --- ViTPose -----------------------------------------------------------------------------------------------
+
+_VITPOSE = """
+# name, repository of usyd-community, variant, decoder, parameters, multiply-adds, AP and AR
+vitpose_b_simple_coco_256x192 vitpose-base-simple b simple 85911569 16781672448 .755 .809
+vitpose_b_coco_256x192 vitpose-base b classic 89993745 22071214080 .758 .811
+vitpose_b_coco_256x192_aic_mpii vitpose-base-coco-aic-mpii b classic 89993745 22071214080 .771 .822
+# The README prints B's AR for S too.
+vitpose_s_coco_256x192_plus vitpose-plus-small s classic 24290193 8576040960 .758 -
+vitpose_b_coco_256x192_plus vitpose-plus-base b classic 89993745 22071214080 .770 .826
+vitpose_l_coco_256x192_plus vitpose-plus-large l classic 308543761 64588873728 .786 .841
+vitpose_h_coco_256x192_plus vitpose-plus-huge h classic 637207569 128245825536 .794 .848
+"""
+_VITPOSE_NOTES = {
+    "aic_mpii": "Trained on COCO, AI Challenger and MPII.",
+    "plus": "ViTPose++, trained on six data sets of people and animals; of its experts COCO's, the first.",
+}
+
+
+def _vitpose_rows() -> Iterator[ZooRow]:
+    for name, repo, variant, decoder, parameters, macs, *scores in _columns(_VITPOSE):
+        network, _, suffix = name.partition("_256x192")
+        place = HubPlace(f"usyd-community/{repo}")
+        yield ZooRow(
+            name=name,
+            config=f"configs/vitpose/{network}_256x192.py",
+            backbone={
+                "type": "ViTPose",
+                "variant": variant,
+                "decoder": decoder,
+                "input_size_hw": (256, 192),
+            },
+            skeleton=_SKELETONS["coco"],
+            input_size_hw=(256, 192),
+            codec={**_MMPOSE_CODECS["udp"], "sigma": 2},
+            weights=WeightFile(f"{repo}.safetensors", place.page, place.url, hub=place),
+            expected={
+                name: float(score) for name, score in zip(("AP", "AR"), scores, strict=True) if score != "-"
+            },
+            expected_source="README of ViTPose",
+            box_source=_BOXES["coco"],
+            parameters=int(parameters),
+            macs=int(macs),
+            crop="udp",
+            head={"kernel_size": 3} if decoder == "simple" else {},
+            note=_VITPOSE_NOTES.get(suffix.removeprefix("_"), ""),
+        )
+
+
 def _all_rows() -> dict[str, ZooRow]:
     released = {row.name: row for row in (*_hrnet_rows(), *_simple_rows(), *_hourglass_rows())}
-    return {**released, **{row.name: row for row in _mmpose_rows(released)}}
+    rows = (*released.values(), *_mmpose_rows(released), *_vitpose_rows())
+    return {row.name: row for row in rows}
 
 
 #: Every row by its name.
