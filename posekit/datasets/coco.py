@@ -171,16 +171,15 @@ class CocoFile(NamedTuple):
                 people = detected
             else:
                 people["match"] = find_matches(people, detected, asked.match_iou)
-        reach_xy = _reach(people, len(images[0]))
+        stated = np.asarray(images[2], dtype=np.int64).reshape(-1, 2)
+        reach_xy = _reach(people, len(stated))
         if agreement is None:
-            stated = np.asarray(images[2], dtype=np.int64).reshape(-1, 2)
             agreement = compare_pictures(
                 asked.image_dir, images[0], stated, reach_xy, asked.path, asked.on_bad_record
             )
-        people = _as_pictured(people, images[2], agreement, counts)
-        sizes = agreement.sizes_hw
+        people = _as_pictured(people, stated, agreement, counts)
         if asked.boxes != DETECTED and asked.clean_boxes:
-            people = _clean(people, sizes, images[1], asked.path, counts)
+            people = _clean(people, agreement.sizes_hw, images[1], asked.path, counts)
         if asked.boxes == MATCHED:
             number = take_matched(people, detected)
             of_all = f"{number} of {len(people['person_ids'])} people"
@@ -189,7 +188,7 @@ class CocoFile(NamedTuple):
         table = build_table(
             asked.skeleton,
             asked.image_dir,
-            (images[0], images[1], sizes),
+            (images[0], images[1], agreement.sizes_hw),
             {name: column[order] for name, column in people.items()},
             asked.path,
             source,
@@ -299,11 +298,11 @@ def _reach(people: dict[str, np.ndarray], count: int) -> np.ndarray:
 
 
 def _as_pictured(
-    people: dict[str, np.ndarray], stated_hw: Any, agreement: Agreement, counts: Counter[str]
+    people: dict[str, np.ndarray], stated_hw: np.ndarray, agreement: Agreement, counts: Counter[str]
 ) -> dict[str, np.ndarray]:
     """The people whose pictures agree with the file."""
     image = people["image_index"]
-    last_xy = np.asarray(stated_hw, dtype=np.int64).reshape(-1, 2)[image, ::-1]
+    last_xy = stated_hw[image, ::-1]
     # A box that is the whole stated picture is the whole picture.
     whole = np.column_stack([np.zeros_like(last_xy), last_xy])
     of_whole = (people["boxes_xyxy"] == whole).all(axis=1)

@@ -48,14 +48,10 @@ class AnnotationColumns:
         self._by_one: AnnotationReader | None = None
 
     def read_all(self, blocks: Iterable[list[Any]], on_bad_record: str) -> dict[str, np.ndarray]:
-        """The columns of all people that are kept; the others are counted.
-
-        Args:
-            blocks: The records, one block at least.
-            on_bad_record: "error" or "skip".
+        """The columns of all people that are kept; the others are counted. There is one block at least.
 
         Raises:
-            DataError: With "error", on the first faulty record.
+            DataError: With ``on_bad_record`` "error", on the first faulty record.
         """
         found, start = [], 0
         for block in blocks:

@@ -65,7 +65,10 @@ class FileCache:
         if entry is None or not entry.is_file():
             return None
         try:
-            made = make(_unpacked(np.fromfile(entry, np.uint8)))
+            content = bytearray(entry.stat().st_size)
+            with entry.open("rb") as file:
+                file.readinto(content)
+            made = make(_unpacked(content))
         except Exception as error:  # bytes that somebody else wrote fail each in their own way
             warnings.warn(
                 f"{entry}: is damaged, and the annotation is read again: {error!s:.200}", stacklevel=3
@@ -115,22 +118,21 @@ def _filled(part: bytes | memoryview) -> tuple[bytes | memoryview, bytes]:
     return part, bytes(-len(part) % _ALIGNED)
 
 
-def _unpacked(content: np.ndarray) -> dict[str, np.ndarray]:
+def _unpacked(content: bytearray) -> dict[str, np.ndarray]:
     """The arrays of an entry's bytes, which they share.
 
     Raises:
         ValueError: If its checksum is another, or what it states is not there.
     """
-    content, checksum = np.split(content, [-_CHECKSUM])
-    if zlib.crc32(content.data) != int.from_bytes(checksum.tobytes(), "little"):
+    end = len(content) - _CHECKSUM
+    if zlib.crc32(memoryview(content)[:end]) != int.from_bytes(content[end:], "little"):
         raise ValueError("its checksum is another")
-    start = content[: 1 << 16].tobytes().index(b"\n") + 1
+    start = content.index(b"\n") + 1
     arrays = {}
-    for name, (kind, shape) in json.loads(content[:start].tobytes()).items():
+    for name, (kind, shape) in json.loads(content[:start]).items():
         start += -start % _ALIGNED
-        stop = start + np.dtype(kind).itemsize * math.prod(shape)
-        arrays[name] = content[start:stop].view(kind).reshape(shape)
-        start = stop
+        arrays[name] = np.frombuffer(content, kind, math.prod(shape), start).reshape(shape)
+        start += arrays[name].nbytes
     return arrays
 
 

@@ -144,7 +144,7 @@ def test_an_entry_that_somebody_wrote_is_checked(read, tmp_path, change, words):
     path = write(tmp_path / "a.json")
     first, _ = read(path)
     (entry,) = file_cache.folder().glob("*.arrays")
-    arrays = file_cache._unpacked(np.fromfile(entry, np.uint8)) | change
+    arrays = file_cache._unpacked(bytearray(entry.read_bytes())) | change
     packed = b"".join(file_cache._packed({name: one for name, one in arrays.items() if one is not None}))
     entry.write_bytes(packed + zlib.crc32(packed).to_bytes(4, "little"))
     with pytest.warns(UserWarning, match=f"is damaged, and the annotation is read again: .*{words}"):
@@ -161,7 +161,7 @@ def test_however_an_entry_is_damaged_it_is_read_again(read, tmp_path, monkeypatc
     def load(*_, **__):
         raise kind("no")
 
-    monkeypatch.setattr(file_cache.np, "fromfile", load)
+    monkeypatch.setattr(file_cache, "_unpacked", load)
     with pytest.warns(UserWarning, match="is damaged"):
         again, parsed = read(path)
     assert parsed
