@@ -83,3 +83,13 @@ def test_numbers_are_those_of_the_whole():
     text = f'{{"annotations": [{{"a": {numbers}}}, {{"a": 2}}, {{"a": {"9" * 400}}}]}}'
     found, _ = put_together(text)
     assert repr(found) == repr(parse_json(text.encode()))
+
+
+def test_a_piece_is_parsed_when_it_is_asked_for(monkeypatch):
+    """All at once, they take the memory that the pieces are there to save."""
+    parsed = []
+    monkeypatch.setattr(coco_pieces, "parse_json", lambda text: parsed.append(text) or parse_json(text))
+    _, pieces = cut_annotations(f'{{"annotations": {A}}}'.encode())
+    for number in range(2, 5):
+        assert len(parsed) == number
+        next(pieces)
