@@ -9,15 +9,15 @@ by image in the order of the file's images, so that one decoded image serves its
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from posekit.datasets.coco_columns import AnnotationColumns
-from posekit.datasets.coco_detections import DetectionReader, check_detections, find_matches, take_matched
-from posekit.datasets.coco_records import columns
+from posekit.datasets.coco_columns import AnnotationColumns, in_blocks
+from posekit.datasets.coco_detections import check_detections, find_matches, read_detections, take_matched
+from posekit.datasets.coco_records import left_out
 from posekit.datasets.matching import MATCH_IOU
 from posekit.datasets.pictures import OTHER_SIZE, Agreement, compare_pictures, label_reach
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
@@ -102,57 +102,15 @@ def load_coco(
     results = under(data_root, str(detections))
     if boxes != ANNOTATED:  # the annotation takes long to read
         check_detections(results, path, images_in)
-    reading = CocoReading(path, images_in, skeleton, on_bad_record, extra, category, area, boxes)
+    reading = CocoReading(
+        path, images_in, skeleton, on_bad_record, extra, category, area, boxes, clean_boxes, results,
+        score_threshold, match_iou,
+    )  # fmt: skip
     if boxes == DETECTED or not _is_large(path):
-        file = reading.read()
-    else:
-        from posekit.datasets.coco_cache import through_cache_of
+        return reading.read().table()[0]
+    from posekit.datasets.coco_cache import load_kept
 
-        file = through_cache_of(reading, CocoFile)
-    people, images, counts = file.people, file.images, file.counts
-    source = GROUND_TRUTH
-    if boxes != ANNOTATED:
-        detected = file.detected(results, score_threshold)
-        source = Path(results).name
-        if boxes == DETECTED:
-            if not len(detected["person_ids"]):
-                raise DataError(
-                    f"{results}: expected at least one usable detection, found none{_left_out(counts)}"
-                )
-            people = detected
-        else:
-            people["match"] = find_matches(people, detected, match_iou)
-    people, agreement = _as_pictured(people, images, images_in, path, on_bad_record, counts)
-    sizes = agreement.sizes_hw
-    if boxes != DETECTED and clean_boxes:
-        people = _clean(people, sizes, images[1], path, counts)
-    if boxes == MATCHED:
-        number = take_matched(people, detected)
-        source += f", matched to {number} of {len(people['person_ids'])} people at IoU {match_iou:g}"
-    order = np.argsort(people["image_index"], kind="stable")
-    return build_table(
-        skeleton,
-        images_in,
-        (images[0], images[1], sizes),
-        {name: column[order] for name, column in people.items()},
-        path,
-        source,
-        {reason: number for reason, number in counts.items() if number},
-        on_bad_record,
-        annotated=boxes != DETECTED,
-        turn_by_exif=agreement.turn_by_exif,
-        reading={
-            "area": area,
-            "category": category,
-            "annotated": file.has_annotations,
-            "images_left_out": tuple(np.asarray(images[1], np.int64)[agreement.other_size].tolist()),
-        },
-    )
-
-
-def _left_out(counts: Mapping[str, int]) -> str:
-    reasons = ", ".join(f"{reason} {number}" for reason, number in counts.items() if number)
-    return f"; left out: {reasons}" if reasons else ""
+    return load_kept(reading)
 
 
 class CocoReading(NamedTuple):
@@ -166,9 +124,16 @@ class CocoReading(NamedTuple):
     category: Category
     area: str
     boxes: str
+    clean_boxes: bool
+    results: str
+    score_threshold: float
+    match_iou: float
 
     def read(self) -> CocoFile:
-        content = read_json(self.path)
+        return self.of(read_json(self.path))
+
+    def of(self, content: Any, blocks: Iterable[list[Any]] | None = None) -> CocoFile:
+        """What was read of the file's content; its annotations may come a block at a time."""
         images = read_images(content, self.path, self.image_dir, self.on_bad_record)
         names, detected = self.skeleton.keypoints, self.boxes == DETECTED
         categories = person_categories(
@@ -176,7 +141,8 @@ class CocoReading(NamedTuple):
         )
         file = CocoFile(self, images, Counter(), categories, "annotations" in content, {})
         if not detected:
-            file.people.update(file.annotated(require(content, "annotations", self.path, list)))
+            records = require(content, "annotations", self.path, list)
+            file.people.update(file.annotated(in_blocks(records) if blocks is None else blocks))
         return file
 
 
@@ -190,27 +156,70 @@ class CocoFile(NamedTuple):
     has_annotations: bool
     people: dict[str, np.ndarray]
 
-    def annotated(self, annotations: Any) -> dict[str, np.ndarray]:
+    def table(self, agreement: Agreement | None = None) -> tuple[PersonTable, np.ndarray]:
+        """The table of the people, and how far the labels of each image reach (:func:`label_reach`).
+
+        Args:
+            agreement: How the pictures agree with the file, where that is known.
+        """
+        asked, people, images, counts = self.reading, self.people, self.images, self.counts
+        source = GROUND_TRUTH
+        if asked.boxes != ANNOTATED:
+            detected = read_detections(self)
+            source = Path(asked.results).name
+            if asked.boxes == DETECTED:
+                people = detected
+            else:
+                people["match"] = find_matches(people, detected, asked.match_iou)
+        stated = np.asarray(images[2], dtype=np.int64).reshape(-1, 2)
+        reach_xy = _reach(people, len(stated))
+        if agreement is None:
+            agreement = compare_pictures(
+                asked.image_dir, images[0], stated, reach_xy, asked.path, asked.on_bad_record
+            )
+        people = _as_pictured(people, stated, agreement, counts)
+        if asked.boxes != DETECTED and asked.clean_boxes:
+            people = _clean(people, agreement.sizes_hw, images[1], asked.path, counts)
+        if asked.boxes == MATCHED:
+            number = take_matched(people, detected)
+            of_all = f"{number} of {len(people['person_ids'])} people"
+            source += f", matched to {of_all} at IoU {asked.match_iou:g}"
+        order = np.argsort(people["image_index"], kind="stable")
+        table = build_table(
+            asked.skeleton,
+            asked.image_dir,
+            (images[0], images[1], agreement.sizes_hw),
+            {name: column[order] for name, column in people.items()},
+            asked.path,
+            source,
+            {reason: number for reason, number in counts.items() if number},
+            asked.on_bad_record,
+            annotated=asked.boxes != DETECTED,
+            turn_by_exif=agreement.turn_by_exif,
+            reading={
+                "area": asked.area,
+                "category": asked.category,
+                "annotated": self.has_annotations,
+                "images_left_out": tuple(np.asarray(images[1], np.int64)[agreement.other_size].tolist()),
+            },
+        )
+        return table, reach_xy
+
+    def annotated(self, blocks: Iterable[list[Any]]) -> dict[str, np.ndarray]:
         """The annotated people."""
         reader = AnnotationColumns(
             self.reading.path,
             self.reading.skeleton.num_keypoints,
             self.categories,
-            self._row_of_image(),
+            self.row_of_image(),
             self.counts,
             self.images[2],
             self.reading.extra,
             any_area=self.reading.area == BOX,
         )
-        return reader.read_all(annotations, self.reading.on_bad_record)
+        return reader.read_all(blocks, self.reading.on_bad_record)
 
-    def detected(self, results: str, score_threshold: float) -> dict[str, np.ndarray]:
-        """A detector's people on the file's images."""
-        reader = DetectionReader(results, self.categories, self._row_of_image(), self.counts, score_threshold)
-        rows = reader.read_all(read_json(results), self.reading.on_bad_record)
-        return columns(rows, self.reading.skeleton.num_keypoints, self.reading.extra)
-
-    def _row_of_image(self) -> dict[int, int]:
+    def row_of_image(self) -> dict[int, int]:
         return {image_id: row for row, image_id in enumerate(self.images[1])}
 
 
@@ -282,29 +291,25 @@ def read_images(
     return names, ids, sizes
 
 
-def _as_pictured(
-    people: dict[str, np.ndarray],
-    images: tuple[list[str], list[int], list[tuple[int, int]]],
-    images_in: str,
-    path: str,
-    on_bad_record: str,
-    counts: Counter[str],
-) -> tuple[dict[str, np.ndarray], Agreement]:
-    """The people whose pictures agree with the file, and what was found of the pictures."""
-    stated = np.asarray(images[2], dtype=np.int64).reshape(-1, 2)
-    image = people["image_index"]
-    last_xy = stated[image, ::-1]
+def _reach(people: dict[str, np.ndarray], count: int) -> np.ndarray:
     points = np.where(people["visible"][..., None] > 0, people["keypoints"], 0)
     far_xy = np.concatenate([points, people["boxes_xyxy"][:, None, 2:]], axis=1).max(axis=1)
-    reach_xy = label_reach(len(stated), image, far_xy)
-    agreement = compare_pictures(images_in, images[0], stated, reach_xy, path, on_bad_record)
+    return label_reach(count, people["image_index"], far_xy)
+
+
+def _as_pictured(
+    people: dict[str, np.ndarray], stated_hw: np.ndarray, agreement: Agreement, counts: Counter[str]
+) -> dict[str, np.ndarray]:
+    """The people whose pictures agree with the file."""
+    image = people["image_index"]
+    last_xy = stated_hw[image, ::-1]
     # A box that is the whole stated picture is the whole picture.
     whole = np.column_stack([np.zeros_like(last_xy), last_xy])
     of_whole = (people["boxes_xyxy"] == whole).all(axis=1)
     people["boxes_xyxy"][of_whole, 2:] = agreement.sizes_hw[image[of_whole], ::-1]
     kept = ~np.isin(image, agreement.other_size)
     counts[OTHER_SIZE] += int((~kept).sum())
-    return {name: column[kept] for name, column in people.items()}, agreement
+    return {name: column[kept] for name, column in people.items()}
 
 
 def _clean(
@@ -329,6 +334,6 @@ def _clean(
     if len(kept) and not kept.any() and (people["boxes_xyxy"] <= 1).all():
         raise DataError(
             f"{path}: annotations: field 'bbox': expected pixels, found no coordinate above 1; are they "
-            f"fractions of the picture? Multiply them by its width and height{_left_out(counts)}"
+            f"fractions of the picture? Multiply them by its width and height{left_out(counts)}"
         )
     return {name: column[kept] for name, column in (people | {"boxes_xyxy": boxes}).items()}

@@ -1,39 +1,96 @@
-"""What was read of a large COCO file, as arrays that the cache of annotations keeps."""
+"""The tables of large COCO files: read in pieces, and kept for the next start."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from posekit.datasets.file_cache import through_cache
+from posekit.datasets.coco_pieces import cut_annotations
+from posekit.datasets.file_cache import FileCache
+from posekit.datasets.pictures import compare_pictures
+from posekit.datasets.table import PersonTable
+from posekit.datasets.turns import Agreement
+from posekit.io.files import read_bytes
+from posekit.io.images import check_image_name
 
 
-def through_cache_of(reading: Any, make: Callable[..., Any]) -> Any:
-    """The file as it was read at an earlier start, if it was.
+def load_kept(reading: Any) -> PersonTable:
+    """The table that a ``CocoReading`` asks for, from an earlier start if there was one.
 
-    Args:
-        reading: What is asked of it, a ``CocoReading``.
-        make: Of what is kept, a ``CocoFile``.
+    Pictures are compared at every start; if they agree otherwise than they did then, the file is read again.
     """
+    files = [reading.path, *([reading.results] if reading.boxes == "detected_matched" else [])]
     skeleton = reading.skeleton
-    settings = [reading.image_dir, skeleton.name, skeleton.keypoints, dict(reading.extra), *reading[5:]]
+    settings = [reading.image_dir, skeleton.name, skeleton.keypoints, reading.on_bad_record]
+    cache = FileCache(files, [*settings, dict(reading.extra), *reading[5:]])
+    kept = cache.load(lambda arrays: _kept(arrays, reading))
+    agreement = None
+    if kept is not None:
+        table, stated_hw, reach_xy = kept
+        names = [name.decode("utf-8") for name in table.image_names.tolist()]
+        agreement = compare_pictures(
+            reading.image_dir, names, stated_hw, reach_xy, reading.path, reading.on_bad_record
+        )
+        if _agrees(table, agreement):
+            return table
+    file = _read(reading)
+    table, reach_xy = file.table(agreement)
+    said = [list(table.counts.items()), table.box_source, table.turn_by_exif]
+    said += [table.reading[name] for name in ("annotated", "images_left_out")]
+    cache.store({
+        **table.arrays(),
+        "said": np.frombuffer(json.dumps(said).encode("ascii"), np.uint8),
+        "stated_hw": np.array(file.images[2], np.int64).reshape(-1, 2),
+        "reach_xy": reach_xy,
+    })  # fmt: skip
+    return table
 
-    def read() -> dict[str, np.ndarray]:
-        file = reading.read()
-        stated = [file.images[0], list(file.counts.items()), sorted(file.categories), file.has_annotations]
-        return {
-            "stated": np.frombuffer(json.dumps(stated).encode("ascii"), np.uint8),
-            "ids": np.array(file.images[1], np.int64),
-            "sizes": np.array(file.images[2], np.int64).reshape(-1, 2),
-            **{f"people.{name}": column for name, column in file.people.items()},
-        }
 
-    kept = through_cache(reading.path, [reading.on_bad_record, settings], read)
-    names, counts, categories, has_annotations = json.loads(kept["stated"].tobytes())
-    people = {name[7:]: column for name, column in kept.items() if name.startswith("people.")}
-    images = names, kept["ids"].tolist(), list(map(tuple, kept["sizes"].tolist()))
-    return make(reading, images, Counter(dict(counts)), frozenset(categories), has_annotations, people)
+def _read(reading: Any) -> Any:
+    # Whatever is wrong, or odd, the file as a whole says it.
+    with contextlib.suppress(Exception):
+        return reading.of(*cut_annotations(read_bytes(reading.path)))
+    return reading.read()
+
+
+def _kept(arrays: dict[str, Any], reading: Any) -> tuple[PersonTable, np.ndarray, np.ndarray]:
+    """The table of an entry, its pictures' stated sizes, and how far their labels reach."""
+    counts, source, turn, annotated, left_out = json.loads(arrays.pop("said").tobytes())
+    stated_hw, reach_xy = arrays.pop("stated_hw"), arrays.pop("reach_xy")
+    _check_names(arrays["image_names"], reading.path)
+    extra = {name[6:]: arrays.pop(name) for name in list(arrays) if name.startswith("extra.")}
+    stated = {"area": reading.area, "category": reading.category, "annotated": annotated}
+    stated |= {"images_left_out": tuple(left_out), "on_bad_record": reading.on_bad_record}
+    table = PersonTable(
+        skeleton=reading.skeleton,
+        image_dir=reading.image_dir,
+        **arrays,
+        extra=extra,
+        ann_file=reading.path,
+        box_source=source,
+        counts=dict(counts),
+        turn_by_exif=turn,
+        reading=stated,
+    )
+    return table, stated_hw, reach_xy
+
+
+def _check_names(names: np.ndarray, path: str) -> None:
+    """Raises DataError or ValueError if a name leads out of the image folder: the file may be anybody's."""
+    first = names.view(np.uint8).reshape(len(names), -1)[:, 0]
+    text = names.tobytes().decode("utf-8")
+    if np.isin(first, [0, ord("/")]).any() or any(mark in text for mark in ("..", "\\", ":")):
+        for name in names.tolist():
+            check_image_name(name.decode("utf-8"), path)
+
+
+def _agrees(table: PersonTable, agreement: Agreement) -> bool:
+    left_out = table.image_ids[agreement.other_size].tolist()
+    return (
+        table.turn_by_exif == agreement.turn_by_exif
+        and table.reading["images_left_out"] == tuple(left_out)
+        and np.array_equal(table.image_sizes_hw, agreement.sizes_hw)
+    )

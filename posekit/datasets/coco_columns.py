@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from posekit.datasets.coco_records import AnnotationReader, columns
-from posekit.errors import DataError
 from posekit.geometry import xywh_to_xyxy
 
 _BLOCK = 4096
+
+
+def in_blocks(records: list[Any]) -> Iterator[list[Any]]:
+    """A list of records, a block at a time; of an empty one, one that is empty."""
+    return (records[start : start + _BLOCK] for start in range(0, max(len(records), 1), _BLOCK))
 
 
 class _OddError(Exception):
@@ -43,24 +47,21 @@ class AnnotationColumns:
         self._seen: set[int] = set()
         self._by_one: AnnotationReader | None = None
 
-    def read_all(self, records: Any, on_bad_record: str) -> dict[str, np.ndarray]:
-        """The columns of all people that are kept; the others are counted.
+    def read_all(self, blocks: Iterable[list[Any]], on_bad_record: str) -> dict[str, np.ndarray]:
+        """The columns of all people that are kept; the others are counted. There is one block at least.
 
         Raises:
-            DataError: On no list; with ``on_bad_record`` "error" also on the first faulty record.
+            DataError: With ``on_bad_record`` "error", on the first faulty record.
         """
-        if not isinstance(records, list):
-            raise DataError(f"{self.path}: expected a list of records, found {type(records).__name__}")
-        blocks = []
-        for start in range(0, max(len(records), 1), _BLOCK):
-            block = records[start : start + _BLOCK]
+        found, start = [], 0
+        for block in blocks:
             try:
-                found = self._columns(block)
+                found.append(self._columns(block))
             except (KeyError, TypeError, ValueError, OverflowError, _OddError):
-                found = self._one_by_one(block, start, on_bad_record)
-            blocks.append(found)
-        blocks = [block for block in blocks if len(block["person_ids"])] or blocks[:1]
-        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+                found.append(self._one_by_one(block, start, on_bad_record))
+            start += len(block)
+        found = [block for block in found if len(block["person_ids"])] or found[:1]
+        return {name: np.concatenate([block[name] for block in found]) for name in found[0]}
 
     def _one_by_one(self, records: Any, start: int, on_bad_record: str) -> dict[str, np.ndarray]:
         if self._by_one is None:

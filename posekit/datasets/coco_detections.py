@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.coco_records import Number, PersonRow, RecordReader
+from posekit.datasets.coco_records import Number, PersonRow, RecordReader, columns, left_out
 from posekit.datasets.matching import match_by_image
 from posekit.errors import DataError, shown
+from posekit.io.files import read_json
 from posekit.io.records import require
 
 
@@ -58,6 +59,24 @@ def check_detections(results: str, ann_file: str, image_dir: str) -> None:
             f"  python tools/detect.py {ann_file} --image-dir {image_dir} --out {results}\n"
             "or take the annotated boxes: detections=None in 'source', without 'boxes'"
         )
+
+
+def read_detections(file: Any) -> dict[str, np.ndarray]:
+    """The columns of a detector's people on the images of a ``CocoFile``.
+
+    Raises:
+        DataError: On a faulty record; of a file whose people are the detections, if none is left.
+    """
+    asked, counts = file.reading, file.counts
+    reader = DetectionReader(
+        asked.results, file.categories, file.row_of_image(), counts, asked.score_threshold
+    )
+    rows = reader.read_all(read_json(asked.results), asked.on_bad_record)
+    if asked.boxes == "detected" and not rows:
+        raise DataError(
+            f"{asked.results}: expected at least one usable detection, found none{left_out(counts)}"
+        )
+    return columns(rows, asked.skeleton.num_keypoints, asked.extra)
 
 
 def find_matches(people: dict[str, np.ndarray], detected: dict[str, np.ndarray], iou: float) -> np.ndarray:

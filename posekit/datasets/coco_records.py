@@ -65,6 +65,12 @@ def columns(rows: list[PersonRow], num_keypoints: int, extra: Mapping[str, Any])
     }
 
 
+def left_out(counts: Mapping[str, int]) -> str:
+    """The end of a message: who was left out, and why; empty where nobody was."""
+    reasons = ", ".join(f"{reason} {number}" for reason, number in counts.items() if number)
+    return f"; left out: {reasons}" if reasons else ""
+
+
 class RecordReader(ABC):
     """Walks the records of a list; a faulty one raises or is counted, as the policy says."""
 

@@ -1,10 +1,11 @@
 """What was read of large annotation files, kept for the next start.
 
-An entry is an archive of plain arrays (nothing is unpickled) in ``$POSEKIT_HOME/annotations``, by default
-``~/.cache/posekit/annotations``. Its name is the SHA-256 of the file's bytes, of the loader's settings and of
-the code that read it, so that an entry is never of another file, setting or version. Entries are written
-whole or not at all; a damaged one, or a folder that cannot be written, costs the time that it would have
-saved. The ``KEPT`` last used stay. ``POSEKIT_ANNOTATION_CACHE=0`` turns this off.
+An entry is plain arrays one after another (nothing is unpickled) and their checksum, a file in
+``$POSEKIT_HOME/annotations``, by default ``~/.cache/posekit/annotations``. Its name is the SHA-256 of the
+files' bytes, of the loader's settings and of the code that read them, so that an entry is never of another
+file, setting or version, whatever a file's date says. Entries are written whole or not at all; a damaged one,
+or a folder that cannot be written, costs the time that it would have saved. The ``KEPT`` last used stay.
+``POSEKIT_ANNOTATION_CACHE=0`` turns this off.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import os
 import time
 import warnings
-import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,21 +29,13 @@ import posekit
 from posekit.io.downloads import weights_folder
 from posekit.io.files import atomic_file, sha256
 
+Made = TypeVar("Made")
+
 KEPT = 8
-_COLUMNS = "columns"  # the names of the others
+_SUFFIX = ".arrays"
+_ALIGNED, _CHECKSUM = 64, 4  # bytes
 _OFF = ("0", "off", "no", "false")
-_CODE = (
-    "datasets/coco.py",
-    "datasets/coco_cache.py",
-    "datasets/coco_columns.py",
-    "datasets/coco_records.py",
-    "datasets/file_cache.py",
-    "geometry.py",
-    "io/categories.py",
-    "io/files.py",
-    "io/images.py",
-    "io/records.py",
-)
+_CODE = ("geometry.py", "datasets/*.py", "io/*.py")
 
 
 def folder() -> Path:
@@ -49,35 +43,101 @@ def folder() -> Path:
     return weights_folder().parent / "annotations"
 
 
-def through_cache(
-    path: str, settings: Any, read: Callable[[], dict[str, np.ndarray]]
-) -> dict[str, np.ndarray]:
-    """What ``read`` makes of a file, from the cache if it is there.
+class FileCache:
+    """The entry of some files, read with some settings.
 
     Args:
-        path: The file.
-        settings: All that ``read`` depends on beside the file, as json takes it.
-        read: Reads the file; its errors are the caller's, and nothing is kept then.
+        paths: The files.
+        settings: All that is made of them depends on beside them, as json takes it.
     """
-    if os.environ.get("POSEKIT_ANNOTATION_CACHE", "").lower() in _OFF:
-        return read()
-    try:
-        checksum = sha256(path)
-    except OSError:
-        return read()  # which says what is wrong
-    entry = folder() / f"{_key(checksum, settings)}.npz"
-    found = _load(entry)
-    if found is not None:
-        return found
-    arrays = read()
-    plain = not any(array.dtype.hasobject for array in arrays.values())  # whole numbers beyond 64 bits
-    if plain and sha256(path) == checksum:  # not written to meanwhile
-        _store(entry, arrays)
+
+    def __init__(self, paths: Sequence[str], settings: Any) -> None:
+        self._paths = paths
+        self._checksums = self._entry = None
+        if os.environ.get("POSEKIT_ANNOTATION_CACHE", "").lower() not in _OFF:
+            with contextlib.suppress(OSError):  # whoever reads it says what is wrong
+                self._checksums = [sha256(path) for path in paths]
+                self._entry = folder() / f"{_key(self._checksums, settings)}{_SUFFIX}"
+
+    def load(self, make: Callable[[dict[str, np.ndarray]], Made]) -> Made | None:
+        """What ``make`` makes of the arrays that are kept; None if there are none, or they are damaged."""
+        entry = self._entry
+        if entry is None or not entry.is_file():
+            return None
+        try:
+            content = bytearray(entry.stat().st_size)
+            with entry.open("rb") as file:
+                file.readinto(content)
+            made = make(_unpacked(content))
+        except Exception as error:  # bytes that somebody else wrote fail each in their own way
+            warnings.warn(
+                f"{entry}: is damaged, and the annotation is read again: {error!s:.200}", stacklevel=3
+            )
+            return None
+        with contextlib.suppress(OSError):  # somebody else's: it only looks older than it is
+            os.utime(entry)
+        return made
+
+    def store(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keeps arrays, unless a file was written to meanwhile."""
+        if self._entry is None or [sha256(path) for path in self._paths] != self._checksums:
+            return
+        entries = self._entry.parent
+        try:
+            with atomic_file(self._entry) as file:
+                checksum = 0
+                for part in _packed(arrays):
+                    checksum = zlib.crc32(part, checksum)
+                    file.write(part)
+                file.write(checksum.to_bytes(_CHECKSUM, "little"))
+            used = sorted(entries.glob(f"*{_SUFFIX}"), key=lambda one: one.stat().st_mtime, reverse=True)
+            for old in used[KEPT:]:
+                old.unlink(missing_ok=True)
+            # What a killed process left behind.
+            for left in entries.glob(f".*{_SUFFIX}.*.tmp"):
+                if time.time() - left.stat().st_mtime > 86400:
+                    left.unlink(missing_ok=True)
+        except OSError as error:
+            warnings.warn(
+                f"{entries}: cannot be written ({error.strerror or error}), and the annotation will be read "
+                "again at the next start; POSEKIT_HOME names another entries, POSEKIT_ANNOTATION_CACHE=0 "
+                "does without",
+                stacklevel=3,
+            )
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:
+    """A line of json that says what follows, then each array, all filled up to ``_ALIGNED`` bytes."""
+    stated = {name: [array.dtype.str, array.shape] for name, array in arrays.items()}
+    yield from _filled(json.dumps(stated).encode("ascii") + b"\n")
+    for array in arrays.values():
+        yield from _filled(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def _filled(part: bytes | memoryview) -> tuple[bytes | memoryview, bytes]:
+    return part, bytes(-len(part) % _ALIGNED)
+
+
+def _unpacked(content: bytearray) -> dict[str, np.ndarray]:
+    """The arrays of an entry's bytes, which they share.
+
+    Raises:
+        ValueError: If its checksum is another, or what it states is not there.
+    """
+    end = len(content) - _CHECKSUM
+    if zlib.crc32(memoryview(content)[:end]) != int.from_bytes(content[end:], "little"):
+        raise ValueError("its checksum is another")
+    start = content.index(b"\n") + 1
+    arrays = {}
+    for name, (kind, shape) in json.loads(content[:start]).items():
+        start += -start % _ALIGNED
+        arrays[name] = np.frombuffer(content, kind, math.prod(shape), start).reshape(shape)
+        start += arrays[name].nbytes
     return arrays
 
 
-def _key(checksum: str, settings: Any) -> str:
-    stated = json.dumps([checksum, settings, posekit.__version__, _code()], default=repr)
+def _key(checksums: list[str], settings: Any) -> str:
+    stated = json.dumps([checksums, settings, posekit.__version__, _code()], default=repr)
     return hashlib.sha256(stated.encode("utf-8")).hexdigest()
 
 
@@ -85,44 +145,5 @@ def _key(checksum: str, settings: Any) -> str:
 def _code() -> str:
     """The checksum of the source that an entry depends on."""
     package = Path(posekit.__file__).parent
-    return hashlib.sha256(b"".join((package / name).read_bytes() for name in _CODE)).hexdigest()
-
-
-def _load(entry: Path) -> dict[str, np.ndarray] | None:
-    if not entry.is_file():
-        return None
-    try:
-        with np.load(entry, allow_pickle=False) as archive:  # zip's checksums are compared
-            found = {name: archive[name] for name in archive.files}
-        columns = json.loads(found.pop(_COLUMNS).tobytes())
-        if sorted(found) != columns:  # a directory that is damaged may lack some
-            raise ValueError(f"expected the arrays {columns}, found {sorted(found)}")
-    except Exception as error:  # damaged bytes fail zip, numpy and tokenizer, each in its own way
-        warnings.warn(f"{entry}: is damaged, and the annotation is read again: {error!s:.200}", stacklevel=4)
-        return None
-    with contextlib.suppress(OSError):  # somebody else's: it only looks older than it is
-        os.utime(entry)
-    return found
-
-
-def _store(entry: Path, arrays: dict[str, np.ndarray]) -> None:
-    try:
-        with atomic_file(entry) as file, zipfile.ZipFile(file, "w") as archive:
-            columns = np.frombuffer(json.dumps(sorted(arrays)).encode("ascii"), np.uint8)
-            for name, array in {**arrays, _COLUMNS: columns}.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-        used = sorted(entry.parent.glob("*.npz"), key=lambda one: one.stat().st_mtime, reverse=True)
-        for old in used[KEPT:]:
-            old.unlink(missing_ok=True)
-        # What a killed process left behind.
-        for left in entry.parent.glob(".*.npz.*.tmp"):
-            if time.time() - left.stat().st_mtime > 86400:
-                left.unlink(missing_ok=True)
-    except OSError as error:
-        warnings.warn(
-            f"{entry.parent}: cannot be written ({error.strerror or error}), and the annotation will be read "
-            "again at the next start; POSEKIT_HOME names another folder, POSEKIT_ANNOTATION_CACHE=0 does "
-            "without",
-            stacklevel=4,
-        )
+    files = [path for name in _CODE for path in sorted(package.glob(name))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

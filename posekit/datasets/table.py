@@ -151,9 +151,9 @@ class PersonTable:
     @property
     def nbytes(self) -> int:
         """Bytes held in arrays."""
-        return sum(array.nbytes for array in self._arrays().values())
+        return sum(array.nbytes for array in self.arrays().values())
 
-    def _arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> dict[str, np.ndarray]:
         """All arrays: attributes by their names, extra columns as ``extra.NAME``."""
         return {name: getattr(self, name) for name in _ARRAYS} | {
             f"{EXTRA}{name}": column for name, column in self.extra.items()
@@ -237,7 +237,7 @@ class PersonTable:
         # The arrays become views of shared tensors once; torch then hands worker processes the memory
         # itself. A plain pickle, which has no such channel, still carries the values.
         shared = self.__dict__.setdefault("_shared", {})
-        for name, array in self._arrays().items():
+        for name, array in self.arrays().items():
             if name not in shared:
                 memory = torch.from_numpy(np.frombuffer(bytearray(array.tobytes() or b"\0"), np.uint8))
                 shared[name] = memory.share_memory_(), array.dtype.str, array.shape

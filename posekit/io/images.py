@@ -283,8 +283,10 @@ def within_folder(name: str, image_dir: str | os.PathLike[str]) -> str:
     Windows writes backslashes; some tools write absolute paths.
     """
     name = name.replace("\\", "/")
+    if not image_dir or not (name[:1] == "/" or name[1:2] == ":"):  # nearly all are relative
+        return name
     root = os.path.abspath(image_dir).replace("\\", "/").rstrip("/")  # noqa: PTH100 (links stay as they are)
-    return name.removeprefix(f"{root}/") if image_dir else name
+    return name.removeprefix(f"{root}/")
 
 
 def check_image_name(name: str, where: str) -> None:

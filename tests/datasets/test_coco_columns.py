@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from posekit.datasets import coco_columns
-from posekit.datasets.coco_columns import AnnotationColumns
+from posekit.datasets.coco_columns import AnnotationColumns, in_blocks
 from posekit.datasets.coco_records import AnnotationReader, columns
 from posekit.errors import DataError
 
@@ -48,8 +48,10 @@ def both(records, policy="error", any_area=False, keypoints=2):
     def one_by_one(counts):
         return columns(AnnotationReader(*settings, counts, *others).read_all(records, policy), keypoints, {})
 
-    blocks = result_of(lambda counts: AnnotationColumns(*settings, counts, *others).read_all(records, policy))
-    return result_of(one_by_one), blocks
+    def blocks(counts):
+        return AnnotationColumns(*settings, counts, *others).read_all(in_blocks(records), policy)
+
+    return result_of(one_by_one), result_of(blocks)
 
 
 def check(records, **options):
@@ -76,7 +78,8 @@ def test_sound_records_are_read_in_blocks(monkeypatch, any_area, keypoints):
     monkeypatch.setattr(AnnotationReader, "read", None)
     counts = Counter()
     settings = "a.json", keypoints, frozenset({1}), IMAGES, counts, SIZES, {}, any_area
-    assert 5 < len(AnnotationColumns(*settings).read_all(people(), "error")["person_ids"]) < 30
+    found = AnnotationColumns(*settings).read_all(in_blocks(people()), "error")
+    assert 5 < len(found["person_ids"]) < 30
     assert sum(counts.values()) > 5
 
 
@@ -113,4 +116,3 @@ def test_repeated_ids_are_found_across_blocks(policy):
 
 def test_what_is_no_record():
     check([*people(9), "a", *people(2)], policy="skip")
-    check({"a": 1})

@@ -1,13 +1,17 @@
 """What is kept of large annotations: the same table, never another file's, and no harm when it is damaged."""
 
+import gzip
 import json
 import os
-from dataclasses import fields
+import warnings
+import zlib
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from posekit.datasets import coco, file_cache, load_coco
+from posekit.datasets import coco, coco_cache, coco_pieces, file_cache, load_coco
 from posekit.errors import DataError
 from posekit.skeletons import COCO17
 
@@ -29,8 +33,11 @@ def read(tmp_path, monkeypatch):
     """Loads a file; the second value is whether it was parsed."""
     monkeypatch.setenv("POSEKIT_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(coco, "CACHED_FROM", 0)
-    parsed, read_json = [], coco.read_json
-    monkeypatch.setattr(coco, "read_json", lambda path: parsed.append(path) or read_json(path))
+    monkeypatch.setattr(coco_pieces, "_PIECE", 600)
+    parsed = []
+    for module, name in ((coco_cache, "read_bytes"), (coco, "read_json")):
+        own = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda path, own=own: parsed.append(path) or own(path))
 
     def load(path, **settings):
         parsed.clear()
@@ -45,6 +52,8 @@ def same(a, b):
         if isinstance(one, np.ndarray):
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype
+        elif field.name == "extra":
+            assert {name: c.tolist() for name, c in one.items()} == {n: c.tolist() for n, c in other.items()}
         else:
             assert one == other, field.name
 
@@ -70,7 +79,10 @@ def test_other_bytes_settings_and_code_are_read_again(read, tmp_path, monkeypatc
     table, parsed = read(path)
     assert parsed
     assert table.keypoints[0, 0, 0] == 4.5
-    for settings in ({"area": "box"}, {"on_bad_record": "skip"}, {"category": "person"}, {"extra": ["area"]}):
+    for settings in (
+        {"area": "box"}, {"on_bad_record": "skip"}, {"category": "person"}, {"extra": ["area"]},
+        {"clean_boxes": False},
+    ):  # fmt: skip
         assert [read(path, **settings)[1] for _ in range(2)] == [True, False]
     assert len(read(path, area="box")[0]) == 4
     assert not read(path)[1]
@@ -81,7 +93,7 @@ def test_other_bytes_settings_and_code_are_read_again(read, tmp_path, monkeypatc
 def test_a_damaged_entry_costs_time_alone(read, tmp_path):
     path = write(tmp_path / "a.json")
     first, _ = read(path)
-    (entry,) = file_cache.folder().glob("*.npz")
+    (entry,) = file_cache.folder().glob("*.arrays")
     sound = entry.read_bytes()
     for damaged in (b"", sound[: len(sound) // 2], sound.replace(b"\x00\x00\xb0\x40", b"\x00\x00\xb0\x41")):
         entry.write_bytes(damaged)
@@ -112,6 +124,19 @@ def test_faults_are_kept_nowhere(read, tmp_path):
     assert not file_cache.folder().exists()
 
 
+def test_a_file_that_is_written_to_meanwhile_is_not_kept(read, tmp_path, monkeypatch):
+    path, own = write(tmp_path / "a.json"), coco_cache.read_bytes
+
+    def read_bytes(name):
+        content = own(name)
+        write(path, x=4.5)
+        return content
+
+    monkeypatch.setattr(coco_cache, "read_bytes", read_bytes)
+    assert read(path)[0].keypoints[0, 0, 0] == 5.5
+    assert not file_cache.folder().exists()
+
+
 def test_old_entries_go(read, tmp_path, monkeypatch):
     monkeypatch.setattr(file_cache, "KEPT", 2)
     for n in range(4):
@@ -119,15 +144,25 @@ def test_old_entries_go(read, tmp_path, monkeypatch):
     assert len(list(file_cache.folder().iterdir())) == 2
 
 
-def test_an_entry_that_lacks_an_array_is_read_again(read, tmp_path):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"keypoints": None}, "missing 1 required positional argument: 'keypoints'"),
+        *(
+            ({"image_names": np.array([name])}, "expected a name inside the image folder")
+            for name in (b"", b"/a.jpg", b"\\a.jpg", b"C:a.jpg", b"a/../../b.jpg")
+        ),
+        ({"image_names": np.array([b"\xff"])}, "can't decode"),
+    ],
+)
+def test_an_entry_that_somebody_wrote_is_checked(read, tmp_path, change, words):
     path = write(tmp_path / "a.json")
     first, _ = read(path)
-    (entry,) = file_cache.folder().glob("*.npz")
-    with np.load(entry) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    del arrays["people.keypoints"]
-    np.savez(entry, **arrays)
-    with pytest.warns(UserWarning, match="is damaged, and the annotation is read again: expected the arrays"):
+    (entry,) = file_cache.folder().glob("*.arrays")
+    arrays = file_cache._unpacked(bytearray(entry.read_bytes())) | change
+    packed = b"".join(file_cache._packed({name: one for name, one in arrays.items() if one is not None}))
+    entry.write_bytes(packed + zlib.crc32(packed).to_bytes(4, "little"))
+    with pytest.warns(UserWarning, match=f"is damaged, and the annotation is read again: .*{words}"):
         again, parsed = read(path)
     assert parsed
     same(first, again)
@@ -141,7 +176,7 @@ def test_however_an_entry_is_damaged_it_is_read_again(read, tmp_path, monkeypatc
     def load(*_, **__):
         raise kind("no")
 
-    monkeypatch.setattr(file_cache.np, "load", load)
+    monkeypatch.setattr(file_cache, "_unpacked", load)
     with pytest.warns(UserWarning, match="is damaged"):
         again, parsed = read(path)
     assert parsed
@@ -158,3 +193,58 @@ def test_an_entry_of_somebody_else_serves(read, tmp_path, monkeypatch, recwarn):
     monkeypatch.setattr(file_cache.os, "utime", refuse)
     assert not read(path)[1]
     assert not recwarn.list
+
+
+def test_pictures_are_compared_at_every_start(read, tmp_path, monkeypatch):
+    path = write(tmp_path / "a.json")
+    content = json.loads(path.read_text())
+    content["images"].append({"id": 4, "file_name": "b.jpg", "height": 80, "width": 90})
+    content["annotations"][1]["image_id"] = 4
+    path.write_text(json.dumps(content))
+    read(path)
+    picture = tmp_path / "é\n.jpg"
+    for size, policy in ((90, 80), "error"), ((90, 80), "skip"), ((8, 9), "skip"):
+        Image.new("RGB", size[::-1]).save(picture)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is said of the pictures
+            (table, parsed), (again, parsed_again) = [read(path, on_bad_record=policy) for _ in range(2)]
+            assert (parsed, parsed_again) == (True, False)
+            monkeypatch.setenv("POSEKIT_ANNOTATION_CACHE", "0")
+            expected, _ = read(path, on_bad_record=policy)
+            monkeypatch.delenv("POSEKIT_ANNOTATION_CACHE")
+        same(table, expected)
+        same(again, expected)
+
+
+def test_people_of_other_detections_are_matched_again(read, tmp_path):
+    path, results = write(tmp_path / "a.json"), tmp_path / "boxes.json"
+    settings = {"boxes": "detected_matched", "detections": str(results), "clean_boxes": False}
+    for left, fewest in ((2, 0.5), (3, 0.5), (3, 0.9)):
+        detection = {"image_id": 3, "category_id": 1, "score": 0.5, "bbox": [left, 2, 20, 30.5]}
+        results.write_text(json.dumps([detection]))
+        (table, parsed), (again, parsed_again) = [read(path, **settings, match_iou=fewest) for _ in "12"]
+        assert (parsed, parsed_again) == (True, False)
+        assert table.boxes_xyxy[:, 0].tolist() == [left if fewest == 0.5 else 1, 1, 1]
+        same(table, again)
+
+
+def test_a_file_is_the_same_in_pieces_and_as_a_whole(read, tmp_path, monkeypatch):
+    """Not in the order of its images, with others' keypoints, extra columns, gzipped."""
+    path = write(tmp_path / "a.json", people=9, name="}")
+    content = json.loads(path.read_text())
+    content["images"].insert(0, {"id": 4, "file_name": "b.jpg", "height": 80, "width": 90})
+    for annotation in content["annotations"][5:]:
+        annotation.update(image_id=4, keypoints=[3, 4.25, 0, 5, 6, 1] + [1, 2, 0] * 15)
+    path.write_text(json.dumps(content))
+    whole = tmp_path / "b.json"
+    whole.write_bytes(gzip.compress(path.read_bytes()))
+    for extra in ((), ("area", "bbox")):
+        tables = [read(one, extra=extra)[0] for one in (path, path, whole, whole)]
+        assert len(tables[0]) == 9
+        for table in tables:
+            same(tables[0], replace(table, ann_file=str(path)))
+    monkeypatch.setenv("POSEKIT_ANNOTATION_CACHE", "0")
+    for module, other_way in ((coco, "read_json"), (coco_cache, "cut_annotations")):
+        with monkeypatch.context() as without:
+            without.setattr(module, other_way, None)
+            same(tables[0], read(path, extra=extra)[0])

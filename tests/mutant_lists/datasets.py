@@ -23,10 +23,31 @@ DATASETS = (
     ),
     Mutant(
         "posekit/datasets/file_cache.py",
-        "json.dumps([checksum, settings, posekit.__version__, _code()], default=repr)",
-        "json.dumps([checksum, posekit.__version__, _code()], default=repr)",
+        "json.dumps([checksums, settings, posekit.__version__, _code()], default=repr)",
+        "json.dumps([checksums, posekit.__version__, _code()], default=repr)",
         "datasets/test_file_cache.py",
         why="the people of other settings",
+    ),
+    Mutant(
+        "posekit/datasets/file_cache.py",
+        'if zlib.crc32(memoryview(content)[:end]) != int.from_bytes(content[end:], "little"):',
+        "if False:",
+        "datasets/test_file_cache.py",
+        why="a damaged entry is taken for sound",
+    ),
+    Mutant(
+        "posekit/datasets/coco_cache.py",
+        "if _agrees(table, agreement):",
+        "if True:",
+        "datasets/test_file_cache.py",
+        why="pictures that were exchanged since are taken for those of before",
+    ),
+    Mutant(
+        "posekit/datasets/coco_pieces.py",
+        'or "annotations" in after',
+        "",
+        "datasets/test_coco_pieces.py",
+        why="the first of two lists counts instead of the last",
     ),
     Mutant(
         "posekit/datasets/split.py",
@@ -97,8 +118,8 @@ DATASETS = (
     ),
     Mutant(
         "posekit/datasets/coco.py",
-        "if boxes != DETECTED and clean_boxes:",
-        "if clean_boxes:",
+        "if asked.boxes != DETECTED and asked.clean_boxes:",
+        "if asked.clean_boxes:",
         "datasets/test_coco.py datasets/test_matching.py",
     ),
     Mutant(
