@@ -216,6 +216,17 @@ def test_pictures_are_compared_at_every_start(read, tmp_path, monkeypatch):
         same(again, expected)
 
 
+def test_what_labels_tell_of_a_turn_is_kept(read, tmp_path):
+    path = write(tmp_path / "a.json", bbox=[1, 2, 85, 30.5])
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (90, 80)).save(tmp_path / "é\n.jpg", exif=exif)
+    (first, _), (again, parsed) = read(path), read(path)
+    assert not parsed
+    assert again.turn_by_exif is False
+    same(first, again)
+
+
 def test_people_of_other_detections_are_matched_again(read, tmp_path):
     path, results = write(tmp_path / "a.json"), tmp_path / "boxes.json"
     settings = {"boxes": "detected_matched", "detections": str(results), "clean_boxes": False}
