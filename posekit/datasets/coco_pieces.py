@@ -33,7 +33,7 @@ def cut_annotations(content: bytes) -> tuple[dict[str, Any], Iterator[list[Any]]
     if not first or not last:
         raise ValueError("expected a list of annotations")
     before = parse_json(content[: first.end()] + b"]}")
-    after = parse_json(b'{"": 0' + content[last.end() :])
+    after = parse_json(b'{"": []' + content[last.end() :])
     if before.get("annotations") != [] or "annotations" in after:
         raise ValueError("expected one list of annotations, on the outermost level")
     return before | after, _pieces(content, first.end(), last.start() + 1)

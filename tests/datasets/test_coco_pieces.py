@@ -60,6 +60,8 @@ A = json.dumps([PLAIN] * 9)
         f'{{"annotations": {A}, "annot\\u0061tions": []}}',
         f'{{"annotations": {A}',
         f'{{"annotations": {A}}}}}',
+        f'{{"annotations": {A}.5}}',
+        f'{{"annotations": {A}e5, "images": []}}',
         f'{{"annotations": {A}}} []',
         f'{{"annotations": {A[:-1]},]}}',
         f'{{"annotations": {A[:-1]}\f]}}',
