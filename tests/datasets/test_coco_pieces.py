@@ -70,6 +70,7 @@ A = json.dumps([PLAIN] * 9)
         f'{{"annotations": [,{A[1:]}}}',
         f'{{"annotations": {A[:-1]}, {{"parts": [{{}}], "a": [{{}}]}}]}}',
         f'{{"a\\"annotations": {A}, "b": 1}}',
+        f'{{"annot\\u0061tions": [], "a\\"annotations": {A}}}',
         '{"a": "\\"annotations\\": [{}]"}',
         json.dumps({"annotations": [PLAIN | {"name": "}, {" * 99}]}),
         json.dumps({"annotations": [PLAIN] * 9}).encode("utf-16").decode("latin-1"),
