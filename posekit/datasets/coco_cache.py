@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ def load_kept(reading: Any) -> PersonTable:
     """
     files = [reading.path, *([reading.results] if reading.boxes == "detected_matched" else [])]
     skeleton = reading.skeleton
-    settings = [reading.image_dir, skeleton.name, skeleton.keypoints, reading.on_bad_record]
+    # Absolute names are looked for in the image folder, which may be another where the process is another.
+    image_dir = reading.image_dir and os.path.abspath(reading.image_dir)  # noqa: PTH100 (as within_folder)
+    settings = [image_dir, skeleton.name, skeleton.keypoints, reading.on_bad_record]
     cache = FileCache(files, [*settings, dict(reading.extra), *reading[5:]])
     kept = cache.load(lambda arrays: _kept(arrays, reading))
     agreement = None

@@ -90,6 +90,20 @@ def test_other_bytes_settings_and_code_are_read_again(read, tmp_path, monkeypatc
     assert read(path)[1]
 
 
+def test_an_absolute_name_is_one_of_the_image_folder_of_now(read, tmp_path, monkeypatch):
+    path = write(tmp_path / "a.json")
+    path.write_text(
+        path.read_text().replace(json.dumps("é\n.jpg")[1:], f'{tmp_path.as_posix()}/a/images/a.jpg"')
+    )
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    assert load_coco(str(path), "images").image_name(0) == "a.jpg"
+    monkeypatch.chdir(tmp_path / "b")
+    with pytest.raises(DataError, match="expected a name inside the image folder"):
+        load_coco(str(path), "images")
+
+
 def test_a_damaged_entry_costs_time_alone(read, tmp_path):
     path = write(tmp_path / "a.json")
     first, _ = read(path)
