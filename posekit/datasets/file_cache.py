@@ -62,7 +62,7 @@ class FileCache:
     def load(self, make: Callable[[dict[str, np.ndarray]], Made]) -> Made | None:
         """What ``make`` makes of the arrays that are kept; None if there are none, or they are damaged."""
         entry = self._entry
-        if entry is None or not entry.is_file():
+        if entry is None or not os.path.isfile(entry):  # noqa: PTH113 (False, too, in a closed folder)
             return None
         try:
             content = bytearray(entry.stat().st_size)
@@ -100,7 +100,7 @@ class FileCache:
         except OSError as error:
             warnings.warn(
                 f"{entries}: cannot be written ({error.strerror or error}), and the annotation will be read "
-                "again at the next start; POSEKIT_HOME names another entries, POSEKIT_ANNOTATION_CACHE=0 "
+                "again at the next start; POSEKIT_HOME names another folder, POSEKIT_ANNOTATION_CACHE=0 "
                 "does without",
                 stacklevel=3,
             )

@@ -123,6 +123,17 @@ def test_a_folder_that_cannot_be_written_is_said(read, tmp_path):
         assert len(read(write(tmp_path / "a.json"))[0]) == 3
 
 
+def test_a_folder_that_is_closed_to_us_is_said(read, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    path = write(tmp_path / "a.json")
+    monkeypatch.setattr(file_cache.Path, "is_file", refuse)
+    monkeypatch.setattr(file_cache, "atomic_file", refuse)
+    with pytest.warns(UserWarning, match="cannot be written .Permission denied., .* names another folder"):
+        assert len(read(path)[0]) == 3
+
+
 def test_it_can_be_off(read, tmp_path, monkeypatch):
     monkeypatch.setenv("POSEKIT_ANNOTATION_CACHE", "0")
     path = write(tmp_path / "a.json")
