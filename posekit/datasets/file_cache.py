@@ -55,7 +55,8 @@ class FileCache:
         self._paths = paths
         self._checksums = self._entry = None
         if os.environ.get("POSEKIT_ANNOTATION_CACHE", "").lower() not in _OFF:
-            with contextlib.suppress(OSError):  # whoever reads it says what is wrong
+            # Whoever reads a file says what is wrong with it; a user without a home has no folder.
+            with contextlib.suppress(OSError, RuntimeError):
                 self._checksums = [sha256(path) for path in paths]
                 self._entry = folder() / f"{_key(self._checksums, settings)}{_SUFFIX}"
 

@@ -134,6 +134,14 @@ def test_a_folder_that_is_closed_to_us_is_said(read, tmp_path, monkeypatch):
         assert len(read(path)[0]) == 3
 
 
+def test_without_a_home_nothing_is_kept(read, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(file_cache.Path, "expanduser", refuse)
+    assert [read(write(tmp_path / "a.json"))[1] for _ in range(2)] == [True, True]
+
+
 def test_it_can_be_off(read, tmp_path, monkeypatch):
     monkeypatch.setenv("POSEKIT_ANNOTATION_CACHE", "0")
     path = write(tmp_path / "a.json")
