@@ -53,12 +53,12 @@ class FileCache:
 
     def __init__(self, paths: Sequence[str], settings: Any) -> None:
         self._paths = paths
-        self._checksums = self._entry = None
+        self._entry = None
         if os.environ.get("POSEKIT_ANNOTATION_CACHE", "").lower() not in _OFF:
-            # Whoever reads a file says what is wrong with it; a user without a home has no folder.
-            with contextlib.suppress(OSError, RuntimeError):
-                self._checksums = [sha256(path) for path in paths]
-                self._entry = folder() / f"{_key(self._checksums, settings)}{_SUFFIX}"
+            self._checksums = _checksums(paths)
+            with contextlib.suppress(OSError, RuntimeError):  # a user without a home has no folder
+                if self._checksums is not None:
+                    self._entry = folder() / f"{_key(self._checksums, settings)}{_SUFFIX}"
 
     def load(self, make: Callable[[dict[str, np.ndarray]], Made]) -> Made | None:
         """What ``make`` makes of the arrays that are kept; None if there are none, or they are damaged."""
@@ -80,8 +80,8 @@ class FileCache:
         return made
 
     def store(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keeps arrays, unless a file was written to meanwhile."""
-        if self._entry is None or [sha256(path) for path in self._paths] != self._checksums:
+        """Keeps arrays, unless a file was written to, or removed, meanwhile."""
+        if self._entry is None or _checksums(self._paths) != self._checksums:
             return
         entries = self._entry.parent
         try:
@@ -105,6 +105,13 @@ class FileCache:
                 "does without",
                 stacklevel=3,
             )
+
+
+def _checksums(paths: Sequence[str]) -> list[str] | None:
+    """The files' SHA-256; None if one cannot be read: whoever reads it says what is wrong."""
+    with contextlib.suppress(OSError):
+        return [sha256(path) for path in paths]
+    return None
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:

@@ -170,6 +170,20 @@ def test_a_file_that_is_written_to_meanwhile_is_not_kept(read, tmp_path, monkeyp
     assert not file_cache.folder().exists()
 
 
+def test_a_file_that_is_removed_meanwhile_was_read(read, tmp_path, monkeypatch, recwarn):
+    path, own = write(tmp_path / "a.json"), coco_cache.read_bytes
+
+    def read_bytes(name):
+        content = own(name)
+        path.unlink()
+        return content
+
+    monkeypatch.setattr(coco_cache, "read_bytes", read_bytes)
+    assert len(read(path)[0]) == 3
+    assert not recwarn.list
+    assert not file_cache.folder().exists()
+
+
 def test_old_entries_go(read, tmp_path, monkeypatch):
     monkeypatch.setattr(file_cache, "KEPT", 2)
     for n in range(4):
