@@ -66,10 +66,12 @@ class FileCache:
         if entry is None or not os.path.isfile(entry):  # noqa: PTH113 (False, too, in a closed folder)
             return None
         try:
-            content = bytearray(entry.stat().st_size)
             with entry.open("rb") as file:
+                content = bytearray(os.fstat(file.fileno()).st_size)
                 file.readinto(content)
             made = make(_unpacked(content))
+        except FileNotFoundError:  # another process has just removed it
+            return None
         except Exception as error:  # bytes that somebody else wrote fail each in their own way
             warnings.warn(
                 f"{entry}: is damaged, and the annotation is read again: {error!s:.200}", stacklevel=3
@@ -91,13 +93,7 @@ class FileCache:
                     checksum = zlib.crc32(part, checksum)
                     file.write(part)
                 file.write(checksum.to_bytes(_CHECKSUM, "little"))
-            used = sorted(entries.glob(f"*{_SUFFIX}"), key=lambda one: one.stat().st_mtime, reverse=True)
-            for old in used[KEPT:]:
-                old.unlink(missing_ok=True)
-            # What a killed process left behind.
-            for left in entries.glob(f".*{_SUFFIX}.*.tmp"):
-                if time.time() - left.stat().st_mtime > 86400:
-                    left.unlink(missing_ok=True)
+            _tidy(entries)
         except OSError as error:
             warnings.warn(
                 f"{entries}: cannot be written ({error.strerror or error}), and the annotation will be read "
@@ -112,6 +108,21 @@ def _checksums(paths: Sequence[str]) -> list[str] | None:
     with contextlib.suppress(OSError):
         return [sha256(path) for path in paths]
     return None
+
+
+def _tidy(entries: Path) -> None:
+    """Removes all but the ``KEPT`` last used entries, and what killed processes left behind."""
+    used = sorted(entries.glob(f"*{_SUFFIX}"), key=_last_used, reverse=True)
+    left = [path for path in entries.glob(f".*{_SUFFIX}.*.tmp") if time.time() - _last_used(path) > 86400]
+    for old in [*used[KEPT:], *left]:
+        with contextlib.suppress(OSError):  # somebody else's, or gone: others tidy as well
+            old.unlink()
+
+
+def _last_used(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:

@@ -191,6 +191,26 @@ def test_old_entries_go(read, tmp_path, monkeypatch):
     assert len(list(file_cache.folder().iterdir())) == 2
 
 
+def test_others_may_tidy_at_the_same_time(read, tmp_path, monkeypatch, recwarn):
+    monkeypatch.setattr(file_cache, "KEPT", 1)
+    for n in range(3):
+        (tmp_path / f"home/annotations/{n}.arrays").mkdir(parents=True)  # cannot be removed
+    (tmp_path / "home/annotations/gone.arrays").symlink_to("nowhere")
+    path, own = write(tmp_path / "a.json"), file_cache.os.path.isfile
+    assert [read(path)[1] for _ in range(2)] == [True, False]
+    assert not (tmp_path / "home/annotations/gone.arrays").is_symlink()
+
+    def isfile(entry):
+        found = own(entry)
+        if found and str(entry).endswith(".arrays"):
+            entry.unlink()
+        return found
+
+    monkeypatch.setattr(file_cache.os.path, "isfile", isfile)
+    assert read(path)[1]
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
