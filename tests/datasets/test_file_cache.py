@@ -220,6 +220,8 @@ def test_others_may_tidy_at_the_same_time(read, tmp_path, monkeypatch, recwarn):
             for name in (b"", b"/a.jpg", b"\\a.jpg", b"C:a.jpg", b"a/../../b.jpg")
         ),
         ({"image_names": np.array([b"\xff"])}, "can't decode"),
+        ({"image_names": np.array([b"\xc3", b"\xa9"])}, "can't decode"),
+        ({"image_names": np.array(["a.jpg"])}, "has no attribute 'decode'"),
     ],
 )
 def test_an_entry_that_somebody_wrote_is_checked(read, tmp_path, change, words):
