@@ -28,7 +28,7 @@ def load_kept(reading: Any) -> PersonTable:
     # Absolute names are looked for in the image folder, which may be another where the process is another.
     image_dir = reading.image_dir and os.path.abspath(reading.image_dir)  # noqa: PTH100 (as within_folder)
     settings = [image_dir, skeleton.name, skeleton.keypoints, reading.on_bad_record]
-    cache = FileCache(files, [*settings, dict(reading.extra), *reading[5:]])
+    cache = FileCache(files, [*settings, list(reading.extra.items()), *reading[5:]])
     kept = cache.load(lambda arrays: _kept(arrays, reading))
     agreement = None
     if kept is not None:

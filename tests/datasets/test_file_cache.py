@@ -90,6 +90,11 @@ def test_other_bytes_settings_and_code_are_read_again(read, tmp_path, monkeypatc
     assert read(path)[1]
 
 
+def test_a_number_as_a_name_is_another_name(read, tmp_path):
+    path = write(tmp_path / "a.json", **{"1": 7})
+    assert [read(path, extra={name: -1})[0].extra["1"][0] for name in ("1", 1)] == [7, -1]
+
+
 def test_an_absolute_name_is_one_of_the_image_folder_of_now(read, tmp_path, monkeypatch):
     path = write(tmp_path / "a.json")
     path.write_text(
