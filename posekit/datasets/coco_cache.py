@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,14 @@ def load_kept(reading: Any) -> PersonTable:
     """
     files = [reading.path, *([reading.results] if reading.boxes == "detected_matched" else [])]
     skeleton = reading.skeleton
-    settings = [reading.image_dir, skeleton.name, skeleton.keypoints, reading.on_bad_record]
-    cache = FileCache(files, [*settings, dict(reading.extra), *reading[5:]])
+    # Absolute names are looked for in the image folder, which may be another where the process is another.
+    image_dir = reading.image_dir and os.path.abspath(reading.image_dir)  # noqa: PTH100 (as within_folder)
+    settings = [image_dir, skeleton.name, skeleton.keypoints, reading.on_bad_record]
+    cache = FileCache(files, [*settings, list(reading.extra.items()), *reading[5:]])
     kept = cache.load(lambda arrays: _kept(arrays, reading))
     agreement = None
     if kept is not None:
-        table, stated_hw, reach_xy = kept
-        names = [name.decode("utf-8") for name in table.image_names.tolist()]
+        table, names, stated_hw, reach_xy = kept
         agreement = compare_pictures(
             reading.image_dir, names, stated_hw, reach_xy, reading.path, reading.on_bad_record
         )
@@ -56,11 +58,11 @@ def _read(reading: Any) -> Any:
     return reading.read()
 
 
-def _kept(arrays: dict[str, Any], reading: Any) -> tuple[PersonTable, np.ndarray, np.ndarray]:
-    """The table of an entry, its pictures' stated sizes, and how far their labels reach."""
+def _kept(arrays: dict[str, Any], reading: Any) -> tuple[PersonTable, list[str], np.ndarray, np.ndarray]:
+    """The table of an entry, its pictures' names and stated sizes, and how far their labels reach."""
     counts, source, turn, annotated, left_out = json.loads(arrays.pop("said").tobytes())
     stated_hw, reach_xy = arrays.pop("stated_hw"), arrays.pop("reach_xy")
-    _check_names(arrays["image_names"], reading.path)
+    names = _names(arrays["image_names"], reading.path)
     extra = {name[6:]: arrays.pop(name) for name in list(arrays) if name.startswith("extra.")}
     stated = {"area": reading.area, "category": reading.category, "annotated": annotated}
     stated |= {"images_left_out": tuple(left_out), "on_bad_record": reading.on_bad_record}
@@ -75,16 +77,18 @@ def _kept(arrays: dict[str, Any], reading: Any) -> tuple[PersonTable, np.ndarray
         turn_by_exif=turn,
         reading=stated,
     )
-    return table, stated_hw, reach_xy
+    return table, names, stated_hw, reach_xy
 
 
-def _check_names(names: np.ndarray, path: str) -> None:
-    """Raises DataError or ValueError if a name leads out of the image folder: the file may be anybody's."""
-    first = names.view(np.uint8).reshape(len(names), -1)[:, 0]
-    text = names.tobytes().decode("utf-8")
-    if np.isin(first, [0, ord("/")]).any() or any(mark in text for mark in ("..", "\\", ":")):
-        for name in names.tolist():
-            check_image_name(name.decode("utf-8"), path)
+def _names(encoded: np.ndarray, path: str) -> list[str]:
+    """Image names; raises DataError or ValueError if one leads out of the image folder: anybody may write."""
+    names = [name.decode("utf-8") for name in encoded.tolist()]
+    first = encoded.view(np.uint8).reshape(len(names), -1)[:, 0]
+    text = encoded.tobytes()
+    if np.isin(first, [0, ord("/")]).any() or any(mark in text for mark in (b"..", b"\\", b":")):
+        for name in names:
+            check_image_name(name, path)
+    return names
 
 
 def _agrees(table: PersonTable, agreement: Agreement) -> bool:

@@ -16,7 +16,9 @@ from posekit.io.files import parse_json
 
 _PIECE = 1 << 18  # bytes; more at once costs time: the cache, and Python's garbage collection
 _BLANK = rb"[ \t\r\n]*"  # JSON's
-_FIRST = re.compile(rb'"annotations"%b:%b\[' % (_BLANK, _BLANK))
+# Not after a backslash: such a quotation mark is one of a longer name. That is asked second, as re is fifteen
+# times as fast where it starts with what it looks for.
+_FIRST = re.compile(rb'"annotations"(?<!\\"annotations")%b:%b\[' % (_BLANK, _BLANK))
 _BETWEEN = re.compile(rb"\}%b,(?=%b\{)" % (_BLANK, _BLANK))
 _LAST = re.compile(rb"\}%b\]" % _BLANK)
 
@@ -33,7 +35,7 @@ def cut_annotations(content: bytes) -> tuple[dict[str, Any], Iterator[list[Any]]
     if not first or not last:
         raise ValueError("expected a list of annotations")
     before = parse_json(content[: first.end()] + b"]}")
-    after = parse_json(b'{"": 0' + content[last.end() :])
+    after = parse_json(b'{"": []' + content[last.end() :])
     if before.get("annotations") != [] or "annotations" in after:
         raise ValueError("expected one list of annotations, on the outermost level")
     return before | after, _pieces(content, first.end(), last.start() + 1)

@@ -53,22 +53,25 @@ class FileCache:
 
     def __init__(self, paths: Sequence[str], settings: Any) -> None:
         self._paths = paths
-        self._checksums = self._entry = None
+        self._entry = None
         if os.environ.get("POSEKIT_ANNOTATION_CACHE", "").lower() not in _OFF:
-            with contextlib.suppress(OSError):  # whoever reads it says what is wrong
-                self._checksums = [sha256(path) for path in paths]
-                self._entry = folder() / f"{_key(self._checksums, settings)}{_SUFFIX}"
+            self._checksums = _checksums(paths)
+            with contextlib.suppress(OSError, RuntimeError):  # a user without a home has no folder
+                if self._checksums is not None:
+                    self._entry = folder() / f"{_key(self._checksums, settings)}{_SUFFIX}"
 
     def load(self, make: Callable[[dict[str, np.ndarray]], Made]) -> Made | None:
         """What ``make`` makes of the arrays that are kept; None if there are none, or they are damaged."""
         entry = self._entry
-        if entry is None or not entry.is_file():
+        if entry is None or not os.path.isfile(entry):  # noqa: PTH113 (False, too, in a closed folder)
             return None
         try:
-            content = bytearray(entry.stat().st_size)
             with entry.open("rb") as file:
+                content = bytearray(os.fstat(file.fileno()).st_size)
                 file.readinto(content)
             made = make(_unpacked(content))
+        except FileNotFoundError:  # another process has just removed it
+            return None
         except Exception as error:  # bytes that somebody else wrote fail each in their own way
             warnings.warn(
                 f"{entry}: is damaged, and the annotation is read again: {error!s:.200}", stacklevel=3
@@ -79,8 +82,8 @@ class FileCache:
         return made
 
     def store(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keeps arrays, unless a file was written to meanwhile."""
-        if self._entry is None or [sha256(path) for path in self._paths] != self._checksums:
+        """Keeps arrays, unless a file was written to, or removed, meanwhile."""
+        if self._entry is None or _checksums(self._paths) != self._checksums:
             return
         entries = self._entry.parent
         try:
@@ -90,20 +93,36 @@ class FileCache:
                     checksum = zlib.crc32(part, checksum)
                     file.write(part)
                 file.write(checksum.to_bytes(_CHECKSUM, "little"))
-            used = sorted(entries.glob(f"*{_SUFFIX}"), key=lambda one: one.stat().st_mtime, reverse=True)
-            for old in used[KEPT:]:
-                old.unlink(missing_ok=True)
-            # What a killed process left behind.
-            for left in entries.glob(f".*{_SUFFIX}.*.tmp"):
-                if time.time() - left.stat().st_mtime > 86400:
-                    left.unlink(missing_ok=True)
+            _tidy(entries)
         except OSError as error:
             warnings.warn(
                 f"{entries}: cannot be written ({error.strerror or error}), and the annotation will be read "
-                "again at the next start; POSEKIT_HOME names another entries, POSEKIT_ANNOTATION_CACHE=0 "
+                "again at the next start; POSEKIT_HOME names another folder, POSEKIT_ANNOTATION_CACHE=0 "
                 "does without",
                 stacklevel=3,
             )
+
+
+def _checksums(paths: Sequence[str]) -> list[str] | None:
+    """The files' SHA-256; None if one cannot be read: whoever reads it says what is wrong."""
+    with contextlib.suppress(OSError):
+        return [sha256(path) for path in paths]
+    return None
+
+
+def _tidy(entries: Path) -> None:
+    """Removes all but the ``KEPT`` last used entries, and what killed processes left behind."""
+    used = sorted(entries.glob(f"*{_SUFFIX}"), key=_last_used, reverse=True)
+    left = [path for path in entries.glob(f".*{_SUFFIX}.*.tmp") if time.time() - _last_used(path) > 86400]
+    for old in [*used[KEPT:], *left]:
+        with contextlib.suppress(OSError):  # somebody else's, or gone: others tidy as well
+            old.unlink()
+
+
+def _last_used(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes | memoryview]:

@@ -97,7 +97,7 @@ def _evidence(
         size, other = headers[row].size_hw, headers[row].turned_hw
         if size == other or kind in (EXCHANGED, OTHER):
             continue
-        fits, fits_turned = ((reach_xy[row] <= np.array(hw[::-1]) + 1).all() for hw in (size, other))
+        fits, fits_turned = (bool((reach_xy[row] <= np.array(hw[::-1]) + 1).all()) for hw in (size, other))
         by_labels = fits_turned and not fits
         turned += kind == TURNED or by_labels
         against_size += kind == STORED and by_labels

@@ -90,6 +90,25 @@ def test_other_bytes_settings_and_code_are_read_again(read, tmp_path, monkeypatc
     assert read(path)[1]
 
 
+def test_a_number_as_a_name_is_another_name(read, tmp_path):
+    path = write(tmp_path / "a.json", **{"1": 7})
+    assert [read(path, extra={name: -1})[0].extra["1"][0] for name in ("1", 1)] == [7, -1]
+
+
+def test_an_absolute_name_is_one_of_the_image_folder_of_now(read, tmp_path, monkeypatch):
+    path = write(tmp_path / "a.json")
+    path.write_text(
+        path.read_text().replace(json.dumps("é\n.jpg")[1:], f'{tmp_path.as_posix()}/a/images/a.jpg"')
+    )
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    assert load_coco(str(path), "images").image_name(0) == "a.jpg"
+    monkeypatch.chdir(tmp_path / "b")
+    with pytest.raises(DataError, match="expected a name inside the image folder"):
+        load_coco(str(path), "images")
+
+
 def test_a_damaged_entry_costs_time_alone(read, tmp_path):
     path = write(tmp_path / "a.json")
     first, _ = read(path)
@@ -107,6 +126,25 @@ def test_a_folder_that_cannot_be_written_is_said(read, tmp_path):
     (tmp_path / "home").write_text("a file")
     with pytest.warns(UserWarning, match="cannot be written .* POSEKIT_ANNOTATION_CACHE=0 does without"):
         assert len(read(write(tmp_path / "a.json"))[0]) == 3
+
+
+def test_a_folder_that_is_closed_to_us_is_said(read, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    path = write(tmp_path / "a.json")
+    monkeypatch.setattr(file_cache.Path, "is_file", refuse)
+    monkeypatch.setattr(file_cache, "atomic_file", refuse)
+    with pytest.warns(UserWarning, match="cannot be written .Permission denied., .* names another folder"):
+        assert len(read(path)[0]) == 3
+
+
+def test_without_a_home_nothing_is_kept(read, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(file_cache.Path, "expanduser", refuse)
+    assert [read(write(tmp_path / "a.json"))[1] for _ in range(2)] == [True, True]
 
 
 def test_it_can_be_off(read, tmp_path, monkeypatch):
@@ -137,11 +175,45 @@ def test_a_file_that_is_written_to_meanwhile_is_not_kept(read, tmp_path, monkeyp
     assert not file_cache.folder().exists()
 
 
+def test_a_file_that_is_removed_meanwhile_was_read(read, tmp_path, monkeypatch, recwarn):
+    path, own = write(tmp_path / "a.json"), coco_cache.read_bytes
+
+    def read_bytes(name):
+        content = own(name)
+        path.unlink()
+        return content
+
+    monkeypatch.setattr(coco_cache, "read_bytes", read_bytes)
+    assert len(read(path)[0]) == 3
+    assert not recwarn.list
+    assert not file_cache.folder().exists()
+
+
 def test_old_entries_go(read, tmp_path, monkeypatch):
     monkeypatch.setattr(file_cache, "KEPT", 2)
     for n in range(4):
         read(write(tmp_path / f"{n}.json", people=n + 1))
     assert len(list(file_cache.folder().iterdir())) == 2
+
+
+def test_others_may_tidy_at_the_same_time(read, tmp_path, monkeypatch, recwarn):
+    monkeypatch.setattr(file_cache, "KEPT", 1)
+    for n in range(3):
+        (tmp_path / f"home/annotations/{n}.arrays").mkdir(parents=True)  # cannot be removed
+    (tmp_path / "home/annotations/gone.arrays").symlink_to("nowhere")
+    path, own = write(tmp_path / "a.json"), file_cache.os.path.isfile
+    assert [read(path)[1] for _ in range(2)] == [True, False]
+    assert not (tmp_path / "home/annotations/gone.arrays").is_symlink()
+
+    def isfile(entry):
+        found = own(entry)
+        if found and str(entry).endswith(".arrays"):
+            entry.unlink()
+        return found
+
+    monkeypatch.setattr(file_cache.os.path, "isfile", isfile)
+    assert read(path)[1]
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize(
@@ -153,6 +225,8 @@ def test_old_entries_go(read, tmp_path, monkeypatch):
             for name in (b"", b"/a.jpg", b"\\a.jpg", b"C:a.jpg", b"a/../../b.jpg")
         ),
         ({"image_names": np.array([b"\xff"])}, "can't decode"),
+        ({"image_names": np.array([b"\xc3", b"\xa9"])}, "can't decode"),
+        ({"image_names": np.array(["a.jpg"])}, "has no attribute 'decode'"),
     ],
 )
 def test_an_entry_that_somebody_wrote_is_checked(read, tmp_path, change, words):
@@ -214,6 +288,17 @@ def test_pictures_are_compared_at_every_start(read, tmp_path, monkeypatch):
             monkeypatch.delenv("POSEKIT_ANNOTATION_CACHE")
         same(table, expected)
         same(again, expected)
+
+
+def test_what_labels_tell_of_a_turn_is_kept(read, tmp_path):
+    path = write(tmp_path / "a.json", bbox=[1, 2, 85, 30.5])
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (90, 80)).save(tmp_path / "é\n.jpg", exif=exif)
+    (first, _), (again, parsed) = read(path), read(path)
+    assert not parsed
+    assert again.turn_by_exif is False
+    same(first, again)
 
 
 def test_people_of_other_detections_are_matched_again(read, tmp_path):

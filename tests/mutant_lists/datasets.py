@@ -43,6 +43,20 @@ DATASETS = (
         why="pictures that were exchanged since are taken for those of before",
     ),
     Mutant(
+        "posekit/datasets/coco_cache.py",
+        "reading.image_dir and os.path.abspath(reading.image_dir)",
+        "reading.image_dir",
+        "datasets/test_file_cache.py",
+        why="names within another folder are taken for names within this one",
+    ),
+    Mutant(
+        "posekit/datasets/coco_pieces.py",
+        "parse_json(b'{\"\": []' + content[last.end() :])",
+        "parse_json(b'{\"\": 0' + content[last.end() :])",
+        "datasets/test_coco_pieces.py",
+        why="what is no json is read",
+    ),
+    Mutant(
         "posekit/datasets/coco_pieces.py",
         'or "annotations" in after',
         "",
