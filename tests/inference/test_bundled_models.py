@@ -18,7 +18,9 @@ MODELS = bundled_models()
 
 
 def test_which_there_are():
-    assert list(MODELS) == ["lite0_coco17_160x128", "face68", "mobilenetv2_lsp14_160x160"]
+    others = ["face68", "lite0_small_coco17_160x128", "mobilenetv2_lsp14_160x160"]
+    assert list(MODELS) == ["lite0_coco17_160x128", *others]
+    assert MODELS[others[1]].stat().st_size < 3_000_000
     assert Predictor(device="cpu").describe()["model"] == "lite0_coco17_160x128"
 
 
