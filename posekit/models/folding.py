@@ -74,6 +74,8 @@ def followers(
 ) -> list[tuple[nn.Module, nn.Module]]:
     """Layers and the modules of some kinds that take their outputs, each used once in a pass, as it shows.
 
+    None with hooks of its own, which would be lost, or which make its weights (``weight_norm``).
+
     Args:
         module: The network.
         run: See :func:`folded`.
@@ -95,6 +97,8 @@ def followers(
 
     handles = []
     for part in module.modules():
+        if is_watched(part):
+            continue
         if isinstance(part, layers):
             handles.append(part.register_forward_hook(gave))
         elif isinstance(part, kinds) and getattr(part, "running_var", part) is not None:
@@ -111,6 +115,11 @@ def followers(
         for layer, follower in taken
         if uses[layer] == uses[follower] == takers.count(layer) == 1
     ]
+
+
+def is_watched(part: nn.Module) -> bool:
+    """Whether somebody put hooks on a part's pass."""
+    return bool(part._forward_hooks or part._forward_pre_hooks)
 
 
 def _fold(convolution: nn.Module, norm: nn.Module) -> None:

@@ -124,6 +124,55 @@ def test_copies_and_files_of_it_work():
             assert torch.equal(other(IMAGE), expected)
 
 
+def test_weights_that_were_loaded_or_changed_are_those_computed_with():
+    network = small(nn.ReLU())
+    faster = quick(network)
+    with torch.no_grad():
+        faster(IMAGE)
+        for change in (
+            lambda: faster.load_state_dict({k: 2 * v for k, v in network.state_dict().items()}),
+            lambda: faster[0].weight.add_(1),
+            lambda: setattr(faster[0], "weight", nn.Parameter(torch.ones_like(faster[0].weight))),
+        ):
+            change()
+            found = faster(IMAGE)
+            assert torch.equal(found, copy.deepcopy(faster)(IMAGE))
+            assert not torch.equal(found, network(IMAGE))
+
+
+def test_parts_with_hooks_stay():
+    """Also those whose weights are made by one."""
+    network, seen = small(nn.ReLU()), []
+    network[1].register_forward_hook(lambda *_: seen.append("activation"))
+    network[2].register_forward_hook(lambda *_: seen.append("layer"))
+    faster = quick(network)
+    assert [type(part) for part in faster] == [FusedConv2d, nn.ReLU, nn.Conv2d]
+    seen.clear()
+    with torch.no_grad():
+        faster(IMAGE)
+    assert seen == ["activation", "layer"]
+    network = small(nn.BatchNorm2d(8), nn.ReLU())
+    nn.utils.spectral_norm(network[0])
+    network.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(quick(folded(network, run))(IMAGE), network(IMAGE))
+
+
+def test_maps_without_a_batch_go_through():
+    network = small(nn.ReLU())
+    with torch.no_grad():
+        torch.testing.assert_close(quick(network)(IMAGE[0]), network(IMAGE[0]))
+
+
+def test_an_operation_that_fails_leaves_the_network(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    network = small(nn.ReLU())
+    monkeypatch.setattr(fusing.torch._C._nn, "mkldnn_reorder_conv2d_weight", refuse)
+    assert quick(network) is network
+
+
 def test_a_torch_without_the_operation_leaves_the_network(monkeypatch):
     monkeypatch.setattr(fusing.torch.ops, "mkldnn", SimpleNamespace(), raising=False)
     network = small(nn.ReLU())
