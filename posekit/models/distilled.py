@@ -6,6 +6,7 @@ teacher's, weighted. The teacher has a word on keypoints that nobody labelled, a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,10 @@ class DistilledEstimator(PoseEstimator):
             raise ConfigError(
                 f"model.teacher: expected dict(model=..., checkpoint=...), found {teacher!r:.80}"
             )
+        for name, kinds in (("model", Mapping), ("checkpoint", (str, os.PathLike))):
+            if not isinstance(teacher[name], kinds):
+                words = "the config of a network" if kinds is Mapping else "a path, or a bundled model's name"
+                raise ConfigError(f"model.teacher.{name}: expected {words}, found {teacher[name]!r:.80}")
         self.share, self.teacher_settings = float(share), teacher
         # In a list, so that it is none of this network's parts.
         self._teacher: list[PoseEstimator] = []

@@ -133,6 +133,12 @@ def test_a_teacher_is_a_model_and_its_weights(settings):
         pupil(settings)
 
 
+@pytest.mark.parametrize(("part", "value"), [("model", "lite0_coco17_160x128"), ("checkpoint", None)])
+def test_parts_of_a_teacher_are_a_config_and_a_file(teacher, part, value):
+    with pytest.raises(ConfigError, match=rf"model\.teacher\.{part}: expected .*, found {value!r}"):
+        pupil({**teacher[0], part: value})
+
+
 def test_heatmaps_of_another_size_are_refused(teacher):
     settings, network = teacher
     student = pupil(settings)
