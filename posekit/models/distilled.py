@@ -29,6 +29,13 @@ from posekit.structures import Sample
 TRAINING_ALONE = ("teacher", "share")
 
 
+class _Shared(list[PoseEstimator]):
+    """What copies of its owner, such as an average of the weights, have in common."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
+
+
 @MODELS.register_module()
 class DistilledEstimator(PoseEstimator):
     """A :class:`~posekit.models.estimator.PoseEstimator` that learns from another one's heatmaps too.
@@ -66,7 +73,7 @@ class DistilledEstimator(PoseEstimator):
                 raise ConfigError(f"model.teacher.{name}: expected {words}, found {teacher[name]!r:.80}")
         self.share, self.teacher_settings = float(share), teacher
         # In a list, so that it is none of this network's parts.
-        self._teacher: list[PoseEstimator] = []
+        self._teacher: list[PoseEstimator] = _Shared()
         if not starts_later():
             self._fetch_teacher()
 

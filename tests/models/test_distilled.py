@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.model import ExponentialMovingAverage
 from models.test_tompson import HEAD, SIZE, SKELETON, sample
 
 from posekit.errors import CheckpointError, ConfigError
@@ -80,6 +81,14 @@ def test_the_teacher_is_no_part_of_the_network_and_does_not_learn(teacher):
     with torch.no_grad():
         found = student._teacher[0].outputs(network.normalise(image))
         torch.testing.assert_close(found, network.outputs(network.normalise(image)), rtol=1e-3, atol=1e-6)
+
+
+def test_a_copy_has_the_same_teacher(teacher):
+    """mmengine's averages of the weights are copies: a large teacher is held once."""
+    student = pupil(teacher[0])
+    copied = ExponentialMovingAverage(student).module
+    assert copied._teacher is student._teacher
+    assert copied.loss(batch())["teacher_part"] == student.loss(batch())["teacher_part"]
 
 
 def test_a_run_that_is_resumed_fetches_the_teacher_at_its_first_batch(teacher):
