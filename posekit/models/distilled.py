@@ -114,7 +114,9 @@ class DistilledEstimator(PoseEstimator):
         if teacher.mean.device != image.device:
             teacher.to(image.device)
         if not teacher.backend_words:
-            teacher = self._teacher[0] = with_backend(teacher, FOLDED, (image.shape[-2], image.shape[-1]))
+            with torch.autocast(image.device.type, enabled=False):  # which would blur what is compared
+                teacher = with_backend(teacher, FOLDED, (image.shape[-2], image.shape[-1]))
+            self._teacher[0] = teacher
         found = teacher.outputs(teacher.normalise(image)).float()
         if found.shape != maps.shape:
             raise ConfigError(
@@ -126,7 +128,8 @@ class DistilledEstimator(PoseEstimator):
     def _fetch_teacher(self) -> None:
         model, checkpoint = self.teacher_settings["model"], self.teacher_settings["checkpoint"]
         spec = dict(model, skeleton=model.get("skeleton", self.skeleton))
-        with starting_later():
+        # A resumed run fetches it in between: its random weights must not change the run.
+        with starting_later(), torch.random.fork_rng(devices=[]):
             teacher = MODELS.build({"type": PoseEstimator, **spec})
         self._check(teacher)
         path = bundled_weights(str(checkpoint)) or Path(checkpoint)

@@ -91,11 +91,29 @@ def test_a_copy_has_the_same_teacher(teacher):
     assert copied.loss(batch())["teacher_part"] == student.loss(batch())["teacher_part"]
 
 
+def test_in_mixed_precision_the_teacher_is_folded_all_the_same(tmp_path):
+    """Rounded to 8 bits the folded network looked like another one, and the teacher stayed slow."""
+    backbone = {"type": "SimpleBaseline", "depth": 18, "pretrained": None}
+    model = {**MODEL, "backbone": backbone, "flip_test": False}
+    weights, path = MODELS.build({"type": "PoseEstimator", **model}).state_dict(), tmp_path / "teacher.pth"
+    torch.save({"state_dict": weights}, path)
+    settings = {"model": model, "checkpoint": str(path)}
+    student = MODELS.build({"type": "DistilledEstimator", **model, "teacher": settings})
+    crops = batch()._replace(image=torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    with torch.autocast("cpu", torch.bfloat16):
+        student.loss(crops)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in student._teacher[0].modules())
+
+
 def test_a_run_that_is_resumed_fetches_the_teacher_at_its_first_batch(teacher):
     with starting_later():
         student = pupil(teacher[0])
     assert student._teacher == []
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
     assert student.loss(batch())["teacher_part"] > 0
+    assert torch.rand(1) == expected  # and changes the run by nothing else
     with starting_later():
         fresh = pupil(teacher[0])
     fresh.init_weights()  # as the engine does when a training begins

@@ -216,6 +216,18 @@ FAMILIES = (
         f"{_TOMPSON}::test_windows_are_sampled_between_cells_and_zero_outside",
     ),
     Mutant(
+        "posekit/models/distilled.py",
+        "with torch.autocast(image.device.type, enabled=False):",
+        "if True:",
+        "models/test_distilled.py::test_in_mixed_precision_the_teacher_is_folded_all_the_same",
+    ),
+    Mutant(
+        "posekit/models/distilled.py",
+        "= _Shared()",
+        "= []",
+        "models/test_distilled.py::test_a_copy_has_the_same_teacher",
+    ),
+    Mutant(
         "posekit/models/onnx_backbone.py",
         "self.outputs = self.outputs[:1]",
         "pass",
