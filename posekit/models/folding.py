@@ -64,7 +64,7 @@ def folded(module: Network, run: Run) -> Network:
 def same(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:
     """Whether outputs are those of another way to compute them, to 1e-4 of the largest of each."""
     return all(
-        bool((before - after).abs().max() <= _TOLERANCE * before.abs().max())
+        before.shape == after.shape and bool((before - after).abs().max() <= _TOLERANCE * before.abs().max())
         for before, after in zip(expected, found, strict=True)
     )
 
