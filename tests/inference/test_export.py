@@ -140,7 +140,7 @@ def test_heads_of_other_kinds(tmp_path, name):
     assert file.describe()["codec"] == f"inside the file: {model.describe()['codec']}"
 
 
-@pytest.mark.parametrize("name", ["coordinates", "bins"])
+@pytest.mark.parametrize("name", ["coordinates", "bins", "cascade", "refined"])
 def test_a_program_of_a_head_of_another_kind(tmp_path, name):
     assert export(_of_head(name), tmp_path / "points.pt2", "torch_export")["points"] < 1e-4 * 64
 

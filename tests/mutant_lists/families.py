@@ -213,7 +213,7 @@ FAMILIES = (
         "posekit/models/windows.py",
         ".abs()).clamp(min=0)",
         ".abs())",
-        f"{_TOMPSON}::test_windows_are_sampled_between_cells_and_zero_outside",
+        f"{_TOMPSON}::test_windows_in_a_file_are_products_and_elsewhere_samples",
     ),
     Mutant(
         "posekit/models/distilled.py",
