@@ -66,6 +66,14 @@ def _padded_by_zeros(layer: nn.Conv2d) -> bool:
     return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 
+def _changes(weight: Tensor) -> int | None:
+    """How often a tensor was changed in place; None of one of inference mode, where torch does not count."""
+    try:
+        return weight._version
+    except RuntimeError:
+        return None
+
+
 class _Ordered(NamedTuple):
     """Weights in oneDNN's order."""
 
@@ -104,10 +112,10 @@ class FusedConv2d(nn.Conv2d):
         )
 
     def _weights_for(self, shape: torch.Size) -> Tensor:
-        """The weights in the order for maps of a shape; anew where they were changed or loaded since."""
+        """The weights in the order for maps of a size; anew where they were changed or loaded since."""
         weight, ordered = self.weight, self._ordered
-        version = None if weight.is_inference() else weight._version  # those of inference mode count none
-        key = (shape, weight.data_ptr(), version)
+        # For any number of maps: oneDNN nearly always wants the same order, and else makes its own.
+        key = (shape[1:], weight.data_ptr(), _changes(weight))
         if ordered is None or ordered.key != key:
             reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
             found = reorder(weight.to_mkldnn(), *self._where, list(shape))

@@ -140,6 +140,32 @@ def test_weights_that_were_loaded_or_changed_are_those_computed_with():
             assert not torch.equal(found, network(IMAGE))
 
 
+def test_weights_are_ordered_once_for_any_number_of_maps(monkeypatch):
+    """Photos and frames have now one person, now another number."""
+    reorder, seen = torch._C._nn.mkldnn_reorder_conv2d_weight, []
+    monkeypatch.setattr(
+        fusing.torch._C._nn, "mkldnn_reorder_conv2d_weight", lambda *of: (seen.append(1), reorder(*of))[1]
+    )
+    network = small(nn.ReLU())
+    faster = quick(network)
+    with torch.no_grad():
+        for size in (1, 2, 5, 1, 9, 0, 3):
+            image = torch.randn(size, 3, 40, 24)
+            torch.testing.assert_close(faster(image), network(image), rtol=1e-5, atol=1e-5)
+    assert len(seen) <= 2 * len(layers(faster))  # for the trial, and for these
+
+
+def test_weights_of_inference_mode():
+    network = small(nn.ReLU())
+    faster = quick(network)
+    with torch.inference_mode():
+        faster.half().float()
+        network.half().float()
+        torch.testing.assert_close(faster(IMAGE), network(IMAGE))
+    with torch.no_grad():
+        torch.testing.assert_close(faster(IMAGE), network(IMAGE))
+
+
 def test_parts_with_hooks_stay():
     """Also those whose weights are made by one."""
     network, seen = small(nn.ReLU()), []

@@ -207,9 +207,15 @@ SPEED = (
     ),
     Mutant(
         _FUSING,
-        "key = (shape, weight.data_ptr(), version)",
-        "key = (shape,)",
+        "key = (shape[1:], weight.data_ptr(), _changes(weight))",
+        "key = (shape[1:],)",
         "models/test_fusing.py::test_weights_that_were_loaded_or_changed_are_those_computed_with",
+    ),
+    Mutant(
+        _FUSING,
+        "key = (shape[1:], ",
+        "key = (shape, ",
+        "models/test_fusing.py::test_weights_are_ordered_once_for_any_number_of_maps",
     ),
     Mutant(
         _FUSING,
