@@ -82,17 +82,19 @@ def followers(
         layers: Of these classes are the layers.
         kinds: Of these what follows them; of batch norms those with statistics.
     """
-    given: dict[int, tuple[nn.Module, Tensor]] = {}  # by identity; the tensor is held, so that none is reused
+    # By identity; the tensor is held, so that none is reused. And how often it was changed in place.
+    given: dict[int, tuple[nn.Module, Tensor, int | None]] = {}
     taken: list[tuple[nn.Module, nn.Module]] = []
     uses: dict[nn.Module, int] = {}
 
     def gave(layer: nn.Module, _inputs: object, output: Tensor) -> None:
-        given[id(output)] = (layer, output)
+        given[id(output)] = (layer, output, changes(output))
         uses[layer] = uses.get(layer, 0) + 1
 
     def takes(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         uses[layer] = uses.get(layer, 0) + 1
-        if (found := given.get(id(inputs[0]))) is not None:
+        found = given.get(id(inputs[0])) if inputs else None  # by name it is not seen
+        if found is not None and found[2] == changes(inputs[0]):
             taken.append((found[0], layer))
 
     handles = []
@@ -115,6 +117,14 @@ def followers(
         for layer, follower in taken
         if uses[layer] == uses[follower] == takers.count(layer) == 1
     ]
+
+
+def changes(tensor: Tensor) -> int | None:
+    """How often a tensor was changed in place; None of one of inference mode, where torch does not count."""
+    try:
+        return tensor._version
+    except RuntimeError:
+        return None
 
 
 def is_watched(part: nn.Module) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from posekit.models.folding import Network, Run, followers, is_watched, replace, same
+from posekit.models.folding import Network, Run, changes, followers, is_watched, replace, same
 
 # What oneDNN computes behind a convolution: torch's class -> its name, and its numbers.
 _ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float]]] = {
@@ -66,14 +66,6 @@ def _padded_by_zeros(layer: nn.Conv2d) -> bool:
     return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 
-def _changes(weight: Tensor) -> int | None:
-    """How often a tensor was changed in place; None of one of inference mode, where torch does not count."""
-    try:
-        return weight._version
-    except RuntimeError:
-        return None
-
-
 class _Ordered(NamedTuple):
     """Weights in oneDNN's order."""
 
@@ -115,7 +107,7 @@ class FusedConv2d(nn.Conv2d):
         """The weights in the order for maps of a size; anew where they were changed or loaded since."""
         weight, ordered = self.weight, self._ordered
         # For any number of maps: oneDNN nearly always wants the same order, and else makes its own.
-        key = (shape[1:], weight.data_ptr(), _changes(weight))
+        key = (shape[1:], weight.data_ptr(), changes(weight))
         if ordered is None or ordered.key != key:
             reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight
             found = reorder(weight.to_mkldnn(), *self._where, list(shape))

@@ -97,6 +97,33 @@ def test_what_is_used_twice_stays():
         assert (network(IMAGE) > 0).any()
 
 
+class Doubled(nn.Module):
+    """What a convolution gives is doubled in place before ReLU6, which noise does not reach at 6."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.activation = nn.Conv2d(3, 4, 3), nn.ReLU6()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.activation(self.layer(image).mul_(2))
+
+
+class ByName(Doubled):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.activation(input=self.layer(image))
+
+
+@pytest.mark.parametrize("kind", [Doubled, ByName])
+def test_what_is_changed_in_between_stays(kind):
+    network = kind().eval()
+    faster = quick(network)
+    with torch.no_grad():
+        expected = network(10 * IMAGE)
+        assert expected.max() == 6
+        torch.testing.assert_close(faster(10 * IMAGE), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_other_activations_and_paddings_stay():
     faster = quick(small(nn.GELU()))
     assert isinstance(faster[1], nn.GELU)

@@ -207,7 +207,7 @@ SPEED = (
     ),
     Mutant(
         _FUSING,
-        "key = (shape[1:], weight.data_ptr(), _changes(weight))",
+        "key = (shape[1:], weight.data_ptr(), changes(weight))",
         "key = (shape[1:],)",
         "models/test_fusing.py::test_weights_that_were_loaded_or_changed_are_those_computed_with",
     ),
@@ -222,6 +222,12 @@ SPEED = (
         " or is_watched(layer)",
         "",
         "models/test_fusing.py::test_parts_with_hooks_stay",
+    ),
+    Mutant(
+        "posekit/models/folding.py",
+        "found[2] == changes(inputs[0])",
+        "True",
+        "models/test_fusing.py::test_what_is_changed_in_between_stays",
     ),
     Mutant(
         "posekit/models/folding.py",
