@@ -77,8 +77,16 @@ class ExportedNetwork(nn.Module):
 
 
 def decoded(head: Head, outputs: Any, size_hw: tuple[int, int]) -> dict[str, Tensor]:
-    """What one stage's outputs mean, by name: ``points``, ``scores`` (1 where there are none), others."""
+    """What one stage's outputs mean, by name: ``points``, ``scores`` (1 where there are none), others.
+
+    Raises:
+        ConfigError: If something else is called so, or as the file's input.
+    """
     found = head.predict(outputs, SimpleNamespace(input_size_hw=size_hw))  # type: ignore[arg-type]
+    if taken := sorted({"images", "points", "scores"} & set(found.extra)):
+        raise ConfigError(
+            f"export: the network predicts something called {taken[0]!r}, as files call something else"
+        )
     by_name = {}
     if found.points is not None:
         # Of the batch's size also in a file, where ones_like would be a constant.

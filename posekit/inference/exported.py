@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from posekit.errors import CheckpointError, ConfigError
+from posekit.errors import CheckpointError, ConfigError, shown
 from posekit.inference.bundle import check_card
 from posekit.io.onnx_files import CARD, open_session, read_card
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
 from posekit.models.losses import MSELoss
+from posekit.models.normalisation import FIXED
 from posekit.models.onnx_backbone import OnnxHeatmaps, OnnxPoints, PointsOfFile
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
@@ -31,6 +32,7 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
             "config with backbone=dict(type=OnnxHeatmaps, path=...), skeleton, head and crop"
         )
     try:
+        _check_kinds(card)
         backbone, head = _parts(path, card)
         crop = dict(card["crop"])
         crop["input_size_hw"] = tuple(crop["input_size_hw"])
@@ -42,16 +44,32 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
             mean=(0, 0, 0),
             std=(1, 1, 1),
         )
+        if card["decoded"]:
+            _check_outputs(head["names"], estimator.backbone.outputs)  # type: ignore[arg-type]
         return estimator, Crop(**crop), card
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"network {path}: its entry '{CARD}' is damaged: {error}") from error
+
+
+def _check_kinds(card: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a card's entry is of another kind than posekit writes."""
+    kinds: dict[str, type] = {"decoded": bool, "flip_inside": bool, "decoding": str, "outputs": list}
+    for name, kind in kinds.items():
+        if name in card and not isinstance(card[name], kind):
+            raise ConfigError(f"{name}: expected a {kind.__name__}, found {shown(card[name])}")
+
+
+def _check_outputs(stated: list[Any], own: list[str]) -> None:
+    """Raises ConfigError unless a card's names of what a file gives are the file's own."""
+    if stated != own:
+        raise ConfigError(f"outputs: expected those of the file, {shown(own)}, found {shown(stated)}")
 
 
 def _parts(path: Path, card: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Backbone and head of a file, as a config has them."""
     if card["decoded"]:
         names = list(card.get("outputs", ("points", "scores")))
-        head = {"type": PointsOfFile, "names": names, "decoding": str(card.get("decoding", ""))}
+        head = {"type": PointsOfFile, "names": names, "decoding": card.get("decoding", "")}
         return {"type": OnnxPoints, "path": str(path)}, head
     # A stranger's file: its codec may name nothing but what posekit has.
     check_card({"codec": card["codec"]}, f"network {path}")
@@ -98,7 +116,7 @@ def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) ->
             )
         # Set one by one: update() of mmengine's dicts keeps what they held.
         cfg.model.backbone, cfg.model.head = _parts(path, card)
-        cfg.model.mean, cfg.model.std = [0, 0, 0], [1, 1, 1]
+        cfg.model.mean, cfg.model.std, cfg.model.normalisation = [0, 0, 0], [1, 1, 1], FIXED
         cfg.model.flip_test, cfg.model.channel_order = estimator.flip_test, "rgb"
     cfg.model.frozen = []  # of the network that was trained; a file's does not learn
     cfg.load_from = None

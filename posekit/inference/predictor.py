@@ -57,8 +57,8 @@ class Predictor:
     ...     print(pose.keypoints, pose.scores)
 
     Thread-safe: a call changes nothing in the predictor, so that one may serve all threads of a server. The
-    weights are held once. Its attributes must not be changed, and the module or detector it was given must
-    not be trained or moved meanwhile.
+    weights are held once for all of them. Its attributes must not be changed, and the module or detector it
+    was given must not be trained or moved meanwhile.
 
     Args:
         model: A name of the zoo, the path of a config, a ``PoseEstimator``, a network that

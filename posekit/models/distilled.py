@@ -6,6 +6,7 @@ teacher's, weighted. The teacher has a word on keypoints that nobody labelled, a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ from posekit.structures import Sample
 
 #: What a config of it has that a config of the network which comes out of the training has not.
 TRAINING_ALONE = ("teacher", "share")
+
+
+class _Shared(list[PoseEstimator]):
+    """What copies of its owner, such as an average of the weights, have in common."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Shared:
+        return self
 
 
 @MODELS.register_module()
@@ -59,9 +67,13 @@ class DistilledEstimator(PoseEstimator):
             raise ConfigError(
                 f"model.teacher: expected dict(model=..., checkpoint=...), found {teacher!r:.80}"
             )
+        for name, kinds in (("model", Mapping), ("checkpoint", (str, os.PathLike))):
+            if not isinstance(teacher[name], kinds):
+                words = "the config of a network" if kinds is Mapping else "a path, or a bundled model's name"
+                raise ConfigError(f"model.teacher.{name}: expected {words}, found {teacher[name]!r:.80}")
         self.share, self.teacher_settings = float(share), teacher
         # In a list, so that it is none of this network's parts.
-        self._teacher: list[PoseEstimator] = []
+        self._teacher: list[PoseEstimator] = _Shared()
         if not starts_later():
             self._fetch_teacher()
 
@@ -102,7 +114,9 @@ class DistilledEstimator(PoseEstimator):
         if teacher.mean.device != image.device:
             teacher.to(image.device)
         if not teacher.backend_words:
-            teacher = self._teacher[0] = with_backend(teacher, FOLDED, (image.shape[-2], image.shape[-1]))
+            with torch.autocast(image.device.type, enabled=False):  # which would blur what is compared
+                teacher = with_backend(teacher, FOLDED, (image.shape[-2], image.shape[-1]))
+            self._teacher[0] = teacher
         found = teacher.outputs(teacher.normalise(image)).float()
         if found.shape != maps.shape:
             raise ConfigError(
@@ -114,7 +128,8 @@ class DistilledEstimator(PoseEstimator):
     def _fetch_teacher(self) -> None:
         model, checkpoint = self.teacher_settings["model"], self.teacher_settings["checkpoint"]
         spec = dict(model, skeleton=model.get("skeleton", self.skeleton))
-        with starting_later():
+        # A resumed run fetches it in between: its random weights must not change the run.
+        with starting_later(), torch.random.fork_rng(devices=[]):
             teacher = MODELS.build({"type": PoseEstimator, **spec})
         self._check(teacher)
         path = bundled_weights(str(checkpoint)) or Path(checkpoint)

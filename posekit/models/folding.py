@@ -64,7 +64,7 @@ def folded(module: Network, run: Run) -> Network:
 def same(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:
     """Whether outputs are those of another way to compute them, to 1e-4 of the largest of each."""
     return all(
-        bool((before - after).abs().max() <= _TOLERANCE * before.abs().max())
+        before.shape == after.shape and bool((before - after).abs().max() <= _TOLERANCE * before.abs().max())
         for before, after in zip(expected, found, strict=True)
     )
 
@@ -74,27 +74,33 @@ def followers(
 ) -> list[tuple[nn.Module, nn.Module]]:
     """Layers and the modules of some kinds that take their outputs, each used once in a pass, as it shows.
 
+    None with hooks of its own, which would be lost, or which make its weights (``weight_norm``).
+
     Args:
         module: The network.
         run: See :func:`folded`.
         layers: Of these classes are the layers.
         kinds: Of these what follows them; of batch norms those with statistics.
     """
-    given: dict[int, tuple[nn.Module, Tensor]] = {}  # by identity; the tensor is held, so that none is reused
+    # By identity; the tensor is held, so that none is reused. And how often it was changed in place.
+    given: dict[int, tuple[nn.Module, Tensor, int | None]] = {}
     taken: list[tuple[nn.Module, nn.Module]] = []
     uses: dict[nn.Module, int] = {}
 
     def gave(layer: nn.Module, _inputs: object, output: Tensor) -> None:
-        given[id(output)] = (layer, output)
+        given[id(output)] = (layer, output, changes(output))
         uses[layer] = uses.get(layer, 0) + 1
 
     def takes(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         uses[layer] = uses.get(layer, 0) + 1
-        if (found := given.get(id(inputs[0]))) is not None:
+        found = given.get(id(inputs[0])) if inputs else None  # by name it is not seen
+        if found is not None and found[2] == changes(inputs[0]):
             taken.append((found[0], layer))
 
     handles = []
     for part in module.modules():
+        if is_watched(part):
+            continue
         if isinstance(part, layers):
             handles.append(part.register_forward_hook(gave))
         elif isinstance(part, kinds) and getattr(part, "running_var", part) is not None:
@@ -111,6 +117,19 @@ def followers(
         for layer, follower in taken
         if uses[layer] == uses[follower] == takers.count(layer) == 1
     ]
+
+
+def changes(tensor: Tensor) -> int | None:
+    """How often a tensor was changed in place; None of one of inference mode, where torch does not count."""
+    try:
+        return tensor._version
+    except RuntimeError:
+        return None
+
+
+def is_watched(part: nn.Module) -> bool:
+    """Whether somebody put hooks on a part's pass."""
+    return bool(part._forward_hooks or part._forward_pre_hooks)
 
 
 def _fold(convolution: nn.Module, norm: nn.Module) -> None:

@@ -45,6 +45,7 @@ class OnnxNetwork(nn.Module):
         #: Whether posekit's card in the file says that it averages with the mirror image itself.
         self.flip_inside = bool((read_card(self._session, self.path) or {}).get("flip_inside"))
         self._entry, self._sides, self._batch = entries[0].name, tuple(shapes[0][2:]), shapes[0][0]
+        #: Names of what is asked of the file.
         self.outputs = [output.name for output in outputs]
 
     def _fits(self, shapes: list[list[Any]]) -> bool:
@@ -72,14 +73,12 @@ class OnnxNetwork(nn.Module):
             batch = torch.cat([batch, batch[:1].expand(size_of_batch - count % size_of_batch, -1, -1, -1)])
         pieces = batch.split(size_of_batch) if size_of_batch else (batch,)
         try:
-            found = [self._session.run(None, {self._entry: piece.numpy()}) for piece in pieces]
+            found = [self._session.run(self.outputs, {self._entry: piece.numpy()}) for piece in pieces]
+            whole = [torch.from_numpy(np.concatenate(each)) for each in zip(*found, strict=True)]
         except Exception as error:  # its own kinds of errors are in no public module
             reason = str(error).partition("\n")[0]
             raise CheckpointError(f"network {self.path}: ONNX Runtime cannot run it: {reason}") from error
-        return [
-            torch.from_numpy(np.concatenate(each))[:count].to(image.device)
-            for each in zip(*found, strict=True)
-        ]
+        return [values[:count].to(image.device) for values in whole]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> OnnxNetwork:
         """A session cannot be copied; it holds nothing that changes."""
@@ -103,6 +102,7 @@ class OnnxHeatmaps(OnnxNetwork):
     def __init__(self, num_maps: int, path: str | Path) -> None:
         self.__dict__["out_channels"] = num_maps  # before the file is looked at
         super().__init__(path)
+        self.outputs = self.outputs[:1]  # whatever else a stranger's file gives
 
     def _fits(self, shapes: list[list[Any]]) -> bool:
         fits = super()._fits(shapes) and len(shapes[1]) == 4
@@ -113,10 +113,6 @@ class OnnxHeatmaps(OnnxNetwork):
             f"one input (B, 3, H, W) and heatmaps (B, {self.out_channels}, h, w); a codec or skeleton of "
             "another number of maps?"
         )
-
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """The file's heatmaps of the image (B, 3, H, W), on its device; see the base."""
-        return super().forward(image)[:1]
 
 
 @MODELS.register_module()
@@ -150,8 +146,15 @@ class PointsOfFile(Head):
         )
 
     def predict(self, outputs: dict[str, Tensor], sample: Sample) -> Prediction:
+        """What the file gives; raises CheckpointError where points and scores have other shapes than that."""
+        points, scores = (outputs.get(name) for name in ("points", "scores"))
+        shapes = [() if values is None else tuple(values.shape) for values in (points, scores)]
+        if points is not None and (len(shapes[0]) != 3 or shapes != [(*shapes[0][:2], 2), shapes[0][:2]]):
+            raise CheckpointError(
+                f"network from an exported file: expected points (B, K, 2) and scores (B, K), found {shapes}"
+            )
         rest = {name: values for name, values in outputs.items() if name not in ("points", "scores")}
-        return Prediction(outputs.get("points"), outputs.get("scores"), rest)
+        return Prediction(points, scores, rest)
 
     def describe(self) -> dict[str, str]:
         return {"codec": f"inside the file: {self.decoding}"}

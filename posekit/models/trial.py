@@ -38,8 +38,15 @@ def macs_of(estimator: PoseEstimator, size_hw: tuple[int, int]) -> int | None:
 def of_some_size(
     estimator: PoseEstimator, size_hw: tuple[int, int], work: Callable[[tuple[int, int]], Any]
 ) -> tuple[tuple[int, int], Any]:
-    """Does something with a small size of input, or with the network's own if it takes no other."""
-    side = 2 * getattr(estimator.backbone, "input_divisor", 32)
+    """Does something with a small size of input, or with the network's own if it takes no other.
+
+    Or if that is no multiple of what the network states: maps of odd sides, which a small one has not, may be
+    padded otherwise.
+    """
+    divisor = getattr(estimator.backbone, "input_divisor", 32)
+    if any(side % divisor for side in size_hw):
+        return size_hw, work(size_hw)
+    side = 2 * divisor
     try:
         return (side, side), work((side, side))
     except Exception:  # a network of one size refuses another in its own words; its own size is tried next

@@ -7,6 +7,7 @@ first cell, to that of its last: 0 and 1 at the rims, and 1 - x in a mirrored in
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from posekit.codecs.grid import xy_like
@@ -29,9 +30,24 @@ def windows_around(maps: Tensor, points: Tensor, half: Tensor, cells: int) -> Te
         reach = half.detach().float()[..., None] / last_cells(maps)
         steps = torch.linspace(-1, 1, cells, device=maps.device) if cells > 1 else maps.new_zeros(1)
         x, y = (middle[..., i, None] + reach[..., i, None] * steps for i in (0, 1))
-        # Rows and columns apart, as weights of the map's cells: products of matrices, which can be exported.
-        columns, rows = _weights(x, int(maps.shape[-1])), _weights(y, int(maps.shape[-2]))
-        return rows[:, :, None] @ maps[:, None] @ columns[:, :, None].transpose(-2, -1)
+        return (_multiplied if torch.jit.is_tracing() else _sampled)(maps, x, y)
+
+
+def _sampled(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The windows at columns and rows (B, K, cells), fractions."""
+    columns, rows = (2 * x - 1)[:, :, None, :], (2 * y - 1)[:, :, :, None]  # of grid_sample's -1..1
+    at = torch.stack(torch.broadcast_tensors(columns, rows), dim=-1)
+    found = F.grid_sample(maps, at.flatten(1, 2), align_corners=True, padding_mode="zeros")
+    return found.unflatten(2, at.shape[1:3]).transpose(1, 2)
+
+
+def _multiplied(maps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """The same by rows and columns apart, as weights of the map's cells: many times the work of sampling.
+
+    Products of matrices can be written to a file that takes any number of crops.
+    """
+    columns, rows = _weights(x, int(maps.shape[-1])), _weights(y, int(maps.shape[-2]))
+    return rows[:, :, None] @ maps[:, None] @ columns[:, :, None].transpose(-2, -1)
 
 
 def _weights(fractions: Tensor, cells: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import sys
@@ -11,14 +12,15 @@ import numpy as np
 import pytest
 import reference
 import torch
+from mmengine.config import Config
 
 from posekit.errors import CheckpointError, ConfigError, DataError
 from posekit.inference import Predictor
-from posekit.inference.export import export
-from posekit.inference.exported import read_exported
+from posekit.inference.export import export, write_card
+from posekit.inference.exported import put_into_config, read_exported
 from posekit.inference.network import load_network
 from posekit.inference.reduced import MOST, Cost, cost_of, shared_out, spread
-from posekit.models import OnnxHeatmaps, PoseEstimator
+from posekit.models import OnnxHeatmaps, OnnxPoints, PointsOfFile, PoseEstimator
 from posekit.transforms import Crop
 
 pytest.importorskip("onnx", reason="needs onnx, of the test extra")
@@ -138,7 +140,7 @@ def test_heads_of_other_kinds(tmp_path, name):
     assert file.describe()["codec"] == f"inside the file: {model.describe()['codec']}"
 
 
-@pytest.mark.parametrize("name", ["coordinates", "bins"])
+@pytest.mark.parametrize("name", ["coordinates", "bins", "cascade", "refined"])
 def test_a_program_of_a_head_of_another_kind(tmp_path, name):
     assert export(_of_head(name), tmp_path / "points.pt2", "torch_export")["points"] < 1e-4 * 64
 
@@ -252,6 +254,55 @@ def test_a_damaged_card(tmp_path):
         load_network(path, "weights.pth")
 
 
+OTHERS = [
+    ("outputs", "points", "outputs: expected a list, found 'points'"),
+    ("outputs", ["points"], r"outputs: expected those of the file, \['points', 'scores'\], found \['po"),
+    ("outputs", ["scores", "points"], "outputs: expected those of the file"),
+    ("outputs", [["points"], "scores"], "outputs: expected those of the file"),
+    ("decoding", ["words"], "decoding: expected a str"),
+    ("decoded", "no", "decoded: expected a bool"),
+    ("flip_inside", "no", "flip_inside: expected a bool"),
+]
+
+
+@pytest.mark.parametrize(("entry", "value", "words"), OTHERS)
+def test_a_card_that_says_something_else_than_its_file(tmp_path, entry, value, words):
+    path = tmp_path / "points.onnx"
+    export(_network(), path, decode=True)
+    write_card(path, {**_card(path)[0], entry: value})
+    with pytest.raises(CheckpointError, match=f"entry 'posekit' is damaged: {words}"):
+        Predictor(path)
+
+
+def test_points_of_other_shapes_are_refused():
+    head = PointsOfFile(["points", "scores"])
+    for points, scores in (((2, 3), (2, 3)), ((2, 3, 3), (2, 3)), ((2, 3, 2), (2,)), ((2, 3, 2), (1, 3))):
+        with pytest.raises(CheckpointError, match=r"expected points \(B, K, 2\) and scores \(B, K\), found"):
+            head.predict({"points": torch.zeros(points), "scores": torch.zeros(scores)}, None)
+
+
+@pytest.mark.parametrize("column", ["points", "scores", "images"])
+def test_labels_by_a_name_that_files_have_are_refused(tmp_path, column):
+    head = copy.deepcopy(HEADS["with labels"])
+    head["heads"]["smile"]["column"] = column
+    model = PoseEstimator({"type": "FaceCNN"}, head, skeleton=SKELETON)
+    with pytest.raises(ConfigError, match=f"predicts something called '{column}'"):
+        export(load_network(model, None, Crop(SIZE)), tmp_path / "points.onnx")
+
+
+def test_a_file_in_a_config_of_another_normalisation(tmp_path):
+    """It normalises inside: crops go in as they are."""
+    network, path = _network(), tmp_path / "pose.onnx"
+    export(network, path)
+    crop = {"input_size_hw": SIZE, "convention": "udp"}
+    parts = {"backbone": {"type": "HRNet"}, "head": {}, "skeleton": SKELETON, "normalisation": "per_image"}
+    cfg = Config({"model": parts, "test_dataloader": {"dataset": {"crop": crop}}})
+    put_into_config(cfg, path, "config.py")
+    images = _crops(2)
+    found = PoseEstimator(**cfg.model)
+    torch.testing.assert_close(found.normalise(images), images.float())
+
+
 def test_a_strangers_card_names_nothing_but_posekits_parts(tmp_path):
     import onnx
 
@@ -298,6 +349,19 @@ def _mean_file(path, batch, kind):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, str(path))
     return path
+
+
+def test_what_else_a_strangers_file_gives_is_not_asked_for(tmp_path):
+    import onnx
+
+    path = _mean_file(tmp_path / "two.onnx", "batch", onnx.TensorProto.FLOAT)
+    model = onnx.load(str(path))
+    model.graph.node.append(onnx.helper.make_node("ReduceMax", ["maps"], ["highest"], keepdims=0))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("highest", onnx.TensorProto.FLOAT, []))
+    onnx.save(model, str(path))
+    assert [maps.shape for maps in OnnxHeatmaps(3, path)(torch.rand(2, 3, 8, 8))] == [(2, 3, 2, 2)]
+    with pytest.raises(CheckpointError, match="zero-dimensional"):
+        OnnxPoints(path)(torch.rand(2, 3, 8, 8))
 
 
 def test_a_file_of_a_fixed_batch_takes_any_number_of_crops(tmp_path):

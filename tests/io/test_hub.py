@@ -94,10 +94,12 @@ def test_a_file_that_changes_later_is_refused(hub, tmp_path):
 def test_the_record_pins_what_is_fetched_again(hub, tmp_path):
     obtain(FILE, tmp_path).unlink()
     hub.content, hub.etag = b"newer", hashlib.sha256(b"newer").hexdigest()
-    with pytest.raises(CheckpointError, match=f"beginning with {DIGEST}"):
+    record = tmp_path / "vitpose.safetensors.json"
+    with pytest.raises(CheckpointError, match=f"beginning with {DIGEST}") as error:
         obtain(FILE, tmp_path)
+    assert f"pinned by:   {record}; remove that" in str(error.value)
     assert hub.asked[2] == URL.replace("main", COMMIT)
-    (tmp_path / "vitpose.safetensors.json").unlink()
+    record.unlink()
     assert obtain(FILE, tmp_path).read_bytes() == b"newer"
 
 

@@ -15,6 +15,7 @@ from posekit.errors import CheckpointError, ConfigError
 from posekit.models import HeatmapHead, Hourglass, HRNet, MSELoss, MultiHead, PoseEstimator, TimmBackbone
 from posekit.models import backends as module
 from posekit.models.backends import BACKENDS, check_backend, with_backend
+from posekit.models.mobile import Conv2dSame
 from posekit.models.trial import macs_of
 
 SIZE = (64, 64)
@@ -205,6 +206,34 @@ def test_macs_follow_the_size_and_change_nothing():
     assert estimator.training
     assert not frozen.training
     assert all(torch.equal(value, before[name]) for name, value in estimator.state_dict().items())
+
+
+class OddSides(nn.Module):
+    """Pads as TensorFlow does; of a side of 25 cells that is otherwise than of 24."""
+
+    out_channels = 8
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 4, 4), Conv2dSame(8, 8, 3, 2, bias=False), nn.BatchNorm2d(8)
+        )
+
+    def forward(self, image):
+        return self.layers(image)
+
+
+def test_a_network_on_odd_sides_is_tried_on_those():
+    head = HeatmapHead(8, 17, MSRACodec(), MSELoss())
+    estimator = PoseEstimator(OddSides(), head, COCO17).eval()
+    image = torch.randn(1, 3, 100, 100)
+    with torch.no_grad():
+        expected, found = (
+            network.outputs(image) for network in (estimator, with_backend(estimator, "folded", (100, 100)))
+        )
+    assert found.shape == expected.shape == (1, 17, 13, 13)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4 * expected.abs().max().item())
 
 
 class OneSize(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.model import ExponentialMovingAverage
 from models.test_tompson import HEAD, SIZE, SKELETON, sample
 
 from posekit.errors import CheckpointError, ConfigError
@@ -82,11 +83,37 @@ def test_the_teacher_is_no_part_of_the_network_and_does_not_learn(teacher):
         torch.testing.assert_close(found, network.outputs(network.normalise(image)), rtol=1e-3, atol=1e-6)
 
 
+def test_a_copy_has_the_same_teacher(teacher):
+    """mmengine's averages of the weights are copies: a large teacher is held once."""
+    student = pupil(teacher[0])
+    copied = ExponentialMovingAverage(student).module
+    assert copied._teacher is student._teacher
+    assert copied.loss(batch())["teacher_part"] == student.loss(batch())["teacher_part"]
+
+
+def test_in_mixed_precision_the_teacher_is_folded_all_the_same(tmp_path):
+    """Rounded to 8 bits the folded network looked like another one, and the teacher stayed slow."""
+    backbone = {"type": "SimpleBaseline", "depth": 18, "pretrained": None}
+    model = {**MODEL, "backbone": backbone, "flip_test": False}
+    weights, path = MODELS.build({"type": "PoseEstimator", **model}).state_dict(), tmp_path / "teacher.pth"
+    torch.save({"state_dict": weights}, path)
+    settings = {"model": model, "checkpoint": str(path)}
+    student = MODELS.build({"type": "DistilledEstimator", **model, "teacher": settings})
+    crops = batch()._replace(image=torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    with torch.autocast("cpu", torch.bfloat16):
+        student.loss(crops)
+    assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in student._teacher[0].modules())
+
+
 def test_a_run_that_is_resumed_fetches_the_teacher_at_its_first_batch(teacher):
     with starting_later():
         student = pupil(teacher[0])
     assert student._teacher == []
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
     assert student.loss(batch())["teacher_part"] > 0
+    assert torch.rand(1) == expected  # and changes the run by nothing else
     with starting_later():
         fresh = pupil(teacher[0])
     fresh.init_weights()  # as the engine does when a training begins
@@ -131,6 +158,12 @@ def test_a_share_is_a_part_of_one(teacher, share):
 def test_a_teacher_is_a_model_and_its_weights(settings):
     with pytest.raises(ConfigError, match=r"model\.teacher: expected dict\(model="):
         pupil(settings)
+
+
+@pytest.mark.parametrize(("part", "value"), [("model", "lite0_coco17_160x128"), ("checkpoint", None)])
+def test_parts_of_a_teacher_are_a_config_and_a_file(teacher, part, value):
+    with pytest.raises(ConfigError, match=rf"model\.teacher\.{part}: expected .*, found {value!r}"):
+        pupil({**teacher[0], part: value})
 
 
 def test_heatmaps_of_another_size_are_refused(teacher):

@@ -97,6 +97,33 @@ def test_what_is_used_twice_stays():
         assert (network(IMAGE) > 0).any()
 
 
+class Doubled(nn.Module):
+    """What a convolution gives is doubled in place before ReLU6, which noise does not reach at 6."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.activation = nn.Conv2d(3, 4, 3), nn.ReLU6()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.activation(self.layer(image).mul_(2))
+
+
+class ByName(Doubled):
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.activation(input=self.layer(image))
+
+
+@pytest.mark.parametrize("kind", [Doubled, ByName])
+def test_what_is_changed_in_between_stays(kind):
+    network = kind().eval()
+    faster = quick(network)
+    with torch.no_grad():
+        expected = network(10 * IMAGE)
+        assert expected.max() == 6
+        torch.testing.assert_close(faster(10 * IMAGE), expected, rtol=1e-5, atol=1e-5)
+
+
 def test_other_activations_and_paddings_stay():
     faster = quick(small(nn.GELU()))
     assert isinstance(faster[1], nn.GELU)
@@ -122,6 +149,81 @@ def test_copies_and_files_of_it_work():
         expected = faster(IMAGE)
         for other in (copy.deepcopy(faster), pickle.loads(pickle.dumps(faster))):
             assert torch.equal(other(IMAGE), expected)
+
+
+def test_weights_that_were_loaded_or_changed_are_those_computed_with():
+    network = small(nn.ReLU())
+    faster = quick(network)
+    with torch.no_grad():
+        faster(IMAGE)
+        for change in (
+            lambda: faster.load_state_dict({k: 2 * v for k, v in network.state_dict().items()}),
+            lambda: faster[0].weight.add_(1),
+            lambda: setattr(faster[0], "weight", nn.Parameter(torch.ones_like(faster[0].weight))),
+        ):
+            change()
+            found = faster(IMAGE)
+            assert torch.equal(found, copy.deepcopy(faster)(IMAGE))
+            assert not torch.equal(found, network(IMAGE))
+
+
+def test_weights_are_ordered_once_for_any_number_of_maps(monkeypatch):
+    """Photos and frames have now one person, now another number."""
+    reorder, seen = torch._C._nn.mkldnn_reorder_conv2d_weight, []
+    monkeypatch.setattr(
+        fusing.torch._C._nn, "mkldnn_reorder_conv2d_weight", lambda *of: (seen.append(1), reorder(*of))[1]
+    )
+    network = small(nn.ReLU())
+    faster = quick(network)
+    with torch.no_grad():
+        for size in (1, 2, 5, 1, 9, 0, 3):
+            image = torch.randn(size, 3, 40, 24)
+            torch.testing.assert_close(faster(image), network(image), rtol=1e-5, atol=1e-5)
+    assert len(seen) <= 2 * len(layers(faster))  # for the trial, and for these
+
+
+def test_weights_of_inference_mode():
+    network = small(nn.ReLU())
+    faster = quick(network)
+    with torch.inference_mode():
+        faster.half().float()
+        network.half().float()
+        torch.testing.assert_close(faster(IMAGE), network(IMAGE))
+    with torch.no_grad():
+        torch.testing.assert_close(faster(IMAGE), network(IMAGE))
+
+
+def test_parts_with_hooks_stay():
+    """Also those whose weights are made by one."""
+    network, seen = small(nn.ReLU()), []
+    network[1].register_forward_hook(lambda *_: seen.append("activation"))
+    network[2].register_forward_hook(lambda *_: seen.append("layer"))
+    faster = quick(network)
+    assert [type(part) for part in faster] == [FusedConv2d, nn.ReLU, nn.Conv2d]
+    seen.clear()
+    with torch.no_grad():
+        faster(IMAGE)
+    assert seen == ["activation", "layer"]
+    network = small(nn.BatchNorm2d(8), nn.ReLU())
+    nn.utils.spectral_norm(network[0])
+    network.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(quick(folded(network, run))(IMAGE), network(IMAGE))
+
+
+def test_maps_without_a_batch_go_through():
+    network = small(nn.ReLU())
+    with torch.no_grad():
+        torch.testing.assert_close(quick(network)(IMAGE[0]), network(IMAGE[0]))
+
+
+def test_an_operation_that_fails_leaves_the_network(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    network = small(nn.ReLU())
+    monkeypatch.setattr(fusing.torch._C._nn, "mkldnn_reorder_conv2d_weight", refuse)
+    assert quick(network) is network
 
 
 def test_a_torch_without_the_operation_leaves_the_network(monkeypatch):

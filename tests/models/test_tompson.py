@@ -9,6 +9,7 @@ from torch import nn
 
 from posekit.errors import ConfigError
 from posekit.models import PoseEstimator, RefiningHead, Tompson, TompsonTrunk
+from posekit.models import windows as windows_module
 from posekit.models.tompson import local_contrast
 from posekit.models.windows import windows_around
 from posekit.structures import Sample
@@ -134,6 +135,25 @@ def test_windows_are_sampled_between_cells_and_zero_outside():
     windows_around(maps, points, torch.ones(1, 2), 3).sum().backward()
     assert points.grad is None
     assert maps.grad.sum() > 0
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.*torch.jit:FutureWarning")
+def test_windows_in_a_file_are_products_and_elsewhere_samples(monkeypatch):
+    """The products are many times the work, so that only what is traced, to be written, has them."""
+    generator = torch.Generator().manual_seed(0)
+    maps, points = (torch.rand(shape, generator=generator) for shape in ((2, 4, 9, 6), (2, 5, 2)))
+    points, half = 1.6 * points - 0.3, torch.tensor([[2.0]])
+    expected = windows_around(maps, points, half, 5)
+
+    def refuse(*_args: object, **_settings: object) -> None:
+        raise AssertionError("sampled")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(windows_module.F, "grid_sample", refuse)
+        traced = torch.jit.trace(lambda *of: windows_around(*of, 5), (maps, points, half), check_trace=False)
+        with pytest.raises(AssertionError, match="sampled"):
+            windows_around(maps, points, half, 5)
+    torch.testing.assert_close(traced(maps, points, half), expected, rtol=1e-5, atol=1e-5)
 
 
 # --- the refinement ------------------------------------------------------------------------------------

@@ -213,7 +213,43 @@ FAMILIES = (
         "posekit/models/windows.py",
         ".abs()).clamp(min=0)",
         ".abs())",
-        f"{_TOMPSON}::test_windows_are_sampled_between_cells_and_zero_outside",
+        f"{_TOMPSON}::test_windows_in_a_file_are_products_and_elsewhere_samples",
+    ),
+    Mutant(
+        "posekit/models/distilled.py",
+        "with torch.autocast(image.device.type, enabled=False):",
+        "if True:",
+        "models/test_distilled.py::test_in_mixed_precision_the_teacher_is_folded_all_the_same",
+    ),
+    Mutant(
+        "posekit/models/distilled.py",
+        "= _Shared()",
+        "= []",
+        "models/test_distilled.py::test_a_copy_has_the_same_teacher",
+    ),
+    Mutant(
+        "posekit/models/onnx_backbone.py",
+        "self.outputs = self.outputs[:1]",
+        "pass",
+        "inference/test_export.py::test_what_else_a_strangers_file_gives_is_not_asked_for",
+    ),
+    Mutant(
+        "posekit/inference/exported.py",
+        "if stated != own:",
+        "if False:",
+        "inference/test_export.py::test_a_card_that_says_something_else_than_its_file",
+    ),
+    Mutant(
+        "posekit/inference/exported.py",
+        "[0, 0, 0], [1, 1, 1], FIXED",
+        "[0, 0, 0], [1, 1, 1], cfg.model.normalisation",
+        "inference/test_export.py::test_a_file_in_a_config_of_another_normalisation",
+    ),
+    Mutant(
+        "posekit/inference/export.py",
+        '{"images", "points", "scores"} & set(found.extra)',
+        "set()",
+        "inference/test_export.py::test_labels_by_a_name_that_files_have_are_refused",
     ),
     Mutant(
         "posekit/inference/export.py",
@@ -229,8 +265,8 @@ FAMILIES = (
     ),
     Mutant(
         "posekit/models/onnx_backbone.py",
-        'outputs.get("points"), outputs.get("scores"), rest',
-        'outputs.get("points"), outputs.get("scores")',
+        "return Prediction(points, scores, rest)",
+        "return Prediction(points, scores)",
         "inference/test_export.py::test_heads_of_other_kinds",
     ),
 )

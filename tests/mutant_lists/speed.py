@@ -201,9 +201,39 @@ SPEED = (
     ),
     Mutant(
         _FUSING,
-        "return copied if same(run(module), run(copied)) else module",
+        "return copied if same(expected, run(copied)) else module",
         "return copied",
         "models/test_fusing.py::test_what_is_used_twice_stays",
+    ),
+    Mutant(
+        _FUSING,
+        "key = (shape[1:], weight.data_ptr(), changes(weight))",
+        "key = (shape[1:],)",
+        "models/test_fusing.py::test_weights_that_were_loaded_or_changed_are_those_computed_with",
+    ),
+    Mutant(
+        _FUSING,
+        "key = (shape[1:], ",
+        "key = (shape, ",
+        "models/test_fusing.py::test_weights_are_ordered_once_for_any_number_of_maps",
+    ),
+    Mutant(
+        _FUSING,
+        " or is_watched(layer)",
+        "",
+        "models/test_fusing.py::test_parts_with_hooks_stay",
+    ),
+    Mutant(
+        "posekit/models/folding.py",
+        "found[2] == changes(inputs[0])",
+        "True",
+        "models/test_fusing.py::test_what_is_changed_in_between_stays",
+    ),
+    Mutant(
+        "posekit/models/folding.py",
+        "if is_watched(part):",
+        "if False:",
+        "models/test_fusing.py::test_parts_with_hooks_stay",
     ),
     Mutant(
         _FUSING,
