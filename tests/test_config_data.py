@@ -41,9 +41,10 @@ BOXES = {
         f"{RELEASED}, matched to {PEOPLE} of {PEOPLE} people at IoU 0.5",
         RELEASED,
     ),
-    # The HRNet and SimpleBaseline releases: the published tables have the released detections.
+    # The releases' published tables have the released detections.
     "hrnet/*_coco_*": (GT, GT, RELEASED),
     "simple_baseline/*_coco_*": (GT, GT, RELEASED),
+    "vitpose/*": (GT, GT, RELEASED),
     # MMPose's table: YOLOv3's.
     "crowdpose/*": (GT, GT, CROWD),
     # MPII states the position of people in its test set too; LSP's and one's own people are alone or boxed.

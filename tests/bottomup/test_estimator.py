@@ -129,7 +129,7 @@ def test_boxes_have_no_place(knowing):
 
 def test_what_whole_pictures_cannot_do(knowing, tmp_path):
     model, _ = knowing
-    with pytest.raises(ConfigError, match="can be exported, not yet one with a"):
+    with pytest.raises(ConfigError, match="put together outside of the network; one with a"):
         export(load_network(model, None, CROP), tmp_path / "scenes.onnx")
     several = {"type": "MultiHead", "heads": {"a": FIELDS}}
     with pytest.raises(ConfigError, match=r"heads.a: a PartAffinityHead finds many people .* stands alone"):

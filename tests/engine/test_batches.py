@@ -10,7 +10,7 @@ from posekit.engine.configs.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of the batches that are not those of one process: what the releases had, GPUs x people on each.
-RELEASED = {"hrnet": 4, "simple_baseline": 4, "crowdpose": 4}
+RELEASED = {"hrnet": 4, "simple_baseline": 4, "crowdpose": 4, "vitpose": 8}
 
 
 @pytest.mark.parametrize("folder", sorted(p.name for p in (ROOT / "configs").glob("[a-z]*")))
