@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -148,7 +149,8 @@ def export(
     of_heatmaps = isinstance(head, HeatmapHead)
     if precision != "float32" and not of_heatmaps:
         raise ConfigError(
-            f"export: precision {precision!r} is compared by heatmaps, which a {type(head).__name__} has not"
+            f"export: precision {precision!r} is for heads of heatmaps alone, by which it is compared; a "
+            f"{type(head).__name__} makes none"
         )
     decode = decode or not of_heatmaps
     if precision not in PRECISIONS:
@@ -315,8 +317,11 @@ def _write_program(module: nn.Module, path: Path, crops: Tensor) -> list[Tensor]
         example = torch.zeros(2, 3, *crops.shape[2:])  # of one crop the batch would be taken for a constant
         module(example)
         program = torch.export.export(module, (example,), dynamic_shapes={"images": {0: batch}})
-    torch.export.save(program, str(path))
-    return _as_list(torch.export.load(str(path)).module()(crops.float()))
+    file = BytesIO()  # of a path that does not end with .pt2 torch warns
+    torch.export.save(program, file)
+    path.write_bytes(file.getvalue())
+    file.seek(0)
+    return _as_list(torch.export.load(file).module()(crops.float()))
 
 
 def _compare(

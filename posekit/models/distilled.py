@@ -17,10 +17,11 @@ from torch import Tensor
 from posekit.errors import CheckpointError, ConfigError
 from posekit.io.bundled import bundled_weights
 from posekit.io.checkpoint import read_checkpoint
+from posekit.io.files import sha256
 from posekit.models.backends import FOLDED, with_backend
 from posekit.models.estimator import PoseEstimator
 from posekit.models.heads import HeatmapHead
-from posekit.models.pretrained import starting_later, starts_later
+from posekit.models.pretrained import Start, starting_later, starts_later
 from posekit.models.released import load_checkpoint_into
 from posekit.registry import MODELS
 from posekit.structures import Sample
@@ -135,8 +136,14 @@ class DistilledEstimator(PoseEstimator):
         path = bundled_weights(str(checkpoint)) or Path(checkpoint)
         if not path.is_file():
             raise CheckpointError(f"model.teacher.checkpoint: {path}: file not found; the teacher's weights")
-        load_checkpoint_into(teacher, read_checkpoint(path), path)
+        try:
+            load_checkpoint_into(teacher, read_checkpoint(path), path)
+        except CheckpointError as error:
+            raise CheckpointError(f"model.teacher: {error}") from error
         self._teacher[:] = [teacher.requires_grad_(False)]
+        if self.start is not None:
+            words = f"{self.start.words}; taught by {path} (sha256 {sha256(path)})"
+            self.start = Start(words, self.start.lacking)
 
     def _check(self, teacher: Any) -> None:
         heads = [getattr(network, "head", None) for network in (self, teacher)]

@@ -118,6 +118,13 @@ def test_a_run_that_is_resumed_fetches_the_teacher_at_its_first_batch(teacher):
         fresh = pupil(teacher[0])
     fresh.init_weights()  # as the engine does when a training begins
     assert len(fresh._teacher) == 1
+    assert f"; taught by {teacher[0]['checkpoint']} (sha256 " in fresh.start.words
+
+
+def test_a_file_of_another_network_is_the_teachers_fault(teacher):
+    other = {**teacher[0], "model": {**MODEL, "backbone": {**HOURGLASS, "features": 16}}}
+    with pytest.raises(CheckpointError, match=r"model\.teacher: checkpoint .*teacher\.pth"):
+        pupil(other)
 
 
 def test_a_missing_teacher_is_told_before_the_training(tmp_path):
