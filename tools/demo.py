@@ -12,7 +12,8 @@ left out, if the model's scores are calibrated, and the output says so; unsure j
 sure are left out. A bottom-up network finds everybody itself, and takes none of these. An image that cannot
 be read is named and left out, and so is what is no image in a folder.
 
-Ends with status 0, with 3 if some of what was given could not be used, with 2 if nothing could.
+Ends with status 0, with 3 if some of what was given could not be used, with 2 if nothing could. Ctrl-C keeps
+what is done until then (130).
 """
 
 from __future__ import annotations

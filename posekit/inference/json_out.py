@@ -43,7 +43,8 @@ def json_document(file: TextIO) -> Iterator[JsonDocument]:
     try:
         yield document
     except BaseException as raised:
-        error = str(raised) or type(raised).__name__
+        name = "interrupted" if isinstance(raised, KeyboardInterrupt) else type(raised).__name__
+        error = str(raised) or name
         raise
     finally:
         document.end(error)
