@@ -59,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     boxes = parser.add_mutually_exclusive_group()
     boxes.add_argument("--boxes", nargs="+", type=box, metavar="X1,Y1,X2,Y2", help="pixels; of every image")
     boxes.add_argument("--detections", metavar="JSON", help="a COCO detection file")
-    boxes.add_argument("--detector", metavar="NAME|PATH", help="a network, a detector's weights, or none")
+    boxes.add_argument("--detector", metavar="NAME|PATH", help="a network, weights, finder, or none")
     parser.add_argument(
         "--box-threshold",
         type=float,
