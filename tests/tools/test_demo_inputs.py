@@ -17,6 +17,7 @@ import posekit
 from posekit.errors import CheckpointError
 from posekit.inference import accurate
 from posekit.inference.calibration import Calibration
+from posekit.inference.json_out import json_document
 from posekit.io.images import read_image
 from posekit.io.video import VideoReader
 
@@ -179,6 +180,21 @@ def test_ctrl_c_keeps_what_was_done(monkeypatch, tmp_path, capsys, frames, kept)
     assert len(films) == len(list(out.rglob("*.json"))) == (2 if kept else 1)
     assert len(results(films[-1].with_suffix(".json"))) == (kept or 8)
     assert found["left_out"] == ([f"{words[1]}: what comes after the first 4: interrupted"] if kept else [])
+
+
+def test_json_is_whole_if_ctrl_c_comes_with_the_first_image(monkeypatch):
+    file, written = io.StringIO(), []
+
+    def flush():
+        written.append(file.tell())
+        if len(written) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(file, "flush", flush, raising=False)
+    with pytest.raises(KeyboardInterrupt), json_document(file) as document:
+        document.add({"image": "a.png"})
+    found = json.loads(file.getvalue())
+    assert found == {"images": [{"image": "a.png"}], "left_out": [], "error": "interrupted"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of Unicode alone")
