@@ -12,7 +12,8 @@ left out, if the model's scores are calibrated, and the output says so; unsure j
 sure are left out. A bottom-up network finds everybody itself, and takes none of these. An image that cannot
 be read is named and left out, and so is what is no image in a folder.
 
-Ends with status 0, with 3 if some of what was given could not be used, with 2 if nothing could.
+Ends with status 0, with 3 if some of what was given could not be used, with 2 if nothing could. Ctrl-C keeps
+what is done until then (130).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     boxes = parser.add_mutually_exclusive_group()
     boxes.add_argument("--boxes", nargs="+", type=box, metavar="X1,Y1,X2,Y2", help="pixels; of every image")
     boxes.add_argument("--detections", metavar="JSON", help="a COCO detection file")
-    boxes.add_argument("--detector", metavar="NAME|PATH", help="a network, a detector's weights, or none")
+    boxes.add_argument("--detector", metavar="NAME|PATH", help="a network, weights, finder, or none")
     parser.add_argument(
         "--box-threshold",
         type=float,

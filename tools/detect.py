@@ -40,13 +40,17 @@ def parse_arguments() -> argparse.Namespace:
         "inputs", nargs="+", metavar="INPUT", help="images, folders, patterns, addresses; a film; a COCO json"
     )
     add("--out", required=True, metavar="JSON", help="the detections")
-    add("--network", metavar="NAME", help="a Faster R-CNN of torchvision (default: fasterrcnn_resnet50_fpn)")
+    add(
+        "--network",
+        metavar="NAME",
+        help="a Faster R-CNN of torchvision (fasterrcnn_resnet50_fpn), or finder",
+    )
     add(
         "--weights",
         default="coco",
         metavar="PATH",
-        help="torchvision's file or a checkpoint of tools/train_detector.py; default: torchvision's COCO "
-        "weights, downloaded if need be",
+        help="torchvision's file, a checkpoint of tools/train_detector.py, or finder, the small one that "
+        "comes with posekit; default: torchvision's COCO weights, downloaded if need be",
     )
     add("--image-dir", metavar="DIR", help="folder of a COCO json's images (default: where it lies)")
     add("--score-threshold", type=float, default=0.05, metavar="S", help="leave out lesser boxes (0.05)")

@@ -19,6 +19,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.poolers import initLevelMapper
 
 from posekit.errors import CheckpointError, ConfigError
+from posekit.io.bundled import FINDER
 from posekit.io.checkpoint import read_checkpoint, refuse_non_finite, weights_of
 from posekit.io.downloads import WeightFile, obtain, weights_folder
 from posekit.io.files import sha256
@@ -42,6 +43,8 @@ _LARGEST_SIDE = 10_000  # pixels; pictures are resized to it
 _SMALLEST_320 = 320
 
 ALTERNATIVES = """Without these weights people can still be found or stated:
+  * the small finder that comes with posekit (tools/detect.py --weights finder; tools/demo.py takes it for
+    people by itself)
   * a detector of your own, trained by tools/train_detector.py: its checkpoint in place of the network's name
     (weights=PATH; tools/detect.py --weights PATH; tools/demo.py --detector PATH)
   * a detections file in COCO's results form (tools/demo.py --detections JSON; load_coco(detections=JSON))
@@ -96,7 +99,8 @@ def check_network(network: str) -> str:
     """Raises ConfigError unless ``network`` is one of :data:`NETWORKS`."""
     if network not in NETWORKS:
         raise ConfigError(
-            f"person detector: expected 'network' to be one of {list(NETWORKS)}, found {network!r}"
+            f"person detector: expected 'network' to be one of {list(NETWORKS)} (or in tools/detect.py "
+            f"'{FINDER}', which comes with posekit), found {network!r}"
         )
     return network
 

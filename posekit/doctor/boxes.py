@@ -6,7 +6,15 @@ import numpy as np
 
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding, of_people
-from posekit.doctor.reading import BOXES_EXCHANGED, CENTRE, CORNERS, CORNERS_EXCHANGED, extents
+from posekit.doctor.reading import (
+    BOXES_EXCHANGED,
+    CENTRE,
+    CORNERS,
+    CORNERS_EXCHANGED,
+    EITHER,
+    POINTS_AND_CORNERS,
+    extents,
+)
 from posekit.doctor.records import find_twins
 
 # Pixels: from a shorter side below it no crop can be cut that shows a person. The smallest labelled person
@@ -26,6 +34,7 @@ _FORMS = {
         "boxes_as_corners",
         "'bbox' holds two corners with x and y exchanged, y1, x1, y2, x2",
     ),
+    POINTS_AND_CORNERS: ("boxes_as_corners", "'bbox' holds two corners, x1, y1, x2, y2"),
 }
 
 
@@ -41,6 +50,12 @@ def check_box_form(facts: Facts) -> list[Finding]:
             "Write x, y, width, height; --fix does.",
             mended=True,
         )  # fmt: skip
+    found += of_people(
+        "boxes_or_keypoints_exchanged", facts.reading.form == EITHER, len(facts),
+        "'bbox' holds two corners, and x and y are exchanged either in it or in the keypoints: both fit",
+        "Half of what is to be learnt lies elsewhere in the picture.",
+        "Look at the sheet: if the joints lie on people, write the box's x before y, else the keypoints'.",
+    )  # fmt: skip
     rows = facts.reading.boxes_normalised
     return found + of_people(
         "boxes_normalised", rows, len(facts),

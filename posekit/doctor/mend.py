@@ -16,7 +16,7 @@ from posekit.doctor.checks import Part, examine
 from posekit.doctor.coco_facts import facts_of_coco
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding
-from posekit.doctor.reading import EXCHANGED, POINTS_EXCHANGED, RIGHT
+from posekit.doctor.reading import EXCHANGED, POINTS_AND_CORNERS, POINTS_EXCHANGED, RIGHT
 from posekit.doctor.records import find_twins
 from posekit.doctor.sources import with_pictures
 from posekit.doctor.stated_sizes import exchanged
@@ -62,7 +62,7 @@ def _mend_places(records: list[dict[str, Any]], facts: Facts, done: Counter[str]
     reading = facts.reading
     # Without the pictures, exchanged sizes would look the same.
     sure = reading.sure & ((reading.form != EXCHANGED) | (facts.pictures is not None))
-    swapped = sure & np.isin(reading.form, (EXCHANGED, POINTS_EXCHANGED))
+    swapped = sure & np.isin(reading.form, (EXCHANGED, POINTS_EXCHANGED, POINTS_AND_CORNERS))
     for row in np.flatnonzero(reading.points_normalised | swapped):
         if np.isfinite(facts.keypoints[row]).all():
             places = np.concatenate([reading.points[row], facts.visible[row][:, None]], axis=1)

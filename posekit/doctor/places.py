@@ -6,7 +6,7 @@ import numpy as np
 
 from posekit.doctor.facts import Facts
 from posekit.doctor.finding import Finding, of_people
-from posekit.doctor.reading import EXCHANGED, POINTS_EXCHANGED
+from posekit.doctor.reading import EXCHANGED, POINTS_AND_CORNERS, POINTS_EXCHANGED
 
 # Pixels and share of the side beyond the picture that are no rounding: no joint of COCO, LSP-extended and
 # CrowdPose lies so.
@@ -41,7 +41,7 @@ def check_exchanged(facts: Facts) -> list[Finding]:
             mended=known,
         ),
         *of_people(
-            "keypoints_exchanged", form == POINTS_EXCHANGED, len(facts),
+            "keypoints_exchanged", np.isin(form, (POINTS_EXCHANGED, POINTS_AND_CORNERS)), len(facts),
             "x and y of the keypoints are exchanged; the box's are not",
             "What is to be learnt lies elsewhere in the picture, or outside it.",
             "Write x before y; --fix does.",

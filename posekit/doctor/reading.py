@@ -22,6 +22,8 @@ from posekit.doctor.people import People
 from posekit.doctor.stated_sizes import settled_sizes
 
 RIGHT, CORNERS, CENTRE, EXCHANGED, POINTS_EXCHANGED, BOXES_EXCHANGED, CORNERS_EXCHANGED = range(7)
+# Boxes as corners, with x and y of the keypoints exchanged; and that or CORNERS_EXCHANGED, its mirror image.
+POINTS_AND_CORNERS, EITHER = 7, 8
 # Coordinates up to this are fractions of the picture; a little above 1, as labelling tools round and clip.
 _FRACTION = 1.02
 _LEAST_SIDE = 16  # of a picture whose people are not all within one pixel
@@ -85,7 +87,10 @@ FORMS = {
     POINTS_EXCHANGED: _Form(True, _from_size),
     BOXES_EXCHANGED: _Form(False, lambda boxes: _from_size(_swapped(boxes))),
     CORNERS_EXCHANGED: _Form(False, _swapped),
+    POINTS_AND_CORNERS: _Form(True, lambda boxes: boxes),
+    EITHER: _Form(False, _swapped),
 }
+_RIVALS = {CORNERS_EXCHANGED: POINTS_AND_CORNERS, POINTS_AND_CORNERS: CORNERS_EXCHANGED}
 
 
 def read_forms(people: People) -> Reading:
@@ -205,7 +210,7 @@ def _choose(
     judged = np.flatnonzero(np.isfinite(boxes).all(axis=1) & labelled.any(axis=1))
     arrays = points[judged], labelled[judged], boxes[judged], sizes[judged]
     ends = extents(*arrays[:2])
-    fits = {kind: _fit(kind, *arrays, ends) for kind in FORMS}
+    fits = {kind: _fit(kind, *arrays, ends) for kind in FORMS if kind != EITHER}
     right, tight = fits.pop(RIGHT)
     unexplained, n = ~right, len(judged)
     chosen, sure = np.zeros(n, np.int64), np.ones(n, bool)
@@ -216,15 +221,18 @@ def _choose(
         number = support.sum()
         if number < max(_FEW, _PART * n, _PART_OF_WRONG * unexplained.sum()):
             break
+        # Of these two each holds the joints that the other does: only the pictures' bounds can tell.
+        either = kind in _RIVALS and (support & ~fits[_RIVALS[kind]][0]).sum() <= _NOISE * number
+        name = EITHER if either else kind
         many = number >= max(_FEW, _SUPPORT * n)
         if many and not chosen.any() and (right & ~fit).sum() <= _NOISE * n:
-            form = np.full(len(points), kind)
+            form = np.full(len(points), name)
             form[~_also(kind, judged, boxes, sizes)] = RIGHT
-            return form, np.ones(len(points), bool)
-        chosen[support] = kind
+            return form, form != EITHER
+        chosen[support], sure[support] = name, not either
         if many:
             doubtful = right & fit & tighter & (chosen == RIGHT)
-            chosen[doubtful], sure[doubtful] = kind, False
+            chosen[doubtful], sure[doubtful] = name, False
         unexplained &= ~support
     form, certain = np.zeros(len(points), np.int64), np.ones(len(points), bool)
     form[judged], certain[judged] = chosen, sure

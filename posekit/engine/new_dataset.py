@@ -77,7 +77,8 @@ def new_dataset(
             f"{config}: is there already, maybe with changes of yours; --out another, or --overwrite"
         )
     _spare(source, [target / f"{part}.json" for part in data.contents])
-    commands = _commands(config, Path(tools))
+    look = _look_at(data, folder.root)
+    commands = _commands(config, Path(tools), look)
     training = OwnTraining(
         train=len(data.contents["train"]["annotations"]),
         images=_images_from(target, folder.root),
@@ -89,7 +90,8 @@ def new_dataset(
         command=commands["train"].replace("\\", "/"),
     )
     _write(target, config, data, own_config(data.skeleton, training))
-    return NewDataset(config, data.facts, data.notes, commands)
+    notes = ["nothing to validate on has a box: state PHOTO.jpg and X1,Y1,X2,Y2 yourself"]
+    return NewDataset(config, data.facts, data.notes + notes * ("PHOTO.jpg" in look), commands)
 
 
 def _usual_folder(source: Path, labels: Labels) -> Path:
@@ -140,13 +142,25 @@ def _images_from(target: Path, images: Path) -> str:
     return Path(os.path.relpath(images, target)).as_posix() if inside else images.as_posix()
 
 
-def _commands(config: Path, tools: Path) -> dict[str, str]:
+def _look_at(data: OwnDataset, images: Path) -> list[object]:
+    """A picture to validate on with a box in it, as demo.py takes them: only people are found without."""
+    val = data.contents["val"]
+    paths = {image["id"]: images / image["file_name"] for image in val["images"]}
+    for one in val["annotations"]:
+        if one["bbox"] and one["num_keypoints"]:
+            x, y, width, height = one["bbox"]
+            box = ",".join(f"{round(side, 1):g}" for side in (x, y, x + width, y + height))
+            return [paths[one["image_id"]], "--boxes", box]
+    return ["PHOTO.jpg", "--boxes", "X1,Y1,X2,Y2"]
+
+
+def _commands(config: Path, tools: Path, look: list[object]) -> dict[str, str]:
     best = config.parent / "work_dir" / f"best_{BEST.replace('/', '_')}.pth"
     words: dict[str, list[object]] = {
         "check": [tools / "check_dataset.py", config],
         "train": [tools / "train.py", config],
         "test": [tools / "test.py", config, best],
-        "look": [tools / "demo.py", "PHOTO.jpg", "--config", config, "--checkpoint", best],
+        "look": [tools / "demo.py", *look, "--config", config, "--checkpoint", best],
     }
     if (tools / "train.py").is_file():
         return {name: shlex.join(["python", *map(str, rest)]) for name, rest in words.items()}

@@ -70,6 +70,7 @@ class Counts:
     empty: list[str] = field(default_factory=list)
     boxes: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
+    stopped: KeyboardInterrupt | None = None
 
 
 class Demo:
@@ -97,6 +98,7 @@ class Demo:
 
         Raises:
             DataError: If a picture could not be written; the poses are written then, too.
+            KeyboardInterrupt: At Ctrl-C; what was done until then is kept.
         """
         counts, failure = Counts(), None
         with suppress(_NothingError), results_file(where.results) as add:
@@ -105,13 +107,17 @@ class Demo:
             except (OSError, UnwrittenError) as error:  # a full disk: what was found is not lost with it
                 failure = error
             if counts.images == 0 and failure is None:
-                raise _NothingError
+                raise counts.stopped or _NothingError
         self.images += counts.images
         faults = [*source.problems, *counts.faults]
         if not counts.images and not faults:
             faults = [f"{source.name}: there is no frame in it"]
         self.left_out(*faults)
+        if counts.stopped is not None:
+            self._say(f"{source.name}: what comes after the first {counts.images}: interrupted")
         self._report(source, where, counts)
+        if counts.stopped is not None:
+            raise counts.stopped
         if failure is not None:
             raise DataError(
                 f"{failure}. It stopped there; the poses of {counts.images} of the images are in "
@@ -160,9 +166,8 @@ class Demo:
                             for one, pose in zip(record["people"], people, strict=True):
                                 one["track_id"] = pose.person_id
                         self._document.add({**record, "drawn": str(drawn) if drawn else None})
-            except KeyboardInterrupt:
-                if not source.is_live:
-                    raise
+            except KeyboardInterrupt as stop:  # the video is closed well, and kept
+                counts.stopped = None if source.is_live else stop
             if not source.is_video:  # the bar counts what could not be read, too
                 bar.update(min(counts.images + len(source.problems), bar.total) - bar.n)
 

@@ -77,7 +77,9 @@ class DetectionFile:
             for category, number in sorted(self._other_categories.items())
         ]
         if self._unsure:
-            notes.append(f"{_boxes(self._unsure)} scored below {self.threshold:g}, the threshold")
+            notes.append(
+                f"{_boxes(self._unsure)} scored below {self.threshold:g}, the threshold (--box-threshold)"
+            )
         if self._absent:
             more = f" and {len(self._absent) - 3} more" if len(self._absent) > 3 else ""
             notes.append(f"the file has no box for {', '.join(self._absent[:3])}{more}; {self._known()}")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from posekit.errors import ConfigError
-from posekit.io.bundled import bundled_finders
+from posekit.io.bundled import FINDER, bundled_finder, bundled_finders
 from posekit.io.files import read_json
 from posekit.io.records import require
 from posekit.machine import threads, threads_for
@@ -46,12 +46,13 @@ def load_detector(
         )
     from posekit.detection import NETWORKS, YOLOX, PersonDetector, open_detector
 
-    if str(detector) in YOLOX or os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
+    by_name = str(detector) in YOLOX or bundled_finder(str(detector)) is not None
+    if by_name or os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
         return open_detector(str(detector), score_threshold=threshold, device=device)
     if str(detector) not in NETWORKS:
         raise ConfigError(
             f"detector {str(detector)!r}: neither a file of weights nor the name of a network "
-            f"({', '.join([*NETWORKS, *YOLOX])})"
+            f"({', '.join([FINDER, *bundled_finders(), *NETWORKS, *YOLOX])})"
         )
     return PersonDetector(str(detector), True, threshold, device=device)
 

@@ -19,20 +19,19 @@ class JsonDocument:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._next = '{"images": [\n'
+        self._separator = ""
         self.left_out: list[str] = []
 
     def add(self, image: dict[str, Any]) -> None:
         """Writes one image's object."""
-        self._file.write(self._next + json.dumps(image, allow_nan=False))
+        self._file.write(self._separator + json.dumps(image, allow_nan=False))
         self._file.flush()
-        self._next = ",\n"
+        self._separator = ",\n"
 
     def end(self, error: str | None) -> None:
         """Writes what follows the images."""
-        head = self._next if self._next.startswith("{") else ""
         rest = json.dumps({"left_out": self.left_out, "error": error})
-        self._file.write(f"{head}\n], {rest.removeprefix('{')}\n")
+        self._file.write(f"\n], {rest.removeprefix('{')}\n")
         self._file.flush()
 
 
@@ -41,9 +40,11 @@ def json_document(file: TextIO) -> Iterator[JsonDocument]:
     """A document that is whole however the block ends; an error is told in it, and raised."""
     document, error = JsonDocument(file), None
     try:
+        file.write('{"images": [\n')  # now: at the first image Ctrl-C might have it written twice
         yield document
     except BaseException as raised:
-        error = str(raised) or type(raised).__name__
+        name = "interrupted" if isinstance(raised, KeyboardInterrupt) else type(raised).__name__
+        error = str(raised) or name
         raise
     finally:
         document.end(error)

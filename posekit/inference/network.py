@@ -20,7 +20,7 @@ from posekit.inference.exported import read_exported
 from posekit.models.backends import EAGER, FOLDED, with_backend
 from posekit.models.estimator import PoseEstimator
 from posekit.models.trial import macs_of
-from posekit.models.zoo import HeatmapNetwork, ZooRow, create, find_row
+from posekit.models.zoo import ZOO, HeatmapNetwork, ZooRow, create, find_row
 from posekit.transforms import Crop, Upright
 
 _TOGETHER = 8  # crops; of more a batch is as quick without their mirror images, and needs half the memory
@@ -147,6 +147,11 @@ def load_network(
         network = _from_config(Path(model), checkpoint)
     elif str(model) in bundled_models() and checkpoint is None:
         network = _from_bundle(bundled_models()[str(model)])
+    elif str(model) not in ZOO and os.path.lexists(model):
+        raise ConfigError(
+            f"model {os.fspath(model)}: is no .onnx file, config (.py) or name; weights are a checkpoint "
+            "(--checkpoint)"
+        )
     else:
         network = _from_zoo(str(model), checkpoint)
     return replace(network, crop=crop or network.crop)

@@ -39,7 +39,7 @@ from posekit.inference.scenes import (
     open_scene,
     people_of,
 )
-from posekit.io.pictures import is_pattern, other_files, pattern_files, picture_files
+from posekit.io.pictures import folder_pictures, is_pattern, pattern_files
 from posekit.io.video import FILMS
 from posekit.io.web_pictures import is_url
 from posekit.machine import keep_freed_memory, threads_for
@@ -226,8 +226,8 @@ class Predictor:
             cannot be used gives an empty one with its ``error``, and a warning, and stops no other.
 
         Raises:
-            DataError: If the one image, or every one of its boxes, cannot be used, or there are not as many
-                boxes as images.
+            DataError: If the one image, or every one of its boxes, cannot be used, there are not as many
+                boxes as images, or a folder holds none.
         """
         if not _are_several(image):
             (people,) = self._predict([Request(image, boxes, box_scores)])
@@ -394,7 +394,7 @@ def _images_of(several: Any) -> tuple[list[Any], str]:
     if isinstance(several, (list, tuple)):
         return list(several), ""
     if os.path.isdir(several):  # noqa: PTH112
-        return list(picture_files(several)), other_files(several)
+        return folder_pictures(several)
     found, others = pattern_files(os.fspath(several))
     pictures = [path for path in found if path.is_file() and path.suffix.lower() not in FILMS]
     if not pictures:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 DEFAULT_MODEL = "lite0_coco17_160x128"
+FINDER = "finder"  # means the first of the finders
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 
 
@@ -13,6 +14,12 @@ def bundled_finders() -> dict[str, Path]:
     folder = WEIGHTS / "finders"
     found = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
     return {path.stem: path for path in found if path.with_suffix(".json").is_file()}
+
+
+def bundled_finder(name: str) -> Path | None:
+    """The weights of a person finder that comes with posekit, by its name or :data:`FINDER`."""
+    finders = bundled_finders()
+    return next(iter(finders.values()), None) if name == FINDER else finders.get(name)
 
 
 def bundled_weights(name: str) -> Path | None:

@@ -159,6 +159,19 @@ def picture_files(folder: str | os.PathLike[str]) -> list[Path]:
     return [path for path in _files(folder) if path.suffix.lower() in _IN_FOLDERS]
 
 
+def folder_pictures(folder: str | os.PathLike[str]) -> tuple[list[Path], str]:
+    """:func:`picture_files` and :func:`other_files` of a folder.
+
+    Raises:
+        DataError: If it cannot be listed, or holds no image.
+    """
+    files, others = picture_files(folder), other_files(folder)
+    if not files:
+        found = f", but {others}" if others else ""
+        raise DataError(f"{os.fspath(folder)}: the folder holds no images ({' '.join(PICTURES)}){found}")
+    return files, others
+
+
 def other_files(folder: str | os.PathLike[str]) -> str:
     """What :func:`picture_files` leaves out of a folder, hidden files aside, with advice; "" if nothing.
 

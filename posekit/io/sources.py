@@ -12,14 +12,12 @@ import numpy as np
 
 from posekit.errors import DataError
 from posekit.io.pictures import (
-    PICTURES,
+    folder_pictures,
     is_pattern,
     is_picture,
     load_rgb,
     no_path,
-    other_files,
     pattern_files,
-    picture_files,
 )
 from posekit.io.video import FILMS, VideoReader
 from posekit.io.web_pictures import fetch_picture, is_url
@@ -200,10 +198,7 @@ def open_source(text: str, name: str = "") -> Source:
     path = Path(text)
     # Path's own questions raise where a folder above may not be looked into, and take "" for ".".
     if os.path.isdir(text):  # noqa: PTH112
-        files, others = picture_files(path), other_files(path)
-        if not files:
-            found = f", but {others}" if others else ""
-            raise DataError(f"{path}: the folder holds no images ({' '.join(PICTURES)}){found}")
+        files, others = folder_pictures(path)
         return Photos(files, str(path), [others] if others else [])
     if os.path.isfile(text):  # noqa: PTH113
         if is_picture(path):

@@ -276,6 +276,27 @@ def test_the_command_takes_a_finder(tmp_path, weights, capsys):
     assert {record["image_id"] for record in found} <= {3, 7, 9}
 
 
+@pytest.mark.parametrize("name", ["finder", "finder_mobilenetv2_320"])
+def test_the_bundled_finder_has_a_name(name):
+    path = next(iter(bundled.bundled_finders().values()))
+    for chosen in (
+        open_detector(name, device="cpu"),
+        open_detector(True, name, device="cpu"),
+        load_detector(name, torch.device("cpu")),
+    ):
+        assert isinstance(chosen, PersonFinder)
+        assert chosen.weights == path
+
+
+def test_names_like_the_bundled_finders_are_told_it():
+    words = r"finder, finder_mobilenetv2_320, "
+    for open_named in (open_detector, lambda name: load_detector(name, torch.device("cpu"))):
+        with pytest.raises(ConfigError, match=rf"'finder_mobilenet': neither a file of weights .*{words}"):
+            open_named("finder_mobilenet")
+    with pytest.raises(ConfigError, match=r"'finder', which comes with posekit\), found 'fonder'"):
+        open_detector(True, "fonder")
+
+
 def test_a_bundled_finder_finds_the_same(tmp_path, monkeypatch, weights, finder):
     path = tmp_path / "finders" / "small.safetensors"
     write_finder(path, weights, 0.02, data="none")

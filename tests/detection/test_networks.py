@@ -138,7 +138,7 @@ def test_without_weights_the_alternatives_are_said(tmp_path, monkeypatch):
         networks.published_weights("fasterrcnn_resnet50_fpn", download=False)
     text = str(caught.value)
     assert f"put it here: {tmp_path / 'weights' / 'fasterrcnn_resnet50_fpn_coco-258fb6c6.pth'}" in text
-    for words in ("tools/train_detector.py", "--detections", "--boxes", "whole frame"):
+    for words in ("--weights finder", "tools/train_detector.py", "--detections", "--boxes", "whole frame"):
         assert words in text
 
 

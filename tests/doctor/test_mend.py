@@ -47,6 +47,40 @@ def test_the_copy_is_as_before_the_fault(fault, share):
     assert not nothing
 
 
+def corners_exchanged(person, size_wh):
+    cases.corners(person, size_wh)
+    x1, y1, x2, y2 = person["bbox"]
+    person["bbox"] = [y1, x1, y2, x2]
+
+
+def corners_and_points_exchanged(person, size_wh):
+    cases.corners(person, size_wh)
+    cases.swap_points(person, size_wh)
+
+
+@pytest.mark.parametrize("fault", [corners_exchanged, corners_and_points_exchanged])
+def test_corners_and_something_exchanged_are_mended_where_the_pictures_bounds_decide(fault):
+    clean, content = people(), people()
+    plant(content, fault, 1)
+    result, _ = mended(content)
+    for row in labelled(clean):
+        for name in ("keypoints", "bbox"):
+            own, want = result["annotations"][row][name], clean["annotations"][row][name]
+            np.testing.assert_allclose(own, want, atol=2e-3)
+    kinds = {"boxes_as_corners"} | ({"keypoints_exchanged"} if fault is not corners_exchanged else set())
+    assert kinds <= set(cases.found(content))
+    assert "boxes_or_keypoints_exchanged" not in cases.found(content)
+    # In square pictures both fit.
+    for image in content["images"]:
+        image["width"] = image["height"] = max(image["width"], image["height"])
+    found = cases.found(content)
+    assert found["boxes_or_keypoints_exchanged"].count == len(labelled(clean))
+    assert not found["boxes_or_keypoints_exchanged"].mended
+    result, done = mended(content)
+    assert result == content
+    assert not done
+
+
 @pytest.mark.parametrize(("fault", "share"), [(cases.corners, 1), (cases.centre, 1)])
 def test_people_without_labels_are_changed_with_the_others_if_their_boxes_are_so(fault, share):
     clean, content = people(), people()

@@ -65,6 +65,19 @@ def test_unclear_networks(model, checkpoint, words):
         load_network(model, checkpoint)
 
 
+@pytest.mark.parametrize("name", ["lite0_smal", "lite0_smallcoco17_160x128"])
+def test_names_like_a_bundled_models_are_told_it(name):
+    with pytest.raises(ConfigError, match=r"bundled 'lite0_small_coco17_160x128'.* posekit/docs/models\.md"):
+        load_network(name, None)
+
+
+def test_a_file_of_another_kind_is_no_missing_name(tmp_path):
+    for name in ("x.pt2", "notes.txt", "plain"):
+        (tmp_path / name).write_text("")
+        with pytest.raises(ConfigError, match=rf"{name}: is no \.onnx file, config \(\.py\) or name"):
+            load_network(tmp_path / name, None)
+
+
 def test_without_a_bundled_model_the_message_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(bundle, "WEIGHTS", tmp_path / "none")
     with pytest.raises(ConfigError, match=r"checkpoint='.*zoo|zoo.*checkpoint="):

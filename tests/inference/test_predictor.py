@@ -268,7 +268,8 @@ def test_faulty_boxes_stop_no_other_image(predict):
 
 
 def test_empty_folder_and_empty_list(predict, tmp_path):
-    assert predict(tmp_path) == []
+    with pytest.raises(DataError, match="the folder holds no images"):
+        predict(tmp_path)
     assert predict([]) == []
 
 

@@ -160,6 +160,15 @@ def test_names_of_no_file_of_ones_own(predict, name, message):
         predict(name)
 
 
+def test_a_folder_without_pictures_is_refused(predict, tmp_path):
+    with pytest.raises(DataError, match=r": the folder holds no images \(\.jpg .*\)$"):
+        predict(tmp_path)
+    (tmp_path / "film.mp4").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no images .*, but .*: film\.mp4 \(give a video by itself\)$"):
+        predict(str(tmp_path))
+    assert predict([]) == []
+
+
 def test_a_pattern_is_its_pictures(predict, tmp_path):
     for name in ("b1.png", "a1.png", "c2.png", "sub/d1.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

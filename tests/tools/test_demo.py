@@ -268,7 +268,7 @@ def test_detections_that_give_nothing_are_told(monkeypatch, tmp_path, capsys):
     assert said[-5:-1] == [
         f"left out: {path}: 1 box of category 0 (person is 1)",
         f"left out: {path}: 2 boxes of category 7 (person is 1)",
-        f"left out: {path}: 1 box scored below 0.5, the threshold",
+        f"left out: {path}: 1 box scored below 0.5, the threshold (--box-threshold)",
         f"left out: {path}: the file has no box for 000.png; its ids are 3..12",
     ]
     assert said[-1].startswith("0 poses in 2 images")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -16,7 +17,9 @@ import posekit
 from posekit.errors import CheckpointError
 from posekit.inference import accurate
 from posekit.inference.calibration import Calibration
+from posekit.inference.json_out import json_document
 from posekit.io.images import read_image
+from posekit.io.video import VideoReader
 
 
 def test_several_inputs_are_one_run(monkeypatch, tmp_path, capsys):
@@ -152,6 +155,46 @@ def test_json_is_all_that_stdout_has(monkeypatch, tmp_path, capsys):
     assert (status, found["images"]) == (2, [])
     assert "bad.jpg" in found["error"]
     assert told(monkeypatch, capsys, tmp_path / "none.png")[1]["error"].endswith("by its number)")
+
+
+@pytest.mark.parametrize(("frames", "kept"), [(6, 4), (0, 0)])
+def test_ctrl_c_keeps_what_was_done(monkeypatch, tmp_path, capsys, frames, kept):
+    """Of two videos, at the second; frames are predicted in fours."""
+    timed, out, opened = VideoReader.timed, tmp_path / "out", []
+
+    def interrupted(self):
+        opened.append(self)
+        yield from islice(timed(self), None if len(opened) == 1 else frames)
+        if len(opened) == 2:
+            raise KeyboardInterrupt
+
+    words = [video(tmp_path / f"{name}.mp4") for name in "ab"]
+    with monkeypatch.context() as patch:
+        patch.setattr(VideoReader, "timed", interrupted)
+        status, found = told(patch, capsys, *words, "--boxes", boxes()[0], "--out", out)
+    assert (status, found["error"]) == (130, "interrupted")
+    drawn = [image["drawn"] for image in found["images"]]
+    films = sorted(out.rglob("*.mp4"))
+    assert drawn == [str(films[0])] * 8 + [str(films[-1])] * kept
+    assert [len(list(VideoReader(film))) for film in films] == [8, kept][: len(films)]
+    assert len(films) == len(list(out.rglob("*.json"))) == (2 if kept else 1)
+    assert len(results(films[-1].with_suffix(".json"))) == (kept or 8)
+    assert found["left_out"] == ([f"{words[1]}: what comes after the first 4: interrupted"] if kept else [])
+
+
+def test_json_is_whole_if_ctrl_c_comes_with_the_first_image(monkeypatch):
+    file, written = io.StringIO(), []
+
+    def flush():
+        written.append(file.tell())
+        if len(written) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(file, "flush", flush, raising=False)
+    with pytest.raises(KeyboardInterrupt), json_document(file) as document:
+        document.add({"image": "a.png"})
+    found = json.loads(file.getvalue())
+    assert found == {"images": [{"image": "a.png"}], "left_out": [], "error": "interrupted"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have names of Unicode alone")

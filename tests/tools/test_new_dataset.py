@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import label_forms
@@ -14,6 +15,7 @@ from toy_training import run
 import posekit
 from posekit.engine.configs.config import load_config
 from posekit.engine.configs.own_keypoints import BUNDLED, epochs_for
+from posekit.geometry import xyxy_to_xywh
 from posekit.inference.bundle import bundled_models, plain_config
 from posekit.io.files import read_json
 from posekit.io.images import read_image
@@ -95,9 +97,15 @@ def test_what_was_found_is_told(tmp_path, capsys):
         "split:     1 train, 1 val; drawn by picture, seed 0, val share 0.2",
         "check_dataset.py fox4/fox4.py",
         "train.py fox4/fox4.py",
-        "demo.py PHOTO.jpg --config fox4/fox4.py --checkpoint fox4/work_dir/best_PCK@0.05_mean.pth",
+        " --config fox4/fox4.py --checkpoint fox4/work_dir/best_PCK@0.05_mean.pth",
     ):
         assert line in told
+    photo, box = re.search(r"demo\.py (.*) --boxes (\S+) --config", told).groups()
+    val = read_json(tmp_path / "fox4" / "val.json")
+    image, one = val["images"][0], val["annotations"][0]
+    assert one["image_id"] == image["id"]
+    assert Path(photo).samefile(tmp_path / image["file_name"])
+    np.testing.assert_allclose(xyxy_to_xywh([[float(x) for x in box.split(",")]])[0], one["bbox"], atol=0.11)
 
 
 @pytest.mark.parametrize("form", label_forms.WRITERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,21 @@ def find_row(name: str) -> ZooRow:
         ConfigError: If there is none, with the names most like it.
     """
     if name not in ZOO:
-        begun = [other for other in ZOO if other.startswith(str(name))]
-        close = begun[:5] or difflib.get_close_matches(str(name), ZOO, n=5, cutoff=0.4)
-        own = difflib.get_close_matches(str(name), sorted(path.stem for path in WEIGHTS.glob("*.json")), n=1)
-        like = f"the nearest are {close}" if close else "python tools/test.py --list-zoo shows its names"
-        like = f"did you mean the bundled {own[0]!r}?" if own else like
-        raise ConfigError(f"model zoo: there is no {name!r}; {like}")
+        own = _nearest(str(name), sorted(path.stem for path in WEIGHTS.glob("*.json")), 0.6)
+        close = _nearest(str(name), ZOO, 0.4)
+        like = f"the nearest are {close}; " if close else ""
+        like = f"did you mean the bundled {' or '.join(map(repr, own))}? " if own else like
+        raise ConfigError(
+            f"model zoo: there is no {name!r}; {like}python tools/test.py --list-zoo shows its names, and "
+            "posekit/docs/models.md those of the bundled models"
+        )
     return ZOO[name]
+
+
+def _nearest(name: str, names: Collection[str], cutoff: float) -> list[str]:
+    """Up to five of the names: those that begin with it, else those most like it."""
+    begun = [other for other in names if name and other.startswith(name)]
+    return begun[:5] or difflib.get_close_matches(name, names, n=5, cutoff=cutoff)
 
 
 def obtain_weights(row: ZooRow) -> Path:
