@@ -37,6 +37,11 @@ def is_whole(value: object, least: int = 1) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def is_share(value: object) -> bool:
+    """Whether a setting is a number from 0 to 1; True and False are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 class PosekitError(Exception):
     """Base of every error that a user's input can cause."""
 

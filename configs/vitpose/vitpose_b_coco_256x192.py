@@ -8,8 +8,6 @@ Cost: not measured. 64 people per GPU in the release.
 
 from mmengine.config import read_base
 
-from posekit.transforms import Augment
-
 with read_base():
     from .._base_.datasets.coco_256x192 import *
     from .._base_.models.vitpose_release import *
@@ -18,13 +16,4 @@ with read_base():
 for _loader in (train_dataloader, val_dataloader, test_dataloader):
     _loader["dataset"]["crop"].update(convention="udp")
 train_dataloader.update(batch_size=64)
-train_dataloader["dataset"]["augment"] = dict(
-    type=Augment,
-    flip_prob=0.5,
-    rotation=40,
-    rotation_prob=0.6,
-    scale=0.5,
-    sampling="clipped_normal",
-    half_body_prob=0.3,
-    half_body_min_keypoints=8,
-)
+train_dataloader["dataset"]["augment"].update(rotation=40, scale=0.5)

@@ -17,7 +17,7 @@ import numpy as np
 
 from posekit.datasets.coco_columns import AnnotationColumns, in_blocks
 from posekit.datasets.coco_detections import check_detections, find_matches, read_detections, take_matched
-from posekit.datasets.coco_records import left_out
+from posekit.datasets.coco_records import ANNOTATED, DETECTED, MATCHED, left_out
 from posekit.datasets.matching import MATCH_IOU
 from posekit.datasets.pictures import OTHER_SIZE, Agreement, compare_pictures, label_reach
 from posekit.datasets.table import GROUND_TRUTH, PersonTable, build_table, check_policy
@@ -33,7 +33,6 @@ from posekit.structures import Skeleton
 
 FILE, BOX = "file", "box"
 CACHED_FROM = 32 << 20  # bytes of a file (posekit.datasets.file_cache)
-ANNOTATED, DETECTED, MATCHED = "annotated", "detected", "detected_matched"
 
 
 @DATASETS.register_module()

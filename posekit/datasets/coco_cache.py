@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from posekit.datasets.coco_pieces import cut_annotations
+from posekit.datasets.coco_records import MATCHED
 from posekit.datasets.file_cache import FileCache
 from posekit.datasets.pictures import compare_pictures
-from posekit.datasets.table import PersonTable
+from posekit.datasets.table import EXTRA, PersonTable
 from posekit.datasets.turns import Agreement
 from posekit.io.files import read_bytes
 from posekit.io.images import check_image_name
@@ -23,7 +24,7 @@ def load_kept(reading: Any) -> PersonTable:
 
     Pictures are compared at every start; if they agree otherwise than they did then, the file is read again.
     """
-    files = [reading.path, *([reading.results] if reading.boxes == "detected_matched" else [])]
+    files = [reading.path, *([reading.results] if reading.boxes == MATCHED else [])]
     skeleton = reading.skeleton
     # Absolute names are looked for in the image folder, which may be another where the process is another.
     image_dir = reading.image_dir and os.path.abspath(reading.image_dir)  # noqa: PTH100 (as within_folder)
@@ -63,7 +64,7 @@ def _kept(arrays: dict[str, Any], reading: Any) -> tuple[PersonTable, list[str],
     counts, source, turn, annotated, left_out = json.loads(arrays.pop("said").tobytes())
     stated_hw, reach_xy = arrays.pop("stated_hw"), arrays.pop("reach_xy")
     names = _names(arrays["image_names"], reading.path)
-    extra = {name[6:]: arrays.pop(name) for name in list(arrays) if name.startswith("extra.")}
+    extra = {name.removeprefix(EXTRA): arrays.pop(name) for name in list(arrays) if name.startswith(EXTRA)}
     stated = {"area": reading.area, "category": reading.category, "annotated": annotated}
     stated |= {"images_left_out": tuple(left_out), "on_bad_record": reading.on_bad_record}
     table = PersonTable(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from posekit.datasets.coco_records import Number, PersonRow, RecordReader, columns, left_out
+from posekit.datasets.coco_records import DETECTED, Number, PersonRow, RecordReader, columns, left_out
 from posekit.datasets.matching import match_by_image
 from posekit.errors import DataError, shown
 from posekit.io.files import read_json
@@ -72,7 +72,7 @@ def read_detections(file: Any) -> dict[str, np.ndarray]:
         asked.results, file.categories, file.row_of_image(), counts, asked.score_threshold
     )
     rows = reader.read_all(read_json(asked.results), asked.on_bad_record)
-    if asked.boxes == "detected" and not rows:
+    if asked.boxes == DETECTED and not rows:
         raise DataError(
             f"{asked.results}: expected at least one usable detection, found none{left_out(counts)}"
         )

@@ -18,6 +18,8 @@ from posekit.errors import DataError, shown
 from posekit.geometry import keypoint_box_xywh, xywh_to_xyxy
 from posekit.io.records import require, require_id
 
+#: Whose boxes a data set has: the annotated, a detector's in their place, or a detector's matched to them.
+ANNOTATED, DETECTED, MATCHED = "annotated", "detected", "detected_matched"
 Number = (int, float)
 SKIP_REMEDY = "; mend it, or leave such records out and count them: on_bad_record='skip'"
 

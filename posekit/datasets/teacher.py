@@ -17,7 +17,7 @@ from posekit.datasets.mapping import BY_NAME, with_skeleton
 from posekit.datasets.table import GROUND_TRUTH, PersonTable
 from posekit.datasets.topdown import load_people
 from posekit.datasets.weights import take_keypoint_weights
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, is_share
 from posekit.io.files import read_json, under
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
@@ -106,7 +106,7 @@ def _check_settings(contradicted: str, **shares: float) -> None:
     if contradicted not in ("keep", "drop"):
         raise ConfigError(f"with_teacher: 'contradicted' must be 'keep' or 'drop', found {contradicted!r}")
     for name, value in shares.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        if not is_share(value):
             raise ConfigError(f"with_teacher: '{name}' must be in 0..1, found {value!r}")
 
 

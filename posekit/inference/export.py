@@ -60,6 +60,11 @@ class ExportedNetwork(nn.Module):
         self.order = [int(k) for k in estimator.skeleton.flip_index]
 
     def forward(self, images: Tensor) -> Any:
+        found = tuple(self.named(images).values())
+        return found if len(found) > 1 else found[0]
+
+    def named(self, images: Tensor) -> dict[str, Tensor]:
+        """What it gives, by name, in the order of the file's outputs."""
         estimator = self.estimator
         images = estimator.normalise(images)
         outputs = self._last(images)
@@ -67,9 +72,9 @@ class ExportedNetwork(nn.Module):
             mirrored = estimator.head.flip(self._last(images.flip(3)), self.order, self.size_hw)
             outputs = estimator.head.average(outputs, mirrored)
         if not self.decode:
-            return outputs
-        found = tuple(decoded(estimator.head, outputs, self.size_hw).values())
-        return (outputs, *found) if self.gives_all else found
+            return {"heatmaps": outputs}
+        found = decoded(estimator.head, outputs, self.size_hw)
+        return {"heatmaps": outputs, **found} if self.gives_all else found
 
     def _last(self, images: Tensor) -> Any:
         if not self.half_inside:
@@ -168,10 +173,8 @@ def export(
         generator = torch.Generator().manual_seed(0)
         crops = torch.randint(0, 256, (3, 3, *size_hw), generator=generator, dtype=torch.uint8)
     with torch.no_grad():
-        wanted = _as_list(module(crops.float()))
-        names = ["heatmaps"]
-        if decode:
-            names = list(decoded(quick.head, quick.last(quick.normalise(crops)), size_hw))
+        by_name = module.named(crops.float())
+        names, wanted = list(by_name), list(by_name.values())
         with atomic_path(path) as temporary:
             if form == "onnx" and precision == "float32":
                 _write_onnx(module, temporary, size_hw, names)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from posekit.errors import CheckpointError, DataError
 from posekit.io.files import environment_number, read_json, sha256, write_json
-from posekit.io.hub import HubPlace, ask_hub, fetch_from_hub
+from posekit.io.hub import COMMIT, SHA256, HubPlace, ask_hub, fetch_from_hub
 from posekit.io.transfer import TransferError, has_scheme, transfer
 
 try:
@@ -32,7 +32,6 @@ except ImportError:  # Windows
 
 _SCHEMES: tuple[str, ...] = ("https",)
 _LARGEST_MB = 4096  # of the zoo the largest, ViTPose++ h, has 3.6 GB
-_COMMIT = r"[0-9a-f]{40}"
 _LEAST_DIGITS = 8  # publishers state so many in a file's name
 
 
@@ -126,7 +125,7 @@ def _fault(file: WeightFile, path: Path, why: str) -> CheckpointError:
     """Why a file cannot be had, and how to get it by hand."""
     source = f"{file.url}\n  see also:    {file.page}" if file.url else file.page
     text = f"weights {file.name}: {why}.\n  get it from: {source}\n  put it here: {path}"
-    if file.hub is not None and _record(path).is_file() and re.fullmatch(_COMMIT, file.hub.revision):
+    if file.hub is not None and _record(path).is_file() and re.fullmatch(COMMIT, file.hub.revision):
         text += f"\n  pinned by:   {_record(path)}; remove that to take another"
     return CheckpointError(text)
 
@@ -231,6 +230,6 @@ def _as_recorded(file: WeightFile, path: Path) -> WeightFile:
         commit, digest = str(kept["commit"]), str(kept["sha256"])
     except (DataError, KeyError, TypeError) as error:
         raise CheckpointError(f"{_record(path)}: is no record of a download ({error}); remove it") from error
-    if not (re.fullmatch(_COMMIT, commit) and re.fullmatch(r"[0-9a-f]{64}", digest)):
+    if not (re.fullmatch(COMMIT, commit) and re.fullmatch(SHA256, digest)):
         raise CheckpointError(f"{_record(path)}: holds no commit and SHA-256; remove it")
     return replace(file, sha256=digest, hub=replace(file.hub, revision=commit))

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from posekit.io.transfer import TransferError, has_scheme
 
+COMMIT, SHA256 = r"[0-9a-f]{40}", r"[0-9a-f]{64}"  # as the hub writes them
+
 
 @dataclass(frozen=True)
 class HubPlace:
@@ -62,12 +64,11 @@ def ask_hub(place: HubPlace) -> HubStatement:
         import huggingface_hub
 
         url = huggingface_hub.hf_hub_url(place.repo, place.file, revision=place.revision)
-        if has_scheme(url, ("https",)):
-            found = huggingface_hub.get_hf_file_metadata(url)
-    if not has_scheme(url, ("https",)):
-        raise TransferError(f"{url}: only https is downloaded")
+        if not has_scheme(url, ("https",)):
+            raise TransferError(f"{url}: only https is downloaded")
+        found = huggingface_hub.get_hf_file_metadata(url)
     commit, digest = found.commit_hash or "", found.etag or ""
-    known = re.fullmatch(r"[0-9a-f]{40}", commit) and re.fullmatch(r"[0-9a-f]{64}", digest)
+    known = re.fullmatch(COMMIT, commit) and re.fullmatch(SHA256, digest)
     if not known or found.size is None:
         raise TransferError(f"the hub states no commit, size and SHA-256 of {url}")
     return HubStatement(commit, digest, found.size)
@@ -96,6 +97,8 @@ def _explained(what: str) -> Iterator[None]:
     """Turns what goes wrong within into a TransferError."""
     try:
         yield
+    except TransferError:
+        raise
     # Its faults have no common class: those of requests or httpx, by its version, OSError, ValueError.
     except Exception as error:
         why = str(error).strip().partition("\n")[0]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from posekit.codecs.grid import xy_like
-from posekit.errors import ConfigError, is_whole
+from posekit.errors import ConfigError, is_share, is_whole
 from posekit.models.heads import Head, Prediction, SizeHW
 from posekit.models.point_losses import PointLoss
 from posekit.registry import MODELS
@@ -65,7 +65,7 @@ class CoordinateHead(Head):
         for name, number in (("pool", pool), *(("hidden", width) for width in hidden)):
             if not is_whole(number):
                 raise ConfigError(f"head: '{name}' must be a whole number above 0, found {number!r}")
-        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
+        if not is_share(dropout) or dropout == 1:
             raise ConfigError(f"head: 'dropout' must be a number from 0 to below 1, found {dropout!r}")
         if (
             isinstance(loss_unit, bool)

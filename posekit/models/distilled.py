@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from posekit.errors import CheckpointError, ConfigError
+from posekit.errors import CheckpointError, ConfigError, is_share
 from posekit.io.bundled import bundled_weights
 from posekit.io.checkpoint import read_checkpoint
 from posekit.io.files import sha256
@@ -62,7 +62,7 @@ class DistilledEstimator(PoseEstimator):
 
     def __init__(self, *args: Any, teacher: Mapping[str, Any], share: float = 0.5, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
+        if not is_share(share):
             raise ConfigError(f"model.share: expected a number from 0 to 1, found {share!r}")
         if not isinstance(teacher, Mapping) or set(teacher) != {"model", "checkpoint"}:
             raise ConfigError(

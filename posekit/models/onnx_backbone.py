@@ -24,22 +24,28 @@ class OnnxNetwork(nn.Module):
 
     Args:
         path: The .onnx file.
+        num_maps: Its first output is so many heatmaps (B, num_maps, h, w); None: whatever it gives.
 
     Raises:
-        CheckpointError: If the file cannot be opened, or has another input.
+        CheckpointError: If the file cannot be opened, or has other inputs or outputs.
     """
 
     input_divisor = 1
-    out_channels = 1
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, num_maps: int | None = None) -> None:
         super().__init__()
-        self.path = Path(path)
+        self.path, self.out_channels = Path(path), num_maps or 1
         self._session: Any = open_session(self.path)
         entries, outputs = self._session.get_inputs(), self._session.get_outputs()
         shapes = [list(part.shape) for part in (*entries, *outputs[:1])]
-        if len(entries) != 1 or len(shapes[0]) != 4 or not self._fits(shapes):
-            raise CheckpointError(f"network {path}: expected {self._expected()}, found {shapes}")
+        fits = len(entries) == 1 and len(shapes[0]) == 4 and shapes[0][1] == 3
+        wanted, why = "one input (B, 3, H, W)", ""
+        if num_maps is not None:
+            fits = fits and len(shapes[1]) == 4 and shapes[1][1] in (num_maps, None)
+            wanted += f" and heatmaps (B, {num_maps}, h, w)"
+            why = "; a codec or skeleton of another number of maps?"
+        if not fits:
+            raise CheckpointError(f"network {path}: expected {wanted}, found {shapes}{why}")
         if entries[0].type != "tensor(float)":
             raise CheckpointError(f"network {path}: expected a float32 input, found {entries[0].type}")
         #: Whether posekit's card in the file says that it averages with the mirror image itself.
@@ -47,12 +53,6 @@ class OnnxNetwork(nn.Module):
         self._entry, self._sides, self._batch = entries[0].name, tuple(shapes[0][2:]), shapes[0][0]
         #: Names of what is asked of the file.
         self.outputs = [output.name for output in outputs]
-
-    def _fits(self, shapes: list[list[Any]]) -> bool:
-        return shapes[0][1] == 3
-
-    def _expected(self) -> str:
-        return "one input (B, 3, H, W)"
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """The file's outputs of the image (B, 3, H, W), on its device.
@@ -100,19 +100,8 @@ class OnnxHeatmaps(OnnxNetwork):
     emits_heatmaps = True
 
     def __init__(self, num_maps: int, path: str | Path) -> None:
-        self.__dict__["out_channels"] = num_maps  # before the file is looked at
-        super().__init__(path)
+        super().__init__(path, num_maps)
         self.outputs = self.outputs[:1]  # whatever else a stranger's file gives
-
-    def _fits(self, shapes: list[list[Any]]) -> bool:
-        fits = super()._fits(shapes) and len(shapes[1]) == 4
-        return fits and shapes[1][1] in (self.out_channels, None)
-
-    def _expected(self) -> str:
-        return (
-            f"one input (B, 3, H, W) and heatmaps (B, {self.out_channels}, h, w); a codec or skeleton of "
-            "another number of maps?"
-        )
 
 
 @MODELS.register_module()

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError, is_whole
+from posekit.errors import ConfigError, is_share, is_whole
 from posekit.registry import MODELS
 
 CONTRAST_SIDE = 9  # Of the window of local contrast, pixels
@@ -126,7 +126,7 @@ class TompsonTrunk(nn.Module):
                 raise ConfigError(f"{name}: '{what}' must be a whole number above 0, found {number!r}")
         if kernel % 2 == 0:
             raise ConfigError(f"{name}: 'kernel' must be odd, found {kernel}")
-        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout < 1:
+        if not is_share(dropout) or dropout == 1:
             raise ConfigError(f"{name}: 'dropout' must be a number from 0 to below 1, found {dropout!r}")
         for what, chosen in (("contrast", contrast), ("batch_norm", batch_norm)):
             if not isinstance(chosen, bool):
