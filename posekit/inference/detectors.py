@@ -71,7 +71,7 @@ def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
 
     card = path.with_suffix(".json")
     threshold = require(read_json(card), "threshold", str(card), float)
-    with threads(threads_for(0)):  # hundreds of small tensors
+    with threads(threads_for(0)), torch.inference_mode(False):  # hundreds of small tensors
         return PersonFinder(path, score_threshold=threshold, device=device, exact=False)
 
 

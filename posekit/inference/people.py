@@ -71,6 +71,16 @@ class People(list[Pose]):
         self.skeleton = skeleton
         self.image_path = image_path
 
+    def __repr__(self) -> str:
+        """In one line: a notebook shows what was found, not its arrays."""
+        height, width = self.image_size_hw
+        where = f" of {self.image_path}" if self.image_path else ""
+        kind = f", {self.skeleton.name}" if self.skeleton else ""
+        said = f", error: {self.error}" if self.error else ""
+        return (
+            f"<People: {len(self)} on {width} x {height} pixels{where}{kind}, boxes: {self.box_source}{said}>"
+        )
+
     def replaced(self, poses: Iterable[Pose]) -> People:
         """The same image with other poses, e.g. smoothed ones."""
         facts = {name: value for name, value in vars(self).items() if name != "poses"}

@@ -144,7 +144,7 @@ class Predictor:
         self._threads = threads
         # On a GPU the processor has little to do; a module that was handed over is not run to count its work.
         on_cpu = self.device.type == "cpu"
-        with with_threads(threads or threads_for(0)):  # hundreds of small tensors
+        with with_threads(threads or threads_for(0)), torch.inference_mode(False):  # hundreds of small tensors
             network = load_network(model, checkpoint, crop).with_flip(flip_test).to(self.device)
             self._macs = 0.0 if not on_cpu else float("inf") if as_it_is else network.macs()
         self._network = network.quickened(backend)
@@ -165,6 +165,10 @@ class Predictor:
         self._refine = refine
         self._max_batch = max_batch
         self._images_at_once = images_at_once
+
+    def __repr__(self) -> str:
+        height, width = self._network.crop.input_size_hw
+        return f"<Predictor: {self._network.name}, {self.skeleton.name}, input {height}x{width}, {self.device}>"
 
     @cached_property
     def _detect(self) -> Detect | None:

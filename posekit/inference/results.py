@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from posekit.geometry import xyxy_to_xywh
+from posekit.inference.people import PERSON_SCORE
 from posekit.io.files import atomic_file
 from posekit.metrics.oks import rescore
 from posekit.structures import Pose
@@ -41,9 +42,10 @@ def results_file(path: str | Path) -> Iterator[Add]:
 
 
 def records_of(poses: Sequence[Pose], image_id: int, tracked: bool = False) -> list[dict[str, Any]]:
-    """Poses of one image as COCO results, with the box (``box_xywh``) and its score beside them.
+    """Poses of one image as COCO results; beside them the box (``box_xywh``), its score and the person's.
 
     The score is the box's times the mean of the keypoint scores above 0.2, as the HRNet release ranks poses.
+    ``person_score`` is there if scores are calibrated.
 
     Args:
         poses: In image pixels.
@@ -63,6 +65,7 @@ def records_of(poses: Sequence[Pose], image_id: int, tracked: bool = False) -> l
             "score": round(float(score), 5),
             "box_xywh": np.round(box, 2).tolist(),
             "box_score": round(pose.box_score, 5),
+            **({PERSON_SCORE: round(float(pose.extra[PERSON_SCORE]), 5)} if PERSON_SCORE in pose.extra else {}),
             **({"track_id": pose.person_id} if tracked else {}),
         }
         for pose, points, score, box in zip(poses, keypoints, scores, boxes, strict=True)

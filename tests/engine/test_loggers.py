@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import toy_training
+from mmengine.runner import LogProcessor
 from mmengine.visualization import WandbVisBackend
 from toy_training import build, run, runner_log, scalars, weights, write_config
 
@@ -162,6 +164,25 @@ def test_a_config_can_state_how_many(tmp_path):
     runner.train()
     losses = runner.message_hub.log_scalars["train/loss"].data[0]
     assert [r["loss"] for r in scalars(runner) if "iter" in r] == [losses[n - 1] for n in (2, 3, 5, 6, 8, 9)]
+
+
+def test_a_small_loss_is_shown_to_four_digits_of_its_own(tmp_path, monkeypatch):
+    collect = LogProcessor._collect_scalars
+
+    def smaller(self, *args, **kwargs):
+        found = collect(self, *args, **kwargs)
+        return {**found, "loss": found["loss"] * 1e-5, "aux_loss": 0.00001, "acc": 0.00001}
+
+    monkeypatch.setattr(LogProcessor, "_collect_scalars", smaller)
+    runner = build(tmp_path)
+    runner.train()
+    (log,) = runner_log(runner).glob("*.log")
+    lines = [line for line in log.read_text().splitlines() if "Epoch(train)" in line]
+    shown = [float(re.search(r" loss: (\S+)", line)[1]) for line in lines]
+    losses = [record["loss"] for record in scalars(runner) if "iter" in record]
+    assert 0 < max(losses) < 1e-4
+    assert shown == pytest.approx(losses, rel=5e-4)
+    assert all("aux_loss: 1e-05" in line and "acc: 0.0000" in line for line in lines)
 
 
 # --- the console ------------------------------------------------------------------------------------------

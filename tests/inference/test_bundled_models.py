@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
+import torch
 
 from posekit import Predictor
 from posekit.datasets.coco import load_coco
@@ -42,6 +43,16 @@ def test_works_offline_from_an_array(name):
     assert pose.keypoints.shape == (len(pose.scores), 2)
     assert np.isfinite(pose.keypoints).all()
     assert (pose.scores >= 0).all()
+
+
+def test_made_where_no_gradients_are_kept():
+    image = np.random.default_rng(0).integers(0, 256, (90, 60, 3), np.uint8)
+    with torch.inference_mode():
+        inside = Predictor(device="cpu")
+        (one,) = inside(image, [[0, 0, 60, 90]])
+        assert inside.has_detector
+    (other,) = Predictor(device="cpu")(image, [[0, 0, 60, 90]])
+    np.testing.assert_array_equal(one.keypoints, other.keypoints)
 
 
 def test_the_finder_is_small_and_described():

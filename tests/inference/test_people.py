@@ -13,6 +13,7 @@ import pytest
 from posekit.errors import DataError
 from posekit.inference.json_out import json_document
 from posekit.inference.people import People
+from posekit.inference.results import records_of
 from posekit.io.images import read_image
 from posekit.structures import Pose, Skeleton
 
@@ -39,6 +40,21 @@ def test_plain_numbers(tmp_path):
     assert (person["box_score"], person["person_score"], found["image"]) == (0.75, 0.5, "a.png")
     _people().save(tmp_path / "people.json")
     assert json.loads((tmp_path / "people.json").read_text())["people"] == [person]
+
+
+def test_shown_in_a_line():
+    shown = repr(_people(image_path="a.png"))
+    assert shown == "<People: 1 on 60 x 40 pixels of a.png, toy, boxes: given>"
+    assert "error: no picture" in repr(People(error=DataError("no picture")))
+
+
+def test_results_tell_the_score_of_the_person_where_there_is_one():
+    people = _people()
+    (record,) = records_of(people, image_id=3)
+    assert (record["person_score"], record["box_score"]) == (0.5, 0.75)
+    (plain,) = records_of([dataclasses.replace(people[0], extra={})], image_id=3)
+    assert "person_score" not in plain
+    assert {name: value for name, value in record.items() if name != "person_score"} == plain
 
 
 def test_what_is_written_is_strict_json(tmp_path):

@@ -41,6 +41,13 @@ def test_one_box_alone_and_none_at_all(predict):
     assert predict(photo(), []) == []
 
 
+def test_a_predictor_shown_in_a_line(predict):
+    height, width = CROP.input_size_hw
+    shown = repr(predict)
+    assert shown.startswith("<Predictor: ")
+    assert f"input {height}x{width}, cpu" in shown
+
+
 def test_box_scores_are_handed_on(predict):
     assert [pose.box_score for pose in predict(photo(), BOTH, [0.5, 0.25])] == [0.5, 0.25]
 
