@@ -88,6 +88,10 @@ RECIPES["study/lsp_mobilenetv2_pretrained_128x128.py"] = _PRETRAINED
 _CONVERGED = {"input": (96, 96), **one_cycle(40, 32), "epochs": (40, 4)}
 RECIPES["study/lsp_mobilenetv2_scratch_96x96.py"] = _SCRATCH | _CONVERGED
 RECIPES["study/lsp_mobilenetv2_pretrained_96x96.py"] = _PRETRAINED | _CONVERGED
+_FINE = ("conv_stem", "bn1", "blocks.0", "blocks.1")
+RECIPES["study/lsp_mobilenetv2_frozen_96x96.py"] = (
+    _PRETRAINED | _CONVERGED | {"frozen": tuple(f"backbone.backbone.{part}." for part in _FINE)}
+)
 _FAMILY = _PRETRAINED | {"input": (96, 96), **one_cycle(4, 32), "epochs": (4, 4)}
 _NO_MAPS = {"codec": None, "head": {}}
 _POINTS = {

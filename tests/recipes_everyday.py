@@ -94,6 +94,14 @@ RECIPES["everyday/lite0_coco17_160x128_longer.py"] = RECIPES["everyday/lite0_coc
     "rates": ["OneCycleLR(eta_max=0.001, by_epoch=True, convert_to_iter_based=True, pct_start=0.05)"],
     "epochs": (18, 1),
 }
+RECIPES["everyday/lite0_coco17_256x192.py"] = RECIPES["everyday/lite0_coco17_160x128.py"] | {
+    "train": everyday(256, 192, nobody=_EMPTY),
+    "input": (256, 192),
+    "crop": (0.75, 1.1, "udp"),
+    "codec": _UDP.format(sigma=2).replace("outside='drop'", "outside='keep'"),
+    "rates": ["OneCycleLR(eta_max=0.0008, by_epoch=True, convert_to_iter_based=True, pct_start=0.05)"],
+    "epochs": (10, 1),
+}
 _SHARED = ["conv_stem.", "bn1.", *(f"blocks.{stage}." for stage in range(5))]
 _PYRAMID = [f"decoder.{layers}.{level}." for layers in ("lateral", "smooth") for level in range(3)]
 _LARGE = RECIPES["everyday/lite0_coco17_160x128.py"]

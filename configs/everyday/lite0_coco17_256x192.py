@@ -1,5 +1,7 @@
 """COCO's 17 keypoints for everyday photos at 256x192: the bundled model's weights learn to look closer.
 
+The Gaussians grow with the input, a little less than it does.
+
     python tools/train.py configs/everyday/lite0_coco17_256x192.py
 """
 

@@ -1,9 +1,8 @@
 """The focal study to convergence on a CPU: lsp_mobilenetv2_scratch_96x96.py, but from ImageNet.
 
-The fine layers stay as ImageNet taught them, which saves a third of a step.
 There is no training without torchvision's mobilenet_v2-b0353104.pth in data/weights/; elsewhere
 ``--cfg-options model.backbone.pretrained=/your/file.pth``.
-Cost: 25 minutes of one core for a cell.
+Cost: three quarters of an hour of one core for a cell.
 
     python tools/gamma_sweep.py configs/study/lsp_mobilenetv2_pretrained_96x96.py --cells mse:s{0,1} \
         focal:g1:d0.1:s{0,1} focal:g0.5:d0.001:s{0,1} focal:g1:d0.001:s0 focal-max:g1:d0.001:s0
@@ -23,4 +22,3 @@ model["backbone"]["pretrained"] = dict(
     source="https://download.pytorch.org/models/",
     strict=True,
 )
-model["frozen"] = tuple(f"backbone.backbone.{part}." for part in ("conv_stem", "bn1", "blocks.0", "blocks.1"))

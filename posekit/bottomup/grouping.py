@@ -21,7 +21,7 @@ from posekit.bottomup.peaks import Cells, Parts, refined
 from posekit.codecs.grid import ALIGNMENTS, pixels_per_cell
 from posekit.codecs.peaks import Peaks
 from posekit.codecs.taylor import blur, udp_step
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 
 # For COCO's 17: head and trunk first, whose tags are surest.
 HIGHERHRNET_ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
@@ -89,7 +89,7 @@ class TagGrouper:
             odd = name in ("most_peaks", "most_people") or (isinstance(value, int) and value % 2 == 1)
             if value is None and name == "most_people":
                 continue
-            if not isinstance(value, int) or value < least or not odd:
+            if not is_whole(value, least) or not odd:
                 kind = "odd" if name in ("window", "blur_kernel") else "whole"
                 raise ConfigError(
                     f"grouper: '{name}' must be a number from {least} on ({kind}), found {value!r}"

@@ -20,7 +20,7 @@ from posekit.bottomup.assembly import Assembler, PartAssembler
 from posekit.bottomup.poses import prediction_of
 from posekit.bottomup.targets import PartAffinityTargets, limbs_of
 from posekit.datasets.bottomup import IGNORED
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.heads import Head, Prediction, SizeHW
 from posekit.registry import MODELS
 from posekit.skeletons import get_skeleton
@@ -96,7 +96,7 @@ class PartAffinityHead(Head):
         super().__init__()
         self.skeleton, self.stride = get_skeleton(skeleton), stride
         for name, value in (("in_channels", in_channels), ("stages", stages), ("width", width)):
-            if not isinstance(value, int) or value < 1:
+            if not is_whole(value):
                 raise ConfigError(f"head: '{name}' must be a whole number from 1 on, found {value!r}")
         if not field_weight >= 0:
             raise ConfigError(f"head: 'field_weight' must not be negative, found {field_weight!r}")

@@ -20,7 +20,7 @@ from posekit.bottomup.head import learnt_cells, people_on, settings_in_words
 from posekit.bottomup.poses import prediction_of
 from posekit.bottomup.tags import AssociativeLoss, TagMaps, TagTargets
 from posekit.codecs import Codec
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.heads import Head, Prediction, SizeHW
 from posekit.models.loss_kinds import check_heatmap_codec
 from posekit.registry import MODELS
@@ -74,7 +74,7 @@ class TagHead(Head):
             ("width", width, 1),
             ("blocks", blocks, 0),
         ):
-            if not isinstance(value, int) or value < least:
+            if not is_whole(value, least):
                 raise ConfigError(f"head: '{name}' must be a whole number from {least} on, found {value!r}")
         self.num_keypoints = num_keypoints
         self.codec: Codec = MODELS.build(dict(codec)) if isinstance(codec, Mapping) else codec

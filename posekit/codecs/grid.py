@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 
 ALIGNMENTS = ("strided", "aligned")
 
@@ -139,7 +139,7 @@ def check_kernel(codec: object, field: str, optional: bool = False) -> None:
     found = getattr(codec, field)
     if optional and found is None:
         return
-    if isinstance(found, bool) or not isinstance(found, int) or found < 1 or found % 2 == 0:
+    if not is_whole(found) or found % 2 == 0:
         raise ConfigError(
             f"{type(codec).__name__}: '{field}' must be a positive odd integer, found {found!r}"
         )

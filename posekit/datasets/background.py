@@ -14,7 +14,7 @@ import numpy as np
 
 from posekit.datasets.coco import read_images
 from posekit.datasets.table import PersonTable, build_table
-from posekit.errors import ConfigError, DataError, shown
+from posekit.errors import ConfigError, DataError, is_whole, shown
 from posekit.geometry import xywh_to_xyxy
 from posekit.io.files import read_json, under
 from posekit.io.records import require, require_box
@@ -98,7 +98,7 @@ def load_backgrounds(
 
 
 def _check(windows: int, sides: Sequence[float], margin: float) -> None:
-    if isinstance(windows, bool) or not isinstance(windows, int) or windows < 1:
+    if not is_whole(windows):
         raise ConfigError(f"load_backgrounds: 'windows' must be a whole number above 0, found {windows!r}")
     if len(sides) != 2 or not 0 < sides[0] <= sides[1] <= 1:
         raise ConfigError(f"load_backgrounds: 'sides' must be a range (low, high) in 0..1, found {sides!r}")

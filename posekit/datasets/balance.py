@@ -16,7 +16,7 @@ import numpy as np
 from posekit.datasets.draws import SampleKey
 from posekit.datasets.sampler import EpochSampler
 from posekit.datasets.table import PersonTable
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.registry import DATASETS, SAMPLERS
 
 _ENOUGH = 1e-12  # change of the mean shape, of norm 1, at which the alignment ends
@@ -138,7 +138,7 @@ def pose_copies(
         ConfigError: On a setting out of range, an unknown name, or if nobody has all keypoints.
     """
     for name, number in (("bins", bins), ("most", 1 if most is None else most)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        if not is_whole(number):
             raise ConfigError(f"pose_copies: '{name}' must be a whole number above 0, found {number!r}")
     names = table.skeleton.keypoints
     wanted = names if keypoints is None else tuple(keypoints)

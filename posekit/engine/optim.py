@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from posekit.codecs.targets import CONSTANT
 from posekit.engine.schedules import map_schedulers
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.registry import OPTIM_WRAPPERS
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -171,7 +171,7 @@ def scale_learning_rate(runner: Any, optim_wrapper: Any, setting: Mapping[str, A
     if not setting.get("enable", False):
         hint = f", not scaled; made for batch {base} (--auto-scale-lr)" if base and base != batch else ""
         return f"{words}; learning rate {groups[0]['lr']:g}{hint}"
-    if not isinstance(base, int) or base < 1:
+    if not is_whole(base):
         raise ConfigError(
             f"config {runner.cfg.filename}: auto_scale_lr.base_batch_size: expected the batch that the rate "
             f"was made for, found {base!r}"

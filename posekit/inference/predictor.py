@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from posekit.datasets.table import NO_BOXES
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, is_whole
 from posekit.face_skeletons import FACES
 from posekit.inference.calibration import Calibration, as_calibration
 from posekit.inference.detectors import AUTO, Detect, describe_detector, embedded_finder, load_detector
@@ -126,7 +126,7 @@ class Predictor:
             ("images_at_once", images_at_once, 1),
             ("threads", 1 if threads is None else threads, 1),
         ):
-            if not isinstance(value, int) or value < least:
+            if not is_whole(value, least):
                 raise ConfigError(
                     f"Predictor: '{name}' must be a whole number of at least {least}, found {value!r}"
                 )
@@ -144,7 +144,8 @@ class Predictor:
         self._threads = threads
         # On a GPU the processor has little to do; a module that was handed over is not run to count its work.
         on_cpu = self.device.type == "cpu"
-        with with_threads(threads or threads_for(0)), torch.inference_mode(False):  # hundreds of small tensors
+        # Hundreds of small tensors are read.
+        with with_threads(threads or threads_for(0)), torch.inference_mode(False):
             network = load_network(model, checkpoint, crop).with_flip(flip_test).to(self.device)
             self._macs = 0.0 if not on_cpu else float("inf") if as_it_is else network.macs()
         self._network = network.quickened(backend)
@@ -168,7 +169,8 @@ class Predictor:
 
     def __repr__(self) -> str:
         height, width = self._network.crop.input_size_hw
-        return f"<Predictor: {self._network.name}, {self.skeleton.name}, input {height}x{width}, {self.device}>"
+        name = f"{self._network.name}, {self.skeleton.name}"
+        return f"<Predictor: {name}, input {height}x{width}, {self.device}>"
 
     @cached_property
     def _detect(self) -> Detect | None:

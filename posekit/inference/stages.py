@@ -15,7 +15,7 @@ from torch.utils.data import default_collate
 from posekit.datasets.stages import by_names
 from posekit.datasets.table import PersonTable
 from posekit.datasets.topdown import TopDownDataset
-from posekit.errors import ConfigError, DataError, shown
+from posekit.errors import ConfigError, DataError, is_whole, shown
 from posekit.inference.network import Model, PoseNetwork, load_network, refuse_two_stages
 from posekit.models.transfer import on_device
 from posekit.registry import DATASETS
@@ -48,7 +48,7 @@ class FirstStage:
         flip_test: bool | None = None,
         batch_size: int = 64,
     ) -> None:
-        if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+        if not is_whole(batch_size):
             raise ConfigError(
                 f"FirstStage: 'batch_size' must be a whole number above 0, found {shown(batch_size)}"
             )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.heads import Head, Prediction, SizeHW
 from posekit.registry import MODELS
 from posekit.structures import Sample
@@ -51,9 +51,9 @@ class AttributeHead(Head):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+        if not is_whole(classes, 2):
             raise ConfigError(f"head: 'classes' must be a whole number above 1, found {classes!r}")
-        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
+        if not is_whole(first, 0):
             raise ConfigError(f"head: 'first' must be a whole number >= 0 (-1 is unknown), found {first!r}")
         if not 0 <= label_smoothing < 1:
             raise ConfigError(f"head: 'label_smoothing' must be in 0..1, found {label_smoothing!r}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.registry import MODELS
 from posekit.structures import Skeleton
 
@@ -90,7 +90,7 @@ def _build_backbone(backbone: Part, num_maps: int | None, head: Part) -> Any:
             settings["num_maps"] = num_maps
         backbone = MODELS.build(settings)
     channels = getattr(backbone, "out_channels", None)
-    if isinstance(channels, bool) or not isinstance(channels, int) or channels < 1:
+    if not is_whole(channels):
         raise ConfigError(
             f"model.backbone: {type(backbone).__name__}.out_channels: expected how many channels its maps "
             f"have, a whole number above 0, found {channels!r}"

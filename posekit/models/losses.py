@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import torch
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.focal_losses import (
     FocalMSELoss,
     SymmetricFocalMSELoss,
@@ -221,7 +221,7 @@ class OHKMMSELoss(HeatmapLoss):
 
     def __init__(self, topk: int = 8, factor: float = 0.5, use_weight: bool = True) -> None:
         super().__init__()
-        if isinstance(topk, bool) or not isinstance(topk, int) or topk < 1:
+        if not is_whole(topk):
             raise ConfigError(f"'topk' must be a positive integer, found {topk!r}")
         check_not_negative("factor", factor)
         self.topk, self.factor, self.use_weight = topk, factor, use_weight

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posekit.errors import CheckpointError, ConfigError
+from posekit.errors import CheckpointError, ConfigError, is_whole
 from posekit.models.decoders import STRIDE, DeconvDecoder, FeaturePyramid, FinestMap, SimpleDecoder
 from posekit.models.mobile import own_network
 from posekit.models.pretrained import start_built
@@ -90,7 +90,7 @@ class TimmBackbone(nn.Module):
         if own is None:
             _check_name(name)
         _check_decoder(decoder, width)
-        if isinstance(stride, bool) or not isinstance(stride, int) or stride < 1:
+        if not is_whole(stride):
             raise ConfigError(f"TimmBackbone: 'stride' must be a whole number above 0, found {stride!r}")
         self.name = name
         self.plain = own is None and _is_plain(name)

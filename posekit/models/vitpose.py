@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.timm_backbone import TimmBackbone
 from posekit.registry import MODELS
 
@@ -60,14 +60,12 @@ class ViTPose(TimmBackbone):
                 f"found {variant!r} and {decoder!r}"
             )
         size = tuple(input_size_hw)
-        if len(size) != 2 or any(
-            isinstance(n, bool) or not isinstance(n, int) or n < 16 or n % 16 for n in size
-        ):
+        if len(size) != 2 or any(not is_whole(n, 16) or n % 16 for n in size):
             raise ConfigError(
                 "ViTPose: 'input_size_hw' must be two multiples of 16 (height, width), found "
                 f"{input_size_hw!r}"
             )
-        if isinstance(expert, bool) or not isinstance(expert, int) or expert < 0:
+        if not is_whole(expert, 0):
             raise ConfigError(
                 f"ViTPose: 'expert' must be the number of a data set, 0 or more, found {expert!r}"
             )

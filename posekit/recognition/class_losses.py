@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.recognition import centers, margins, pairs
 from posekit.recognition.loss_base import EmbeddingLoss, check_above_zero
 from posekit.registry import MODELS
@@ -28,7 +28,7 @@ class ClassLoss(EmbeddingLoss):
     def __init__(self, dim: int, classes: int) -> None:
         super().__init__()
         for name, number in (("dim", dim), ("classes", classes)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            if not is_whole(number):
                 raise ConfigError(
                     f"{type(self).__name__}: '{name}' must be a whole number above 0, found {number!r}"
                 )

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 
 
 def cosines(embeddings: Tensor, weight: Tensor) -> Tensor:
@@ -261,7 +261,7 @@ def psi_of_cosine(cosine: Tensor, margin: int) -> Tensor:
     Raises:
         ConfigError: On a margin that is no whole number above 0.
     """
-    if isinstance(margin, bool) or not isinstance(margin, int) or margin < 1:
+    if not is_whole(margin):
         raise ConfigError(f"'margin': a factor on the angle must be a whole number above 0, found {margin!r}")
     before, chebyshev = torch.ones_like(cosine), cosine
     for _ in range(margin - 1):
@@ -374,5 +374,5 @@ def _check(embeddings: Tensor, weight: Tensor) -> None:
 
 
 def _check_classes(classes: int) -> None:
-    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+    if not is_whole(classes, 2):
         raise ConfigError(f"'classes' must be a whole number of at least 2, found {classes!r}")

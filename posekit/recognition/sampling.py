@@ -19,7 +19,7 @@ from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
 from posekit.datasets.draws import SampleKey
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.registry import SAMPLERS
 
 
@@ -121,7 +121,7 @@ class IdentitySampler(GroupSampler):
         column: str = "identity",
         seed: int | None = 0,
     ) -> None:
-        if isinstance(images, bool) or not isinstance(images, int) or images < 1:
+        if not is_whole(images):
             raise ConfigError(f"sampler: 'images' must be a whole number above 0, found {images!r}")
         self.size = images
         super().__init__(dataset, batch_size, column, seed)

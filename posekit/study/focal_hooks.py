@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop
 from torch import Tensor, nn
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.models.heatmap_heads import heatmap_head
 from posekit.registry import HOOKS
 from posekit.study.foreground import account, heatmap_loss, summarise
@@ -43,7 +43,7 @@ class ForegroundHook(Hook):
     priority = "ABOVE_NORMAL"  # before the log's line is written
 
     def __init__(self, interval: int = 20) -> None:
-        if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
+        if not is_whole(interval):
             raise ConfigError(
                 f"default_hooks.foreground.interval: expected a whole number >= 1, found {interval!r}"
             )
@@ -126,7 +126,7 @@ class FocalScheduleHook(Hook):
         self.gamma = None if gamma is None else _range("gamma", gamma, zero_allowed=True)
         self.delta = None if delta is None else _range("delta", delta, zero_allowed=False)
         for name, epoch in (("begin", begin), ("end", end)):
-            if epoch is not None and (isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0):
+            if epoch is not None and not is_whole(epoch, 0):
                 raise _fault(name, "a number of epochs >= 0", epoch)
         if end is not None and end <= begin:
             raise _fault("end", f"more than 'begin' ({begin})", end)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.geometry import crop_from_box
 from posekit.registry import DATASETS
 from posekit.structures import PersonRecord, Skeleton
@@ -113,7 +113,7 @@ class Augment:
         for name in ("flip_prob", "rotation_prob", "half_body_prob", "shift", "truncate_prob"):
             if not 0 <= locals()[name] <= 1:
                 raise ConfigError(f"augment: '{name}' must be in 0..1, found {locals()[name]}")
-        if not isinstance(truncate_min_keypoints, int) or truncate_min_keypoints < 1:
+        if not is_whole(truncate_min_keypoints):
             raise ConfigError(
                 "augment: 'truncate_min_keypoints' must be a whole number of at least 1, found "
                 f"{truncate_min_keypoints!r}"

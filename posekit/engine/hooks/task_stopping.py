@@ -20,7 +20,7 @@ from torch import Tensor
 
 from posekit.datasets.mixture import parts_of
 from posekit.engine.hooks.task_measure import stopping_measure
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, is_whole
 from posekit.io.files import read_json, write_json
 from posekit.models.multihead import MultiHead
 from posekit.parallel import gather_rows, on_main
@@ -79,7 +79,7 @@ class TaskStoppingHook(Hook):
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or math.isnan(threshold):
             raise ConfigError(f"{where}.threshold: expected a number, found {threshold!r}")
         for name, number, least in (("last", last, 3), ("interval", interval, 1)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            if not is_whole(number, least):
                 raise ConfigError(
                     f"{where}.{name}: expected a whole number of at least {least}, found {number!r}"
                 )
