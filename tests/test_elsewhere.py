@@ -1,11 +1,11 @@
 """posekit on a machine that is neither Linux nor like it: see ``elsewhere/sitecustomize.py``.
 
-What holds here is what Windows and macOS are known to lack; neither system itself is tried.
+What holds here is what Windows and macOS are known to lack; neither system itself is tried. Trainings there
+are in ``test_packages.py``.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -54,11 +54,11 @@ print("hidden")
 """
 
 
-def environment(folder) -> dict[str, str]:
-    """Of that machine; its text is not UTF-8 either."""
+def environment(folder, packages=ROOT) -> dict[str, str]:
+    """Of that machine, which finds posekit in ``packages``; its text is not UTF-8 either."""
     return {
         **os.environ,
-        "PYTHONPATH": f"{ELSEWHERE}{os.pathsep}{ROOT}",
+        "PYTHONPATH": f"{ELSEWHERE}{os.pathsep}{packages}",
         "PYTHONIOENCODING": "cp1252",
         "POSEKIT_ELSEWHERE_LOG": str(folder / "processes.txt"),
         "OMP_NUM_THREADS": "1",
@@ -93,17 +93,3 @@ def test_a_sweep_runs_there(tmp_path):
     """What it starts ends with it, and its cells are finished."""
     done = run(tmp_path, ROOT / "tests" / "fake_cells.py", tmp_path / "sweep", "1")
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.slow
-def test_import_predict_train_resume_and_test(tmp_path):
-    """As ``installed.py`` does it, every process being spawned; it compares weights and scores itself."""
-    done = run(tmp_path, ROOT / "tests" / "installed.py", tmp_path / "made")
-    assert done.returncode == 0, done.stderr
-    facts = json.loads((tmp_path / "made" / "installed.json").read_text("utf-8"))
-    assert facts["modules"] > 300
-    assert facts["poses"] == 1
-    processes = (tmp_path / "processes.txt").read_text("utf-8").splitlines()
-    assert "posekit train" in " ".join(processes)
-    # Two for the pictures, and two for the batches of each of two trainings.
-    assert sum("spawn" in line for line in processes) >= 2 + 2 * 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import zipfile
 
 import pytest
 import reference
+import test_elsewhere
 
 ROOT = reference.ROOT
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
@@ -65,17 +65,27 @@ def test_the_wheel_holds_code_configs_tools_and_models(built):
     assert not [name for name in names if name.startswith(("tests/", "configs/", "tools/"))]
 
 
-def test_what_is_installed_works_away_from_the_tree(built, tmp_path):
-    """Away from the checkout; torch and the like are those of this environment (``installed.py``)."""
+def test_what_is_installed_works_away_from_the_tree_and_elsewhere(built, tmp_path):
+    """``installed.py`` imports, predicts, trains, resumes, tests, and compares weights and scores itself.
+
+    Away from the checkout; torch and the like are those of this environment. The machine lacks what Windows
+    and macOS lack (``test_elsewhere.py``), so that every process is spawned.
+    """
     _, wheel = built
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     script = shutil.copyfile(ROOT / "tests" / "installed.py", tmp_path / "installed.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "made")],
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "OMP_NUM_THREADS": "1"},
+        env=test_elsewhere.environment(tmp_path, tmp_path / "site"),
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "made" / "installed.json").read_text("utf-8"))
     assert facts["where"] == str(tmp_path / "site" / "posekit")
+    assert facts["modules"] > 300
+    assert facts["poses"] == 1
+    processes = (tmp_path / "processes.txt").read_text("utf-8").splitlines()
+    assert "posekit train" in " ".join(processes)
+    # Two for the pictures, and two for the batches of each of two trainings.
+    assert sum("spawn" in line for line in processes) >= 2 + 2 * 2

@@ -152,7 +152,12 @@ def start_slow(folder, workers=1):
     words = [sys.executable, str(ROOT / "tools" / "train.py"), str(config), "--work-dir", str(folder / "w")]
     process = subprocess.Popen(
         [*words, "--cfg-options", f"train_dataloader.num_workers={workers}", "train_cfg.max_epochs=40"],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            # On a machine of one core torch warns of two workers; what posekit says is looked at here.
+            "PYTHONWARNINGS": "ignore:This DataLoader will create:UserWarning",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
