@@ -78,7 +78,10 @@ def parse_arguments() -> argparse.Namespace:
         "--appearance", action="store_true",
         help="know people again by the colours of their clothes after they were hidden; tracks too",
     )  # fmt: skip
-    parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
+    parser.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction,
+        help="average with the mirror image, in twice the time (default: all models but the bundled one)",
+    )  # fmt: skip
     parser.add_argument("--frames", type=int, metavar="N", help="stop after so many, of each input")
     words = "what computes the network: eager, folded (default), bf16, compile or onnx"
     parser.add_argument("--backend", metavar="B", help=words)
@@ -165,7 +168,7 @@ def predictor_of(args: argparse.Namespace) -> Predictor:
         args.checkpoint,
         detector,
         args.device,
-        flip_test=False if args.no_flip else None,
+        flip_test=args.flip,
         refine=args.refine,
         detector_threshold=args.box_threshold,
         backend=args.backend,

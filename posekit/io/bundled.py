@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-DEFAULT_MODEL = "lite0_coco17_160x128"
+DEFAULT_MODEL = "lite0_coco17_256x192"
 FINDER = "finder"  # means the first of the finders
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posekit.errors import ConfigError, is_whole
+from posekit.errors import ConfigError
 from posekit.geometry import check_convention, crop_from_box, warp_matrix
 from posekit.registry import DATASETS
 
@@ -34,7 +34,7 @@ class Crop:
 
     def __post_init__(self) -> None:
         size = tuple(self.input_size_hw)
-        if len(size) != 2 or any(not is_whole(side, 2) for side in size):
+        if len(size) != 2 or any(not isinstance(side, int) or side < 2 for side in size):
             raise ConfigError(f"crop: 'input_size_hw' must be two sides of at least 2, found {size}")
         object.__setattr__(self, "input_size_hw", size)
         if self.aspect is not None and not 0 < self.aspect < float("inf"):

@@ -19,10 +19,16 @@ MODELS = bundled_models()
 
 
 def test_which_there_are():
-    others = ["face68", "lite0_small_coco17_160x128", "mobilenetv2_lsp14_160x160"]
-    assert list(MODELS) == ["lite0_coco17_160x128", *others]
-    assert MODELS[others[1]].stat().st_size < 3_000_000
-    assert Predictor(device="cpu").describe()["model"] == "lite0_coco17_160x128"
+    others = ["face68", "lite0_coco17_160x128", "lite0_small_coco17_160x128", "mobilenetv2_lsp14_160x160"]
+    assert list(MODELS) == ["lite0_coco17_256x192", *others]
+    assert MODELS[others[2]].stat().st_size < 3_000_000
+    assert Predictor(device="cpu").describe()["model"] == "lite0_coco17_256x192"
+
+
+def test_the_first_takes_no_mirror_image_unless_it_is_asked_to():
+    """Its larger input is worth more than the mirror image, at one price (``docs/models.md``)."""
+    words = {flip: Predictor(device="cpu", flip_test=flip).describe()["flip"] for flip in (None, True)}
+    assert words[True] == Predictor("lite0_coco17_160x128", device="cpu").describe()["flip"] != words[None]
 
 
 @pytest.mark.parametrize("name", MODELS)

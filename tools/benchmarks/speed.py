@@ -50,7 +50,7 @@ def network(settings: Settings) -> list[Row]:
 
 
 def bundled(settings: Settings) -> list[Row]:
-    """One person in a photo of 640x480 by the bundled model with flip test, by each backend.
+    """One person in a photo of 640x480 by the bundled model as ``Predictor()`` takes it, by each backend.
 
     Targets:
         folded: <= 9 ms
