@@ -80,7 +80,8 @@ def parse_arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--flip", action=argparse.BooleanOptionalAction,
-        help="average with the mirror image, in twice the time (default: all models but the bundled one)",
+        help="average with the mirror image, in twice the time (default: as the model is set; the bundled "
+        "one is set to go without)",
     )  # fmt: skip
     parser.add_argument("--frames", type=int, metavar="N", help="stop after so many, of each input")
     words = "what computes the network: eager, folded (default), bf16, compile or onnx"

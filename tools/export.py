@@ -1,11 +1,11 @@
 """A network as one file for use without posekit: ``python tools/export.py NAME|CONFIG [CHECKPOINT]``.
 
 The file holds the network with folded batch norms, the normalisation of its input, the average with the
-mirror image (--no-flip: without) and, with --decode, the way from heatmaps to points. Its input is "images",
-float32 (B, 3, H, W), RGB from 0 to 255, crops of a fixed size in batches of any; it gives "heatmaps", or
-"points" in input pixels and "scores", as heads of other kinds do always. What it is of (keypoints, crop,
-codec, calibration) is written into an .onnx file as json, under "posekit". It is compared with torch, on
-crops of a photo of yours by --photo, and not written if it differs.
+mirror image (as the model is set, or --flip, --no-flip) and, with --decode, the way from heatmaps to points.
+Its input is "images", float32 (B, 3, H, W), RGB from 0 to 255, crops of a fixed size in batches of any; it
+gives "heatmaps", or "points" in input pixels and "scores", as heads of other kinds do always. What it is of
+(keypoints, crop, codec, calibration) is written into an .onnx file as json, under "posekit". It is compared
+with torch, on crops of a photo of yours by --photo, and not written if it differs.
 
 --half writes float16 inside, of half the size; --int8 8-bit integers, of a third. Both say what that costs:
 by how much the joints move, on people of --calibrate DIR, a folder of photos, or else of CONFIG's validation
@@ -37,7 +37,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("checkpoint", nargs="?", help="the weights, of a config")
     parser.add_argument("--out", metavar="FILE", help="default: NAME.onnx or NAME.pt2, here")
     parser.add_argument("--format", choices=("onnx", "torch_export"), default="onnx")
-    parser.add_argument("--no-flip", action="store_true", help="do not average with the mirror image")
+    parser.add_argument(
+        "--flip", action=argparse.BooleanOptionalAction,
+        help="average with the mirror image inside (default: as the model is set)",
+    )  # fmt: skip
     parser.add_argument("--decode", action="store_true", help="points and scores instead of heatmaps")
     parser.add_argument("--photo", metavar="FILE", help="compare on crops of this photo's people")
     precision = parser.add_mutually_exclusive_group()
@@ -59,7 +62,7 @@ def main() -> None:
     out = Path(args.out or f"{Path(network.name).stem}{suffix}")
     precision = "half" if args.half else "int8" if args.int8 else "float32"
     crops, calibration = crops_for(args, network, precision)
-    inside = not args.no_flip, args.decode
+    inside = network.estimator.flip_test if args.flip is None else args.flip, args.decode
     found = export(network, out, args.format, *inside, crops, precision, calibration)
     words = ", ".join(f"{name} within {value:.1e}" for name, value in found.items())
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB; compared with torch: {words}")

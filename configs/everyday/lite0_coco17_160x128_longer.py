@@ -1,4 +1,4 @@
-"""COCO's 17 keypoints for everyday photos, last of four trainings: the model that comes with posekit.
+"""COCO's 17 keypoints for everyday photos, last of four trainings: what comes with posekit.
 
 Its rate is half of the third's: larger inputs refine what small ones have taught.
 

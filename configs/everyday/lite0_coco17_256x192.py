@@ -1,4 +1,4 @@
-"""COCO's 17 keypoints for everyday photos at 256x192: the bundled model's weights learn to look closer.
+"""COCO's 17 keypoints for everyday photos at 256x192: lite0_coco17_160x128 learns to look closer.
 
 The Gaussians grow with the input, a little less than it does.
 

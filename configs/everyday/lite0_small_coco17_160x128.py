@@ -1,8 +1,8 @@
 """COCO's 17 keypoints for everyday photos, the small model: taught by the large one, 160x128.
 
 EfficientNet-Lite0 without its stages of stride 32: a quarter of the weights, seven tenths of the work. It
-starts from the layers of the model that comes with posekit, and learns from that one's heatmaps beside the
-labels. The data are those of lite0_coco17_160x128.py.
+starts from the layers of the bundled lite0_coco17_160x128, and learns from that one's heatmaps beside the
+labels. The data are its own, too.
 
     python tools/train.py configs/everyday/lite0_small_coco17_160x128.py
 """

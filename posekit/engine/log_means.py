@@ -26,8 +26,8 @@ class IntervalMeans(LogProcessor):
     mmengine averages what has "loss" in its name and gives the last batch's accuracy; in an epoch's last
     record, whose interval may be shorter, it counts batches twice. A line between two records, printed since
     iterations are slow, has the means of the last ``interval`` batches that have reached the host. What not
-    every batch has (a norm under accumulation) is averaged over as many of its own values. A loss is printed
-    to four digits of its own, however small: that of heatmaps is soon 0.0009.
+    every batch has (a norm under accumulation) is averaged over as many of its own values. A training's loss
+    is printed to four digits of its own, however small: that of heatmaps is soon 0.0009.
 
     Args:
         window_size: Batches to average, in place of those since the last record.
@@ -48,7 +48,8 @@ class IntervalMeans(LogProcessor):
             self.window_size = batch_idx % interval + 1 if last else interval
         record, line = super().get_log_after_iter(runner, batch_idx, mode)
         for name, value in record.items():
-            if "loss" in name:
+            name = name.removeprefix(f"{mode}/")
+            if "loss" in name and abs(value) < 1:
                 printed = re.escape(f"{name}: {value:.{self.num_digits}f}")
                 line = re.sub(rf"(?<!\S){printed}(?!\S)", f"{name}: {value:.4g}", line)
         return record, line

@@ -273,6 +273,7 @@ def card_of(network: PoseNetwork, flip: bool, outputs: list[str]) -> dict[str, A
     if outputs == ["heatmaps"] and held is None:
         raise ConfigError(f"export: the codec {type(codec).__name__} is no dataclass, so no file can hold it")
     fields = ("input_size_hw", "aspect", "padding", "convention")
+    calibration = (network.with_flip(True) if flip else network).calibration
     return {
         "name": network.name,
         "posekit": posekit.__version__,
@@ -284,10 +285,11 @@ def card_of(network: PoseNetwork, flip: bool, outputs: list[str]) -> dict[str, A
         "std": estimator.std.flatten().tolist(),
         "channel_order": estimator.channel_order,
         "flip_inside": flip,
+        "flip_test": estimator.flip_test,  # around the file, where it gives heatmaps and has none inside
         "decoded": outputs != ["heatmaps"],
         "outputs": outputs,
         "decoding": estimator.head.describe().get("codec", "none"),
-        "calibration": None if network.calibration is None else network.calibration.to_card(),
+        "calibration": None if calibration is None else calibration.to_card(),
     }
 
 

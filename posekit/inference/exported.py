@@ -40,7 +40,7 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
             backbone=backbone,
             head=head,
             skeleton=card["skeleton"],
-            flip_test=not card["flip_inside"] and not card["decoded"],
+            flip_test=card.get("flip_test", True) and not card["flip_inside"] and not card["decoded"],
             mean=(0, 0, 0),
             std=(1, 1, 1),
         )
@@ -53,7 +53,13 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
 
 def _check_kinds(card: Mapping[str, Any]) -> None:
     """Raises ConfigError where a card's entry is of another kind than posekit writes."""
-    kinds: dict[str, type] = {"decoded": bool, "flip_inside": bool, "decoding": str, "outputs": list}
+    kinds: dict[str, type] = {
+        "decoded": bool,
+        "flip_inside": bool,
+        "flip_test": bool,
+        "decoding": str,
+        "outputs": list,
+    }
     for name, kind in kinds.items():
         if name in card and not isinstance(card[name], kind):
             raise ConfigError(f"{name}: expected a {kind.__name__}, found {shown(card[name])}")
@@ -117,6 +123,7 @@ def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) ->
         # Set one by one: update() of mmengine's dicts keeps what they held.
         cfg.model.backbone, cfg.model.head = _parts(path, card)
         cfg.model.mean, cfg.model.std, cfg.model.normalisation = [0, 0, 0], [1, 1, 1], FIXED
-        cfg.model.flip_test, cfg.model.channel_order = estimator.flip_test, "rgb"
+        outside = not card["flip_inside"] and not card["decoded"]
+        cfg.model.flip_test, cfg.model.channel_order = outside and cfg.model.get("flip_test", True), "rgb"
     cfg.model.frozen = []  # of the network that was trained; a file's does not learn
     cfg.load_from = None

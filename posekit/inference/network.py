@@ -36,6 +36,7 @@ class PoseNetwork:
         name: What it is: a zoo name, a config's path, a class.
         weights: Where its weights are from.
         calibration: What its scores are worth, if its card says so.
+        flipped_calibration: The same with the flip test on, of a model that is set to go without.
         first: The network whose points place its crops; None: crops are the boxes'.
         upright: How they do.
     """
@@ -45,6 +46,7 @@ class PoseNetwork:
     name: str
     weights: str
     calibration: Calibration | None = None
+    flipped_calibration: Calibration | None = None
     first: PoseNetwork | None = None
     upright: Upright | None = None
 
@@ -62,7 +64,8 @@ class PoseNetwork:
             return self
         estimator = copy.copy(self.estimator)  # the caller's own keeps its setting
         estimator.flip_test = flip_test
-        return replace(self, estimator=estimator)
+        own = self.flipped_calibration if flip_test and self.flipped_calibration else self.calibration
+        return replace(self, estimator=estimator, calibration=own)
 
     def describe_first(self) -> dict[str, str]:
         """States the first stage, in words; nothing of a network that has none."""
@@ -179,7 +182,8 @@ def _from_bundle(path: Path, is_first: bool = False) -> PoseNetwork:
         )
     estimator, crop, card = read_bundle(path)
     calibration = _calibration(card, path.with_suffix(".json"))
-    network = PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration)
+    flipped = _calibration(card, path.with_suffix(".json"), "flipped_calibration")
+    network = PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration, flipped)
     stage = first_of_card(card, path)
     if stage is None:
         return network
@@ -188,9 +192,9 @@ def _from_bundle(path: Path, is_first: bool = False) -> PoseNetwork:
     return two_stages(_from_bundle(stage.weights, is_first=True), stage.upright, network)
 
 
-def _calibration(card: dict[str, Any], source: Path) -> Calibration | None:
+def _calibration(card: dict[str, Any], source: Path, entry: str = "calibration") -> Calibration | None:
     """What a card states of its scores; raises CheckpointError if that is no calibration."""
-    stated = card.get("calibration")
+    stated = card.get(entry)
     try:
         return None if stated is None else Calibration.from_card(stated)
     except ConfigError as error:

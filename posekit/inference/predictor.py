@@ -161,7 +161,8 @@ class Predictor:
                 )
             self._auto, detector = False, None
         if not self._auto:
-            self.__dict__["_detect"] = load_detector(detector, self.device, detector_threshold)
+            with torch.inference_mode(False):
+                self.__dict__["_detect"] = load_detector(detector, self.device, detector_threshold)
         self._calibration = self._network.calibration if calibration is None else as_calibration(calibration)
         self._refine = refine
         self._max_batch = max_batch

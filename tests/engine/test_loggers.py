@@ -166,23 +166,34 @@ def test_a_config_can_state_how_many(tmp_path):
     assert [r["loss"] for r in scalars(runner) if "iter" in r] == [losses[n - 1] for n in (2, 3, 5, 6, 8, 9)]
 
 
-def test_a_small_loss_is_shown_to_four_digits_of_its_own(tmp_path, monkeypatch):
+@pytest.mark.parametrize("hierarchy", [False, True])
+def test_a_small_loss_is_shown_to_four_digits_of_its_own(tmp_path, monkeypatch, hierarchy):
     collect = LogProcessor._collect_scalars
 
-    def smaller(self, *args, **kwargs):
-        found = collect(self, *args, **kwargs)
-        return {**found, "loss": found["loss"] * 1e-5, "aux_loss": 0.00001, "acc": 0.00001}
+    def smaller(self, parsed, runner, mode, named=False):
+        found, name = collect(self, parsed, runner, mode, named), f"{mode}/" if named else ""
+        made = {
+            "loss": found[f"{name}loss"] * 1e-5,
+            "aux_loss": 0.00001,
+            "large_loss": 12345.678,
+            "acc": 1e-5,
+        }
+        return found | {f"{name}{key}": value for key, value in made.items()}
 
     monkeypatch.setattr(LogProcessor, "_collect_scalars", smaller)
-    runner = build(tmp_path)
+    runner = build(tmp_path, {"log_processor.log_with_hierarchy": hierarchy})
     runner.train()
     (log,) = runner_log(runner).glob("*.log")
     lines = [line for line in log.read_text().splitlines() if "Epoch(train)" in line]
     shown = [float(re.search(r" loss: (\S+)", line)[1]) for line in lines]
-    losses = [record["loss"] for record in scalars(runner) if "iter" in record]
+    name = "train/loss" if hierarchy else "loss"
+    losses = [record[name] for record in scalars(runner) if name in record]
     assert 0 < max(losses) < 1e-4
     assert shown == pytest.approx(losses, rel=5e-4)
-    assert all("aux_loss: 1e-05" in line and "acc: 0.0000" in line for line in lines)
+    for line in lines:
+        assert "aux_loss: 1e-05" in line
+        assert "acc: 0.0000" in line
+        assert "large_loss: 12345.6780" in line
 
 
 # --- the console ------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from posekit.datasets.coco import load_coco
 from posekit.datasets.faces.text_files import load_face_csv
 from posekit.datasets.split import hashed_split
 from posekit.inference.bundle import bundled_models
+from posekit.inference.network import load_network
 from posekit.io.bundled import bundled_finders
 from posekit.io.files import read_json
 
@@ -26,9 +27,21 @@ def test_which_there_are():
 
 
 def test_the_first_takes_no_mirror_image_unless_it_is_asked_to():
-    """Its larger input is worth more than the mirror image, at one price (``docs/models.md``)."""
+    """Its larger input is worth more than the mirror image (``docs/models.md``)."""
     words = {flip: Predictor(device="cpu", flip_test=flip).describe()["flip"] for flip in (None, True)}
     assert words[True] == Predictor("lite0_coco17_160x128", device="cpu").describe()["flip"] != words[None]
+
+
+def test_scores_with_the_mirror_image_have_a_calibration_of_their_own():
+    stated = {flip: load_network(None, None).with_flip(flip).calibration for flip in (None, False, True)}
+    card = read_json(MODELS["lite0_coco17_256x192"].with_suffix(".json"))
+    for flip, entry in ((None, "calibration"), (False, "calibration"), (True, "flipped_calibration")):
+        assert stated[flip].person_threshold == card[entry]["person_threshold"]
+        assert card[entry]["facts"]["flip test"] == bool(flip)
+    assert stated[True].peaks != stated[None].peaks
+    assert Predictor(device="cpu", flip_test=True)._calibration == stated[True]
+    other = load_network("lite0_coco17_160x128", None)  # which has one for both
+    assert other.with_flip(False).calibration == other.calibration
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -57,6 +70,7 @@ def test_made_where_no_gradients_are_kept():
         inside = Predictor(device="cpu")
         (one,) = inside(image, [[0, 0, 60, 90]])
         assert inside.has_detector
+        assert Predictor(device="cpu", detector="finder").has_detector
     (other,) = Predictor(device="cpu")(image, [[0, 0, 60, 90]])
     np.testing.assert_array_equal(one.keypoints, other.keypoints)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from toy_exports import BOXES, SIZE, SKELETON, card_in, network_of, noise_crops,
 
 from posekit.errors import CheckpointError, ConfigError
 from posekit.inference import Predictor
+from posekit.inference.calibration import Calibration
 from posekit.inference.export import export, write_card
 from posekit.inference.exported import put_into_config, read_exported
 from posekit.inference.network import load_network
@@ -71,6 +73,7 @@ OTHERS = [
     ("decoding", ["words"], "decoding: expected a str"),
     ("decoded", "no", "decoded: expected a bool"),
     ("flip_inside", "no", "flip_inside: expected a bool"),
+    ("flip_test", 1, "flip_test: expected a bool"),
 ]
 
 
@@ -144,6 +147,20 @@ def _mean_file(path, batch, kind):
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, str(path))
     return path
+
+
+def test_a_file_without_the_mirror_image_is_read_as_its_model_was_set(tmp_path):
+    """And has the calibration of what is inside."""
+    pytest.importorskip("onnx")
+    network = network_of()
+    plain, other = (Calibration((0.0, 0.5), (0.0, share)) for share in (0.25, 0.75))
+    network = replace(network.with_flip(False), calibration=plain, flipped_calibration=other)
+    for name, flip, own in (("without", False, plain), ("with", True, other)):
+        export(network, tmp_path / f"{name}.onnx", flip=flip)
+        assert load_network(tmp_path / f"{name}.onnx", None).calibration == own
+        assert read_exported(tmp_path / f"{name}.onnx")[0].flip_test is False
+    export(network.with_flip(True), tmp_path / "asked.onnx", flip=False)
+    assert read_exported(tmp_path / "asked.onnx")[0].flip_test is True
 
 
 def test_what_else_a_strangers_file_gives_is_not_asked_for(tmp_path):

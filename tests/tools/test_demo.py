@@ -46,6 +46,17 @@ def test_a_photo_with_boxes(monkeypatch, tmp_path):
     assert (drawn != before).any()
 
 
+@pytest.mark.parametrize(("words", "asked"), [([], None), (["--flip"], True), (["--no-flip"], False)])
+def test_the_mirror_image_is_as_the_model_is_set_unless_it_is_asked_for(monkeypatch, tmp_path, words, asked):
+    found, made = [], posekit.Predictor
+    monkeypatch.setattr(
+        posekit, "Predictor", lambda *args, **settings: found.append(settings) or made(*args, **settings)
+    )
+    save(tmp_path / "a.png", picture(90, 70, ANN))
+    assert run(monkeypatch, tmp_path / "a.png", "--out", tmp_path / "out", *words) == 0
+    assert [settings["flip_test"] for settings in found] == [asked]
+
+
 def test_the_whole_frame_and_one_file(monkeypatch, tmp_path, capsys):
     path = save(tmp_path / "photo.png", picture(90, 70, ANN))
     assert run(monkeypatch, path, "--out", tmp_path / "drawn.jpg") == 0
