@@ -43,6 +43,20 @@ ENGINE = (
         why="the training accuracy is that of the last batch",
     ),
     Mutant(
+        "posekit/engine/log_means.py",
+        'if "loss" in name and abs(value) < 1:',
+        'if "loss" in name:',
+        "engine/test_loggers.py::test_a_small_loss_is_shown_to_four_digits_of_its_own",
+        why="a large loss loses its digits",
+    ),
+    Mutant(
+        "posekit/engine/log_means.py",
+        'name = name.removeprefix(f"{mode}/")',
+        "pass",
+        "engine/test_loggers.py::test_a_small_loss_is_shown_to_four_digits_of_its_own",
+        why="a record of names with 'train/' shows 0.0000",
+    ),
+    Mutant(
         "posekit/engine/loggers.py",
         "backend.add_scalars(own, iteration)",
         "backend.add_scalars(own, 0)",

@@ -259,9 +259,23 @@ FAMILIES = (
     ),
     Mutant(
         "posekit/inference/exported.py",
-        'flip_test=not card["flip_inside"] and not card["decoded"]',
-        'flip_test=not card["flip_inside"]',
+        'card.get("flip_test", True) and not card["flip_inside"] and not card["decoded"]',
+        'card.get("flip_test", True) and not card["flip_inside"]',
         "inference/test_export_heads.py::test_points_without_the_mirror_image",
+    ),
+    Mutant(
+        "posekit/inference/exported.py",
+        'flip_test=card.get("flip_test", True) and not',
+        "flip_test=not",
+        "inference/test_exported.py::test_a_file_without_the_mirror_image_is_read_as_its_model_was_set",
+        why="a file of a model that goes without the mirror image takes it",
+    ),
+    Mutant(
+        "posekit/inference/export.py",
+        "(network.with_flip(True) if flip else network).calibration",
+        "network.calibration",
+        "inference/test_exported.py::test_a_file_without_the_mirror_image_is_read_as_its_model_was_set",
+        why="scores with the mirror image inside are calibrated as those without",
     ),
     Mutant(
         "posekit/models/onnx_backbone.py",

@@ -88,4 +88,17 @@ STAGES = (
         "pass",
         f"{_OF_TWO}::test_the_flip_test_is_that_of_both",
     ),
+    Mutant(
+        "posekit/inference/network.py",
+        "if flip_test and self.flipped_calibration else",
+        "if self.flipped_calibration and False else",
+        "inference/test_bundled_models.py::test_scores_with_the_mirror_image_have_a_calibration_of_their_own",
+    ),
+    Mutant(
+        "posekit/inference/predictor.py",
+        "threads_for(0)), torch.inference_mode(False):",
+        "threads_for(0)):",
+        "inference/test_bundled_models.py::test_made_where_no_gradients_are_kept",
+        why="a predictor cannot be made in inference mode",
+    ),
 )
