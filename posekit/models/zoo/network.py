@@ -33,10 +33,11 @@ def find_row(name: str) -> ZooRow:
         ConfigError: If there is none, with the names most like it.
     """
     if name not in ZOO:
-        own = _nearest(str(name), sorted(path.stem for path in WEIGHTS.glob("*.json")), 0.6)
-        close = _nearest(str(name), ZOO, 0.4)
+        bundled = sorted(path.stem for path in WEIGHTS.glob("*.json"))
+        own, close = _nearest(str(name), bundled, 0.6), _nearest(str(name), ZOO, 0.4)
         like = f"the nearest are {close}; " if close else ""
-        like = f"did you mean the bundled {' or '.join(map(repr, own))}? " if own else like
+        if own and _nearest(str(name), [*bundled, *ZOO], 0.4)[0] in bundled:
+            like = f"did you mean the bundled {' or '.join(map(repr, own))}? "
         raise ConfigError(
             f"model zoo: there is no {name!r}; {like}python tools/test.py --list-zoo shows its names, and "
             "posekit/docs/models.md those of the bundled models"
