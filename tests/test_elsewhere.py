@@ -6,15 +6,14 @@ are in ``test_packages.py``.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
 import reference
+from other_machine import environment
 
 ROOT = reference.ROOT
-ELSEWHERE = ROOT / "tests" / "elsewhere"
 LOCKED = """
 import contextlib, io, sys
 from pathlib import Path
@@ -52,17 +51,6 @@ with open("file", "w") as file:
 os.replace("file", "other")
 print("hidden")
 """
-
-
-def environment(folder, packages=ROOT) -> dict[str, str]:
-    """Of that machine, which finds posekit in ``packages``; its text is not UTF-8 either."""
-    return {
-        **os.environ,
-        "PYTHONPATH": f"{ELSEWHERE}{os.pathsep}{packages}",
-        "PYTHONIOENCODING": "cp1252",
-        "POSEKIT_ELSEWHERE_LOG": str(folder / "processes.txt"),
-        "OMP_NUM_THREADS": "1",
-    }
 
 
 def run(folder, *words):

@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 import reference
-import test_elsewhere
+from other_machine import environment
 
 ROOT = reference.ROOT
 BUILD = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
@@ -77,7 +77,7 @@ def test_what_is_installed_works_away_from_the_tree_and_elsewhere(built, tmp_pat
     script = shutil.copyfile(ROOT / "tests" / "installed.py", tmp_path / "installed.py")
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "made")],
-        env=test_elsewhere.environment(tmp_path, tmp_path / "site"),
+        env=environment(tmp_path, tmp_path / "site"),
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

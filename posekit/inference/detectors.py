@@ -26,6 +26,7 @@ _OF_PEOPLE = ("coco17", "lsp14", "mpii16", "crowdpose14", "openpose18")
 Detect = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 
 
+@torch.inference_mode(False)  # what is built learns which of its weights count
 def load_detector(
     detector: Detect | str | os.PathLike[str] | None, device: torch.device, threshold: float = 0.5
 ) -> Detect | None:
@@ -57,6 +58,7 @@ def load_detector(
     return PersonDetector(str(detector), True, threshold, device=device)
 
 
+@torch.inference_mode(False)  # what is built learns which of its weights count
 def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
     """The person finder that comes with posekit, for a network of people's keypoints; None for any other."""
     finders = bundled_finders()
@@ -71,7 +73,7 @@ def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
 
     card = path.with_suffix(".json")
     threshold = require(read_json(card), "threshold", str(card), float)
-    with threads(threads_for(0)), torch.inference_mode(False):  # hundreds of small tensors
+    with threads(threads_for(0)):  # hundreds of small tensors
         return PersonFinder(path, score_threshold=threshold, device=device, exact=False)
 
 

@@ -273,7 +273,7 @@ def card_of(network: PoseNetwork, flip: bool, outputs: list[str]) -> dict[str, A
     if outputs == ["heatmaps"] and held is None:
         raise ConfigError(f"export: the codec {type(codec).__name__} is no dataclass, so no file can hold it")
     fields = ("input_size_hw", "aspect", "padding", "convention")
-    calibration = (network.with_flip(True) if flip else network).calibration
+    calibration = (network.with_flip(True) if flip else network).calibration_in_use
     return {
         "name": network.name,
         "posekit": posekit.__version__,

@@ -40,7 +40,7 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
             backbone=backbone,
             head=head,
             skeleton=card["skeleton"],
-            flip_test=card.get("flip_test", True) and not card["flip_inside"] and not card["decoded"],
+            flip_test=_flips_outside(card) and card.get("flip_test", True),
             mean=(0, 0, 0),
             std=(1, 1, 1),
         )
@@ -49,6 +49,11 @@ def read_exported(path: Path) -> tuple[PoseEstimator, Crop, dict[str, Any]]:
         return estimator, Crop(**crop), card
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"network {path}: its entry '{CARD}' is damaged: {error}") from error
+
+
+def _flips_outside(card: Mapping[str, Any]) -> bool:
+    """Whether a file leaves the mirror image to who uses it."""
+    return not card["flip_inside"] and not card["decoded"]
 
 
 def _check_kinds(card: Mapping[str, Any]) -> None:
@@ -123,7 +128,7 @@ def put_into_config(cfg: Any, path: Path, source: str, no_flip: bool = False) ->
         # Set one by one: update() of mmengine's dicts keeps what they held.
         cfg.model.backbone, cfg.model.head = _parts(path, card)
         cfg.model.mean, cfg.model.std, cfg.model.normalisation = [0, 0, 0], [1, 1, 1], FIXED
-        outside = not card["flip_inside"] and not card["decoded"]
-        cfg.model.flip_test, cfg.model.channel_order = outside and cfg.model.get("flip_test", True), "rgb"
+        cfg.model.flip_test = _flips_outside(card) and cfg.model.get("flip_test", True)
+        cfg.model.channel_order = "rgb"
     cfg.model.frozen = []  # of the network that was trained; a file's does not learn
     cfg.load_from = None

@@ -36,9 +36,9 @@ class PoseNetwork:
         name: What it is: a zoo name, a config's path, a class.
         weights: Where its weights are from.
         calibration: What its scores are worth, if its card says so.
-        flipped_calibration: The same with the flip test on, of a model that is set to go without.
         first: The network whose points place its crops; None: crops are the boxes'.
         upright: How they do.
+        flipped_calibration: What scores are worth with the flip test, where that is said apart.
     """
 
     estimator: PoseEstimator
@@ -46,9 +46,9 @@ class PoseNetwork:
     name: str
     weights: str
     calibration: Calibration | None = None
-    flipped_calibration: Calibration | None = None
     first: PoseNetwork | None = None
     upright: Upright | None = None
+    flipped_calibration: Calibration | None = None
 
     def with_flip(self, flip_test: bool | None) -> PoseNetwork:
         """The same weights with the flip test on or off, in both stages; None leaves it as it is."""
@@ -64,8 +64,12 @@ class PoseNetwork:
             return self
         estimator = copy.copy(self.estimator)  # the caller's own keeps its setting
         estimator.flip_test = flip_test
-        own = self.flipped_calibration if flip_test and self.flipped_calibration else self.calibration
-        return replace(self, estimator=estimator, calibration=own)
+        return replace(self, estimator=estimator)
+
+    @property
+    def calibration_in_use(self) -> Calibration | None:
+        """That of the flip test as it is set."""
+        return (self.flipped_calibration if self.estimator.flip_test else None) or self.calibration
 
     def describe_first(self) -> dict[str, str]:
         """States the first stage, in words; nothing of a network that has none."""
@@ -183,7 +187,8 @@ def _from_bundle(path: Path, is_first: bool = False) -> PoseNetwork:
     estimator, crop, card = read_bundle(path)
     calibration = _calibration(card, path.with_suffix(".json"))
     flipped = _calibration(card, path.with_suffix(".json"), "flipped_calibration")
-    network = PoseNetwork(estimator, crop, str(card.get("name", path.stem)), str(path), calibration, flipped)
+    name = str(card.get("name", path.stem))
+    network = PoseNetwork(estimator, crop, name, str(path), calibration, flipped_calibration=flipped)
     stage = first_of_card(card, path)
     if stage is None:
         return network

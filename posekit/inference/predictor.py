@@ -161,9 +161,9 @@ class Predictor:
                 )
             self._auto, detector = False, None
         if not self._auto:
-            with torch.inference_mode(False):
-                self.__dict__["_detect"] = load_detector(detector, self.device, detector_threshold)
-        self._calibration = self._network.calibration if calibration is None else as_calibration(calibration)
+            self.__dict__["_detect"] = load_detector(detector, self.device, detector_threshold)
+        own = self._network.calibration_in_use
+        self._calibration = own if calibration is None else as_calibration(calibration)
         self._refine = refine
         self._max_batch = max_batch
         self._images_at_once = images_at_once

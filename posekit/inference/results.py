@@ -65,7 +65,7 @@ def records_of(poses: Sequence[Pose], image_id: int, tracked: bool = False) -> l
             "score": round(float(score), 5),
             "box_xywh": np.round(box, 2).tolist(),
             "box_score": round(pose.box_score, 5),
-            **{name: round(float(pose.extra[name]), 5) for name in (PERSON_SCORE,) if name in pose.extra},
+            **{name: round(float(one), 5) for name, one in pose.extra.items() if name == PERSON_SCORE},
             **({"track_id": pose.person_id} if tracked else {}),
         }
         for pose, points, score, box in zip(poses, keypoints, scores, boxes, strict=True)

@@ -33,7 +33,9 @@ def test_the_first_takes_no_mirror_image_unless_it_is_asked_to():
 
 
 def test_scores_with_the_mirror_image_have_a_calibration_of_their_own():
-    stated = {flip: load_network(None, None).with_flip(flip).calibration for flip in (None, False, True)}
+    stated = {
+        flip: load_network(None, None).with_flip(flip).calibration_in_use for flip in (None, False, True)
+    }
     card = read_json(MODELS["lite0_coco17_256x192"].with_suffix(".json"))
     for flip, entry in ((None, "calibration"), (False, "calibration"), (True, "flipped_calibration")):
         assert stated[flip].person_threshold == card[entry]["person_threshold"]
@@ -41,7 +43,9 @@ def test_scores_with_the_mirror_image_have_a_calibration_of_their_own():
     assert stated[True].peaks != stated[None].peaks
     assert Predictor(device="cpu", flip_test=True)._calibration == stated[True]
     other = load_network("lite0_coco17_160x128", None)  # which has one for both
-    assert other.with_flip(False).calibration == other.calibration
+    assert other.with_flip(False).calibration_in_use == other.calibration_in_use == other.calibration
+    there_and_back = load_network(None, None).with_flip(True).with_flip(False)
+    assert there_and_back.calibration_in_use == stated[False]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -157,7 +157,7 @@ def test_a_file_without_the_mirror_image_is_read_as_its_model_was_set(tmp_path):
     network = replace(network.with_flip(False), calibration=plain, flipped_calibration=other)
     for name, flip, own in (("without", False, plain), ("with", True, other)):
         export(network, tmp_path / f"{name}.onnx", flip=flip)
-        assert load_network(tmp_path / f"{name}.onnx", None).calibration == own
+        assert load_network(tmp_path / f"{name}.onnx", None).calibration_in_use == own
         assert read_exported(tmp_path / f"{name}.onnx")[0].flip_test is False
     export(network.with_flip(True), tmp_path / "asked.onnx", flip=False)
     assert read_exported(tmp_path / "asked.onnx")[0].flip_test is True

@@ -90,8 +90,8 @@ STAGES = (
     ),
     Mutant(
         "posekit/inference/network.py",
-        "if flip_test and self.flipped_calibration else",
-        "if self.flipped_calibration and False else",
+        "self.flipped_calibration if self.estimator.flip_test else None",
+        "None",
         "inference/test_bundled_models.py::test_scores_with_the_mirror_image_have_a_calibration_of_their_own",
     ),
     Mutant(
