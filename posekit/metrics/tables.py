@@ -68,5 +68,7 @@ def _cell(value: float, metric: str, part: str) -> str:
     fraction = not metric or any(_FRACTION.fullmatch(word) for word in (metric.rpartition("/")[2], part))
     if math.isnan(value) or (fraction and value < 0):
         return "-"
+    if "loss" in (part or metric):  # that of heatmaps is soon 0.0009
+        return f"{value:.4g}"
     # AP, AR and AUC are fractions given to three places; percentages are given to two; counts are whole.
     return f"{value:d}" if isinstance(value, int) else f"{value:.3f}" if fraction else f"{value:.2f}"

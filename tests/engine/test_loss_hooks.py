@@ -8,7 +8,7 @@ import toy_training
 from mmengine.logging import MessageHub
 from toy_training import build, scalars
 
-from posekit.engine.hooks.loss import DivergenceError
+from posekit.engine.hooks.loss import DivergenceError, ValidationLossHook
 from posekit.io.checkpoint import read_checkpoint
 
 
@@ -74,3 +74,26 @@ def test_the_validation_loss_is_the_mean_over_people(tmp_path):
     assert losses[-1] == pytest.approx(float(expected), rel=1e-6)
     best = read_checkpoint(tmp_path / "work" / "best_loss.pth")["meta"]["best"]
     assert best["score"] == min(losses)
+
+
+def test_a_small_validation_loss_is_shown_to_four_digits(tmp_path, capsys, monkeypatch):
+    loss = ValidationLossHook.after_val_epoch
+
+    def smaller(self, runner, metrics=None):
+        loss(self, runner, metrics)
+        metrics["loss"] *= 1e-4
+
+    monkeypatch.setattr(ValidationLossHook, "after_val_epoch", smaller)
+    runner = build(
+        tmp_path,
+        {"default_hooks.val_loss": {}, "default_hooks.checkpoint.save_best": ["loss", "toy/accuracy"]},
+    )
+    runner.train()
+    shown = capsys.readouterr().out
+    best = read_checkpoint(tmp_path / "work" / "best_loss.pth")["meta"]["best"]
+    assert best["score"] < 1e-3
+    assert f"best so far: loss {best['score']:.4g} at epoch {best['epoch']}" in shown
+    assert f"\n{best['score']:.4g}\n" in shown.replace(" ", "")
+    assert f"best loss {best['score']:.4g} in " in shown
+    accuracy = read_checkpoint(tmp_path / "work" / "best_toy_accuracy.pth")["meta"]["best"]["score"]
+    assert f"best toy/accuracy {accuracy:.4f} in " in shown

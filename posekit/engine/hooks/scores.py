@@ -201,7 +201,7 @@ class BestWeights:
             raise ConfigError(f"{_WHERE}: expected names of different files, found {names}")
         self.wanted: dict[str, str | None] = dict(zip(names, stated, strict=True))
         self.best: dict[str, float | None] = {}
-        self.files: dict[str, Path] = {}  # those that this training has written
+        self.files: dict[str, str] = {}  # of those that this training has written: the score, and where
 
     def settle(self, scores: Scores) -> None:
         """Looks, before anything is trained, whether there will be these scores, and which way they go.
@@ -236,13 +236,13 @@ class BestWeights:
             if name not in self.best:
                 self.best[name] = _score_of(path, runner.logger) if resumed else None
             if is_better(score, self.best[name], rule):
-                self.best[name], self.files[name] = score, path
+                self.best[name], self.files[name] = score, f"{_shown(score)} in {path}"
                 stated = {"metric": name, "rule": rule, "score": score, "epoch": runner.epoch}
                 meta = {"epoch": runner.epoch, "iter": runner.iter, "best": stated}
                 runner.save_checkpoint(
                     runner.work_dir, path.name, save_optimizer=False, save_param_scheduler=False, meta=meta
                 )
-                words = f"best so far: {name} {score:.4f} at epoch {runner.epoch}"
+                words = f"best so far: {name} {_shown(score)} at epoch {runner.epoch}"
                 runner.logger.info(f"{words}, kept as {path.name}")
 
     def _present(self, runner: Any, metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -264,7 +264,12 @@ class BestWeights:
 
     def words(self) -> str:
         """What is kept, and where."""
-        return "".join(f"; best {name} {self.best[name]:.4f} in {file}" for name, file in self.files.items())
+        return "".join(f"; best {name} {words}" for name, words in self.files.items())
+
+
+def _shown(score: float) -> str:
+    """Four decimals; where these say little, as of heatmaps' losses, four digits."""
+    return f"{score:.4f}" if abs(score) >= 0.1 else f"{score:.4g}"
 
 
 def _score_of(path: Path, logger: Any) -> float | None:
