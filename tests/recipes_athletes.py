@@ -92,6 +92,9 @@ _FINE = ("conv_stem", "bn1", "blocks.0", "blocks.1")
 RECIPES["study/lsp_mobilenetv2_frozen_96x96.py"] = (
     _PRETRAINED | _CONVERGED | {"frozen": tuple(f"backbone.backbone.{part}." for part in _FINE)}
 )
+RECIPES["study/lsp_mobilenetv2_half_scratch_96x96.py"] = RECIPES["study/lsp_mobilenetv2_scratch_96x96.py"] | {
+    "backbone": _SCRATCH["backbone"].replace("mobilenetv2_100", "mobilenetv2_050")
+}
 _FAMILY = _PRETRAINED | {"input": (96, 96), **one_cycle(4, 32), "epochs": (4, 4)}
 _NO_MAPS = {"codec": None, "head": {}}
 _POINTS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recipe_words import _UDP, focal, one_cycle
+from recipe_words import _UDP, MSE, focal, one_cycle
 from recipes_athletes import _SCRATCH
 
 RECIPES: dict[str, dict[str, Any]] = {}
@@ -101,6 +101,15 @@ RECIPES["everyday/lite0_coco17_256x192.py"] = RECIPES["everyday/lite0_coco17_160
     "codec": _UDP.format(sigma=2).replace("outside='drop'", "outside='keep'"),
     "rates": ["OneCycleLR(eta_max=0.0008, by_epoch=True, convert_to_iter_based=True, pct_start=0.05)"],
     "epochs": (10, 1),
+}
+_SHARP, _BLURRED = "blur_prob=0.1, blur_sigma=(0.3, 1.2)", "blur_prob=0.35, blur_sigma=(0.3, 3)"
+RECIPES["everyday/lite0_coco17_256x192_longer.py"] = RECIPES["everyday/lite0_coco17_256x192.py"] | {
+    "train": {
+        name: row | {"pixels": row["pixels"].replace(_SHARP, _BLURRED)}
+        for name, row in RECIPES["everyday/lite0_coco17_256x192.py"]["train"].items()
+    },
+    "loss": MSE,
+    "epochs": (14, 1),
 }
 _SHARED = ["conv_stem.", "bn1.", *(f"blocks.{stage}." for stage in range(5))]
 _PYRAMID = [f"decoder.{layers}.{level}." for layers in ("lateral", "smooth") for level in range(3)]
