@@ -119,11 +119,18 @@ def _say(ann_file: str, kinds: dict[int, int], headers: Mapping[int, Header], ev
     silent = {row for row, kind in kinds.items() if headers[row].orientation != 1 and kind != TURNED}
     by_labels = {row for row in silent if kinds[row] == STORED and evidence.against_size}
     by_labels -= {row for row in silent if headers[row].size_hw == headers[row].turned_hw}
-    rest = len(silent - by_labels)
     turn = evidence.turned > evidence.stored
+    by_size = {row for row in silent - by_labels if kinds[row] == STORED} if turn else set()
+    by_size -= {row for row in by_size if headers[row].size_hw == headers[row].turned_hw}
+    rest = len(silent - by_labels - by_size)
     words = [
         (told, "are labelled upright, as their EXIF entry turns them, and are read so"),
         (len(by_labels), "are labelled upright, though their size is stated as stored, and are turned"),
+        (
+            len(by_size),
+            "carry an EXIF turn, but their size is stated as stored, and they are read so; if they were "
+            "labelled upright, state the size of the turned picture",
+        ),
         (found.count(EXCHANGED), "have width and height exchanged in the annotation; their own size holds"),
         (found.count(OTHER), "are of another size than the annotation states, and are left out"),
         (rest * turn, "carry an EXIF turn that their size does not show; they are turned, as others are"),

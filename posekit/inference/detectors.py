@@ -28,11 +28,11 @@ Detect = Callable[[Sequence[np.ndarray]], Sequence[Any]]
 
 @torch.inference_mode(False)  # what is built learns which of its weights count
 def load_detector(
-    detector: Detect | str | os.PathLike[str] | None, device: torch.device, threshold: float = 0.5
+    detector: Detect | str | os.PathLike[str] | None, device: torch.device, threshold: float | None = None
 ) -> Detect | None:
     """A detector from its network's name, from the path of its weights, or as it is.
 
-    What is built here leaves out boxes scored below ``threshold``.
+    What is built here leaves out boxes scored below ``threshold``; None: what its card says, else 0.5.
 
     Raises:
         ConfigError: If it is none of these.
@@ -49,17 +49,27 @@ def load_detector(
 
     by_name = str(detector) in YOLOX or bundled_finder(str(detector)) is not None
     if by_name or os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
-        return open_detector(str(detector), score_threshold=threshold, device=device)
+        least = _threshold(threshold, bundled_finder(str(detector)) or Path(detector))
+        return open_detector(str(detector), score_threshold=least, device=device)
     if str(detector) not in NETWORKS:
         raise ConfigError(
             f"detector {str(detector)!r}: neither a file of weights nor the name of a network "
             f"({', '.join([FINDER, *bundled_finders(), *NETWORKS, *YOLOX])})"
         )
-    return PersonDetector(str(detector), True, threshold, device=device)
+    return PersonDetector(str(detector), True, _threshold(threshold), device=device)
+
+
+def _threshold(stated: float | None, weights: Path | None = None) -> float:
+    card = weights.with_suffix(".json") if weights and weights.suffix == ".safetensors" else None
+    if stated is not None or card is None or not card.is_file():
+        return 0.5 if stated is None else stated
+    return require(read_json(card), "threshold", str(card), float)
 
 
 @torch.inference_mode(False)  # what is built learns which of its weights count
-def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
+def embedded_finder(
+    skeleton: Skeleton, device: torch.device, threshold: float | None = None
+) -> Detect | None:
     """The person finder that comes with posekit, for a network of people's keypoints; None for any other."""
     finders = bundled_finders()
     if (
@@ -71,10 +81,8 @@ def embedded_finder(skeleton: Skeleton, device: torch.device) -> Detect | None:
     path = next(iter(finders.values()))
     from posekit.detection import PersonFinder
 
-    card = path.with_suffix(".json")
-    threshold = require(read_json(card), "threshold", str(card), float)
     with threads(threads_for(0)):  # hundreds of small tensors
-        return PersonFinder(path, score_threshold=threshold, device=device, exact=False)
+        return PersonFinder(path, score_threshold=_threshold(threshold, path), device=device, exact=False)
 
 
 def describe_detector(detect: Detect | None, refine: int, auto: bool = False) -> str:

@@ -76,7 +76,8 @@ class Predictor:
             moved there and put into evaluation mode.
         crop: How a box becomes the input; only a ``PoseEstimator`` does not bring its own.
         flip_test: Average with the mirror image (twice the work); None: as the model is set.
-        detector_threshold: Of a detector given by name or path: boxes scored below it are left out.
+        detector_threshold: Boxes scored below it are left out, unless the detector is a function. None: the
+            card's of a finder (0.3 of the one that comes with posekit), of other detectors 0.5.
         refine: How often a frame that is taken for one person is looked at again, each time in the box around
             the joints found before, widened: the person may then be smaller than the frame. 0: not at all.
         max_batch: People that the network is given at once.
@@ -110,7 +111,7 @@ class Predictor:
         *,
         crop: Crop | None = None,
         flip_test: bool | None = None,
-        detector_threshold: float = 0.5,
+        detector_threshold: float | None = None,
         refine: int = 2,
         max_batch: int = 32,
         images_at_once: int = 4,
@@ -160,6 +161,7 @@ class Predictor:
                     "not calibrated: leave 'calibration' out"
                 )
             self._auto, detector = False, None
+        self._detector_threshold = detector_threshold
         if not self._auto:
             self.__dict__["_detect"] = load_detector(detector, self.device, detector_threshold)
         own = self._network.calibration_in_use
@@ -176,7 +178,7 @@ class Predictor:
     @cached_property
     def _detect(self) -> Detect | None:
         """The embedded finder is read when it is first needed: not by those who state boxes."""
-        return embedded_finder(self.skeleton, self.device)
+        return embedded_finder(self.skeleton, self.device, self._detector_threshold)
 
     @property
     def skeleton(self) -> Skeleton:

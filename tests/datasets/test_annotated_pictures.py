@@ -129,7 +129,10 @@ def test_pictures_of_each_kind_beside_each_other(tmp_path):
     content = json.loads((tmp_path / "people.json").read_text())
     content["annotations"][2].update(bbox=[3, 4, 50, 30], keypoints=[5, 10, 2, 50, 12, 2, 20, 30, 2])
     (tmp_path / "people.json").write_text(json.dumps(content))
-    table, _ = said(tmp_path)
+    table, words = said(tmp_path)
+    assert "2 are labelled upright" in words[0]
+    assert "1 carry an EXIF turn, but their size is stated as stored, and they are read so" in words[0]
+    assert "they are turned" not in words[0]
     assert_array_equal(table.image_sizes_hw, [[HEIGHT, WIDTH], [HEIGHT, WIDTH], [WIDTH, HEIGHT]])
     assert [shows_upright(read_picture(table, n)) for n in range(2)] == [True, True]
     assert_array_equal(read_picture(table, 2), read_image(tmp_path / "images" / "2.jpg"))

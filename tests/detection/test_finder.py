@@ -261,6 +261,7 @@ def test_a_file_says_which_detector_it_is_for(tmp_path, weights):
     chosen = load_detector(weights, torch.device("cpu"), 0.125)
     assert isinstance(chosen, PersonFinder)
     assert "score >= 0.125" in chosen.describe()
+    assert "score >= 0.5" in load_detector(weights, torch.device("cpu")).describe()
     with pytest.raises(CheckpointError, match=r"theirs\.pth: is no finder"):
         PersonFinder(theirs)
     with pytest.raises(CheckpointError, match=r"finder\.pth: is no Faster R-CNN"):
@@ -286,6 +287,10 @@ def test_the_bundled_finder_has_a_name(name):
     ):
         assert isinstance(chosen, PersonFinder)
         assert chosen.weights == path
+    of_the_card = json.loads(path.with_suffix(".json").read_text("utf-8"))["threshold"]
+    assert of_the_card not in (0.05, 0.5)
+    assert chosen.model.reading[0] == of_the_card
+    assert load_detector(name, torch.device("cpu"), 0.125).model.reading[0] == 0.125
 
 
 def test_names_like_the_bundled_finders_are_told_it():
@@ -311,6 +316,8 @@ def test_a_bundled_finder_finds_the_same(tmp_path, monkeypatch, weights, finder)
     monkeypatch.setattr(bundled, "WEIGHTS", tmp_path)
     found = embedded_finder(get_skeleton("lsp14"), torch.device("cpu"))
     assert found.model.reading[0] == 0.02
+    assert load_detector(path, torch.device("cpu")).model.reading[0] == 0.02
+    assert embedded_finder(get_skeleton("lsp14"), torch.device("cpu"), 0.5).model.reading[0] == 0.5
     assert not any(isinstance(part, torch.nn.BatchNorm2d) for part in found.model.modules())
     assert found([picture])[0].boxes_xyxy[:1] == pytest.approx(expected, abs=0.5)
     path.with_suffix(".json").write_text("{}")

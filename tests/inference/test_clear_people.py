@@ -91,22 +91,24 @@ def test_unusable_boxes_keep_their_numbers():
 def test_the_finder_that_comes_along_is_the_default(monkeypatch, boxes, source):
     asked = []
 
-    def finder(skeleton, device):
-        asked.append(skeleton.name)
+    def finder(skeleton, device, threshold):
+        asked.append((skeleton.name, threshold))
         return detect(*boxes)
 
     monkeypatch.setattr(predictor_module, "embedded_finder", finder)
     looking = predictor(calibration=CALIBRATION)
     assert "where it finds nobody, the whole frame as one person" in looking.describe()["boxes"]
     people = looking(picture(90, 70, ANN))
-    assert asked == ["dots"]
+    assert asked == [("dots", None)]
     assert people.box_source == source
     assert len(people) == 1
     # One's own detector is taken at its word.
     if not boxes:
         assert predictor(detector=detect())(picture(90, 70, ANN)) == []
     assert predictor(detector=None)(picture(90, 70, ANN)).box_source == "whole frame"
-    assert asked == ["dots"]
+    assert asked == [("dots", None)]
+    assert predictor(detector_threshold=0.7).has_detector
+    assert asked[1:] == [("dots", 0.7)]
 
 
 def test_the_finder_is_for_people_alone():
