@@ -106,7 +106,16 @@ def _facts(
         kind = "'id' that is no whole number" if "id" in people[row] else "no 'id'"
         unreadable.setdefault(chosen[row], kind)
     image = np.array([rows.get(_plain(p.get("image_id")), -1) for p in people], dtype=np.int64)
-    unreadable.update({chosen[row]: "an 'image_id' of no image" for row in np.flatnonzero(image < 0)})
+    texts = {str(known): known for known in rows}
+    for row in np.flatnonzero(image < 0):
+        stated = people[row].get("image_id")
+        as_other = isinstance(stated, (int, str)) and str(stated) in texts
+        kinds = ("text", "a number") if isinstance(stated, str) else ("a number", "text")
+        unreadable[chosen[row]] = (
+            "an 'image_id' that is {} where the image's 'id' is {}".format(*kinds)
+            if as_other
+            else "an 'image_id' of no image"
+        )
     return Facts(
         file=file,
         names=names,
@@ -126,6 +135,7 @@ def _facts(
         unreadable=unreadable,
         boxless=frozenset(number for number in chosen if "bbox" not in records[number]),
         left_out=_left_out(records, categories),
+        named=categories is not None,
         pairs=pairs,
         raw=True,
     )
@@ -166,11 +176,16 @@ def _numbers(
     rows = [_row(person.get(field), width) for person in people]
     for number, row, person in zip(chosen, rows, people, strict=True):
         if np.isnan(row).all():
-            what = f"no '{field}'" if field not in person else f"'{field}' that is not {width} numbers"
+            what = f"no '{field}'" if field not in person else _not_so_many(field, person[field], width)
             unreadable.setdefault(number, what)
         elif np.isnan(row).any():
             unreadable.setdefault(number, f"'{field}' with a number that is not finite")
     return np.array(rows, dtype=np.float64).reshape(-1, width)
+
+
+def _not_so_many(field: str, value: Any, width: int) -> str:
+    found = f"{len(value)} values" if isinstance(value, list) and len(value) != width else "something else"
+    return f"'{field}' with {found} where {width} numbers are expected"
 
 
 def _row(value: Any, width: int) -> list[float]:

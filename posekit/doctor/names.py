@@ -11,6 +11,18 @@ from posekit.doctor.name_sides import named_pairs, side_of
 
 def check_names(facts: Facts) -> list[Finding]:
     """Names with a side that no flip pair has, and pairs of names that are no two sides of one thing."""
+    if not facts.named:
+        return [
+            Finding(
+                "names_missing",
+                "no entry of 'categories' has 'keypoints', a list of names",
+                "new_dataset.py refuses the file, and what is left and right cannot be told by names.",
+                "State the names there, in the order of the annotations' numbers.",
+                len(facts.names),
+                len(facts.names),
+                "keypoints",
+            )
+        ]
     if facts.pairs is None:  # a file alone, which states none
         return _alone(facts)
     paired = {name for pair in facts.pairs for name in pair}

@@ -40,6 +40,7 @@ class People:
         unreadable: Number of a record -> what is wrong with it.
         boxless: Numbers of the records without ``bbox``, whose box is made of their keypoints.
         left_out: Why others of the file's annotations are not among them -> how many.
+        named: Whether the file has the keypoints' names; else they are their numbers.
         pairs: The skeleton's flip pairs; None: nothing states any.
         mirrored: Whether a training mirrors these people at random.
         boxes_stated: Whether the boxes are the file's own, and not made from joints or a scale.
@@ -67,6 +68,7 @@ class People:
     unreadable: Mapping[int, str] = field(default_factory=dict)
     boxless: frozenset[int] = frozenset()
     left_out: Mapping[str, int] = field(default_factory=dict)
+    named: bool = True
     pairs: tuple[tuple[str, str], ...] | None = None
     mirrored: bool = False
     boxes_stated: bool = True

@@ -18,6 +18,10 @@ _EXACT = 0.01  # pixels
 # An area is of something else below this share of the lesser of box and joints' extent (of three or more),
 # or above this share of the larger: COCO's have 0.16 of the box and more, LSP-extended's 1.002.
 _AREA_OF_EXTENT, _AREA_OF_BOX = 0.01, 1.5
+_CATEGORY = "Compare the annotations' 'category_id' with 'categories', and the file with the config."
+_FLAGS = (
+    "Every third number of 'keypoints' is 2 (seen), 1 (hidden) or 0 (not labelled): state what is labelled."
+)
 
 
 def check_records(facts: Facts) -> list[Finding]:
@@ -48,18 +52,20 @@ def check_boxless(facts: Facts) -> list[Finding]:
 
 def check_anybody(facts: Facts) -> list[Finding]:
     """A file in which nobody can be learnt from or scored."""
-    if not facts.raw or facts.labelled.any():
+    read = ~np.isin(facts.record, list(facts.unreadable))
+    if not facts.raw or facts.labelled.any() or (len(facts) and not read.any()):  # those have their finding
         return []
     others = [f"{number:,} are {reason}" for reason, number in facts.left_out.items()]
     without = [f"{len(facts):,} have no labelled keypoint"] * bool(len(facts))
     total = len(facts) + sum(facts.left_out.values())
     why = ", ".join([*others, *without]) or "there are no annotations"
+    remedy = [_CATEGORY] * bool(others or not total) + [_FLAGS] * bool(without)
     return [
         Finding(
             "nobody_labelled",
             f"nobody is a person with labelled keypoints ({', '.join(facts.names[:3])}, ...): {why}",
             "A training and a score refuse the file.",
-            "Compare the annotations' 'category_id' with 'categories', and the file with the config.",
+            " ".join(remedy),
             total,
             total,
         )
@@ -68,7 +74,7 @@ def check_anybody(facts: Facts) -> list[Finding]:
 
 def check_ids(facts: Facts) -> list[Finding]:
     """Ids that stand twice, of people and of images."""
-    again = repeated(facts.ids)
+    again, images = repeated(facts.ids), repeated(facts.image_ids)
     return [
         *of_people(
             "id_repeated", again[facts.ids[again] >= 0], len(facts),
@@ -77,7 +83,7 @@ def check_ids(facts: Facts) -> list[Finding]:
             "Number the annotations anew.",
         ),
         *of_images(
-            "image_id_repeated", repeated(facts.image_ids), len(facts.image_ids),
+            "image_id_repeated", images[facts.image_ids[images] >= 0], len(facts.image_ids),
             "the image's 'id' is another's too",
             "Its people are taken for people of the other picture.",
             "Number the images anew, in 'images' and in the annotations' 'image_id'.",
@@ -158,7 +164,7 @@ def check_areas(facts: Facts) -> list[Finding]:
     readable = np.isfinite(stated) & np.isfinite(facts.keypoints).all(axis=(1, 2))
     # CrowdPose counts visible ones alone.
     wrong = readable & (((stated <= 0) != (number == 0)) | (stated > len(facts.names)))
-    if not facts.raw:
+    if not facts.raw or not people.any():  # of nobody there is a finding already
         return []
     of = int(people.sum())
     return [

@@ -50,7 +50,7 @@ def report(findings: Sequence[Finding], parts: Sequence[Part], width: int = 118)
 
 def _words(example: Mapping[str, Any]) -> str:
     who = f"annotation {example['id']}" if "id" in example else f"image {example['image_id']}"
-    return f"{who} ({example['file_name']})"
+    return f"{who} ({example['file_name']})" if example["file_name"] else who
 
 
 def _looked_at(part: Part) -> str:

@@ -190,7 +190,7 @@ def _set(*keys, to):
             r"'categories': .* 'fox' twice",
         ),
         (_set("categories", 0, "sigmas", to=[1]), r"'sigmas': expected 4 numbers, found \[1\]"),
-        (_set("annotations", 0, "image_id", to=5), r"annotation id 0, field 'image_id': .* found '5'"),
+        (_set("annotations", 0, "image_id", to=5), r"annotation id 0, field 'image_id': .* found 5"),
         (_set("annotations", 0, "keypoints", to=[1, 2]), r"'keypoints': expected 12 numbers .* found 2"),
         (_set("annotations", 0, "keypoints", 2, to=3), r"keypoint 1: expected 0 .*, found 3"),
         (

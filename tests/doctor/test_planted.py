@@ -203,21 +203,73 @@ def everybody_unlabelled(content):
         person.update(keypoints=[0] * 48, num_keypoints=0)
 
 
+def nobody_flagged(content):
+    """The counts are right, and each flag 0."""
+    for person in content["annotations"]:
+        person["keypoints"][2::3] = [0] * 16
+
+
+def short_of_flags(content):
+    for person in content["annotations"]:
+        del person["keypoints"][2::3]
+
+
+def ids_in_words(content):
+    for person in content["annotations"]:
+        person["image_id"] = str(person["image_id"])
+
+
+def ids_of_images_in_words(content):
+    for image in content["images"]:
+        image["id"] = str(image["id"])
+
+
 @pytest.mark.parametrize(
-    ("fault", "why"),
+    ("fault", "said"),
     [
-        (everybody_elsewhere, "of a category without these keypoints"),
-        (everybody_a_crowd, r"a crowd \('iscrowd'\)"),
-        (everybody_unlabelled, "have no labelled keypoint"),
-        (lambda content: content.update(annotations=[]), "there are no annotations"),
+        (short_of_flags, "'keypoints' with 32 values where 48 numbers are expected"),
+        (ids_in_words, "an 'image_id' that is text where the image's 'id' is a number"),
+        (ids_of_images_in_words, "an 'image_id' that is a number where the image's 'id' is text"),
     ],
 )
-def test_a_file_of_which_nobody_is_left_is_found(fault, why):
+def test_what_makes_every_record_unreadable_is_the_only_finding(fault, said):
+    content = people()
+    fault(content)
+    findings = found(content)
+    assert set(findings) - {"joint_never_labelled"} == {"record_unreadable"}
+    assert said in findings["record_unreadable"].found
+
+
+@pytest.mark.parametrize("categories", [[], [{"id": 1, "name": "person"}]])
+def test_a_file_that_does_not_name_its_keypoints_is_found(categories):
+    content = people()
+    content["categories"] = categories
+    one = part(content)
+    assert one.facts.names[:2] == ("0", "1")
+    (finding,) = [finding for finding in examine([one]) if finding.kind == "names_missing"]
+    assert (finding.count, finding.of, finding.unit) == (16, 16, "keypoints")
+    assert "names_missing" not in found(people())
+
+
+@pytest.mark.parametrize(
+    ("fault", "why", "remedy"),
+    [
+        (everybody_elsewhere, "of a category without these keypoints", "category_id"),
+        (everybody_a_crowd, r"a crowd \('iscrowd'\)", "category_id"),
+        (everybody_unlabelled, "have no labelled keypoint", "Every third number"),
+        (nobody_flagged, "have no labelled keypoint", "Every third number"),
+        (lambda content: content.update(annotations=[]), "there are no annotations", "category_id"),
+    ],
+)
+def test_a_file_of_which_nobody_is_left_is_found(fault, why, remedy):
     content = people()
     fault(content)
     findings = found(content)
     assert set(findings) - {"joint_never_labelled"} == {"nobody_labelled"}
     assert re.search(why, findings["nobody_labelled"].found)
+    assert remedy in findings["nobody_labelled"].remedy
+    if remedy == "category_id":
+        assert "third" not in findings["nobody_labelled"].remedy
     assert findings["nobody_labelled"].count == len(content["annotations"])
 
 

@@ -108,7 +108,7 @@ def _person(
     if image not in rows:
         raise DataError(
             f"{where}, field 'image_id': expected the id of one of the {len(rows)} images, "
-            f"found {shown(image)}"
+            f"found {shown(record['image_id'])}"
         )
     area = record.get("area")
     return Person(
