@@ -114,16 +114,26 @@ def mended_copies(parts: Sequence[Part], out: Path, findings: Sequence[Finding] 
     if not folders:
         raise ConfigError("--fix: mends COCO-form files, and there is none")
     names = {file: out / Path(file).name.removesuffix(".gz") for file in folders} if len(folders) > 1 else {}
+    targets = [*names.values()] or [out]
+    if len(set(targets)) < len(targets):
+        again = next(target.name for target in targets if targets.count(target) > 1)
+        raise ConfigError(f"--fix: several of the files are named {again}; mend them one at a time")
+    for target in targets:
+        _refuse_existing(target)
     for file, folder in folders.items():
         target = names.get(file, out)
         own = [finding for finding in findings if finding.file == file and not finding.mended]
         yield f"{file} -> {target}: {write_mended(file, folder, target, own)}"
 
 
-def write_mended(file: str, image_dir: str | None, out: Path, unmended: Sequence[Finding] = ()) -> str:
-    """Writes a mended copy; returns in words what was changed, and what is left."""
+def _refuse_existing(out: Path) -> None:
     if out.exists():
         raise ConfigError(f"--fix {out}: it is there already, and nothing is overwritten; state a new name")
+
+
+def write_mended(file: str, image_dir: str | None, out: Path, unmended: Sequence[Finding] = ()) -> str:
+    """Writes a mended copy; returns in words what was changed, and what is left."""
+    _refuse_existing(out)
     content = read_json(file)
     people = _people(content, file, image_dir)
     mended, done = mend(content, people)

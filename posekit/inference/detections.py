@@ -22,9 +22,10 @@ class DetectionFile:
 
     The file is a list of records ``{image_id, bbox: [x, y, width, height], score}``, or an object with such
     ``annotations`` and, with ``images``, their file names. ``category_id``, where stated, must be 1 (person)
-    to count. A record belongs to a picture by the name of the file (``file_name``, in the record or in
-    ``images``), or by the number its name stands for, as COCO's do (``000000000139.jpg`` is image 139); to a
-    frame of a video by its number, from 0.
+    to count; crowds do not. A record belongs to a picture by the name of the file (``file_name``, in the
+    record or in ``images``), in whatever folder it is unless the file has several pictures of that name, or
+    by the number its name stands for, as COCO's do (``000000000139.jpg`` is image 139); to a frame of a video
+    by its number, from 0.
 
     Args:
         path: The json.
@@ -38,18 +39,23 @@ class DetectionFile:
         self.path, self.threshold = path, threshold
         content = read_json(path)
         names = _file_names(content, path)
+        self._named: dict[str, set[str]] = {}
         records = content.get("annotations") if isinstance(content, Mapping) else content
         if not isinstance(records, list):
             raise DataError(f"{path}: expected a list of detections, found {type(content).__name__}")
         self._boxes: dict[int | str, list[list[float]]] = {}
         self._other_categories: Counter[str] = Counter()
-        self._unsure = 0
+        self._unsure = self._crowds = 0
         self._absent: list[str] = []
         for number, record in enumerate(records):
             key, box = _read(record, f"{path}: record {number}", names)
             kept = self._boxes.setdefault(key, [])
+            if isinstance(key, str):
+                self._named.setdefault(PurePosixPath(key).name, set()).add(key)
             if record.get("category_id", PERSON) != PERSON:
                 self._other_categories[shown(record["category_id"])] += 1
+            elif record.get("iscrowd"):
+                self._crowds += 1
             elif box[4] < threshold:
                 self._unsure += 1
             else:
@@ -60,15 +66,31 @@ class DetectionFile:
 
     def of(self, image: Path | int) -> tuple[np.ndarray, np.ndarray]:
         """The boxes (n, 4) xyxy and scores (n,) of a picture or a frame; n is 0 where the file has none."""
-        keys: list[int | str] = [image] if isinstance(image, int) else [image.name]
+        keys: list[int | str] = [image] if isinstance(image, int) else [*self._key_of(image)]
         if isinstance(image, Path) and image.stem.isdecimal():
             keys.append(int(image.stem))
         found = next((self._boxes[key] for key in keys if key in self._boxes), None)
         if found is None:
-            self._absent.append(str(keys[0]))
+            self._absent.append(image.name if isinstance(image, Path) else str(image))
             found = []
         table = np.array(found, np.float64).reshape(-1, 5)
         return xywh_to_xyxy(table[:, :4]), table[:, 4]
+
+    def _key_of(self, image: Path) -> list[str]:
+        """The name that the file has for a picture: of several in different folders that with its folders."""
+        named = sorted(self._named.get(image.name, ()))
+        if len(named) < 2:
+            return named
+        parts = image.resolve().parts
+        same = [
+            name for name in named if parts[-len(PurePosixPath(name).parts) :] == PurePosixPath(name).parts
+        ]
+        if not same:
+            raise DataError(
+                f"{self.path}: several pictures are named {image.name} ({', '.join(named[:3])}), and none of "
+                f"them is {image}; put it into its folder, or name it otherwise"
+            )
+        return [max(same, key=len)]
 
     def notes(self) -> list[str]:
         """What was left out of the file and why, and which images asked for so far it says nothing of."""
@@ -76,6 +98,8 @@ class DetectionFile:
             f"{_boxes(number)} of category {category} (person is {PERSON})"
             for category, number in sorted(self._other_categories.items())
         ]
+        if self._crowds:
+            notes.append(f"{_boxes(self._crowds)} of a crowd ('iscrowd')")
         if self._unsure:
             notes.append(
                 f"{_boxes(self._unsure)} scored below {self.threshold:g}, the threshold (--box-threshold)"
@@ -100,23 +124,30 @@ def _boxes(number: int) -> str:
 
 
 def _file_names(content: Any, path: str | Path) -> dict[int, str]:
-    """Image id -> bare file name, as far as the file tells."""
+    """Image id -> file name, as far as the file tells."""
     images = content.get("images", []) if isinstance(content, Mapping) else []
     try:
-        return {image["id"]: PurePosixPath(image["file_name"]).name for image in images}
+        named = [(image["id"], str(PurePosixPath(image["file_name"]))) for image in images]
+        found = dict(named)
     except (TypeError, KeyError) as error:
         raise DataError(
             f"{path}: 'images': expected objects with id and file_name ({shown(error)})"
         ) from error
+    again = next((number for number, name in named if found[number] != name), None)
+    if again is not None:
+        raise DataError(f"{path}: 'images': expected unique ids, found {shown(again)} with two file names")
+    return found
 
 
 def _read(record: Any, where: str, names: Mapping[int, str]) -> tuple[int | str, list[float]]:
     """What a record belongs to, and its x, y, width, height, score."""
     try:
+        if not isinstance(record["bbox"], list) or isinstance(record.get("score"), (str, bool)):
+            raise TypeError("a list of numbers, and a number")
         box = [float(value) for value in record["bbox"]]
         score = float(record.get("score", 1.0))
         name = record.get("file_name") or names.get(record.get("image_id"))
-        key: int | str = PurePosixPath(name).name if name else int(record["image_id"])
+        key: int | str = str(PurePosixPath(name)) if name else _whole(record["image_id"])
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{where}: expected image_id, bbox and score ({shown(error)})") from error
     if len(box) != 4:
@@ -124,3 +155,10 @@ def _read(record: Any, where: str, names: Mapping[int, str]) -> tuple[int | str,
     if not math.isfinite(score):
         raise DataError(f"{where}: 'score': expected a finite number, found {score}")
     return key, [*box, score]
+
+
+def _whole(value: Any) -> int:
+    number = int(value)
+    if isinstance(value, (bool, float)) and (isinstance(value, bool) or number != value):
+        raise ValueError(f"{value!r} is no id")
+    return number

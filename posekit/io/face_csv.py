@@ -100,11 +100,17 @@ def number_column(rows: FaceRows, name: str, missing: float | None) -> np.ndarra
     return values.astype(np.int64) if (values == np.round(values)).all() else values
 
 
+def image_numbers(rows: FaceRows) -> np.ndarray:
+    """The images' ids, int64 (N,), as ``load_face_csv`` numbers them: of each its first row, from 1."""
+    first = {image: row for row, image in reversed(list(enumerate(rows.images, 1)))}
+    return np.array([first[image] for image in rows.images], np.int64)
+
+
 def _table(path: str | os.PathLike[str]) -> tuple[list[str], list[list[str]], list[int]]:
     """Header, rows and their lines."""
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, strict=True)  # else a quote left open swallows rows
             header = [name.strip() for name in next(reader, [])]
             rows, lines = [], []
             for row in reader:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 from posekit.io import records as rec
-from posekit.io.face_csv import number_column, read_face_csv
+from posekit.io.face_csv import image_numbers, number_column, read_face_csv
 from posekit.io.files import read_json
 from posekit.metrics.attributes import UNKNOWN, attribute_scores, confusion
-from posekit.metrics.face_files import is_csv
+from posekit.metrics.face_files import check_images, is_csv
 
 Labels = dict[str, np.ndarray]
 
@@ -42,6 +42,11 @@ def score_attribute_files(
         DataError: On a faulty file, a result of somebody unknown, or somebody of known label without one.
     """
     ids, images, columns = _csv(truth, attributes) if is_csv(truth) else _coco(truth, attributes)
+    unknown = sorted({*(image_ids or ())} - {*images.tolist()})
+    if unknown:
+        raise DataError(
+            f"{truth}: there are no images with the ids {shown(unknown[:3])}, which --images asks for"
+        )
     chosen = np.ones(len(ids), bool) if image_ids is None else np.isin(images, image_ids)
     records = rec.record_list(read_json(results), None, results)
     where = f"{results}: results"
@@ -49,6 +54,7 @@ def score_attribute_files(
     rec.unique(people, "annotation_id", where)
     order = np.argsort(ids)
     place = order[rec.indices_of(people, ids[order], "annotation_id", where, f"people of {truth}")]
+    check_images(records, images[place], where, truth)
     matrices = {}
     for name, labels in columns.items():
         predicted = np.full(len(ids), UNKNOWN)
@@ -74,8 +80,7 @@ def _csv(path: str | Path, attributes: Sequence[str]) -> tuple[np.ndarray, np.nd
     for name, column in columns.items():
         if (column != np.floor(column)).any():
             raise DataError(f"{path}, column '{name}': expected whole numbers")
-    first = {image: row for row, image in reversed(list(enumerate(rows.images, 1)))}
-    images = np.array([first[image] for image in rows.images], np.int64)
+    images = image_numbers(rows)
     labels = {name: column.astype(np.int64) for name, column in columns.items()}
     return np.arange(1, len(images) + 1), images, labels
 
@@ -90,7 +95,9 @@ def _coco(path: str | Path, attributes: Sequence[str]) -> tuple[np.ndarray, np.n
         name: rec.integers([{name: record.get(name, UNKNOWN)} for record in records], name, where)
         for name in attributes
     }
-    return rec.integers(records, "id", where), rec.integers(records, "image_id", where), labels
+    ids = rec.integers(records, "id", where)
+    rec.unique(ids, "id", where)
+    return ids, rec.integers(records, "image_id", where), labels
 
 
 def _predicted(records: Sequence[Mapping[str, Any]], name: str, where: str) -> np.ndarray:

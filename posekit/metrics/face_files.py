@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, shown
 from posekit.face_skeletons import FACES
 from posekit.io import records as rec
-from posekit.io.face_csv import FaceRows, number_column, read_face_csv
+from posekit.io.face_csv import FaceRows, image_numbers, number_column, read_face_csv
 from posekit.io.files import read_json
 from posekit.metrics.ground_truth import NO_AREA, read_coco
 from posekit.metrics.results import assign_results, read_results
@@ -129,9 +129,21 @@ def _of_results(path: str | Path, rows: FaceRows) -> np.ndarray:
     place = rec.indices_of(
         ids, np.arange(1, len(rows.images) + 1), "annotation_id", where, f"rows of {rows.file}"
     )
+    check_images(records, image_numbers(rows)[place], where, rows.file)
     predicted = np.full(rows.points.shape, np.nan)
     predicted[place] = rec.numbers(records, "keypoints", where, 3 * count).reshape(-1, count, 3)[..., :2]
     return predicted
+
+
+def check_images(records: Sequence[Any], image_ids: np.ndarray, where: str, truth: str | Path) -> None:
+    """Raises DataError where a result names another image than that of the person with its annotation_id."""
+    for number, (record, own) in enumerate(zip(records, image_ids.tolist(), strict=True)):
+        if record.get("image_id", own) != own:
+            raise DataError(
+                f"{where}[{number}], field 'image_id': annotation {record['annotation_id']} of {truth} is on "
+                f"image {own}, found {shown(record['image_id'])}; are they the results of another file, or "
+                "of other rows?"
+            )
 
 
 def read_scored_coco(

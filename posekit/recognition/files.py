@@ -105,6 +105,20 @@ def read_table(path: str | Path, columns: Sequence[str]) -> dict[str, list[str]]
     return {name: [row[place].strip() for row in rows[1:]] for place, name in enumerate(header)}
 
 
+def identities_of(table: dict[str, list[str]], path: str | Path) -> list[str]:
+    """The column ``identity`` of a table.
+
+    Raises:
+        DataError: Where it is empty: all whom nobody has named would be one.
+    """
+    if "" in table["identity"]:
+        raise DataError(
+            f"{path}: row {table['identity'].index('') + 1}, field 'identity': expected a name, found none; "
+            "name it, drop the row or, where pictures are only to be embedded, the column"
+        )
+    return table["identity"]
+
+
 def numbers_of(table: dict[str, list[str]], name: str, path: str | Path) -> np.ndarray:
     """A column of a table as float64 (N,).
 
@@ -141,6 +155,7 @@ def read_pairs(path: str | Path) -> Pairs:
     for number, text in enumerate(table["same"], 1):
         if text not in ("0", "1"):
             raise DataError(f"{path}: row {number}, field 'same': expected 0 or 1, found {text!r:.40}")
+    _check_pairs(table, path)
     folds = None
     if "fold" in table:
         folds = numbers_of(table, "fold", path)
@@ -151,6 +166,23 @@ def read_pairs(path: str | Path) -> Pairs:
             )
         folds = folds.astype(np.int64)
     return Pairs(table["image_a"], table["image_b"], np.array(table["same"]) == "1", folds, str(path))
+
+
+def _check_pairs(table: dict[str, list[str]], path: str | Path) -> None:
+    said: dict[frozenset[str], tuple[int, str]] = {}
+    for number, (first, second, same) in enumerate(
+        zip(table["image_a"], table["image_b"], table["same"], strict=True), 1
+    ):
+        if first == second:
+            raise DataError(
+                f"{path}: row {number}: expected two pictures, found {first!r} twice; drop the row"
+            )
+        before, other = said.setdefault(frozenset((first, second)), (number, same))
+        if other != same:
+            raise DataError(
+                f"{path}: row {number}, field 'same': row {before} says {other} of the same two pictures, "
+                f"found {same}; drop the wrong one"
+            )
 
 
 def write_embeddings(path: str | Path, images: Sequence[str], embeddings: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from posekit.geometry import apply_warp, invert_warp
 from posekit.io.files import under
 from posekit.io.stored_sizes import image_size_hw
 from posekit.recognition.alignment import FIVE_POINTS, similarity_warp, template
-from posekit.recognition.files import numbers_of, read_table
+from posekit.recognition.files import identities_of, numbers_of, read_table
 from posekit.registry import DATASETS
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
@@ -61,8 +61,8 @@ def load_identities(
 
     Raises:
         ConfigError: On another skeleton, an unknown part or one without identities.
-        DataError: On a missing file, column or picture, a picture that comes twice, or points that are no
-            numbers or coincide.
+        DataError: On a missing file, column or picture, a picture that comes twice, an empty identity, or
+            points that are no numbers or coincide.
     """
     skeleton = get_skeleton(skeleton)
     pointed = skeleton.keypoints == FIVE_POINTS.keypoints
@@ -76,7 +76,8 @@ def load_identities(
     if len(set(names)) != len(names):
         again = next(name for name in names if names.count(name) > 1)
         raise DataError(f"{path}: field 'image': expected every picture once, found {again!r} again")
-    rows = _rows_of_part(table.get("identity", []), len(names), part, num_test, num_val, path)
+    identities = identities_of(table, path) if "identity" in table else []
+    rows = _rows_of_part(identities, len(names), part, num_test, num_val, path)
     people: dict[str, Any] = {"image_index": np.arange(len(rows)), "person_ids": rows}
     chosen = [names[row] for row in rows]
     if pointed:
@@ -91,7 +92,7 @@ def load_identities(
         people["boxes_xyxy"] = np.hstack([np.zeros_like(sizes), sizes[:, ::-1]])
     reading: dict[str, Any] = {}
     if "identity" in table:
-        known, identity = np.unique(np.array(table["identity"])[rows], return_inverse=True)
+        known, identity = np.unique(np.array(identities)[rows], return_inverse=True)
         people["extra.identity"] = identity
         reading["identities"] = len(known)
     return build_table(

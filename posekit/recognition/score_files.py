@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posekit.errors import ConfigError
-from posekit.recognition.files import read_embeddings, read_pairs, read_table, rows_of
+from posekit.errors import ConfigError, DataError, shown
+from posekit.recognition.files import identities_of, read_embeddings, read_pairs, read_table, rows_of
 from posekit.recognition.identification import identify
 from posekit.recognition.verification import (
     FALSE_ACCEPT_RATES,
@@ -63,11 +63,22 @@ def score_identities(
         raise ConfigError(f"--ranks: expected whole numbers above 0, found {ranks}")
     images, embeddings = read_embeddings(embeddings_file)
 
-    def pictures(path: str) -> tuple[np.ndarray, np.ndarray]:
+    def pictures(path: str) -> tuple[list[str], np.ndarray, np.ndarray]:
         table = read_table(path, ("image", "identity"))
-        return embeddings[rows_of(table["image"], images, path, embeddings_file)], np.array(table["identity"])
+        names = table["image"]
+        if len(set(names)) < len(names):
+            row = next(row for row, name in enumerate(names) if name in names[:row])
+            raise DataError(
+                f"{path}: row {row + 1}, field 'image': {shown(names[row])} stands there already, and would "
+                "be recognised by itself; drop one of the rows"
+            )
+        known = np.array(identities_of(table, path))
+        return names, embeddings[rows_of(names, images, path, embeddings_file)], known
 
-    known = pictures(gallery_file) if gallery_file else (None, None)
-    found = identify(*pictures(labels_file), *known)
+    named, *probes = pictures(labels_file)
+    gallery_names, *gallery = pictures(gallery_file) if gallery_file else ([], None, None)
+    found = identify(*probes, *gallery)
     title = f"identification by cosine, {len(found.ranks)} pictures among {found.gallery}"
+    if both := len({*named} & {*gallery_names}):
+        title += f"\nnote: {both} of them are in the gallery too, and find themselves"
     return found.scores(ranks), title

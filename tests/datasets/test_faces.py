@@ -101,6 +101,15 @@ def test_what_a_csv_lacks_is_told(root, rows, settings, error, message):
         load_face_csv(file, str(root), **{"skeleton": "mtfl5", **settings})
 
 
+@pytest.mark.parametrize("open_in", [(2,), (2, 4)])
+def test_a_quote_left_open_swallows_no_rows(root, open_in):
+    rows = [["x" if n not in open_in else '"x', "a.png", *CELLS] for n in range(6)]
+    lines = [",".join([*HEADER, "note"]), *(",".join(map(str, [*row[1:], row[0]])) for row in rows)]
+    (root / "f.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"f\.csv: cannot be read as csv"):
+        load_face_csv(str(root / "f.csv"), str(root), skeleton="mtfl5")
+
+
 def test_faulty_faces_can_be_skipped(root):
     file = write_rows(root / "f.csv", [HEADER, ["a.png", *([3] * 10)], ["b.png", *CELLS]])
     table = load_face_csv(file, str(root), "mtfl5", on_bad_record="skip")

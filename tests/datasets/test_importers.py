@@ -200,6 +200,15 @@ def _set(*keys, to):
         (_set("annotations", 0, "bbox", to=[1, 2, 3]), r"'bbox': expected x, y, width and height"),
         (_set("annotations", 0, "area", to="big"), r"'area': expected a finite number, found 'big'"),
         (_set("annotations", to={}), r"expected 'annotations' to be a list of objects"),
+        (_set("annotations", 0, "iscrowd", to="0"), r"'iscrowd': expected 0 or 1, found '0'"),
+        (
+            _set("annotations", 0, "category_id", to=77),
+            r"'category_id': expected one of 'categories', \[.*\], found 77",
+        ),
+        (
+            lambda content: content["categories"].append({**content["categories"][0], "name": "other"}),
+            r"'categories': expected unique ids, found .* twice",
+        ),
     ],
 )
 def test_malformed_coco_is_refused(change, words, tmp_path):

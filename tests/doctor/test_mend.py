@@ -137,8 +137,8 @@ def test_counts_and_twins():
     assert done["people there twice, taken out"] == 1
 
 
-def write(folder, content):
-    path = folder / "people.json"
+def write(folder, content, name="people.json"):
+    path = folder / name
     path.write_text(json.dumps(content), "utf-8")
     return path
 
@@ -163,6 +163,24 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(ConfigError, match="nothing is overwritten"):
         list(mended_copies([cases.part(people())._replace(facts=cases.part(people()).facts)], path))
     assert path.read_bytes() == before
+
+
+def test_nothing_is_written_where_one_name_is_taken(tmp_path):
+    parts = []
+    for folder, name in (("a", "one.json"), ("a", "two.json"), ("b", "one.json")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        parts.append(cases.part(people(), file=str(write(tmp_path / folder, people(), name))))
+    out = tmp_path / "out"
+    with pytest.raises(
+        ConfigError, match=r"several of the files are named one\.json; mend them one at a time"
+    ):
+        list(mended_copies(parts, out))
+    assert not out.exists()
+    out.mkdir()
+    (out / "two.json").write_text("mine")
+    with pytest.raises(ConfigError, match=r"two\.json: it is there already"):
+        list(mended_copies(parts[:2], out))
+    assert [path.name for path in out.iterdir()] == ["two.json"]
 
 
 def test_what_no_file_alone_shows_is_left_too(tmp_path):

@@ -80,6 +80,11 @@ def test_a_data_set_cuts_aligned_faces(tmp_path):
         (lambda t: t.replace("id1,", "id1,x", 1), DataError, "row 2, field 'x0': expected a finite number"),
         (lambda t: t.replace("id1,", "id1,7,", 1), DataError, "row 2: expected 12 values, found 13"),
         (lambda t: "", DataError, r"found \[\]"),
+        (
+            lambda t: t.replace("id1,", ",", 1),
+            DataError,
+            "row 2, field 'identity': expected a name, found none",
+        ),
         (lambda t: t.replace("3.png", "../3.png"), DataError, r"\.\./3\.png"),
     ],
 )

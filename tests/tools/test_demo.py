@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -19,8 +20,10 @@ from toy_predictor import ANN, BOB, BOX_ANN, picture
 
 import posekit
 from posekit.detection import PersonDetector
+from posekit.errors import DataError
 from posekit.inference import demo, torso_colours
 from posekit.inference.calibration import Calibration
+from posekit.inference.detections import DetectionFile
 from posekit.io.images import read_image
 from posekit.io.video import VideoReader
 
@@ -291,6 +294,56 @@ def test_detections_of_other_names(monkeypatch, tmp_path, capsys):
     words = ("--detections", tmp_path / "found.json", "--out", tmp_path / "out")
     assert run(monkeypatch, photo, *words) == 0
     assert "the file has no box for photo.png; its file names are Photo.jpg\n" in capsys.readouterr().out
+
+
+def boxes_of(path, *, images=None, **records):
+    found = [
+        {"file_name": name.replace("_", "/") + ".png", "bbox": [number, 2, 30, 40], "category_id": 1}
+        for number, name in enumerate(records)
+    ]
+    path.write_text(json.dumps(found if images is None else {"images": images, "annotations": found}))
+    return DetectionFile(path)
+
+
+def test_detections_of_one_name_in_two_folders_are_those_of_the_folder(tmp_path):
+    path = tmp_path / "found.json"
+    both = boxes_of(path, a_x=0, b_x=1, b_y=2)
+    for folder, left in (("a", 0), ("b", 1)):
+        assert both.of(tmp_path / folder / "x.png")[0].tolist() == [[left, 2, left + 30, 42]]
+    assert both.of(tmp_path / "elsewhere" / "y.png")[0][:, 0].tolist() == [2]
+    with pytest.raises(DataError, match=r"several pictures are named x\.png \(a/x\.png, b/x\.png\)"):
+        both.of(tmp_path / "c" / "x.png")
+    assert boxes_of(path, x=0, a_x=1).of(tmp_path / "a" / "x.png")[0][:, 0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([{"image_id": 1.7, "bbox": [1, 2, 3, 4]}], "record 0: expected image_id"),
+        ([{"image_id": True, "bbox": [1, 2, 3, 4]}], "record 0: expected image_id"),
+        ([{"image_id": 1, "bbox": "1234"}], "record 0: expected image_id, bbox and score"),
+        (
+            [{"image_id": 1, "bbox": [1, 2, 3, 4], "score": "0.9"}],
+            "record 0: expected image_id, bbox and score",
+        ),
+        (
+            {"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], "annotations": []},
+            "'images': expected unique ids, found 1 with two file names",
+        ),
+    ],
+)
+def test_detections_that_are_no_such_thing_are_refused(tmp_path, content, said):
+    (tmp_path / "found.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=re.escape(said)):
+        DetectionFile(tmp_path / "found.json")
+
+
+def test_crowds_are_no_people_of_a_detection_file(tmp_path):
+    records = [{"image_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": crowd} for crowd in (0, 1)]
+    (tmp_path / "found.json").write_text(json.dumps(records))
+    found = DetectionFile(tmp_path / "found.json")
+    assert len(found.of(1)[0]) == 1
+    assert found.notes() == [f"{tmp_path / 'found.json'}: 1 box of a crowd ('iscrowd')"]
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,37 @@ def test_the_reference(tmp_path, scores_of):
         assert scores[f"fold_threshold/{fold}"] == pytest.approx(threshold, **near)
     assert scores["AUC"] == pytest.approx(wanted["auc"], **near)
     assert scores["TAR@FAR=0.001"] == pytest.approx(wanted["tar_at_far"]["0.001"]["tar"], **near)
+
+
+def test_a_picture_that_would_find_itself_is_told(tmp_path, scores_of, capsys):
+    embeddings, labels, gallery = files(tmp_path), tmp_path / "labels.csv", tmp_path / "gallery.csv"
+    words = ("identification", "--labels", labels, "--embeddings", embeddings)
+    gallery.write_text("image,identity\na1,a\nc1,c\nb2,b\n")
+    assert "note: 3 of them are in the gallery too" in scores_of(*words, "--gallery", gallery)[1]
+    labels.write_text("image,identity\na2,a\nb1,b\n")
+    assert "note" not in scores_of(*words, "--gallery", gallery)[1]
+    for text, said in (
+        ("image,identity\na1,a\nb1,b\na1,b\n", "row 3, field 'image': 'a1' stands there already"),
+        ("image,identity\na1,a\nb1,\n", "row 2, field 'identity': expected a name, found none"),
+    ):
+        labels.write_text(text)
+        assert run(*words) == 2
+        assert f"{labels}: {said}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("1,a2,a2,1", "row 5: expected two pictures, found 'a2' twice"),
+        ("2,b1,a1,1", "row 5, field 'same': row 2 says 0 of the same two pictures, found 1"),
+    ],
+)
+def test_pairs_that_say_nothing_are_refused(tmp_path, capsys, row, said):
+    embeddings, pairs = files(tmp_path), tmp_path / "pairs.csv"
+    words = ("verification", "--pairs", pairs, "--embeddings", embeddings)
+    stated = pairs.read_text()
+    pairs.write_text(f"{stated}2,b1,a1,0\n")  # again, the same way
+    assert run(*words) == 0
+    pairs.write_text(f"{stated}{row}\n")
+    assert run(*words) == 2
+    assert f"{pairs}: {said}" in capsys.readouterr().err

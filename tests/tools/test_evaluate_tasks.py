@@ -76,12 +76,35 @@ def test_a_part_is_scored_by_its_images(gt, tmp_path, capsys):
         (["gender"], {"extra": {}}, "record 0: expected a prediction of 'gender' in its 'extra'"),
         (["gender"], {"extra": {"gender": 0.5}}, "'gender'"),
         (["gender"], {"annotation_id": 9}, "9"),
+        (
+            ["gender"],
+            {"image_id": 2},
+            "results[0], field 'image_id': annotation 1 of {gt} is on image 1, found 2",
+        ),
     ],
 )
 def test_faults_of_attributes_are_told(gt, tmp_path, capsys, words, changes, message):
     found = results(tmp_path / "r.json", (0,), people=(1,), **changes)
     assert run("evaluate", "attributes", "--gt", gt, "--results", found, "--attributes", *words) == 2
-    assert message in capsys.readouterr().err
+    assert message.replace("{gt}", str(gt)) in capsys.readouterr().err
+    if "image_id" in changes:
+        assert run("evaluate", "nme", "--gt", gt, "--results", found) == 2
+        assert message.replace("{gt}", str(gt)) in capsys.readouterr().err
+
+
+def test_people_of_images_that_are_not_there_are_told(gt, tmp_path, capsys):
+    found = results(tmp_path / "r.json", (0, 0, 0))
+    (tmp_path / "ids.json").write_text("[1, 777]")
+    words = ("attributes", "--gt", gt, "--results", found, "--attributes", "gender")
+    assert run("evaluate", *words, "--images", tmp_path / "ids.json") == 2
+    assert f"{gt}: there are no images with the ids [777]" in capsys.readouterr().err
+    twice = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [{"id": 1, "image_id": 1, "gender": 1}] * 2,
+    }
+    (tmp_path / "gt.json").write_text(json.dumps(twice))
+    assert run("evaluate", *words[:2], tmp_path / "gt.json", *words[3:]) == 2
+    assert "gt.json: annotations" in capsys.readouterr().err
 
 
 def test_the_nme_of_runs_against_others(gt, tmp_path, capsys):

@@ -39,6 +39,10 @@ def read_coco_labels(content: Any, path: str) -> Labels:
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise DataError(f"{path}, field 'categories': expected different names, found '{repeated:.40}' twice")
+    stated = [str(c.get("id")) for c in content["categories"]]
+    twice = next((key for key in stated if stated.count(key) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path}, field 'categories': expected unique ids, found {twice:.40} twice")
     categories, notes = {}, []
     for key, category in named.items():
         where = f"{path}: category id {key}"
@@ -49,10 +53,18 @@ def read_coco_labels(content: Any, path: str) -> Labels:
     people, crowds = [], 0
     for place, record in enumerate(record_list(content, "annotations", path)):
         where = f"{path}: annotation id {record['id']}" if "id" in record else f"{path}: annotations[{place}]"
-        own = named.get(str(require(record, "category_id", where, (int, str))))
-        if own is None:  # a bag, a car
+        key = str(require(record, "category_id", where, (int, str)))
+        if key not in stated:
+            raise DataError(
+                f"{where}, field 'category_id': expected one of 'categories', {shown(stated)}, found "
+                f"{shown(record['category_id'])}"
+            )
+        if key not in named:  # a bag, a car
             continue
-        if record.get("iscrowd"):
+        own, crowd = named[key], record.get("iscrowd", 0)
+        if crowd not in (0, 1, None):
+            raise DataError(f"{where}, field 'iscrowd': expected 0 or 1, found {shown(crowd)}")
+        if crowd:
             crowds += 1
             continue
         name = _name(own)

@@ -72,7 +72,7 @@ def _table(path: Path) -> list[list[str]]:
         return _hdf(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return [row for row in csv.reader(file) if row]
+            return [row for row in csv.reader(file, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as csv: {error}") from error
 
