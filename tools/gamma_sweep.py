@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 
 from posekit.engine.cli import add_cfg_options, run_tool
 from posekit.errors import ConfigError
+from posekit.io.files import read_json
 from posekit.study.cells import (
     FORMS,
     MSE,
@@ -101,7 +102,9 @@ def main() -> int:
             raise ConfigError("--report-only: state --out, the folder of the sweep")
         from posekit.study.report import write_report
 
-        write_report(Path(args.out))
+        path = write_report(Path(args.out))
+        cells = read_json(path.with_name("sweep.json"))["cells"]
+        print(f"report: {path} ({', '.join(f'{number} {state}' for state, number in cells.items())})")
         return 0
     # Imported late, so that --help answers at once.
     from posekit.study.live import rows, table

@@ -202,4 +202,4 @@ def _array(values: list[Any], kinds: str, empty: np.ndarray) -> np.ndarray | Non
     if array.dtype.kind not in kinds or array.shape != (len(values), *empty.shape[1:]):
         return None
     array = array.astype(empty.dtype)
-    return array if np.isfinite(array).all() else None
+    return array if np.isfinite(array).all() and bool not in map(type, values) else None

@@ -54,6 +54,8 @@ def test_wrong_skeletons_are_refused(tmp_path):
         load(tmp_path, CONFIG + 'skeleton = dict(name="t", keypoints=["a"], flip_pairs=[["a", "b"]])\n')
     with pytest.raises(ConfigError, match="mpii17"):
         load(tmp_path, CONFIG + 'skeleton = "mpii17"\n')
+    with pytest.raises(ConfigError, match=r"config .*toy\.py: skeleton 't': 'limbs' names \['b'\]"):
+        load(tmp_path, CONFIG + 'skeleton = dict(name="t", keypoints=["a"], limbs=[["a", "b"]])\n')
 
 
 def test_relative_bases(tmp_path):

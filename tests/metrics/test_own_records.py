@@ -80,6 +80,15 @@ def test_no_num_keypoints_makes_anybody_unusable(tmp_path, stated):
     assert scores["AP"] == scores["AR"] == 1
 
 
+@pytest.mark.parametrize(("where", "field"), [("r", "score"), ("r", "image_id"), ("a", "id"), ("a", "area")])
+def test_a_truth_value_among_numbers_is_none(tmp_path, capsys, where, field):
+    content, results = people(species=(3,))
+    (results if where == "r" else content["annotations"])[0][field] = True
+    said = refusal(tmp_path, capsys, content, results)
+    assert f"'{field}'" in said
+    assert "found True" in said
+
+
 def test_results_of_annotations_that_are_left_out_leave_with_them(tmp_path, capsys):
     content, results = people(species=(3,))
     for result, annotation in zip(results, content["annotations"], strict=True):

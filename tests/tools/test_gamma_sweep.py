@@ -127,7 +127,7 @@ def test_a_cell_of_two_processes_is_killed_resumed_and_scores_as_one_process(tmp
     assert stated["test"]["toy/people"] == 24
 
 
-def test_a_cell_that_cannot_train_fails_and_the_status_is_1(tmp_path):
+def test_a_cell_that_cannot_train_fails_and_the_status_is_1(tmp_path, capsys):
     broken = 'train_dataloader["dataset"].update(poison=[0, 1, 2, 3])\n'
     words = ["--out", tmp_path / "out", "--cells", "mse:s0", "--devices", "cpu"]
     process = start(write_swept(tmp_path, broken), *words)
@@ -140,6 +140,8 @@ def test_a_cell_that_cannot_train_fails_and_the_status_is_1(tmp_path):
     assert "train ended with status 2" in stated["message"]
     assert "1 of 1 cells failed; --retry-failed tries them again" in printed
     assert "mse_s0: FAILED: train ended with status 2" in printed
+    assert run("gamma_sweep", "--report-only", "--out", tmp_path / "out") == 0
+    assert capsys.readouterr().out == f"report: {tmp_path / 'out' / 'report.html'} (1 failed)\n"
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ def prepare_config(cfg: Mapping[str, Any], source: str = "(Python)") -> PoseConf
     plain = cfg.to_dict() if isinstance(cfg, (Config, ConfigDict)) else dict(cfg)
     plain = _resolve(plain, f"config {source}", "")
     _set_defaults(plain)
-    _plain_skeleton(plain)
+    _plain_skeleton(plain, source)
     check_config(plain, source)
     check_values(plain, source)
     chosen_loggers(plain, source)
@@ -237,13 +237,16 @@ def _set_defaults(cfg: dict[str, Any]) -> None:
     cfg["default_scope"] = None
 
 
-def _plain_skeleton(cfg: dict[str, Any]) -> None:
+def _plain_skeleton(cfg: dict[str, Any], source: str) -> None:
     skeleton = cfg.get("skeleton")
     if skeleton is None:
         return
     if isinstance(skeleton, Skeleton):
         skeleton = cfg["skeleton"] = skeleton.to_dict()
-    get_skeleton(skeleton)  # an unknown name or a wrong field is an error here and now
+    try:
+        get_skeleton(skeleton)  # an unknown name or a wrong field is an error here and now
+    except ConfigError as error:
+        raise ConfigError(f"config {source}: {error}") from error
 
 
 def _check_stages(cfg: dict[str, Any], source: str) -> None:
