@@ -4,7 +4,7 @@
     python tools/gamma_sweep.py CONFIG --losses awing='{"type": "AdaptiveWingLoss"}' ohkm=OTHER_CONFIG.py
     python tools/gamma_sweep.py FACES --losses l2='{"type": "L2Loss"}' wing='{"type": "WingLoss"}' --base l2
     python tools/gamma_sweep.py CONFIG --losses LOSSES.json --variants balanced=OTHER_CONFIG.py
-    python tools/gamma_sweep.py --quick        the embedded data set, 20 minutes on two cores
+    python tools/gamma_sweep.py --quick        the embedded data set, a quarter of an hour on two cores
 
 Every cell (one loss, one seed) is trained and tested as tools/train.py and tools/test.py do it, in processes
 of its own and several at a time; all else is identical between cells, which is checked. gamma 0 is plain MSE,
@@ -87,7 +87,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--processes-per-cell", type=int, metavar="N", help="with --launcher; default: 1")
     parser.add_argument("--diagnose", action="store_true", help="also say of each cell why it errs")
     parser.add_argument(
-        "--quick", action="store_true", help="the embedded data set and few epochs: 20 minutes on two cores"
+        "--quick",
+        action="store_true",
+        help="the embedded data set and few epochs: a quarter of an hour on two cores",
     )
     parser.add_argument("--retry-failed", action="store_true", help="try the cells again that failed")
     parser.add_argument("--report-only", action="store_true", help="only make the report anew")
