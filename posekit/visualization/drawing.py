@@ -90,8 +90,8 @@ def draw_poses(
         skeleton: See :func:`draw_pose`.
         ids: One per pose, e.g. of a tracker: written on the box and coloured.
         boxes: Draw each person's box.
-        labels: Write id and score on it: as in a results file, the box's score times the mean of the
-            keypoint scores above 0.2.
+        labels: Write id and score on it: the ``person_score`` among ``extra`` where all have one; else, as
+            in a results file, the box's score times the mean of the keypoint scores above 0.2.
         min_score: See :func:`draw_pose`.
         confident: See :func:`draw_pose`.
 
@@ -100,7 +100,9 @@ def draw_poses(
     """
     scores, box_scores = [pose.scores for pose in poses], np.zeros(0)
     if poses:
-        box_scores = rescore(np.array([pose.box_score for pose in poses]), np.stack(scores))
+        own = [pose.extra.get("person_score") for pose in poses]
+        ranked = rescore(np.array([pose.box_score for pose in poses]), np.stack(scores))
+        box_scores = ranked if None in own else np.array(own, np.float64)
     return draw_people(
         image,
         [pose.keypoints for pose in poses],

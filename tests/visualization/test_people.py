@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,9 +151,12 @@ def test_labels_name_id_and_score_and_stay_inside_the_image():
         draw_poses(black(), [person], PAIR, ids=[7])
         draw_poses(black(), [pose([[10, 10]], [100, 90, 300, 400], float("nan"))], ids=[2])
         draw_poses(black(), [pose([[10, 10]], [100, 90, 300, 400])], labels=False)
+        clear = replace(person, extra={"person_score": np.float32(0.951)})
+        draw_poses(black(), [clear])
+        draw_poses(black(), [clear, person])
     finally:
         drawing.write_text = original
-    assert [text for text, _ in written] == ["#7 0.88", "#2"]
+    assert [text for text, _ in written] == ["#7 0.88", "#2", "0.95", "0.88", "0.88"]
     assert written[0][1] == (0, 0)
     (x, y), (height, width) = written[1][1], plate_size_hw("#2", 9)
     assert 0 <= x <= 120 - width
