@@ -92,8 +92,9 @@ def load_coco(
         DataError: On a wrong file or record, naming it; of missing detections also how to make them.
     """
     check_policy(on_bad_record)
-    if area not in (FILE, BOX):
-        raise ConfigError(f"load_coco: 'area' must be 'file' or 'box', found {area!r}")
+    for name, value, known in (("area", area, (FILE, BOX)), ("clean_boxes", clean_boxes, (True, False))):
+        if value not in known:
+            raise ConfigError(f"load_coco: '{name}' must be {known[0]!r} or {known[1]!r}, found {value!r}")
     boxes = _check_boxes(boxes, detections, match_iou)
     extra = _check_extra(extra, boxes)
     skeleton = get_skeleton(skeleton)
@@ -233,10 +234,9 @@ def _check_boxes(boxes: str | None, detections: str | None, match_iou: float) ->
     """The kind of boxes, by default what there is."""
     if boxes is None:
         return ANNOTATED if detections is None else DETECTED
-    if boxes not in (ANNOTATED, DETECTED, MATCHED):
-        raise ConfigError(
-            f"load_coco: 'boxes' must be one of {(ANNOTATED, DETECTED, MATCHED)}, found {boxes!r}"
-        )
+    kinds = (ANNOTATED, DETECTED, MATCHED)
+    if boxes not in kinds:
+        raise ConfigError(f"load_coco: 'boxes' must be one of {kinds}, found {boxes!r}")
     if (detections is None) != (boxes == ANNOTATED):
         given = "without 'detections'" if detections is None else f"with detections={detections!r}"
         raise ConfigError(f"load_coco: boxes={boxes!r} makes no sense {given}")

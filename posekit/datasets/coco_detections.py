@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -76,7 +77,51 @@ def read_detections(file: Any) -> dict[str, np.ndarray]:
         raise DataError(
             f"{asked.results}: expected at least one usable detection, found none{left_out(counts)}"
         )
-    return columns(rows, asked.skeleton.num_keypoints, asked.extra)
+    detected = columns(rows, asked.skeleton.num_keypoints, asked.extra)
+    for doubt in _doubts(detected, np.asarray(file.images[2], np.float64).reshape(-1, 2)):
+        warnings.warn(f"{asked.results}: {doubt}", stacklevel=4)
+    return detected
+
+
+def _doubts(detected: Mapping[str, np.ndarray], sizes_hw: np.ndarray) -> list[str]:
+    """What is said of boxes that can hardly be meant as they stand.
+
+    A box may reach over its picture's edge, as some detectors' do; of pictures without a stated size (0)
+    only what needs none is said.
+    """
+    boxes, image = detected["boxes_xyxy"], detected["image_index"]
+    low_xy, wh, count = boxes[:, :2], detected["annotated_wh"], len(boxes)
+    if not count:
+        return []
+    size_wh = np.where(sizes_hw > 0, sizes_hw, np.inf)[image, ::-1]
+    outside = int(((low_xy >= size_wh) | (boxes[:, 2:] <= 0)).any(axis=1).sum())
+    beyond = int((boxes[:, 2:] > 1.05 * size_wh).any(axis=1).sum())
+    fit_as_corners = ((wh > low_xy) & (wh <= 1.05 * size_wh)).all()
+    different = np.unique(np.column_stack([image, detected["category_ids"], boxes]), axis=0)
+    repeated = count - len(different)
+    doubts = [
+        (
+            max(low_xy.max(), wh.max()) <= 1.5,
+            "field 'bbox': expected pixels, found no number above 1.5 in any detection; are they fractions "
+            "of the picture? Multiply them by its width and height",
+        ),
+        (
+            beyond > count / 2 and fit_as_corners,
+            f"field 'bbox': as x, y, width, height {beyond} of {count} boxes reach beyond their pictures; "
+            "are they corners x1, y1, x2, y2?",
+        ),
+        (
+            outside > 0,
+            f"field 'bbox': {outside} of {count} boxes lie wholly outside the sizes that the annotation "
+            "states of their pictures; are they of these pictures, in their own pixels?",
+        ),
+        (
+            repeated > count / 10,  # in COCO's detections of the HRNet release 1 % are such
+            f"{repeated} of {count} detections repeat the box of another of their picture to the last digit; "
+            "each becomes a person",
+        ),
+    ]
+    return [words for holds, words in doubts if holds]
 
 
 def find_matches(people: dict[str, np.ndarray], detected: dict[str, np.ndarray], iou: float) -> np.ndarray:

@@ -125,6 +125,36 @@ def test_wrong_detections_are_named(tmp_path, change, message):
     assert table.counts["bad_record"] == 1
 
 
+@pytest.mark.parametrize(
+    ("boxes", "words"),
+    [
+        ([[0.1, 0.1, 0.5, 0.8], [0.5, 0.2, 0.4, 0.7]], "no number above 1.5 in any detection"),
+        ([[20, 5, 29, 25], [25, 10, 29, 29], [0, 0, 9, 9]], "2 of 3 boxes reach beyond their pictures"),
+        ([[1, 2, 10, 20], [40, 2, 10, 20]], "1 of 2 boxes lie wholly outside the sizes"),
+        ([[1, 2, 10, 20], [2, 2, 10, 20], [1, 2, 10, 20]], "1 of 3 detections repeat the box of another"),
+    ],
+)
+def test_boxes_that_can_hardly_be_meant_are_told_once(tmp_path, boxes, words):
+    detections = [DETECTIONS[0] | {"bbox": box} for box in boxes]
+    with pytest.warns(UserWarning, match=r"boxes\.json: ") as told:
+        table = load_detections(tmp_path, detections)
+    assert len(table) == len(boxes)
+    (message,) = [str(warning.message) for warning in told]
+    assert words in message
+
+
+def test_boxes_may_reach_over_the_edge_and_sizes_may_be_unknown(tmp_path, recwarn):
+    load_detections(tmp_path, [DETECTIONS[0] | {"bbox": [-3, -2, 50, 40]}])
+    few = [DETECTIONS[0] | {"bbox": [1, 2, 10, 20 + k]} for k in range(20)]
+    load_detections(tmp_path, [*few, few[0]])
+    content = toy_people.coco()
+    for image in content["images"]:
+        del image["width"], image["height"]
+    (tmp_path / "boxes.json").write_text(json.dumps([DETECTIONS[0] | {"bbox": [500, 2, 10, 20]}]), "utf-8")
+    load(tmp_path, content, detections=str(tmp_path / "boxes.json"))
+    assert not recwarn.list
+
+
 def test_ids_beyond_64_bits_are_named_or_skipped(tmp_path):
     content = toy_people.coco()
     content["annotations"][0]["id"] = 2**63
@@ -236,6 +266,8 @@ def test_missing_file(tmp_path):
 def test_wrong_settings(tmp_path):
     with pytest.raises(ConfigError, match="'on_bad_record'"):
         load(tmp_path, on_bad_record="ignore")
+    with pytest.raises(ConfigError, match="'clean_boxes' must be True or False, found 'no'"):
+        load(tmp_path, clean_boxes="no")
 
 
 # Real files ---------------------------------------------------------------------------------------------
