@@ -208,12 +208,12 @@ def draw_point_losses(args: argparse.Namespace) -> None:
 
 def draw_ced(args: argparse.Namespace) -> None:
     from posekit.io.files import read_object
-    from posekit.study.point_figures import ced_figure, ced_of_scores
+    from posekit.study.point_figures import ced_figure, ced_of_scores, check_one_norm
 
-    curves = {
-        name: ced_of_scores(read_object(file), file)
-        for name, file in named_runs(args.runs, args.names).items()
-    }
+    files = named_runs(args.runs, args.names)
+    scores = {file: read_object(file) for file in files.values()}
+    check_one_norm(scores)
+    curves = {name: ced_of_scores(scores[file], file) for name, file in files.items()}
     write(args, {"ced": ced_figure(curves, title=args.title)})
 
 

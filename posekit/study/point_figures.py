@@ -94,6 +94,23 @@ def ced_of_scores(scores: Mapping[str, Any], file: str) -> np.ndarray:
     return np.array([(float(name.partition("/")[2]), value) for name, value in found.items()])
 
 
+def check_one_norm(scores: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises DataError where NMEs are in different sizes of the face: their curves are no comparison.
+
+    Args:
+        scores: File -> what ``tools/evaluate.py nme --out`` wrote there.
+    """
+    norms = {
+        file: name.split("/")[1] for file, own in scores.items() for name in own if name.startswith("NME/")
+    }
+    if len(set(norms.values())) > 1:
+        found = ", ".join(f"{norm} in {file}" for file, norm in norms.items())
+        raise DataError(
+            f"curves of NMEs: expected one size of the face, found {found}; score all with one --norm of "
+            "tools/evaluate.py nme"
+        )
+
+
 def ced_figure(curves: Mapping[str, np.ndarray], *, title: str = "", notes: str = "") -> Figure:
     """Cumulative error distributions of faces side by side.
 

@@ -108,6 +108,13 @@ def test_ced_draws_what_evaluate_wrote(tmp_path, capsys):
         run("plot", "ced", "a.json", "b.json", "--names", "wing", "L2", "--out", "ced.png", cwd=tmp_path) == 0
     )
     assert picture(tmp_path / "ced.png").size
+    for name, norm in (("a", "inter_ocular"), ("b", "box_diagonal")):
+        scores = {f"NME/{norm}": 3, f"NME/{norm}/pose=1": 4, "CED/0": 0, "CED/0.1": 90}
+        write_json(tmp_path / f"{name}.json", scores)
+    assert run("plot", "ced", "a.json", "a.json", "--names", "x", "y", "--out", "c.png", cwd=tmp_path) == 0
+    assert run("plot", "ced", "a.json", "b.json", cwd=tmp_path) == 2
+    said = "expected one size of the face, found inter_ocular in a.json, box_diagonal in b.json"
+    assert said in capsys.readouterr().err
     write_json(tmp_path / "a.json", {"NME/inter_ocular": 3})
     assert run("plot", "ced", "a.json", cwd=tmp_path) == 2
     assert "a.json: expected the scores of tools/evaluate.py nme --curve" in capsys.readouterr().err
