@@ -305,9 +305,10 @@ def _fit(values: Any, path: Path) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError:
-        array = np.empty(0, object)
+        array, found = np.empty(0, object), "people or joints of differing lengths"
+    else:
+        found = f"{array.dtype} {array.shape}" if array.size else "none"
     if array.ndim != 3 or array.shape[1] != 16 or array.shape[2] < 2 or array.dtype.kind not in "iuf":
-        found = "people or joints of differing lengths" if not array.size else f"{array.dtype} {array.shape}"
         raise DataError(f"{path}: expected predictions as numbers of shape (N, 16, 2); found {found}")
     array = array[..., :2].astype(np.float64)
     bad = np.argwhere(~np.isfinite(array).all(axis=2))

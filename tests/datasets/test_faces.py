@@ -93,6 +93,22 @@ def test_csv(root):
         ([HEADER, ["a.png", *([3] * 10)]], {}, DataError, "person id 1 on a.png, field 'bbox'"),
         ([HEADER, ["../a.png", *CELLS]], {}, DataError, "'file_name'"),
         ([HEADER], {}, DataError, "expected at least one usable person"),
+        ([HEADER, ["a.png", *CELLS]], {"extra": "yaw"}, ConfigError, r"list of names.*'yaw'.*\['yaw'\]"),
+        *(
+            (
+                [[*HEADER, "pose"], ["a.png", *CELLS, 1]],
+                {"extra": ["pose"], "mirror": mirror},
+                ConfigError,
+                words,
+            )
+            for mirror, words in (
+                ({"posse": {1: 2, 2: 1}}, "names the column 'posse', which is not read.*did you mean 'pose'"),
+                ({"pose": {"1": 2, "2": 1}}, "'mirror' of 'pose' must be whole number -> whole number"),
+                ({"pose": [[1, 2]]}, "'mirror' of 'pose' must be whole number -> whole number"),
+                ({"pose": {1: 2}}, "makes 2 of 1, but not 1 of 2"),
+                (["pose"], r"must be column -> value -> value.*found \['pose'\]"),
+            )
+        ),
     ],
 )
 def test_what_a_csv_lacks_is_told(root, rows, settings, error, message):

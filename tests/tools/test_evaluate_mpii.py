@@ -188,6 +188,7 @@ def test_bad_mpii_truth(
         ("p.json", [{"annotation_id": 6, "keypoints": [0] * 48}], "'annotation_id' is 6"),
         ("p.json", [{"keypoints": [0] * 48}], "'person_id' is missing"),
         ("p.json", [{"annotation_id": 1, "keypoints": [0] * 51}], "a list of 48 finite numbers"),
+        ("p.json", [], "expected predictions as numbers of shape (N, 16, 2); found none"),
         ("p.txt", b"1 2 3", "expected predictions in a .mat, .npy or .json file"),
     ],
 )

@@ -5,7 +5,7 @@ Ids are numbers: a face's is its row in the file, an image's that of its first f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from posekit.datasets.pictures import OTHER_SIZE, compare_pictures, label_reach
 from posekit.datasets.table import PersonTable, build_table, check_policy
-from posekit.errors import ConfigError
+from posekit.errors import ConfigError, did_you_mean, is_whole, shown
 from posekit.skeletons import get_skeleton
 from posekit.structures import Skeleton
 
@@ -70,13 +70,15 @@ def face_table(
         on_bad_record: "error" or "skip".
 
     Raises:
-        ConfigError: On another ``box``, or "file" where the file has none.
+        ConfigError: On another ``box``, or "file" where the file has none; on a ``mirror`` of no column, or
+            that is not undone by a second mirror.
         DataError: On faulty faces, see ``PersonTable.check``, and as ``compare_pictures``.
     """
     check_policy(on_bad_record)
     known = (POINTS, IMAGE) if boxes_xyxy is None else (FILE, POINTS, IMAGE)
     if box not in known:
         raise ConfigError(f"{ann_file}: 'box' must be one of {list(known)}, found {box!r}")
+    mirror = _checked_mirror(mirror, columns or {}, ann_file)
     names = list(dict.fromkeys(images))
     number = {name: i for i, name in enumerate(names)}
     index = np.array([number[name] for name in images], np.int64)
@@ -115,7 +117,37 @@ def face_table(
         on_bad_record=on_bad_record,
         turn_by_exif=agreement.turn_by_exif,
     )
-    return replace(table, mirror=dict(mirror or {}))
+    return replace(table, mirror=mirror)
+
+
+def _checked_mirror(mirror: Any, columns: Iterable[str], where: str) -> dict[str, Mapping[int, int]]:
+    if mirror is None:
+        return {}
+    if not isinstance(mirror, Mapping):
+        raise ConfigError(
+            f"{where}: 'mirror' must be column -> value -> value, such as dict(pose={{1: 2, 2: 1}}), found "
+            f"{shown(mirror)}"
+        )
+    for name, changes in mirror.items():
+        if name not in columns:
+            raise ConfigError(
+                f"{where}: 'mirror' names the column {shown(name)}, which is not read; state it in 'extra'"
+                f"{did_you_mean(str(name), columns)}"
+            )
+        whole = isinstance(changes, Mapping) and all(
+            is_whole(value, -(2**63)) for pair in changes.items() for value in pair
+        )
+        if not whole:
+            raise ConfigError(
+                f"{where}: 'mirror' of '{name}' must be whole number -> whole number, found {shown(changes)}"
+            )
+        one_way = [value for value, other in changes.items() if changes.get(other) != value]
+        if one_way:
+            raise ConfigError(
+                f"{where}: 'mirror' of '{name}' makes {changes[one_way[0]]} of {one_way[0]}, but not "
+                f"{one_way[0]} of {changes[one_way[0]]}; state both ways: mirrored twice is as before"
+            )
+    return dict(mirror)
 
 
 def _tight_boxes(points: np.ndarray, labelled: np.ndarray) -> np.ndarray:

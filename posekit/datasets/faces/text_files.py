@@ -11,7 +11,7 @@ import numpy as np
 
 from posekit.datasets.faces.table import FILE, POINTS, Mirror, face_skeleton, face_table
 from posekit.datasets.table import PersonTable
-from posekit.errors import DataError, shown
+from posekit.errors import ConfigError, DataError, shown
 from posekit.io.face_csv import number_column, read_face_csv
 from posekit.io.files import read_bytes, under
 from posekit.registry import DATASETS
@@ -52,9 +52,15 @@ def load_face_csv(
         The table; a face's id is its row, from 1.
 
     Raises:
-        ConfigError: If the skeleton has another number of points, or a column is not there.
+        ConfigError: If the skeleton has another number of points, a column is not there, or ``extra`` or
+            ``mirror`` is of another form.
         DataError: On a faulty file, naming line and column.
     """
+    if isinstance(extra, str):  # whose letters would be taken for names
+        raise ConfigError(
+            f"load_face_csv: 'extra' must be a list of names, or name -> number, found {extra!r}; write "
+            f"{[extra]!r}"
+        )
     rows = read_face_csv(under(data_root, ann_file))
     named = extra if isinstance(extra, Mapping) else dict.fromkeys(extra)
     return face_table(
