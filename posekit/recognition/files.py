@@ -224,7 +224,12 @@ def read_embeddings(path: str | Path) -> tuple[list[str], np.ndarray]:
             f"shape {embeddings.shape}"
         )
     bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=1))
-    names = [name.decode("utf-8") if isinstance(name, bytes) else name for name in images.tolist()]
+    try:
+        names = [name.decode("utf-8") if isinstance(name, bytes) else name for name in images.tolist()]
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: field 'image': expected names in UTF-8, found {shown(error.object)}; store them as text"
+        ) from error
     if len(bad):
         raise DataError(f"{path}: {len(bad)} embeddings are not finite, the first that of {names[bad[0]]}")
     return names, embeddings

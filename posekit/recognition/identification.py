@@ -111,16 +111,18 @@ def unit_vectors(embeddings: ArrayLike, name: str) -> np.ndarray:
         name: Whose they are, for messages.
 
     Raises:
-        DataError: If one is zero or not finite.
+        DataError: If one is zero, not finite, or too large for a length (beyond 1e154).
         ValueError: On another shape.
     """
     vectors = np.asarray(embeddings, np.float64)
     if vectors.ndim != 2:
         raise ValueError(f"expected {name} (N, D), found {vectors.shape}")
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~((lengths > 0) & np.isfinite(lengths)))
     if len(bad):
         raise DataError(
-            f"{name}: {len(bad)} of {len(vectors)} embeddings are zero or not finite, first in row {bad[0]}"
+            f"{name}: {len(bad)} of {len(vectors)} embeddings are zero, too large for a length or not "
+            f"finite, first in row {bad[0]}"
         )
     return vectors / lengths

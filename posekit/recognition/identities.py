@@ -16,7 +16,7 @@ import numpy as np
 
 from posekit.datasets.split import PARTS
 from posekit.datasets.table import PersonTable, build_table
-from posekit.errors import ConfigError, DataError
+from posekit.errors import ConfigError, DataError, is_whole
 from posekit.geometry import apply_warp, invert_warp
 from posekit.io.files import under
 from posekit.io.stored_sizes import image_size_hw
@@ -108,8 +108,13 @@ def _rows_of_part(
         return np.arange(count)
     if part not in PARTS:
         raise ConfigError(f"load_identities: 'part' must be one of {PARTS}, found {part!r}")
+    for name, number in (("num_test", num_test), ("num_val", num_val)):
+        if not is_whole(number, 0):
+            raise ConfigError(
+                f"load_identities: '{name}' must be a whole number of at least 0, found {number!r}"
+            )
     order = sorted(set(identities), key=lambda name: hashlib.sha1(name.encode()).hexdigest())
-    if num_test < 0 or num_val < 0 or num_test + num_val > len(order):
+    if num_test + num_val > len(order):
         raise ConfigError(
             f"load_identities: num_test + num_val = {num_test} + {num_val} does not fit the {len(order)} "
             f"identities of {path}"

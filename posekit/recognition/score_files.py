@@ -33,8 +33,12 @@ def score_pairs(
     pairs = read_pairs(pairs_file)
     images, embeddings = read_embeddings(embeddings_file)
     first, second = pairs.rows(images, embeddings_file).T
+    _check_lengths(images, embeddings, np.concatenate([first, second]), embeddings_file)
     cosines = cosine_scores(embeddings[first], embeddings[second])
-    scores = verification_scores(cosines, pairs.same, pairs.folds, rates or FALSE_ACCEPT_RATES)
+    try:
+        scores = verification_scores(cosines, pairs.same, pairs.folds, rates or FALSE_ACCEPT_RATES)
+    except DataError as error:  # of the pairs, which are known by their file
+        raise DataError(f"{pairs_file}: {error}") from error
     title = f"verification by cosine, {len(pairs.same)} pairs, {int(pairs.same.sum())} of them the same"
     if pairs.folds is None:
         return scores, f"{title}; no folds: accuracy_best has seen all pairs"
@@ -73,7 +77,9 @@ def score_identities(
                 "be recognised by itself; drop one of the rows"
             )
         known = np.array(identities_of(table, path))
-        return names, embeddings[rows_of(names, images, path, embeddings_file)], known
+        rows = rows_of(names, images, path, embeddings_file)
+        _check_lengths(images, embeddings, rows, embeddings_file)
+        return names, embeddings[rows], known
 
     named, *probes = pictures(labels_file)
     gallery_names, *gallery = pictures(gallery_file) if gallery_file else ([], None, None)
@@ -82,3 +88,16 @@ def score_identities(
     if both := len({*named} & {*gallery_names}):
         title += f"\nnote: {both} of them are in the gallery too, and find themselves"
     return found.scores(ranks), title
+
+
+def _check_lengths(images: Sequence[str], embeddings: np.ndarray, rows: np.ndarray, path: str) -> None:
+    """Raises DataError naming the first picture whose embedding has no cosine with others."""
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(embeddings[rows].astype(np.float64), axis=1)
+    bad = np.unique(rows[~((lengths > 0) & np.isfinite(lengths))])
+    if len(bad):
+        raise DataError(
+            f"{path}: field 'embedding': expected numbers of which a length can be taken, found {len(bad)} "
+            f"pictures of which it is 0 or beyond 1e154, first {images[bad[0]]}: "
+            f"{shown(embeddings[bad[0]].tolist())}"
+        )

@@ -38,17 +38,18 @@ def cosine_scores(first: ArrayLike, second: ArrayLike) -> np.ndarray:
 
     Raises:
         ValueError: On shapes that do not fit.
-        DataError: On a vector that is zero or not finite.
+        DataError: On a vector that is zero, not finite, or too large for a length (beyond 1e154).
     """
     a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if a.ndim != 2 or a.shape != b.shape:
         raise ValueError(f"expected embeddings of one shape (P, D), found {a.shape} and {b.shape}")
-    lengths = np.sqrt(np.einsum("pd,pd->p", a, a)) * np.sqrt(np.einsum("pd,pd->p", b, b))
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt(np.einsum("pd,pd->p", a, a)) * np.sqrt(np.einsum("pd,pd->p", b, b))
     bad = np.flatnonzero(~((lengths > 0) & np.isfinite(lengths)))
     if len(bad):
         raise DataError(
-            f"embeddings: {len(bad)} of {len(a)} pairs have one that is zero or not finite, first "
-            f"pair {bad[0]}"
+            f"embeddings: {len(bad)} of {len(a)} pairs have one that is zero, too large for a length or not "
+            f"finite, first pair {bad[0]}"
         )
     return np.einsum("pd,pd->p", a, b) / lengths
 

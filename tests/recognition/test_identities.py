@@ -101,6 +101,10 @@ def test_faulty_labels_are_named(tmp_path, change, kind, words):
     [
         ({"part": "tran"}, "'part' must be one of"),
         ({"part": "val"}, "has no identity; state num_val"),
+        ({"part": "val", "num_val": 1.5}, "'num_val' must be a whole number of at least 0, found 1.5"),
+        ({"part": "val", "num_val": "1"}, "'num_val' must be a whole number of at least 0, found '1'"),
+        ({"part": "val", "num_val": True}, "'num_val' must be a whole number of at least 0, found True"),
+        ({"part": "val", "num_test": -1}, "'num_test' must be a whole number of at least 0, found -1"),
         ({"part": "train", "num_test": 3}, r"num_test \+ num_val = 3 \+ 0 does not fit the 2"),
         ({"skeleton": "coco17"}, "five points or 'none', found 'coco17'"),
     ],
@@ -179,6 +183,10 @@ def test_embeddings_come_back(tmp_path):
         ({"image": np.array(["a"])}, r"found no \['embedding'\]"),
         ({"image": np.array(["a"]), "embedding": np.zeros((2, 3))}, r"numbers \(1, D\)"),
         ({"image": np.arange(2), "embedding": np.zeros((2, 3))}, "expected names"),
+        (
+            {"image": np.array([b"a.png", b"\xe9.png"]), "embedding": np.ones((2, 3))},
+            r"e\.npz: field 'image': expected names in UTF-8, found b'\\xe9\.png'",
+        ),
         ({"image": np.array(["a"]), "embedding": np.full((1, 3), np.nan)}, "not finite, the first that of a"),
     ],
 )

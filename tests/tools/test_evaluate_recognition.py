@@ -83,6 +83,31 @@ def test_the_input_is_at_fault(tmp_path, capsys):
     assert "expected a header with each of ['image', 'identity']" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("value", [0, 1e200])
+@pytest.mark.parametrize("command", ["verification", "identification"])
+def test_an_embedding_without_a_direction_is_named(tmp_path, capsys, command, value):
+    path = files(tmp_path)
+    embeddings = np.ones((5, 2))
+    embeddings[3] = value
+    write_embeddings(path, ["a1", "a2", "b1", "b2", "c1"], embeddings)
+    option = (
+        ("--pairs", tmp_path / "pairs.csv")
+        if command == "verification"
+        else ("--labels", tmp_path / "labels.csv")
+    )
+    assert run(command, *option, "--embeddings", path) == 2
+    said = capsys.readouterr().err
+    assert f"{path}: field 'embedding'" in said
+    assert f"1 pictures of which it is 0 or beyond 1e154, first b2: [{float(value)}, {float(value)}]" in said
+
+
+def test_faulty_pairs_are_named_by_their_file(tmp_path, capsys):
+    embeddings, pairs = files(tmp_path), tmp_path / "pairs.csv"
+    pairs.write_text(pairs.read_text().replace("\n2,", "\n1,"))
+    assert run("verification", "--pairs", pairs, "--embeddings", embeddings) == 2
+    assert f"{pairs}: folds: expected at least 2, found 1" in capsys.readouterr().err
+
+
 def test_the_reference(tmp_path, scores_of):
     arrays, wanted = reference.load("verification.npz"), reference.load_json("verification.json")["onnx"]
     names = np.concatenate([arrays["image_a"], arrays["image_b"]])
