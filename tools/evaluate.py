@@ -225,9 +225,7 @@ def add_protocol_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--oks-nms", type=float, metavar="T", help="drop poses of OKS above T (0.9) to a better one"
     )
-    parser.add_argument(
-        "--nms", choices=sorted(NMS_NAMES), default="oks_nms", help="what --oks-nms does (oks_nms)"
-    )
+    parser.add_argument("--nms", choices=sorted(NMS_NAMES), help="what --oks-nms does (oks_nms)")
     parser.add_argument(
         "--max-per-image",
         type=int,
@@ -277,14 +275,17 @@ def protocol(args: argparse.Namespace, people: CocoPeople, sigmas: np.ndarray) -
     """The results as they are to be scored, and how that came about in words, the boxes included."""
     if args.oks_nms is not None and not 0 < args.oks_nms <= 1:
         raise ConfigError(f"--oks-nms: expected a number above 0 and at most 1, found {args.oks_nms}")
+    if args.nms is not None and args.oks_nms is None:
+        raise ConfigError(f"--nms {args.nms}: does nothing without --oks-nms T; COCO's usual one is 0.9")
     if args.rescore is not None and not math.isfinite(args.rescore):
         raise ConfigError(f"--rescore: expected a finite number, found {args.rescore}")
     if args.max_per_image < 1:
         raise ConfigError(f"--max-per-image: expected at least 1, found {args.max_per_image}")
     results = read_results(args.results, people)
-    detections = apply_protocol(results, sigmas, args.rescore, args.oks_nms, args.nms)
+    form = args.nms or "oks_nms"
+    detections = apply_protocol(results, sigmas, args.rescore, args.oks_nms, form)
     used = "scores as they are" if args.rescore is None else f"rescored by keypoints above {args.rescore:g}"
-    nms = "no OKS-NMS" if args.oks_nms is None else f"{NMS_NAMES[args.nms]} {args.oks_nms:g}"
+    nms = "no OKS-NMS" if args.oks_nms is None else f"{NMS_NAMES[form]} {args.oks_nms:g}"
     named = results.annotation_ids is not None
     boxes = "ground truth (the results name their annotations)" if named else "not stated by the results"
     notes = [
@@ -385,6 +386,7 @@ def read_nme(args: argparse.Namespace, results: str) -> tuple[np.ndarray, Scored
 def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
     for threshold in args.thresholds:
         check_threshold(threshold, "--thresholds")
+    check_told_apart(args.thresholds, "--thresholds")
     if args.against:
         return compare_nme(args)
     if len(args.results) > 1:
@@ -402,6 +404,16 @@ def evaluate_nme(args: argparse.Namespace) -> tuple[Scores, str]:
     if counts["missing_predictions"]:
         title += "; faces without a prediction are failures, and left out of the NME"
     return {**scores, **{f"counts/{name}": count for name, count in counts.items()}}, title
+
+
+def check_told_apart(values: Sequence[float], option: str) -> None:
+    """Raises ConfigError where different values, which are part of scores' names, have one name."""
+    names = [f"{value:g}" for value in dict.fromkeys(values)]
+    again = [name for name in names if names.count(name) > 1]
+    if again:
+        raise ConfigError(
+            f"{option}: expected numbers that differ within six digits, found several of {again[0]}"
+        )
 
 
 def compare_nme(args: argparse.Namespace) -> tuple[Scores, str]:
@@ -431,6 +443,7 @@ def evaluate_attributes(args: argparse.Namespace) -> tuple[Scores, str]:
 def evaluate_verification(args: argparse.Namespace) -> tuple[Scores, str]:
     from posekit.recognition.score_files import score_pairs
 
+    check_told_apart(args.far or (), "--far")
     return score_pairs(args.pairs, args.embeddings, args.far)
 
 

@@ -82,7 +82,7 @@ def number_column(rows: FaceRows, name: str, missing: float | None) -> np.ndarra
             refused.
 
     Raises:
-        DataError: On a cell that is no finite number, naming its line.
+        DataError: On a cell that is no finite number, or a whole one beyond 64 bits, naming its line.
         ConfigError: If there is no such column, and nothing to stand for it.
     """
     if name not in rows.columns:
@@ -97,7 +97,16 @@ def number_column(rows: FaceRows, name: str, missing: float | None) -> np.ndarra
         line = rows.lines[int(np.argmax(empty))]
         raise DataError(f"{rows.file}, line {line}, column '{name}': expected a number, found an empty cell")
     values = np.where(empty, np.nan if missing is None else missing, values)
-    return values.astype(np.int64) if (values == np.round(values)).all() else values
+    if not (values == np.round(values)).all():
+        return values
+    large = np.abs(values) >= 2**63
+    if large.any():
+        row = int(np.argmax(large))
+        raise DataError(
+            f"{rows.file}, line {rows.lines[row]}, column '{name}': expected whole numbers of 64 bits, found "
+            f"{shown(rows.columns[name][row])}"
+        )
+    return values.astype(np.int64)
 
 
 def image_numbers(rows: FaceRows) -> np.ndarray:

@@ -279,6 +279,11 @@ def test_the_tool_scores_results_and_coco(tmp_path, files):
             "has 1 points; no set of faces does; name their skeleton: --skeleton",
         ),
         (None, ["--norm", "inter_ocular"], "needs the keypoints right_eye_outer"),
+        (
+            "image,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4,pose\n0.jpg,1,2,3,2,2,3,1,4,3,4,1e300\n",
+            ["--groups", "pose"],
+            "line 2, column 'pose': expected whole numbers of 64 bits, found '1e300'",
+        ),
         (None, ["--groups", "smile", "--norm", "eyes"], "--norm: expected one of"),
         (None, ["--thresholds", "8"], "--thresholds: expected a number above 0"),
         (None, ["--skeleton", "ibug68"], "has 5 points; skeleton 'ibug68' has 68"),

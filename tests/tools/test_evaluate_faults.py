@@ -24,6 +24,18 @@ def test_bad_protocol_settings(coco: tuple, capsys: pytest.CaptureFixture, words
     assert f"{words[0]}: expected" in capsys.readouterr().err
 
 
+def test_options_without_effect_are_refused(coco: tuple, capsys: pytest.CaptureFixture) -> None:
+    _, _, gt, dt = coco
+    words = ("--gt", gt, "--results", dt)
+    assert run("coco", *words, "--sigmas", *SIGMAS, "--nms", "soft_oks_nms") == 2
+    assert "--nms soft_oks_nms: does nothing without --oks-nms T" in capsys.readouterr().err
+    assert run("nme", *words, "--thresholds", 0.08, 0.08000001) == 2
+    said = "--thresholds: expected numbers that differ within six digits, found several of 0.08"
+    assert said in capsys.readouterr().err
+    assert run("verification", "--pairs", gt, "--embeddings", dt, "--far", 0.1, 0.10000001) == 2
+    assert "--far: expected numbers that differ within six digits" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["coco", "crowdpose", "pck", "mpii", "nme"])
 def test_scores_are_not_written_over_what_is_read(
     tmp_path: Path, command: str, capsys: pytest.CaptureFixture
