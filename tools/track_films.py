@@ -39,8 +39,8 @@ def main() -> None:
     from posekit.errors import ConfigError
     from posekit.io.files import write_json
 
-    if args.seeds[1] <= args.seeds[0]:
-        raise ConfigError(f"--seeds: expected FROM below TO, found {args.seeds}")
+    if not 0 <= args.seeds[0] < args.seeds[1]:
+        raise ConfigError(f"--seeds: expected FROM of at least 0 and below TO, found {args.seeds}")
     for path in (args.out, args.save_first):
         if path is not None:
             require_writable(Path(path).parent)

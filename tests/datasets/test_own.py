@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import label_forms
 import numpy as np
@@ -14,7 +15,7 @@ from posekit.datasets import load_coco
 from posekit.datasets.importers import read_labels
 from posekit.datasets.importers.pictures import PictureFolder
 from posekit.datasets.own.dataset import box_around, own_dataset
-from posekit.datasets.own.split import split_pictures
+from posekit.datasets.own.split import split_notes, split_pictures
 from posekit.errors import ConfigError, DataError
 
 
@@ -34,6 +35,27 @@ def test_a_stated_split_is_kept():
     rows, how = split_pictures(["a", "b", "c", "d"], ["val", "train", "test", "train"], 0.5, 0)
     assert rows == {"train": [1, 3], "val": [0]}
     assert how == "as the data set states it; others in neither: 1"
+
+
+def test_a_stated_split_that_cannot_be_kept_is_told():
+    stated = [("a", "train"), ("b", "train"), ("c", "val"), ("d", "val"), ("b", "val"), ("e", None)]
+    assert split_notes([*stated[:4], stated[5]], stated[:4]) == []
+    (both,) = split_notes(stated, [("a", "train"), ("b", "val"), ("c", "val")])
+    assert (
+        "to be of several sets: 1, as 'b' of 'train', 'val'; each counts for the set that lists it last"
+        in both
+    )
+    (gone,) = split_notes(stated[:4], stated[:2])
+    assert gone.startswith("the split is not as stated: none of the 2 pictures of 'val' is left")
+
+
+def test_a_yolo_set_without_labels_of_its_val_is_told(tmp_path):
+    path = label_forms.yolo(tmp_path)
+    (tmp_path / "images/val").mkdir()
+    shutil.copy(tmp_path / "images/train/a.png", tmp_path / "images/val/v.png")
+    path.write_text(path.read_text().replace("val: images/train", "val: images/val"))
+    notes = own_dataset(read_labels(path), PictureFolder(tmp_path), path).notes
+    assert any("none of the 1 pictures of 'val' is left" in note for note in notes)
 
 
 def test_the_smallest_sets_have_both_parts():

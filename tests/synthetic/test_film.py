@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tool_runs import caller
 
 from posekit.errors import ConfigError
 from posekit.synthetic.film import LEAST_SEEN, film, noisy
@@ -24,6 +25,13 @@ def test_a_seed_is_a_film(frames):
         np.testing.assert_array_equal([p.keypoints for p in one.poses], [p.keypoints for p in other.poses])
     other = next(iter(film(4, people=3, seconds=1, rate=1)))
     assert (other.image != frames[0].image).mean() > 0.5
+
+
+@pytest.mark.parametrize("seeds", [(-2, 1), (3, 3)])
+def test_seeds_of_films_count_up_from_0(seeds, monkeypatch, capsys):
+    status, said = caller("track_films", monkeypatch, capsys)("--seeds", *seeds)
+    assert status == 2
+    assert f"--seeds: expected FROM of at least 0 and below TO, found {list(seeds)}" in said
 
 
 def test_the_room_stays_and_people_move(frames):

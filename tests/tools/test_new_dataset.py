@@ -137,6 +137,7 @@ def test_every_form_makes_a_config_that_loads(form, tmp_path):
         (["--input-size", "64", "64", "64"], "--input-size: expected a side, or height and width, found 3"),
         (["--epochs", "0"], "--epochs: expected at least 1, found 0"),
         (["--val-share", "1.5"], "--val-share: expected a number between 0 and 1, found 1.5"),
+        (["--seed", "-1"], "--seed: expected a whole number of at least 0, found -1"),
         (["--name", "a b"], "--name: expected letters, digits, '_' and '-', found 'a b'"),
         (["--flip-pairs", "nose"], "--flip-pairs: expected A,B with names of two keypoints, found 'nose'"),
         (["--flip-pairs", "nose,paw"], "--flip-pairs: expected names of keypoints, found 'paw'"),

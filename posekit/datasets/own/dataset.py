@@ -20,7 +20,7 @@ from posekit.datasets.importers.pictures import PictureFolder
 from posekit.datasets.own.names import misspelt, plain_names
 from posekit.datasets.own.repeats import merge_repeats
 from posekit.datasets.own.skeleton import Proposed, propose_skeleton
-from posekit.datasets.own.split import TRAIN, VAL, split_pictures
+from posekit.datasets.own.split import TRAIN, VAL, split_notes, split_pictures
 from posekit.errors import ConfigError, DataError, shown
 from posekit.structures import Skeleton
 
@@ -79,7 +79,8 @@ def own_dataset(
     """
     category = _choose(labels, category, str(source))
     points = labels.categories[category]
-    rows, pictures = _once(labels.pictures, folder.sizes(labels.pictures, str(source)))
+    files = folder.sizes(labels.pictures, str(source))
+    rows, pictures = _once(labels.pictures, files)
     own = [replace(p, picture=rows[p.picture]) for p in labels.people if p.category == category]
     people, words = _boxed(own, pictures)
     if not people:
@@ -91,9 +92,9 @@ def own_dataset(
     name = name or f"{plain_names([category.lower()])[0][0]}{len(points.keypoints)}"
     proposed = propose_skeleton(points, name, variances, flip_pairs, mirror)
     kept = sorted({person.picture for person in people})
-    split, how = split_pictures(
-        [pictures[row].name for row in kept], [pictures[row].part for row in kept], val_share, seed
-    )
+    divided = [(pictures[row].name, pictures[row].part) for row in kept]
+    split, how = split_pictures([n for n, _ in divided], [part for _, part in divided], val_share, seed)
+    stated = [(name, picture.part) for (name, _), picture in zip(files, labels.pictures, strict=True)]
     parts = {"annotations": kept, **{part: [kept[k] for k in chosen] for part, chosen in split.items()}}
     again = f"; {merged} repeated labels were merged into others" if merged else ""
     facts = {
@@ -108,7 +109,7 @@ def own_dataset(
     contents = {
         part: _coco(chosen, pictures, numbered, proposed.skeleton, category) for part, chosen in parts.items()
     }
-    notes = [*labels.notes, *doubts, *proposed.notes]
+    notes = [*labels.notes, *split_notes(stated, divided), *doubts, *proposed.notes]
     return OwnDataset(proposed.skeleton, proposed.mirrored, contents, facts, notes)
 
 
