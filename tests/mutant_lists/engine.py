@@ -86,8 +86,8 @@ ENGINE = (
     ),
     Mutant(
         "posekit/engine/hooks/scores.py",
-        "self.best[name], self.files[name] = score, path",
-        "self.best[name], self.files[name] = None, path",
+        "self.best[name], self.files[name] = score, f",
+        "self.best[name], self.files[name] = None, f",
         "engine/test_checkpoint_hook.py",
         why="the last weights are kept as the best",
     ),

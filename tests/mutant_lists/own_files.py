@@ -17,6 +17,51 @@ _BY_CATEGORIES = "metrics/test_own_categories.py"
 _BY_RECORDS = "metrics/test_own_records.py"
 
 OWN_FILES = (
+    Mutant(_TURNS, "len(silent - by_labels - by_size)", "len(silent - by_labels)", _PICTURED),
+    Mutant(
+        "posekit/doctor/records.py",
+        "(len(facts) and not read.any())",
+        "False",
+        "doctor/test_planted.py",
+        why="records without flags look as if the category were wrong",
+    ),
+    Mutant(
+        "posekit/doctor/coco_facts.py", "named=categories is not None", "named=True", "doctor/test_planted.py"
+    ),
+    Mutant(
+        "posekit/doctor/mend.py",
+        "if len(set(targets)) < len(targets):",
+        "if False:",
+        "doctor/test_mend.py",
+        why="of two files of one name the first is mended, the second is an error",
+    ),
+    Mutant(
+        "posekit/datasets/importers/coco.py",
+        "if key not in stated:",
+        "if key is None:",
+        "datasets/test_importers.py",
+        why="people of no category are dropped",
+    ),
+    Mutant(
+        "posekit/io/face_csv.py",
+        "csv.reader(file, strict=True)",
+        "csv.reader(file)",
+        "datasets/test_faces.py",
+    ),
+    Mutant(
+        "posekit/metrics/face_files.py",
+        'if record.get("image_id", own) != own:',
+        "if False:",
+        "tools/test_evaluate_tasks.py",
+        why="results of other rows are scored",
+    ),
+    Mutant(
+        "posekit/io/records.py",
+        "and bool not in map(type, values)",
+        "",
+        "metrics/test_own_records.py",
+        why="true is 1",
+    ),
     Mutant(_TURNS, "upright = turn if kind == UNKNOWN", "upright = False if kind == UNKNOWN", _PICTURED),
     Mutant(
         _TURNS, "return Agreement(sizes, turn, other)", "return Agreement(sizes, False, other)", _PICTURED
