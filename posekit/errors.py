@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 _SHORT = reprlib.Repr()
@@ -34,7 +35,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def is_whole(value: object, least: int = 1) -> bool:
     """Whether a setting is a whole number of at least ``least``; True and False are none."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
 
 
 def is_share(value: object) -> bool:

@@ -2,7 +2,8 @@
 
 Of the losses plain MSE is ahead in the end. Most people of ordinary photos are small: of LSP's people at a
 quarter of their size the training before finds 16 points less, so that a third of the crops are blurred as
-far as that.
+far as that. The bundled weights began from that training's in half precision, the only ones that came with
+posekit then.
 
     python tools/train.py configs/everyday/lite0_coco17_256x192_longer.py
 """

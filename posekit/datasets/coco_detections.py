@@ -93,10 +93,12 @@ def _doubts(detected: Mapping[str, np.ndarray], sizes_hw: np.ndarray) -> list[st
     low_xy, wh, count = boxes[:, :2], detected["annotated_wh"], len(boxes)
     if not count:
         return []
-    size_wh = np.where(sizes_hw > 0, sizes_hw, np.inf)[image, ::-1]
-    outside = int(((low_xy >= size_wh) | (boxes[:, 2:] <= 0)).any(axis=1).sum())
-    beyond = int((boxes[:, 2:] > 1.05 * size_wh).any(axis=1).sum())
-    fit_as_corners = ((wh > low_xy) & (wh <= 1.05 * size_wh)).all()
+    size_hw = np.where(sizes_hw > 0, sizes_hw, np.inf)[image]
+    # Which side is which is found out later, by the pictures.
+    either = np.stack([size_hw[:, ::-1], size_hw])
+    outside = int(((low_xy >= either) | (boxes[:, 2:] <= 0)).any(axis=2).all(axis=0).sum())
+    beyond = int((boxes[:, 2:] > 1.05 * either).any(axis=2).all(axis=0).sum())
+    fit_as_corners = ((wh > low_xy) & (wh <= 1.05 * either).all(axis=2).any(axis=0)[:, None]).all()
     different = np.unique(np.column_stack([image, detected["category_ids"], boxes]), axis=0)
     repeated = count - len(different)
     doubts = [

@@ -175,17 +175,20 @@ def _numbers(
         pass
     rows = [_row(person.get(field), width) for person in people]
     for number, row, person in zip(chosen, rows, people, strict=True):
-        if np.isnan(row).all():
-            what = f"no '{field}'" if field not in person else _not_so_many(field, person[field], width)
-            unreadable.setdefault(number, what)
-        elif np.isnan(row).any():
-            unreadable.setdefault(number, f"'{field}' with a number that is not finite")
+        if np.isnan(row).any():
+            odd = f"no '{field}'" if field not in person else _what_is_odd(field, person[field], width)
+            unreadable.setdefault(number, odd)
     return np.array(rows, dtype=np.float64).reshape(-1, width)
 
 
-def _not_so_many(field: str, value: Any, width: int) -> str:
-    found = f"{len(value)} values" if isinstance(value, list) and len(value) != width else "something else"
-    return f"'{field}' with {found} where {width} numbers are expected"
+def _what_is_odd(field: str, value: Any, width: int) -> str:
+    if not isinstance(value, list):
+        return f"'{field}' that is no list of {width} numbers"
+    if len(value) != width:
+        return f"'{field}' with {len(value)} values where {width} numbers are expected"
+    if any(isinstance(one, str) for one in value):
+        return f"'{field}' with text where {width} numbers are expected"
+    return f"'{field}' with something that is no finite number"
 
 
 def _row(value: Any, width: int) -> list[float]:

@@ -16,7 +16,7 @@ def check_names(facts: Facts) -> list[Finding]:
             Finding(
                 "names_missing",
                 "no entry of 'categories' has 'keypoints', a list of names",
-                "new_dataset.py refuses the file, and what is left and right cannot be told by names.",
+                "A config has to name them; new_dataset.py refuses the file; no name tells left from right.",
                 "State the names there, in the order of the annotations' numbers.",
                 len(facts.names),
                 len(facts.names),

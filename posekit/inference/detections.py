@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import posixpath
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -13,6 +15,7 @@ import numpy as np
 from posekit.errors import DataError, shown
 from posekit.geometry import xywh_to_xyxy
 from posekit.io.files import read_json
+from posekit.io.records import require
 
 PERSON = 1
 
@@ -40,6 +43,8 @@ class DetectionFile:
         content = read_json(path)
         names = _file_names(content, path)
         self._named: dict[str, set[str]] = {}
+        for name in names.values():
+            self._named.setdefault(PurePosixPath(name).name, set()).add(name)
         records = content.get("annotations") if isinstance(content, Mapping) else content
         if not isinstance(records, list):
             raise DataError(f"{path}: expected a list of detections, found {type(content).__name__}")
@@ -81,10 +86,9 @@ class DetectionFile:
         named = sorted(self._named.get(image.name, ()))
         if len(named) < 2:
             return named
-        parts = image.resolve().parts
-        same = [
-            name for name in named if parts[-len(PurePosixPath(name).parts) :] == PurePosixPath(name).parts
-        ]
+        places = [Path(os.path.abspath(image)).parts, image.resolve().parts]  # noqa: PTH100 - as it is named
+        folders = {name: PurePosixPath(name).parts for name in named}
+        same = [n for n, own in folders.items() if any(parts[-len(own) :] == own for parts in places)]
         if not same:
             raise DataError(
                 f"{self.path}: several pictures are named {image.name} ({', '.join(named[:3])}), and none of "
@@ -127,7 +131,7 @@ def _file_names(content: Any, path: str | Path) -> dict[int, str]:
     """Image id -> file name, as far as the file tells."""
     images = content.get("images", []) if isinstance(content, Mapping) else []
     try:
-        named = [(image["id"], str(PurePosixPath(image["file_name"]))) for image in images]
+        named = [(image["id"], _name(image["file_name"])) for image in images]
         found = dict(named)
     except (TypeError, KeyError) as error:
         raise DataError(
@@ -141,24 +145,30 @@ def _file_names(content: Any, path: str | Path) -> dict[int, str]:
 
 def _read(record: Any, where: str, names: Mapping[int, str]) -> tuple[int | str, list[float]]:
     """What a record belongs to, and its x, y, width, height, score."""
-    try:
-        if not isinstance(record["bbox"], list) or isinstance(record.get("score"), (str, bool)):
-            raise TypeError("a list of numbers, and a number")
-        box = [float(value) for value in record["bbox"]]
-        score = float(record.get("score", 1.0))
-        name = record.get("file_name") or names.get(record.get("image_id"))
-        key: int | str = str(PurePosixPath(name)) if name else _whole(record["image_id"])
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{where}: expected image_id, bbox and score ({shown(error)})") from error
-    if len(box) != 4:
-        raise DataError(f"{where}: 'bbox': expected x, y, width, height, found {len(box)} numbers")
+    box = require(record, "bbox", where, list)
+    if len(box) != 4 or not all(
+        type(value) in (int, float) for value in box
+    ):  # not finite: told with the picture
+        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
+    score = require({"score": 1.0, **record}, "score", where, (int, float))
     if not math.isfinite(score):
-        raise DataError(f"{where}: 'score': expected a finite number, found {score}")
-    return key, [*box, score]
+        raise DataError(f"{where}, field 'score': expected a finite number, found {score}")
+    if record.get("iscrowd", 0) not in (0, 1, None):  # the text "0" would count as true
+        raise DataError(f"{where}, field 'iscrowd': expected 0 or 1, found {shown(record['iscrowd'])}")
+    number = record.get("image_id")
+    name = record.get("file_name") or (names.get(number) if isinstance(number, (int, str)) else None)
+    if name:
+        return _name(name), [*map(float, box), float(score)]
+    whole = require(record, "image_id", where, (int, float, str))
+    try:
+        if int(whole) == float(whole):
+            return int(whole), [*map(float, box), float(score)]
+    except (ValueError, OverflowError):
+        pass
+    raise DataError(f"{where}, field 'image_id': expected a whole number, found {shown(whole)}")
 
 
-def _whole(value: Any) -> int:
-    number = int(value)
-    if isinstance(value, (bool, float)) and (isinstance(value, bool) or number != value):
-        raise ValueError(f"{value!r} is no id")
-    return number
+def _name(name: Any) -> str:
+    """A picture's name with the folders that it states, none of them ``..``."""
+    parts = posixpath.normpath(str(name).replace("\\", "/")).split("/")
+    return "/".join(part for part in parts if part not in ("..", ""))

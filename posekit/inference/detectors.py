@@ -12,7 +12,7 @@ import torch
 
 from posekit.errors import ConfigError
 from posekit.io.bundled import FINDER, bundled_finder, bundled_finders
-from posekit.io.files import read_json
+from posekit.io.files import read_json, read_object
 from posekit.io.records import require
 from posekit.machine import threads, threads_for
 from posekit.skeletons import get_skeleton
@@ -49,7 +49,7 @@ def load_detector(
 
     by_name = str(detector) in YOLOX or bundled_finder(str(detector)) is not None
     if by_name or os.path.isfile(detector) or Path(detector).suffix:  # noqa: PTH113
-        least = _threshold(threshold, bundled_finder(str(detector)) or Path(detector))
+        least = _threshold(threshold, bundled_finder(str(detector)) or _finder_with_card(Path(detector)))
         return open_detector(str(detector), score_threshold=least, device=device)
     if str(detector) not in NETWORKS:
         raise ConfigError(
@@ -59,11 +59,19 @@ def load_detector(
     return PersonDetector(str(detector), True, _threshold(threshold), device=device)
 
 
-def _threshold(stated: float | None, weights: Path | None = None) -> float:
-    card = weights.with_suffix(".json") if weights and weights.suffix == ".safetensors" else None
-    if stated is not None or card is None or not card.is_file():
+def _finder_with_card(weights: Path) -> Path | None:
+    """The weights, if a card of a finder lies beside them."""
+    card = weights.with_suffix(".json")
+    told = weights.suffix == ".safetensors" and card.is_file()
+    return weights if told and "form" in read_object(card) else None
+
+
+def _threshold(stated: float | None, finder: Path | None = None) -> float:
+    """What is stated, else what the card of a finder says, else 0.5."""
+    if stated is not None or finder is None:
         return 0.5 if stated is None else stated
-    return require(read_json(card), "threshold", str(card), float)
+    card = finder.with_suffix(".json")
+    return float(require(read_json(card), "threshold", str(card), (int, float)))
 
 
 @torch.inference_mode(False)  # what is built learns which of its weights count

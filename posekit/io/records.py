@@ -42,7 +42,7 @@ def require(
 def require_box(record: Any, where: str) -> list[float]:
     """The ``bbox`` of a record, four numbers x, y, width, height; arguments and errors as :func:`require`."""
     box: list[float] = require(record, "bbox", where, list)
-    if len(box) != 4 or not all(isinstance(v, (int, float)) and abs(v) < 1e9 for v in box):
+    if len(box) != 4 or not all(type(v) in (int, float) and abs(v) < 1e9 for v in box):
         raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
     return box
 

@@ -41,8 +41,16 @@ def score_attribute_files(
         ConfigError: If the truth has no such column.
         DataError: On a faulty file, a result of somebody unknown, or somebody of known label without one.
     """
-    ids, images, columns = _csv(truth, attributes) if is_csv(truth) else _coco(truth, attributes)
-    unknown = sorted({*(image_ids or ())} - {*images.tolist()})
+    stated: set[int] = set()  # images, of which some may have nobody
+    if is_csv(truth):
+        ids, images, columns = _csv(truth, attributes)
+    else:
+        content = read_json(truth)
+        ids, images, columns = _coco(content, truth, attributes)
+        if isinstance(content, Mapping) and "images" in content:
+            pictures = rec.record_list(content, "images", truth)
+            stated = {*rec.integers(pictures, "id", f"{truth}: images").tolist()}
+    unknown = sorted({*(image_ids or ())} - {*images.tolist()} - stated)
     if unknown:
         raise DataError(
             f"{truth}: there are no images with the ids {shown(unknown[:3])}, which --images asks for"
@@ -85,8 +93,8 @@ def _csv(path: str | Path, attributes: Sequence[str]) -> tuple[np.ndarray, np.nd
     return np.arange(1, len(images) + 1), images, labels
 
 
-def _coco(path: str | Path, attributes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, Labels]:
-    records = rec.record_list(read_json(path), "annotations", path)
+def _coco(content: Any, path: str | Path, attributes: Sequence[str]) -> tuple[np.ndarray, np.ndarray, Labels]:
+    records = rec.record_list(content, "annotations", path)
     where = f"{path}: annotations"
     for name in attributes:
         if not any(name in record for record in records):

@@ -71,7 +71,8 @@ def score_identities(
         table = read_table(path, ("image", "identity"))
         names = table["image"]
         if len(set(names)) < len(names):
-            row = next(row for row, name in enumerate(names) if name in names[:row])
+            first = {name: row for row, name in reversed(list(enumerate(names)))}
+            row = next(row for row, name in enumerate(names) if first[name] != row)
             raise DataError(
                 f"{path}: row {row + 1}, field 'image': {shown(names[row])} stands there already, and would "
                 "be recognised by itself; drop one of the rows"

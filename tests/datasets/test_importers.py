@@ -169,6 +169,11 @@ def refused(path, words):
     return str(error.value)
 
 
+def _elsewhere(content):
+    for record in content["annotations"]:
+        record["category_id"] = 77
+
+
 def _set(*keys, to):
     def change(content):
         for key in keys[:-1]:
@@ -201,10 +206,7 @@ def _set(*keys, to):
         (_set("annotations", 0, "area", to="big"), r"'area': expected a finite number, found 'big'"),
         (_set("annotations", to={}), r"expected 'annotations' to be a list of objects"),
         (_set("annotations", 0, "iscrowd", to="0"), r"'iscrowd': expected 0 or 1, found '0'"),
-        (
-            _set("annotations", 0, "category_id", to=77),
-            r"'category_id': expected one of 'categories', \[.*\], found 77",
-        ),
+        (_elsewhere, r"\d+ annotations are of a 'category_id' that 'categories' does not have, and none"),
         (
             lambda content: content["categories"].append({**content["categories"][0], "name": "other"}),
             r"'categories': expected unique ids, found .* twice",
@@ -217,6 +219,19 @@ def test_malformed_coco_is_refused(change, words, tmp_path):
     change(content)
     path.write_text(json.dumps(content))
     assert str(path) in refused(path, words)
+
+
+def test_annotations_of_categories_that_are_not_stated_are_left_out_and_said(tmp_path):
+    path = label_forms.coco(tmp_path)
+    content = json.loads(path.read_text())
+    content["categories"] += [{"name": "car"}, {"name": "bag"}]  # without ids, and without keypoints
+    content["annotations"][0]["category_id"] = 77
+    path.write_text(json.dumps(content))
+    labels = read_labels(path)
+    assert len(labels.people) == len(content["annotations"]) - 1
+    assert labels.notes == [
+        "1 annotations are of a 'category_id' that 'categories' does not have, and are left out"
+    ]
 
 
 @pytest.mark.parametrize(

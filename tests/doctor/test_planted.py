@@ -214,6 +214,11 @@ def short_of_flags(content):
         del person["keypoints"][2::3]
 
 
+def points_in_words(content):
+    for person in content["annotations"]:
+        person["keypoints"] = [str(number) for number in person["keypoints"]]
+
+
 def ids_in_words(content):
     for person in content["annotations"]:
         person["image_id"] = str(person["image_id"])
@@ -228,6 +233,7 @@ def ids_of_images_in_words(content):
     ("fault", "said"),
     [
         (short_of_flags, "'keypoints' with 32 values where 48 numbers are expected"),
+        (points_in_words, "'keypoints' with text where 48 numbers are expected"),
         (ids_in_words, "an 'image_id' that is text where the image's 'id' is a number"),
         (ids_of_images_in_words, "an 'image_id' that is a number where the image's 'id' is text"),
     ],

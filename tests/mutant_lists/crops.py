@@ -157,8 +157,8 @@ INFERENCE = (
     ),
     Mutant(
         "posekit/inference/detectors.py",
-        "if stated is not None or card is None",
-        "if card is None",
+        "if stated is not None or finder is None:",
+        "if finder is None:",
         "detection/test_finder.py",
         why="the card's threshold in the place of what is stated",
     ),

@@ -96,6 +96,11 @@ def test_faulty_labels_are_named(tmp_path, change, kind, words):
         load(folder, part="train", num_test=1)
 
 
+def test_whole_numbers_of_numpy_are_whole(tmp_path):
+    folder = write_identities(tmp_path / "a", identities=3, each=2)
+    assert len(load(folder, part="val", num_val=np.int64(1))) == 2
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

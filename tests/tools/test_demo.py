@@ -314,17 +314,44 @@ def test_detections_of_one_name_in_two_folders_are_those_of_the_folder(tmp_path)
     with pytest.raises(DataError, match=r"several pictures are named x\.png \(a/x\.png, b/x\.png\)"):
         both.of(tmp_path / "c" / "x.png")
     assert boxes_of(path, x=0, a_x=1).of(tmp_path / "a" / "x.png")[0][:, 0].tolist() == [1]
+    # In b's picture nobody was found; the first folder is reached by a link, and named from elsewhere.
+    images = [{"id": number, "file_name": f"../{folder}\\x.png"} for number, folder in enumerate("ab")]
+    path.write_text(json.dumps({"images": images, "annotations": [{"image_id": 0, "bbox": [5, 2, 30, 40]}]}))
+    (tmp_path / "real").mkdir()
+    (tmp_path / "a").symlink_to(tmp_path / "real")
+    found = DetectionFile(path)
+    assert found.of(tmp_path / "a" / "x.png")[0][:, 0].tolist() == [5]
+    assert len(found.of(tmp_path / "b" / "x.png")[0]) == 0
+    assert "the file has no box for x.png" in found.notes()[0]
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([{"image_id": 1.7, "bbox": [1, 2, 3, 4]}], "record 0: expected image_id"),
-        ([{"image_id": True, "bbox": [1, 2, 3, 4]}], "record 0: expected image_id"),
-        ([{"image_id": 1, "bbox": "1234"}], "record 0: expected image_id, bbox and score"),
+        (
+            [{"image_id": 1.7, "bbox": [1, 2, 3, 4]}],
+            "record 0, field 'image_id': expected a whole number, found 1.7",
+        ),
+        (
+            [{"image_id": True, "bbox": [1, 2, 3, 4]}],
+            "record 0, field 'image_id': expected int or float or str",
+        ),
+        ([{"image_id": 1, "bbox": "1234"}], "record 0, field 'bbox': expected list, found str '1234'"),
+        (
+            [{"image_id": 1, "bbox": ["1", 2, 3, 4]}],
+            "field 'bbox': expected x, y, width, height, found ['1', 2",
+        ),
+        (
+            [{"image_id": 1, "bbox": [True, 2, 3, 4]}],
+            "field 'bbox': expected x, y, width, height, found [True",
+        ),
         (
             [{"image_id": 1, "bbox": [1, 2, 3, 4], "score": "0.9"}],
-            "record 0: expected image_id, bbox and score",
+            "field 'score': expected int or float, found str",
+        ),
+        (
+            [{"image_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": "0"}],
+            "field 'iscrowd': expected 0 or 1, found '0'",
         ),
         (
             {"images": [{"id": 1, "file_name": "a"}, {"id": 1, "file_name": "b"}], "annotations": []},

@@ -104,7 +104,16 @@ def test_people_of_images_that_are_not_there_are_told(gt, tmp_path, capsys):
     }
     (tmp_path / "gt.json").write_text(json.dumps(twice))
     assert run("evaluate", *words[:2], tmp_path / "gt.json", *words[3:]) == 2
-    assert "gt.json: annotations" in capsys.readouterr().err
+    assert "have the same 'id'" in capsys.readouterr().err
+    coco = {
+        "images": [{"id": number, "file_name": f"{number}.png"} for number in (1, 2, 3)],
+        "annotations": [{"id": number, "image_id": number, "gender": 1} for number in (1, 2)],
+    }
+    (tmp_path / "gt.json").write_text(json.dumps(coco))
+    (tmp_path / "ids.json").write_text("[1, 2, 3]")  # nobody is on the third
+    words = ("attributes", "--gt", tmp_path / "gt.json", "--results", results(tmp_path / "p.json", (0, 0)))
+    words += ("--attributes", "gender", "--images", tmp_path / "ids.json")
+    assert evaluated(tmp_path, *words)["accuracy/gender"] == 100
 
 
 def test_the_nme_of_runs_against_others(gt, tmp_path, capsys):

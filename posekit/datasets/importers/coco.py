@@ -40,7 +40,7 @@ def read_coco_labels(content: Any, path: str) -> Labels:
     if repeated is not None:
         raise DataError(f"{path}, field 'categories': expected different names, found '{repeated:.40}' twice")
     stated = [str(c.get("id")) for c in content["categories"]]
-    twice = next((key for key in stated if stated.count(key) > 1), None)
+    twice = next((key for key in named if stated.count(key) > 1), None)
     if twice is not None:
         raise DataError(f"{path}, field 'categories': expected unique ids, found {twice:.40} twice")
     categories, notes = {}, []
@@ -50,16 +50,12 @@ def read_coco_labels(content: Any, path: str) -> Labels:
         if _limbs(category.get("skeleton") or [], len(category["keypoints"])) is None:  # CrowdPose has COCO's
             notes.append(f"{where}: its 'skeleton' does not fit its keypoints, and is left out")
     pictures, rows = _pictures(content, path)
-    people, crowds = [], 0
+    people, crowds, unknown = [], 0, 0
     for place, record in enumerate(record_list(content, "annotations", path)):
         where = f"{path}: annotation id {record['id']}" if "id" in record else f"{path}: annotations[{place}]"
         key = str(require(record, "category_id", where, (int, str)))
-        if key not in stated:
-            raise DataError(
-                f"{where}, field 'category_id': expected one of 'categories', {shown(stated)}, found "
-                f"{shown(record['category_id'])}"
-            )
         if key not in named:  # a bag, a car
+            unknown += key not in stated
             continue
         own, crowd = named[key], record.get("iscrowd", 0)
         if crowd not in (0, 1, None):
@@ -70,6 +66,11 @@ def read_coco_labels(content: Any, path: str) -> Labels:
         name = _name(own)
         people.append(_person(record, rows, name, len(categories[name].keypoints), where))
     notes += [f"{crowds} crowd regions are left out"] if crowds else []
+    if unknown:
+        words = f"{unknown} annotations are of a 'category_id' that 'categories' does not have"
+        if not people:
+            raise DataError(f"{path}: {words}, and none is of one with keypoints; compare the two fields")
+        notes.append(f"{words}, and are left out")
     return Labels(FORM, categories, pictures, people, notes)
 
 

@@ -92,9 +92,9 @@ def own_dataset(
     name = name or f"{plain_names([category.lower()])[0][0]}{len(points.keypoints)}"
     proposed = propose_skeleton(points, name, variances, flip_pairs, mirror)
     kept = sorted({person.picture for person in people})
-    divided = [(pictures[row].name, pictures[row].part) for row in kept]
-    split, how = split_pictures([n for n, _ in divided], [part for _, part in divided], val_share, seed)
-    stated = [(name, picture.part) for (name, _), picture in zip(files, labels.pictures, strict=True)]
+    names, own_parts = ([getattr(pictures[row], field) for row in kept] for field in ("name", "part"))
+    split, how = split_pictures(names, own_parts, val_share, seed)
+    stated = [(file, picture.part) for (file, _), picture in zip(files, labels.pictures, strict=True)]
     parts = {"annotations": kept, **{part: [kept[k] for k in chosen] for part, chosen in split.items()}}
     again = f"; {merged} repeated labels were merged into others" if merged else ""
     facts = {
@@ -109,7 +109,12 @@ def own_dataset(
     contents = {
         part: _coco(chosen, pictures, numbered, proposed.skeleton, category) for part, chosen in parts.items()
     }
-    notes = [*labels.notes, *split_notes(stated, divided), *doubts, *proposed.notes]
+    notes = [
+        *labels.notes,
+        *split_notes(stated, list(zip(names, own_parts, strict=True))),
+        *doubts,
+        *proposed.notes,
+    ]
     return OwnDataset(proposed.skeleton, proposed.mirrored, contents, facts, notes)
 
 
