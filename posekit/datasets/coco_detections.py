@@ -98,7 +98,8 @@ def _doubts(detected: Mapping[str, np.ndarray], sizes_hw: np.ndarray) -> list[st
     either = np.stack([size_hw[:, ::-1], size_hw])
     outside = int(((low_xy >= either) | (boxes[:, 2:] <= 0)).any(axis=2).all(axis=0).sum())
     beyond = int((boxes[:, 2:] > 1.05 * either).any(axis=2).all(axis=0).sum())
-    fit_as_corners = ((wh > low_xy) & (wh <= 1.05 * either).all(axis=2).any(axis=0)[:, None]).all()
+    fits = np.any(np.all(wh <= 1.05 * either, axis=2), axis=0)
+    fit_as_corners = bool((wh > low_xy).all() and fits.all())
     different = np.unique(np.column_stack([image, detected["category_ids"], boxes]), axis=0)
     repeated = count - len(different)
     doubts = [

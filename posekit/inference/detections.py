@@ -143,7 +143,7 @@ def _file_names(content: Any, path: str | Path) -> dict[int, str]:
     return found
 
 
-def _read(record: Any, where: str, names: Mapping[int, str]) -> tuple[int | str, list[float]]:
+def _read(record: Any, where: str, names: Mapping[Any, str]) -> tuple[int | str, list[float]]:
     """What a record belongs to, and its x, y, width, height, score."""
     box = require(record, "bbox", where, list)
     if len(box) != 4 or not all(
