@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from posekit.datasets import coco_detections
 from posekit.datasets.coco_columns import AnnotationColumns, in_blocks
-from posekit.datasets.coco_detections import check_detections, find_matches, read_detections, take_matched
 from posekit.datasets.coco_records import ANNOTATED, DETECTED, MATCHED, left_out
 from posekit.datasets.matching import MATCH_IOU
 from posekit.datasets.pictures import OTHER_SIZE, Agreement, compare_pictures, label_reach
@@ -101,7 +101,7 @@ def load_coco(
     path, images_in = under(data_root, ann_file), under(data_root, image_dir)
     results = under(data_root, str(detections))
     if boxes != ANNOTATED:  # the annotation takes long to read
-        check_detections(results, path, images_in)
+        coco_detections.check_detections(results, path, images_in)
     reading = CocoReading(
         path, images_in, skeleton, on_bad_record, extra, category, area, boxes, clean_boxes, results,
         score_threshold, match_iou,
@@ -165,12 +165,12 @@ class CocoFile(NamedTuple):
         asked, people, images, counts = self.reading, self.people, self.images, self.counts
         source = GROUND_TRUTH
         if asked.boxes != ANNOTATED:
-            detected = read_detections(self)
+            detected = coco_detections.read_detections(self)
             source = Path(asked.results).name
             if asked.boxes == DETECTED:
                 people = detected
             else:
-                people["match"] = find_matches(people, detected, asked.match_iou)
+                people["match"] = coco_detections.find_matches(people, detected, asked.match_iou)
         stated = np.asarray(images[2], dtype=np.int64).reshape(-1, 2)
         reach_xy = _reach(people, len(stated))
         if agreement is None:
@@ -178,10 +178,12 @@ class CocoFile(NamedTuple):
                 asked.image_dir, images[0], stated, reach_xy, asked.path, asked.on_bad_record
             )
         people = _as_pictured(people, stated, agreement, counts)
+        if asked.boxes != ANNOTATED:
+            coco_detections.warn_of_boxes(asked.results, detected, agreement.sizes_hw)
         if asked.boxes != DETECTED and asked.clean_boxes:
             people = _clean(people, agreement.sizes_hw, images[1], asked.path, counts)
         if asked.boxes == MATCHED:
-            number = take_matched(people, detected)
+            number = coco_detections.take_matched(people, detected)
             of_all = f"{number} of {len(people['person_ids'])} people"
             source += f", matched to {of_all} at IoU {asked.match_iou:g}"
         order = np.argsort(people["image_index"], kind="stable")

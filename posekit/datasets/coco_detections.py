@@ -77,10 +77,19 @@ def read_detections(file: Any) -> dict[str, np.ndarray]:
         raise DataError(
             f"{asked.results}: expected at least one usable detection, found none{left_out(counts)}"
         )
-    detected = columns(rows, asked.skeleton.num_keypoints, asked.extra)
-    for doubt in _doubts(detected, np.asarray(file.images[2], np.float64).reshape(-1, 2)):
-        warnings.warn(f"{asked.results}: {doubt}", stacklevel=4)
-    return detected
+    return columns(rows, asked.skeleton.num_keypoints, asked.extra)
+
+
+def warn_of_boxes(results: str, detected: Mapping[str, np.ndarray], sizes_hw: np.ndarray) -> None:
+    """Says which boxes can hardly be meant as they stand.
+
+    Args:
+        results: The detections' file.
+        detected: Their columns.
+        sizes_hw: int (M, 2), the sizes in which the pictures are read; 0 where unknown.
+    """
+    for doubt in _doubts(detected, sizes_hw):
+        warnings.warn(f"{results}: {doubt}", stacklevel=4)
 
 
 def _doubts(detected: Mapping[str, np.ndarray], sizes_hw: np.ndarray) -> list[str]:
@@ -93,13 +102,10 @@ def _doubts(detected: Mapping[str, np.ndarray], sizes_hw: np.ndarray) -> list[st
     low_xy, wh, count = boxes[:, :2], detected["annotated_wh"], len(boxes)
     if not count:
         return []
-    size_hw = np.where(sizes_hw > 0, sizes_hw, np.inf)[image]
-    # Which side is which is found out later, by the pictures.
-    either = np.stack([size_hw[:, ::-1], size_hw])
-    outside = int(((low_xy >= either) | (boxes[:, 2:] <= 0)).any(axis=2).all(axis=0).sum())
-    beyond = int((boxes[:, 2:] > 1.05 * either).any(axis=2).all(axis=0).sum())
-    fits = np.any(np.all(wh <= 1.05 * either, axis=2), axis=0)
-    fit_as_corners = bool((wh > low_xy).all() and fits.all())
+    size_wh = np.where(sizes_hw > 0, sizes_hw, np.inf)[image, ::-1]
+    outside = int(((low_xy >= size_wh) | (boxes[:, 2:] <= 0)).any(axis=1).sum())
+    beyond = int((boxes[:, 2:] > 1.05 * size_wh).any(axis=1).sum())
+    fit_as_corners = ((wh > low_xy) & (wh <= 1.05 * size_wh)).all()
     different = np.unique(np.column_stack([image, detected["category_ids"], boxes]), axis=0)
     repeated = count - len(different)
     doubts = [
@@ -115,8 +121,8 @@ def _doubts(detected: Mapping[str, np.ndarray], sizes_hw: np.ndarray) -> list[st
         ),
         (
             outside > 0,
-            f"field 'bbox': {outside} of {count} boxes lie wholly outside the sizes that the annotation "
-            "states of their pictures; are they of these pictures, in their own pixels?",
+            f"field 'bbox': {outside} of {count} boxes lie wholly outside their pictures; "
+            "are they of these pictures, in their own pixels?",
         ),
         (
             repeated > count / 10,  # in COCO's detections of the HRNet release 1 % are such

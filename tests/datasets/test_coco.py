@@ -130,7 +130,7 @@ def test_wrong_detections_are_named(tmp_path, change, message):
     [
         ([[0.1, 0.1, 0.5, 0.8], [0.5, 0.2, 0.4, 0.7]], "no number above 1.5 in any detection"),
         ([[20, 5, 29, 25], [25, 10, 29, 29], [0, 0, 9, 9]], "2 of 3 boxes reach beyond their pictures"),
-        ([[1, 2, 10, 20], [40, 2, 10, 20]], "1 of 2 boxes lie wholly outside the sizes"),
+        ([[1, 2, 10, 20], [40, 2, 10, 20]], "1 of 2 boxes lie wholly outside their pictures"),
         ([[1, 2, 10, 20], [2, 2, 10, 20], [1, 2, 10, 20]], "1 of 3 detections repeat the box of another"),
     ],
 )
@@ -151,8 +151,10 @@ def test_boxes_may_reach_over_the_edge_and_sizes_may_be_unknown(tmp_path, recwar
     for image in content["images"]:
         del image["width"], image["height"]
     (tmp_path / "boxes.json").write_text(json.dumps([DETECTIONS[0] | {"bbox": [500, 2, 10, 20]}]), "utf-8")
-    load(tmp_path, content, detections=str(tmp_path / "boxes.json"))
     assert not recwarn.list
+    # A size that is not stated is the picture's own.
+    with pytest.warns(UserWarning, match="1 of 1 boxes lie wholly outside their pictures"):
+        load(tmp_path, content, detections=str(tmp_path / "boxes.json"))
 
 
 def test_ids_beyond_64_bits_are_named_or_skipped(tmp_path):
