@@ -19,6 +19,8 @@ from toy_data_sets import OWN, PEOPLE, RELEASED
 
 from posekit.datasets import TopDownDataset, load_coco
 from posekit.engine.configs.config import load_config
+from posekit.engine.configs.dump import config_text
+from posekit.io.files import read_json
 from posekit.registry import DATASETS
 
 STAGES = ("train", "val", "test")
@@ -135,3 +137,16 @@ def test_a_standing_body_fills_the_input_but_for_the_padding(config):
         scale = dataset.crop.warp(dataset.crop.place(dataset.table.boxes_xyxy[0]))[1, 1]
         high = dataset.crop.input_size_hw[0] / dataset.crop.padding
         assert_allclose(toy_data_sets.HEIGHT * scale, high, rtol=0.02)
+
+
+def test_changes_of_a_short_training_are_of_one_config():
+    config = ROOT / "study/lsp_mobilenetv2_frozen_96x96.py"
+    changes = read_json(ROOT / "study/lsp_changes.json")
+    plain = load_config(config)
+    assert changes.pop("plain") == {"options": {}}
+    for name, change in changes.items():
+        changed = load_config(config, change["options"])
+        assert config_text(changed) != config_text(plain), name
+        for part in ("augment", "pixels"):
+            settings = dict(changed.train_dataloader.dataset.get(part) or {"type": dict})
+            assert settings.pop("type")(**settings) is not None

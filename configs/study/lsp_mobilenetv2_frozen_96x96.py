@@ -4,7 +4,7 @@ What ImageNet taught them serves here too, and a step takes two thirds of the ti
 Cost: half an hour of one core of an AMD EPYC for a cell.
 
     python tools/gamma_sweep.py configs/study/lsp_mobilenetv2_frozen_96x96.py --cells mse:s{0,1} \
-        focal:g1:d0.1:s{0,1} focal:g0.5:d0.001:s{0,1} focal:g1:d0.001:s0 focal-max:g1:d0.001:s0
+        focal:g1:d0.1:s{0,1} focal:g0.5:d0.001:s{0,1}
 """
 
 from mmengine.config import read_base
