@@ -145,12 +145,11 @@ def _file_names(content: Any, path: str | Path) -> dict[int, str]:
 
 def _read(record: Any, where: str, names: Mapping[Any, str]) -> tuple[int | str, list[float]]:
     """What a record belongs to, and its x, y, width, height, score."""
-    box = require(record, "bbox", where, list)
-    if len(box) != 4 or not all(
-        type(value) in (int, float) for value in box
-    ):  # not finite: told with the picture
-        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(box)}")
-    score = require({"score": 1.0, **record}, "score", where, (int, float))
+    stated = require(record, "bbox", where, list)
+    if len(stated) != 4 or not all(type(value) in (int, float) for value in stated):
+        raise DataError(f"{where}, field 'bbox': expected x, y, width, height, found {shown(stated)}")
+    box = [_float(value) for value in stated]  # what is not finite is told with its picture
+    score = _float(require({"score": 1.0, **record}, "score", where, (int, float)))
     if not math.isfinite(score):
         raise DataError(f"{where}, field 'score': expected a finite number, found {score}")
     if record.get("iscrowd", 0) not in (0, 1, None):  # the text "0" would count as true
@@ -158,14 +157,21 @@ def _read(record: Any, where: str, names: Mapping[Any, str]) -> tuple[int | str,
     number = record.get("image_id")
     name = record.get("file_name") or (names.get(number) if isinstance(number, (int, str)) else None)
     if name:
-        return _name(name), [*map(float, box), float(score)]
+        return _name(name), [*box, score]
     whole = require(record, "image_id", where, (int, float, str))
     try:
         if int(whole) == float(whole):
-            return int(whole), [*map(float, box), float(score)]
+            return int(whole), [*box, score]
     except (ValueError, OverflowError):
         pass
     raise DataError(f"{where}, field 'image_id': expected a whole number, found {shown(whole)}")
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond 1e308
+        return math.inf
 
 
 def _name(name: Any) -> str:
