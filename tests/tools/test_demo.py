@@ -342,6 +342,10 @@ def test_detections_of_one_name_in_two_folders_are_those_of_the_folder(tmp_path)
             "field 'bbox': expected x, y, width, height, found ['1', 2",
         ),
         (
+            [{"image_id": 1, "bbox": [1, 2, 3, 4], "score": 10**400}],
+            "field 'score': expected a finite number",
+        ),
+        (
             [{"image_id": 1, "bbox": [True, 2, 3, 4]}],
             "field 'bbox': expected x, y, width, height, found [True",
         ),
