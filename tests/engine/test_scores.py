@@ -11,6 +11,7 @@ import toy_training
 from mmengine.hooks import EarlyStoppingHook
 from toy_training import ROOT, build, runner_log, scalars
 
+from posekit.engine.hooks.loss import ValidationLossHook
 from posekit.engine.hooks.scores import Scores, known_direction
 from posekit.errors import ConfigError
 from posekit.io.checkpoint import read_checkpoint
@@ -53,6 +54,20 @@ def test_the_best_by_each_of_several_scores(tmp_path):
     last = next(runner_log(runner).glob("*.log")).read_text().splitlines()[-1]
     assert last.endswith("best_toy_accuracy.pth")
     assert "best toy/error" in last
+
+
+def test_what_was_better_before_stays_the_best(tmp_path, monkeypatch):
+    scores = iter([3.0, 1.0, 2.0])
+
+    def stated(self, runner, metrics=None):
+        metrics["loss"] = next(scores)
+
+    monkeypatch.setattr(ValidationLossHook, "after_val_epoch", stated)
+    runner = build(tmp_path, {SAVE: "loss", "default_hooks.val_loss": {}})
+    runner.train()
+    assert validations(runner, "loss") == [3, 1, 2]
+    best = best_of(tmp_path, "loss")
+    assert (best["score"], best["epoch"]) == (1, 2)
 
 
 def test_the_best_of_a_resumed_run_is_that_of_the_whole(tmp_path):

@@ -88,7 +88,7 @@ ENGINE = (
         "posekit/engine/hooks/scores.py",
         "self.best[name], self.files[name] = score, f",
         "self.best[name], self.files[name] = None, f",
-        "engine/test_checkpoint_hook.py",
+        "engine/test_scores.py",
         why="the last weights are kept as the best",
     ),
     Mutant(
