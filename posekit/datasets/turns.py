@@ -117,11 +117,11 @@ def _say(ann_file: str, kinds: dict[int, int], headers: Mapping[int, Header], ev
     found = list(kinds.values())
     told = found.count(TURNED)
     silent = {row for row, kind in kinds.items() if headers[row].orientation != 1 and kind != TURNED}
-    by_labels = {row for row in silent if kinds[row] == STORED and evidence.against_size}
-    by_labels -= {row for row in silent if headers[row].size_hw == headers[row].turned_hw}
+    # Of these the stated size is that of the stored rows alone.
+    stored = {r for r in silent if kinds[r] == STORED and headers[r].size_hw != headers[r].turned_hw}
     turn = evidence.turned > evidence.stored
-    by_size = {row for row in silent - by_labels if kinds[row] == STORED} if turn else set()
-    by_size -= {row for row in by_size if headers[row].size_hw == headers[row].turned_hw}
+    by_labels = stored if evidence.against_size else set()
+    by_size = stored - by_labels if turn else set()
     rest = len(silent - by_labels - by_size)
     words = [
         (told, "are labelled upright, as their EXIF entry turns them, and are read so"),

@@ -106,16 +106,14 @@ def _facts(
         kind = "'id' that is no whole number" if "id" in people[row] else "no 'id'"
         unreadable.setdefault(chosen[row], kind)
     image = np.array([rows.get(_plain(p.get("image_id")), -1) for p in people], dtype=np.int64)
-    texts = {str(known): known for known in rows}
-    for row in np.flatnonzero(image < 0):
-        stated = people[row].get("image_id")
-        as_other = isinstance(stated, (int, str)) and str(stated) in texts
-        kinds = ("text", "a number") if isinstance(stated, str) else ("a number", "text")
-        unreadable[chosen[row]] = (
-            "an 'image_id' that is {} where the image's 'id' is {}".format(*kinds)
-            if as_other
-            else "an 'image_id' of no image"
-        )
+    astray = np.flatnonzero(image < 0)
+    texts = {str(known) for known in rows} if len(astray) else set()
+    for row in astray:
+        stated = _plain(people[row].get("image_id"))
+        own, other = ("text", "a number") if isinstance(stated, str) else ("a number", "text")
+        same = stated is not None and str(stated) in texts
+        what = f"that is {own} where the image's 'id' is {other}" if same else "of no image"
+        unreadable[chosen[row]] = f"an 'image_id' {what}"
     return Facts(
         file=file,
         names=names,

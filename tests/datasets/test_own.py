@@ -39,13 +39,13 @@ def test_a_stated_split_is_kept():
 
 def test_a_stated_split_that_cannot_be_kept_is_told():
     stated = [("a", "train"), ("b", "train"), ("c", "val"), ("d", "val"), ("b", "val"), ("e", None)]
-    assert split_notes([*stated[:4], stated[5]], stated[:4]) == []
-    (both,) = split_notes(stated, [("a", "train"), ("b", "val"), ("c", "val")])
+    assert split_notes([*stated[:4], stated[5]], [part for _, part in stated[:4]]) == []
+    (both,) = split_notes(stated, ["train", "val", "val"])
     assert (
         "to be of several sets: 1, as 'b' of 'train', 'val'; each counts for the set that lists it last"
         in both
     )
-    (gone,) = split_notes(stated[:4], stated[:2])
+    (gone,) = split_notes(stated[:4], [part for _, part in stated[:2]])
     assert gone.startswith("the split is not as stated: none of the 2 pictures of 'val' is left")
 
 

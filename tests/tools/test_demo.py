@@ -296,12 +296,12 @@ def test_detections_of_other_names(monkeypatch, tmp_path, capsys):
     assert "the file has no box for photo.png; its file names are Photo.jpg\n" in capsys.readouterr().out
 
 
-def boxes_of(path, *, images=None, **records):
+def boxes_of(path, **records):
     found = [
         {"file_name": name.replace("_", "/") + ".png", "bbox": [number, 2, 30, 40], "category_id": 1}
         for number, name in enumerate(records)
     ]
-    path.write_text(json.dumps(found if images is None else {"images": images, "annotations": found}))
+    path.write_text(json.dumps(found))
     return DetectionFile(path)
 
 

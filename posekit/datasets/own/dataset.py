@@ -109,12 +109,7 @@ def own_dataset(
     contents = {
         part: _coco(chosen, pictures, numbered, proposed.skeleton, category) for part, chosen in parts.items()
     }
-    notes = [
-        *labels.notes,
-        *split_notes(stated, list(zip(names, own_parts, strict=True))),
-        *doubts,
-        *proposed.notes,
-    ]
+    notes = [*labels.notes, *split_notes(stated, own_parts), *doubts, *proposed.notes]
     return OwnDataset(proposed.skeleton, proposed.mirrored, contents, facts, notes)
 
 

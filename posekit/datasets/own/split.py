@@ -47,14 +47,12 @@ def split_pictures(
     return rows, f"drawn by picture, seed {seed}, val share {val_share:g}"
 
 
-def split_notes(
-    stated: Sequence[tuple[str, str | None]], kept: Sequence[tuple[str, str | None]]
-) -> list[str]:
+def split_notes(stated: Sequence[tuple[str, str | None]], left: Sequence[str | None]) -> list[str]:
     """What became of a stated split that cannot be as it is stated.
 
     Args:
         stated: Name and part of the pictures as they are listed, by several parts several times.
-        kept: Those of the pictures that are divided, each once.
+        left: The parts of the pictures that are divided.
     """
     parts: dict[str, set[str]] = {}
     for name, part in stated:
@@ -67,7 +65,6 @@ def split_notes(
             f"pictures that are stated to be of several sets: {len(both)}, as '{both[0]}' of {words}; each "
             "counts for the set that lists it last"
         )
-    left = {part for _, part in kept}
     for part in (TRAIN, VAL):
         names = {name for name, own in stated if own == part}
         if names and part not in left:
