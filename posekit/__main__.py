@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "check_dataset",
     "browse": "browse_dataset",
     "crop": "crop_dataset",
+    "cut-out": "cut_out",
     "train": "train",
     "test": "test",
     "evaluate": "evaluate",

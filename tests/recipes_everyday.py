@@ -111,6 +111,21 @@ RECIPES["everyday/lite0_coco17_256x192_longer.py"] = RECIPES["everyday/lite0_coc
     "loss": MSE,
     "epochs": (14, 1),
 }
+_LONGER = RECIPES["everyday/lite0_coco17_256x192_longer.py"]
+_MORE_OFTEN = {"coco": 900, "tiny_coco": 600}
+RECIPES["everyday/lite0_coco17_256x192_crowds.py"] = _LONGER | {
+    "train": {
+        name: row
+        | {"ratio": _MORE_OFTEN.get(name, row["ratio"])}
+        | (
+            {}
+            if "nobody" in name
+            else {"pixels": f"[PasteCutouts(folder='cutouts', prob=0.4, data_root='data'), {row['pixels']}]"}
+        )
+        for name, row in _LONGER["train"].items()
+    },
+    "epochs": (6, 1),
+}
 _SHARED = ["conv_stem.", "bn1.", *(f"blocks.{stage}." for stage in range(5))]
 _PYRAMID = [f"decoder.{layers}.{level}." for layers in ("lateral", "smooth") for level in range(3)]
 _LARGE = RECIPES["everyday/lite0_coco17_160x128.py"]

@@ -132,8 +132,10 @@ def text(part: Mapping[str, Any], leave: tuple[str, ...] = ()) -> str:
     return f"{part['type'].__name__}({values})"
 
 
-def settings(part: Mapping[str, Any]) -> str:
-    """As :func:`text`, of torch's or mmengine's own class: what is stated."""
+def settings(part: Mapping[str, Any] | list[Mapping[str, Any]]) -> str:
+    """As :func:`text`, of torch's or mmengine's own class: what is stated; of several, each."""
+    if isinstance(part, list):
+        return f"[{', '.join(map(settings, part))}]"
     values = ", ".join(f"{key}={value!r}" for key, value in part.items() if key != "type")
     return f"{part['type'].__name__}({values})"
 

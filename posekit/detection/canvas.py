@@ -60,6 +60,8 @@ class PeopleCanvas(Dataset[ImageSample]):
         pixels: Changes of the canvas's pixels, as of ``TopDownDataset``: ``Pixels`` or its settings, any
             function ``(image, rng) -> image``, or a list of these.
         seed: In a ``DataLoader`` of one's own; a run's data sets draw by its own seed.
+        pasted: People to paste onto the canvas before its pixels change:
+            :class:`~posekit.detection.pasted.PastedPeople` or its settings.
 
     Raises:
         ConfigError: On an impossible setting.
@@ -75,6 +77,7 @@ class PeopleCanvas(Dataset[ImageSample]):
         least_visible: float = 0.4,
         pixels: Any = None,
         seed: int = 0,
+        pasted: Any = None,
     ) -> None:
         self.dataset = build_dataset(dataset)
         self.size_hw, self.scale = tuple(size_hw), tuple(scale)
@@ -82,6 +85,7 @@ class PeopleCanvas(Dataset[ImageSample]):
         self.stretch, self.least_visible = stretch, least_visible
         changes = pixels if isinstance(pixels, (list, tuple)) else [] if pixels is None else [pixels]
         self.pixels = PixelChanges([build_dataset(one) for one in changes])
+        self.pasted = None if pasted is None else build_dataset(pasted)
         self._check()
         self._draws = Draws(len(self.dataset), seed)
 
@@ -140,8 +144,11 @@ class PeopleCanvas(Dataset[ImageSample]):
             canvas[cell[1] : cell[1] + height, cell[0] : cell[0] + width] = piece.image
             boxes.append(piece.boxes_xyxy + np.tile(corner, 2))
             ignored.append(piece.ignored_xyxy + np.tile(corner, 2))
+        people, unclear = np.concatenate(boxes), np.concatenate(ignored)
+        if self.pasted is not None:
+            people, unclear = self.pasted(canvas, people, unclear, draw.rng(index, 2))
         canvas = self.pixels(canvas, partial(draw.rng, index, 1))
-        return image_sample(canvas, np.concatenate(boxes), samples[0].image_id, np.concatenate(ignored))
+        return image_sample(canvas, people, samples[0].image_id, unclear)
 
     def _piece(self, sample: ImageSample, cell_wh: tuple[int, int], rng: np.random.Generator) -> Piece:
         """What of a picture lies in a cell, filled up to the cell's size."""

@@ -3,6 +3,7 @@
 from posekit.transforms.albumentations import Albumentations
 from posekit.transforms.augment import HRNET_COCO, HRNET_MPII, Augment, HalfBody, half_body_box
 from posekit.transforms.crop import Crop, Placement
+from posekit.transforms.pasting import PasteCutouts
 from posekit.transforms.pixels import Pixels
 from posekit.transforms.upright import Line, Shape, Upright
 
@@ -14,6 +15,7 @@ __all__ = [
     "Crop",
     "HalfBody",
     "Line",
+    "PasteCutouts",
     "Pixels",
     "Placement",
     "Shape",

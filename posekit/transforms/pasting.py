@@ -1,0 +1,196 @@
+"""People, or things, cut out elsewhere and pasted into a picture: who hides whom, and crowds.
+
+Sárándi et al., *How Robust is 3D Human Pose Estimation to Occlusion?* (IROS 2018 workshop), paste things; Bin
+et al., *Adversarial Semantic Data Augmentation* (ECCV 2020), parts of people, whose joints are mistaken most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from posekit.errors import ConfigError, DataError, shown
+from posekit.io.images import cv2, file_bytes
+from posekit.registry import DATASETS
+
+OPAQUE = 128  # from this value of transparency on a pixel hides what is behind
+_PLACES = 10  # tried, before a cut-out that would hide too much is left out
+
+
+class Cutouts:
+    """A folder of PNG files with transparency, each one person or thing (``tools/cut_out.py`` writes some).
+
+    Args:
+        folder: Where they lie; subfolders are not looked into.
+
+    Raises:
+        ConfigError: If there is no such folder, or no PNG in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = str(folder)
+        try:
+            self.names = sorted(one.name for one in Path(folder).iterdir() if one.suffix.lower() == ".png")
+        except OSError as error:
+            raise ConfigError(
+                f"cut-outs {folder}: cannot be listed: {error.strerror or error}; make one with "
+                "tools/cut_out.py"
+            ) from error
+        if not self.names:
+            raise ConfigError(f"cut-outs {folder}: expected PNG files with transparency, found none")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, number: int) -> np.ndarray:
+        """One of them, uint8 (h, w, 4): RGB, and 255 where a pixel hides what is behind.
+
+        Raises:
+            DataError: If the file cannot be read or has no transparency.
+        """
+        path = Path(self.folder, self.names[number])
+        picture = cv2.imdecode(np.frombuffer(file_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+        if picture is None or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 4:
+            found = "no picture" if picture is None else f"{picture.dtype} {picture.shape}"
+            raise DataError(f"{path}: expected a PNG of 8 bits with transparency, found {found}")
+        return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)
+
+    def drawn(self, rng: np.random.Generator, height: float) -> np.ndarray:
+        """One at random, mirrored half of the time, ``height`` pixels high, uint8 (h, w, 4)."""
+        number, mirrored = int(rng.integers(len(self.names))), rng.random() < 0.5
+        picture = self.read(number)
+        factor = height / picture.shape[0]
+        size = [max(1, round(side * factor)) for side in picture.shape[1::-1]]
+        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        # Colours by what they show, so that no rim of the transparent pixels' own colour is left.
+        seen = picture[..., 3:].astype(np.float32) / 255
+        weighted = cv2.resize(np.dstack([picture[..., :3] * seen, seen]), size, interpolation=how)
+        alpha = weighted[..., 3:]
+        colours = weighted[..., :3] / np.maximum(alpha, 1 / 255)
+        resized = np.dstack([colours.clip(0, 255), alpha * 255]).round().astype(np.uint8)
+        return resized[:, ::-1] if mirrored else resized
+
+
+def shared_part(
+    cutout: np.ndarray, corner_xy: Sequence[int], size_hw: Sequence[int]
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """Where a cut-out with its first pixel at a corner covers a picture, and the part (h, w, 4) that does."""
+    (x, y), (height, width) = corner_xy, cutout.shape[:2]
+    left, top = min(max(x, 0), size_hw[1]), min(max(y, 0), size_hw[0])
+    right, bottom = max(min(x + width, size_hw[1]), left), max(min(y + height, size_hw[0]), top)
+    place = slice(top, bottom), slice(left, right)
+    return place, cutout[max(-y, 0) :, max(-x, 0) :][: bottom - top, : right - left]
+
+
+def paste(image: np.ndarray, cutout: np.ndarray, corner_xy: Sequence[int]) -> None:
+    """Pastes a cut-out in place; what would lie outside is left out.
+
+    Args:
+        image: uint8 (H, W, 3), changed.
+        cutout: uint8 (h, w, 4).
+        corner_xy: Where its first pixel goes; may be negative.
+    """
+    place, piece = shared_part(cutout, corner_xy, image.shape[:2])
+    alpha = piece[..., 3:].astype(np.float32) / 255
+    image[place] = np.rint(piece[..., :3] * alpha + image[place] * (1 - alpha)).astype(np.uint8)
+
+
+@DATASETS.register_module()
+class PasteCutouts:
+    """Pastes people or things into crops, at random: a pixel change, as ``TopDownDataset(pixels=...)`` takes.
+
+    A keypoint that is hidden keeps its label, as with the occluders of
+    :class:`~posekit.transforms.pixels.Pixels`: COCO labels hidden joints, too.
+
+    Args:
+        folder: Of cut-outs, see :class:`Cutouts`; below ``data_root``.
+        data_root: Put in front of the folder.
+        prob: Probability that anything is pasted.
+        number: Range of how many, both included.
+        height: Range of their heights, as shares of the crop's.
+        most_hidden: Of the crop's inner half (half its height and width), at most this share may be hidden by
+            all together: someone else would be the person in the middle.
+
+    Raises:
+        ConfigError: On a setting out of range, or a folder without cut-outs.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        data_root: str = "",
+        prob: float = 0.3,
+        number: Sequence[int] = (1, 2),
+        height: Sequence[float] = (0.4, 1.2),
+        most_hidden: float = 0.5,
+    ) -> None:
+        self.cutouts = Cutouts(Path(data_root, folder))
+        self.prob = checked_share("PasteCutouts", "prob", prob)
+        self.number = checked_range("PasteCutouts", "number", number, 1, 50, whole=True)
+        self.height = checked_range("PasteCutouts", "height", height, 0.02, 4)
+        self.most_hidden = checked_share("PasteCutouts", "most_hidden", most_hidden)
+
+    def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Changes a picture.
+
+        Args:
+            image: uint8 (H, W, 3), RGB; it is left as it is.
+            rng: What is pasted where is drawn from it.
+
+        Returns:
+            uint8 (H, W, 3), RGB.
+        """
+        if rng.random() >= self.prob:
+            return image
+        image = image.copy()
+        size_hw = image.shape[:2]
+        inner = tuple(slice(side // 4, side - side // 4) for side in size_hw)
+        hidden = np.zeros(size_hw, bool)
+        for _ in range(int(rng.integers(self.number[0], self.number[1] + 1))):
+            cutout = self.cutouts.drawn(rng, size_hw[0] * float(rng.uniform(*self.height)))
+            for _ in range(_PLACES):
+                # Its middle is anywhere in the picture.
+                middle = rng.uniform(0, 1, 2) * size_hw[::-1]
+                x, y = np.rint(middle - np.array(cutout.shape[1::-1]) / 2).astype(int).tolist()
+                place, piece = shared_part(cutout, (x, y), size_hw)
+                covered = hidden.copy()
+                covered[place] |= piece[..., 3] >= OPAQUE
+                if covered[inner].mean() <= self.most_hidden:
+                    paste(image, cutout, (x, y))
+                    hidden = covered
+                    break
+        return image
+
+    def __repr__(self) -> str:
+        settings = (
+            f"prob={self.prob}, number={self.number}, height={self.height}, most_hidden={self.most_hidden}"
+        )
+        return f"PasteCutouts({len(self.cutouts)} of {self.cutouts.folder}, {settings})"
+
+
+def checked_share(of: str, name: str, value: Any) -> float:
+    """A setting from 0 to 1; ConfigError of any other."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise ConfigError(f"{of}: '{name}' must be in 0..1, found {shown(value)}")
+    return float(value)
+
+
+def checked_range(of: str, name: str, value: Any, low: float, high: float, whole: bool = False) -> Any:
+    """A setting of two numbers, the lesser first, within bounds; ConfigError of any other."""
+    kind = Integral if whole else Real
+    if (
+        not isinstance(value, (list, tuple))
+        or len(value) != 2
+        or not all(isinstance(one, kind) and not isinstance(one, bool) for one in value)
+        or not low <= value[0] <= value[1] <= high
+    ):
+        numbers = "whole numbers" if whole else "numbers"
+        raise ConfigError(
+            f"{of}: '{name}' must be two {numbers} (low, high) within {low:g} to {high:g}, found "
+            f"{shown(value)}"
+        )
+    return tuple(value)

@@ -1,0 +1,81 @@
+"""Cuts people out of photos, to be pasted into others: ``PasteCutouts``, ``PastedPeople``.
+
+    python tools/cut_out.py CONFIG --out DIR [--split train]    the people of a config's data set
+    python tools/cut_out.py ANN.json --images PHOTOS --out DIR  everybody of a COCO-form file
+
+DIR gets a PNG file with transparency for each person, ``<photo>_<annotation id>.png``. Files of your own,
+things too, may be put beside them. Where the annotation has polygons (``segmentation``), they say who is
+person, else GrabCut does, begun from the keypoints: shoulders and hips must be labelled. Look at some: there
+a piece of the background may stay.
+
+A test set's people do not belong into a training: with CONFIG its 'subset' alone is cut out.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from posekit.engine.cli import add_cfg_options, run_tool
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("source", metavar="CONFIG|ANN.json", help="a config, or an annotation file")
+    add("--out", required=True, metavar="DIR", help="a new or empty folder")
+    add("--split", choices=("train", "val", "test"), help="of a config (train)")
+    add("--set", metavar="NAME", help="of several data sets of a config this one")
+    add("--images", metavar="PHOTOS", help="the folder of an annotation file's photos")
+    add("--category", nargs="+", metavar="NAME", help="of an annotation file's categories these alone")
+    add("--standing", action="store_true", help="only who sits or stands, the head up")
+    add("--least-side", type=int, default=48, metavar="N", help="leave out smaller people, pixels (48)")
+    add("--on-bad-image", choices=("error", "skip"), help="photos that cannot be read (error)")
+    add_cfg_options(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_arguments()
+    # Imported late, so that --help answers at once.
+    from posekit.datasets.cutouts import write_cutouts
+    from posekit.engine.configs.config import load_config, parse_options
+    from posekit.engine.crop_dataset import source_of_config, source_of_file
+    from posekit.errors import ConfigError
+    from posekit.io.new_folder import check_new_folder
+
+    of_config = args.source.endswith(".py")
+    if of_config and (args.images or args.category):
+        raise ConfigError("a config names its own photos and categories; drop --images and --category")
+    if not of_config and not args.images:
+        raise ConfigError(f"{args.source}: state the folder of its photos: --images PHOTOS")
+    if not of_config and (args.cfg_options or args.set or args.split):
+        raise ConfigError("--cfg-options, --set and --split go with a config")
+    if args.least_side < 1:
+        raise ConfigError(f"--least-side: expected at least 1 pixel, found {args.least_side}")
+    check_new_folder(Path(args.out))
+    if of_config:
+        cfg = load_config(args.source, parse_options(args.cfg_options))
+        source = source_of_config(cfg, args.source, args.split or "train", args.set, 1.0, args.on_bad_image)
+    else:
+        source = source_of_file(
+            args.source, args.images, args.category, on_bad_image=args.on_bad_image or "error"
+        )
+    written = write_cutouts(
+        source.table,
+        source.content,
+        args.out,
+        args.standing,
+        args.least_side,
+        source.on_bad_image,
+        progress=True,
+    )
+    print(f"{written.people} people cut out: {args.out}")
+    if written.left_out:
+        print("left out: " + ", ".join(f"{reason} {n}" for reason, n in sorted(written.left_out.items())))
+
+
+if __name__ == "__main__":
+    run_tool(main)
