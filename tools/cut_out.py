@@ -1,14 +1,15 @@
 """Cuts people out of photos, to be pasted into others: ``PasteCutouts``, ``PastedPeople``.
 
     python tools/cut_out.py CONFIG --out DIR [--split train]    the people of a config's data set
-    python tools/cut_out.py ANN.json --images PHOTOS --out DIR  everybody of a COCO-form file
+    python tools/cut_out.py ANN.json --images PHOTOS --out DIR  the people of a COCO-form file
 
 DIR gets a PNG file with transparency for each person, ``<photo>_<annotation id>.png``. Files of your own,
 things too, may be put beside them. Where the annotation has polygons (``segmentation``), they say who is
 person, else GrabCut does, begun from the keypoints: shoulders and hips must be labelled. Look at some: there
 a piece of the background may stay.
 
-A test set's people do not belong into a training: with CONFIG its 'subset' alone is cut out.
+People without a labelled keypoint are left out, as trainings leave them out. A test set's people do not
+belong in a training: with CONFIG its 'subset' alone is cut out.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--category", nargs="+", metavar="NAME", help="of an annotation file's categories these alone")
     add("--standing", action="store_true", help="only who sits or stands, the head up")
     add("--least-side", type=int, default=48, metavar="N", help="leave out smaller people, pixels (48)")
-    add("--on-bad-image", choices=("error", "skip"), help="photos that cannot be read (error)")
+    add(
+        "--on-bad-image",
+        choices=("error", "skip"),
+        help="photos that cannot be read (a config's own choice, else error)",
+    )
+    add("--on-bad-record", choices=("error", "skip"), help="of an annotation file (error)")
     add_cfg_options(parser)
     return parser.parse_args()
 
@@ -53,6 +59,8 @@ def main() -> None:
         raise ConfigError(f"{args.source}: state the folder of its photos: --images PHOTOS")
     if not of_config and (args.cfg_options or args.set or args.split):
         raise ConfigError("--cfg-options, --set and --split go with a config")
+    if of_config and args.on_bad_record:
+        raise ConfigError("--on-bad-record goes with an annotation file; a config's source states its own")
     if args.least_side < 1:
         raise ConfigError(f"--least-side: expected at least 1 pixel, found {args.least_side}")
     check_new_folder(Path(args.out))
@@ -61,7 +69,12 @@ def main() -> None:
         source = source_of_config(cfg, args.source, args.split or "train", args.set, 1.0, args.on_bad_image)
     else:
         source = source_of_file(
-            args.source, args.images, args.category, on_bad_image=args.on_bad_image or "error"
+            args.source,
+            args.images,
+            args.category,
+            None,
+            args.on_bad_record or "error",
+            args.on_bad_image or "error",
         )
     written = write_cutouts(
         source.table,
@@ -70,6 +83,7 @@ def main() -> None:
         args.standing,
         args.least_side,
         source.on_bad_image,
+        source.on_bad_record,
         progress=True,
     )
     print(f"{written.people} people cut out: {args.out}")

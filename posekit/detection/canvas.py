@@ -17,7 +17,8 @@ from posekit.datasets.draws import Draws, drawing_for
 from posekit.datasets.mixture import build_dataset, metainfo_of, parts_of
 from posekit.detection.dataset import ImageSample, image_sample
 from posekit.detection.letterbox import FILL, resized
-from posekit.errors import ConfigError
+from posekit.detection.pasted import PastedPeople
+from posekit.errors import ConfigError, shown
 from posekit.registry import DATASETS
 from posekit.transforms.pixels import PixelChanges
 
@@ -101,6 +102,12 @@ class PeopleCanvas(Dataset[ImageSample]):
         if not 0 < self.least_visible <= 1:
             raise ConfigError(
                 f"PeopleCanvas: 'least_visible' must be above 0, at most 1, found {self.least_visible!r}"
+            )
+
+        if self.pasted is not None and not isinstance(self.pasted, PastedPeople):
+            raise ConfigError(
+                "PeopleCanvas: 'pasted' must be PastedPeople or its settings, found "
+                f"{shown(self.pasted)}; what changes pixels alone belongs in 'pixels'"
             )
 
     def __len__(self) -> int:

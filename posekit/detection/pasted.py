@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -19,8 +18,9 @@ class PastedPeople:
     """Pastes people onto a picture, some of them together, the lower before the higher as on a floor.
 
     After Dwibedi, Misra & Hebert, *Cut, Paste and Learn* (ICCV 2017), and Ghiasi et al., *Simple Copy-Paste*
-    (CVPR 2021): a box is what of its person is still to be seen; of whom too little is, in front of or behind
-    another, is neither person nor background.
+    (CVPR 2021): the box of a pasted person is what is still to be seen of them. Who is hidden too much, by
+    others or beyond the picture's edge, is neither person nor background. So are people of the picture
+    itself, whose boxes stay as they are otherwise.
 
     Args:
         folder: Of people cut out, see :class:`~posekit.transforms.pasting.Cutouts`; below ``data_root``.
@@ -45,7 +45,7 @@ class PastedPeople:
         together: float = 0.6,
         least_visible: float = 0.3,
     ) -> None:
-        self.cutouts = Cutouts(Path(data_root, folder))
+        self.cutouts = Cutouts(folder, data_root)
         self.prob = checked_share("PastedPeople", "prob", prob)
         self.number = checked_range("PastedPeople", "number", number, 1, 50, whole=True)
         self.height = checked_range("PastedPeople", "height", height, 0.02, 4)
@@ -103,10 +103,12 @@ class PastedPeople:
             beside = bool(placed) and rng.random() < self.together
             if beside:
                 last, (x, y) = placed[-1]
-                height = last.shape[0] * np.exp(rng.uniform(-_LIKE_THE_LAST, _LIKE_THE_LAST))
+                low_again, high_again = (size_hw[0] * share for share in self.height)
+                like = last.shape[0] * np.exp(rng.uniform(-_LIKE_THE_LAST, _LIKE_THE_LAST))
+                height = float(np.clip(like, low_again, high_again))
             else:
                 height = size_hw[0] * np.exp(rng.uniform(low, high))
-            cutout = self.cutouts.drawn(rng, float(np.clip(height, 2, 4 * size_hw[0])))
+            cutout = self.cutouts.drawn(rng, float(height))
             tall, wide = cutout.shape[:2]
             if beside:
                 # To the left or right by a part of both widths, the feet at about the same height.

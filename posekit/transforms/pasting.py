@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from posekit.errors import ConfigError, DataError, shown
-from posekit.io.images import cv2, file_bytes
+from posekit.io.files import under
+from posekit.io.image_size import pixel_limit, stated_size_hw
+from posekit.io.images import cv2, file_bytes, is_truncated
 from posekit.registry import DATASETS
 
 OPAQUE = 128  # from this value of transparency on a pixel hides what is behind
+_WIDEST = 2  # heights: who lies is no wider in a picture than that
 _PLACES = 10  # tried, before a cut-out that would hide too much is left out
 
 
@@ -26,22 +29,26 @@ class Cutouts:
 
     Args:
         folder: Where they lie; subfolders are not looked into.
+        data_root: Put in front of it.
 
     Raises:
         ConfigError: If there is no such folder, or no PNG in it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = str(folder)
+    def __init__(self, folder: str | Path, data_root: str | Path = "") -> None:
         try:
-            self.names = sorted(one.name for one in Path(folder).iterdir() if one.suffix.lower() == ".png")
-        except OSError as error:
+            self.folder = under(data_root, folder)
+            files = [
+                one for one in Path(self.folder).iterdir() if one.suffix.lower() == ".png" and one.is_file()
+            ]
+        except (OSError, TypeError, ValueError) as error:  # ValueError: a name with a NUL
             raise ConfigError(
-                f"cut-outs {folder}: cannot be listed: {error.strerror or error}; make one with "
-                "tools/cut_out.py"
+                f"cut-outs {_named(folder)}: cannot be listed: {getattr(error, 'strerror', None) or error}; "
+                "state the folder that tools/cut_out.py wrote"
             ) from error
+        self.names = sorted(one.name for one in files)
         if not self.names:
-            raise ConfigError(f"cut-outs {folder}: expected PNG files with transparency, found none")
+            raise ConfigError(f"cut-outs {self.folder}: expected PNG files with transparency, found none")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,17 +60,33 @@ class Cutouts:
             DataError: If the file cannot be read or has no transparency.
         """
         path = Path(self.folder, self.names[number])
-        picture = cv2.imdecode(np.frombuffer(file_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
-        if picture is None or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 4:
-            found = "no picture" if picture is None else f"{picture.dtype} {picture.shape}"
-            raise DataError(f"{path}: expected a PNG of 8 bits with transparency, found {found}")
-        return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)
+        content = file_bytes(path)
+        data = np.frombuffer(content, np.uint8)
+        height, width = stated_size_hw(content) or (0, 0)
+        picture, found = None, "no whole picture"
+        if height * width > pixel_limit():
+            found = f"{width} x {height} pixels"
+        elif data.size and not is_truncated(data):
+            picture = _decoded(data)
+        if picture is not None:
+            found = f"{picture.dtype} {picture.shape}"
+            if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 4:
+                if picture[..., 3].max() >= OPAQUE:
+                    return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)
+                found = "nothing in it that hides what is behind"
+        raise DataError(
+            f"{path}: expected a PNG of 8 bits with transparency, found {found}; mend it, or take it out of "
+            "the folder"
+        )
 
     def drawn(self, rng: np.random.Generator, height: float) -> np.ndarray:
-        """One at random, mirrored half of the time, ``height`` pixels high, uint8 (h, w, 4)."""
+        """One at random, mirrored half of the time, uint8 (h, w, 4).
+
+        It is ``height`` pixels high; less where its width would be more than twice that.
+        """
         number, mirrored = int(rng.integers(len(self.names))), rng.random() < 0.5
         picture = self.read(number)
-        factor = height / picture.shape[0]
+        factor = min(height / picture.shape[0], _WIDEST * height / picture.shape[1])
         size = [max(1, round(side * factor)) for side in picture.shape[1::-1]]
         how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         # Colours by what they show, so that no rim of the transparent pixels' own colour is left.
@@ -73,6 +96,17 @@ class Cutouts:
         colours = weighted[..., :3] / np.maximum(alpha, 1 / 255)
         resized = np.dstack([colours.clip(0, 255), alpha * 255]).round().astype(np.uint8)
         return resized[:, ::-1] if mirrored else resized
+
+
+def _named(folder: Any) -> str:
+    return str(folder) if isinstance(folder, (str, Path)) else shown(folder)
+
+
+def _decoded(data: np.ndarray) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # the caller names the file
+        return None
 
 
 def shared_part(
@@ -128,7 +162,7 @@ class PasteCutouts:
         height: Sequence[float] = (0.4, 1.2),
         most_hidden: float = 0.5,
     ) -> None:
-        self.cutouts = Cutouts(Path(data_root, folder))
+        self.cutouts = Cutouts(folder, data_root)
         self.prob = checked_share("PasteCutouts", "prob", prob)
         self.number = checked_range("PasteCutouts", "number", number, 1, 50, whole=True)
         self.height = checked_range("PasteCutouts", "height", height, 0.02, 4)

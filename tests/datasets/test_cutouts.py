@@ -85,6 +85,45 @@ def test_a_stranger_of_the_same_colours_is_left_out():
     assert not found[:, 150:].any()
 
 
+@pytest.mark.parametrize(("joint", "at"), [("left_ankle", 3e9), ("right_hip", 1e5), ("head_top", -4e5)])
+def test_a_keypoint_far_outside_does_not_count(joint, at):
+    points = keypoints(LSP)
+    points[LSP.keypoints.index(joint)] = at
+    found = person_mask(photo(), points, everybody(LSP), LSP)
+    assert found is None if "hip" in joint else overlap(found, silhouette()) > 0.75
+
+
+def test_a_sliver_of_a_photo_is_no_fault():
+    sliver = np.full((2000, 3, 3), 90, np.uint8)
+    sliver[:1000] = 30
+    points = keypoints(LSP) * np.float32([0.02, 10])
+    found = person_mask(sliver, points, everybody(LSP), LSP)
+    assert found is None or found.shape == (2000, 3)
+
+
+@pytest.mark.parametrize("name", ["mpii16", "crowdpose14", "lsp14"])
+def test_a_head_is_known_by_other_names(name):
+    skeleton = get_skeleton(name)
+    places = BODY | {
+        "head": BODY["head_top"],
+        "upper_neck": BODY["neck"],
+        "pelvis": (60, 110),
+        "thorax": (60, 60),
+    }
+    points = np.array([places[one] for one in skeleton.keypoints], np.float32)
+    # A head of another colour than the rest, as heads are.
+    picture, head = photo(), np.zeros((200, 120), np.uint8)
+    cv2.circle(head, (60, 36), 17, 1, -1)
+    picture[head > 0] = np.random.default_rng(3).integers(0, 60, (int(head.sum()), 3)) + np.array(
+        [170, 150, 30]
+    )
+    found = person_mask(picture, points, everybody(skeleton), skeleton)
+    assert found[head > 0].mean() > 0.9
+    assert stands(points, everybody(skeleton), skeleton)
+    points[skeleton.keypoints.index("head" if name == "crowdpose14" else "head_top"), 1] = 100
+    assert not stands(points, everybody(skeleton), skeleton)
+
+
 def test_without_a_torso_or_with_all_of_one_colour_there_is_nobody():
     labelled = everybody(LSP)
     labelled[LSP.keypoints.index("left_hip")] = False
@@ -104,6 +143,43 @@ def test_polygons_are_cocos_and_run_lengths_are_none():
     assert polygon_mask([], (40, 60)) is None
     assert polygon_mask(None, (40, 60)) is None
     assert polygon_mask({"counts": [0, 10], "size": [40, 60]}, (40, 60)) is None
+
+
+BAD = [
+    "polygon", [10, 5, 30, 5, 30, 25], [[]], [[10, 10, 30, 40]], [[10, 5, 30, 5, 30, 25, 10]], [None], [True],
+    [{}],
+    [[[10, 5], [30, 5], [30, 25]]], [["10", 5, 30, 5, 30, 25]], [[float("nan"), 5, 30, 5, 30, 25]],
+    [[None, 5, 30, 5, 30, 25]], [[1e9, 5, 30, 5, 30, 25]], [[10, 5, 30, 5, 30, 25], [10, 5]],
+    [[True, 5, 30, 5, 30, 25]],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("segmentation", BAD, ids=str)
+def test_a_faulty_polygon_stops_at_once_or_is_counted(tmp_path, segmentation):
+    table, content = write(tmp_path)
+    content["annotations"][2]["segmentation"] = segmentation
+    named = r"people\.json: annotations\[2\] \(id 13\), field 'segmentation': expected polygons"
+    with pytest.raises(DataError, match=named):
+        write_cutouts(table, content, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    done = write_cutouts(table, content, tmp_path / "out", standing=True, on_bad_record="skip")
+    assert done.left_out == {"neither_sits_nor_stands": 1, "faulty_polygons": 1}
+
+
+def test_polygons_beyond_the_photo_are_cut_at_its_edge():
+    far = polygon_mask([[-9000, 5, 30, 5, 30, 25, -9000, 25]], (40, 60))
+    assert far[5:25, :30].all()
+    assert far.sum() == 600
+
+
+def test_a_cutout_that_fills_its_box_is_soft_at_every_edge():
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 10:30] = True
+    alpha = cut_out(np.zeros((40, 40, 3), np.uint8), mask)[..., 3]
+    assert alpha[1:-1, 1:-1].min() == 255
+    for edge in (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]):
+        assert edge.max() < 255
+        assert edge.min() > 0
 
 
 def test_a_cutout_is_as_large_as_its_mask_and_soft_within():
@@ -139,8 +215,10 @@ def test_who_stands(skeleton):
 
 def write(folder):
     """Three people: one by keypoints, one lying, one by a polygon."""
-    (folder / "images").mkdir(parents=True)
-    toy_people.write_picture(folder / "images" / "a.png", photo())
+    # The first stands in the corner of a larger photo.
+    large = np.random.default_rng(1).integers(0, 60, (300, 270, 3)) + np.array([20, 120, 110])
+    large[100:, 150:] = photo()
+    toy_people.write_picture(folder / "images" / "a.png", large.astype(np.uint8))
     toy_people.write_picture(folder / "images" / "b.png", photo())
 
     def person(number, image, points, **more):  # fmt: skip
@@ -156,12 +234,12 @@ def write(folder):
     square = {"segmentation": [[20, 20, 100, 20, 100, 120, 20, 120]]}
     content = {
         "images": [
-            {"id": n, "file_name": f"{name}.png", "width": 120, "height": 200}
-            for n, name in ((1, "a"), (2, "b"))
+            {"id": 1, "file_name": "a.png", "width": 270, "height": 300},
+            {"id": 2, "file_name": "b.png", "width": 120, "height": 200},
         ],
         "categories": [{"id": 1, "name": "person", "keypoints": list(LSP.keypoints), "skeleton": []}],
         "annotations": [
-            person(11, 1, keypoints(LSP)),
+            person(11, 1, keypoints(LSP) + np.float32([150, 100])),
             person(12, 2, lying),
             person(13, 2, keypoints(LSP), **square),
         ],
@@ -178,7 +256,6 @@ def test_people_are_written_each_to_a_file(tmp_path):
     assert done.left_out == {"neither_sits_nor_stands": 1}
     found = Cutouts(tmp_path / "out")
     assert found.names == ["a_11.png", "b_13.png"]
-    whole = np.zeros((200, 120), bool)
     first = found.read(0)
     rows, columns = np.nonzero(silhouette())
     assert abs(first.shape[0] - (rows.max() + 1 - rows.min())) <= 4
@@ -187,7 +264,6 @@ def test_people_are_written_each_to_a_file(tmp_path):
     second = found.read(1)
     assert second.shape == (100, 80, 4)
     assert_array_equal(second[..., :3], photo()[20:120, 20:100])
-    assert not whole.any()
 
 
 def test_small_people_are_left_out_and_so_are_all(tmp_path):
@@ -200,6 +276,26 @@ def test_small_people_are_left_out_and_so_are_all(tmp_path):
     assert not (tmp_path / "none").exists()
     with pytest.raises(ConfigError, match="expected a new or empty folder"):
         write_cutouts(table, content, tmp_path / "out")
+
+
+def test_a_thin_strip_is_small(tmp_path):
+    table, content = write(tmp_path)
+    content["annotations"][2]["segmentation"] = [[20, 20, 100, 20, 100, 24, 20, 24]]
+    assert write_cutouts(table, content, tmp_path / "out").left_out == {"small": 1}
+
+
+def test_people_without_keypoints_and_long_names_are_told_and_written(tmp_path):
+    _, content = write(tmp_path)
+    long = "ü" * 100 + ".png"
+    (tmp_path / "images" / "b.png").rename(tmp_path / "images" / long)
+    content["images"][1]["file_name"] = long
+    content["annotations"][0]["keypoints"] = [0] * len(content["annotations"][0]["keypoints"])
+    content["annotations"][1]["keypoints"][2 + 3 * LSP.keypoints.index("left_hip")] = 0
+    (tmp_path / "people.json").write_text(json.dumps(content))
+    table = load_coco("people.json", "images", LSP, data_root=str(tmp_path))
+    done = write_cutouts(table, content, tmp_path / "out")
+    assert (done.people, done.left_out) == (1, {"no_labelled_keypoint": 1, "no_shoulders_or_hips": 1})
+    assert Cutouts(tmp_path / "out").names == ["ü" * 50 + "_13.png"]
 
 
 def test_a_photo_that_cannot_be_read_stops_or_is_counted(tmp_path):
@@ -216,7 +312,7 @@ def test_a_person_outside_the_photo_is_nobody(tmp_path):
     table, content = write(tmp_path)
     table.boxes_xyxy[0] += 500
     done = write_cutouts(table, content, tmp_path / "out")
-    assert done.left_out == {"not_told_from_the_background": 1}
+    assert done.left_out == {"box_outside_the_photo": 1}
 
 
 def test_the_tool_cuts_out_a_files_people(tmp_path, capsys):
@@ -242,6 +338,10 @@ def test_the_tool_cuts_out_a_configs_people(tmp_path, capsys):
         (("people.json", "--out", "o"), "state the folder of its photos: --images PHOTOS"),
         (("people.json", "--images", "images", "--split", "val", "--out", "o"), "--split go with a config"),
         (("config.py", "--images", "images", "--out", "o"), "drop --images and --category"),
+        (
+            ("config.py", "--on-bad-record", "skip", "--out", "o"),
+            "--on-bad-record goes with an annotation file",
+        ),
         (
             ("people.json", "--images", "images", "--least-side", "0", "--out", "o"),
             "--least-side: expected at",

@@ -10,6 +10,7 @@ from posekit.detection.dataset import image_sample
 from posekit.detection.pasted import PastedPeople
 from posekit.errors import ConfigError
 from posekit.io.images import cv2
+from posekit.transforms import PasteCutouts
 
 COLOURS = np.array([(250, 10, 10), (10, 250, 10), (10, 10, 250), (240, 240, 10)], np.uint8)
 NOBODY = np.zeros((0, 4), np.float32)
@@ -163,6 +164,21 @@ def test_a_canvas_has_them_and_the_same_ones_again(folder):
     same = (first.image == before.image).all(dim=0).numpy()
     assert same[away].mean() > 0.9
     assert (canvas[SampleKey(0, 2, 1)].image != first.image).any()
+
+
+def test_who_stands_beside_others_is_within_the_heights_too(folder):
+    heights = []
+    for seed in range(40):
+        _, people, _ = pasted(folder, seed, number=(8, 8), together=1.0, height=(0.2, 0.25))
+        heights += (people[:, 3] - people[:, 1]).tolist()
+    assert max(heights) <= 40
+
+
+@pytest.mark.parametrize("wrong", ["cutouts", [1], {"type": PasteCutouts, "prob": 0.5}])
+def test_what_pastes_nobody_onto_a_canvas_is_refused(folder, wrong):
+    stated = wrong | {"folder": str(folder)} if isinstance(wrong, dict) else wrong
+    with pytest.raises(ConfigError, match="'pasted' must be PastedPeople or its settings, found"):
+        PeopleCanvas(Empty(), (96, 96), pasted=stated)
 
 
 @pytest.mark.parametrize(

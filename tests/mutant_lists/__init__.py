@@ -20,6 +20,7 @@ from mutant_lists.losses import ADAPTIVE_WING, HEADS, LOSSES
 from mutant_lists.metrics import METRICS
 from mutant_lists.mutant import Mutant
 from mutant_lists.own_files import OWN_FILES
+from mutant_lists.pasting import PASTING
 from mutant_lists.photo_crops import PHOTO_CROPS
 from mutant_lists.recipes import CONFIGS, RECIPES
 from mutant_lists.recognition import RECOGNITION
@@ -45,6 +46,7 @@ MUTANTS = (
     *FAMILIES,
     *DATASETS,
     *OWN_FILES,
+    *PASTING,
     *PHOTO_CROPS,
     *FINDER,
     *METRICS,

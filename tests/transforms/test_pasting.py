@@ -178,18 +178,47 @@ def test_a_folder_without_cutouts_is_refused(tmp_path):
         (np.zeros((4, 4, 3), np.uint8), r"uint8 \(4, 4, 3\)"),
         (np.zeros((4, 4), np.uint8), r"uint8 \(4, 4\)"),
         (np.zeros((4, 4, 4), np.uint16), r"uint16 \(4, 4, 4\)"),
-        (None, "no picture"),
+        (None, "no whole picture"),
+        (b"", "no whole picture"),
+        (np.full((4, 4, 4), 100, np.uint8), "nothing in it that hides"),
     ],
 )
 def test_a_file_without_transparency_is_named(folder, picture, found):
-    if picture is None:
-        (folder / "one.png").write_bytes(b"not a picture")
+    if picture is None or isinstance(picture, bytes):
+        (folder / "one.png").write_bytes(b"not a picture" if picture is None else picture)
     else:
         write(folder / "one.png", picture)
     with pytest.raises(
         DataError, match=rf"one\.png: expected a PNG of 8 bits with transparency, found {found}"
     ):
         Cutouts(folder).read(0)
+
+
+def test_a_file_cut_short_or_of_too_many_pixels_is_named(folder):
+    path = folder / "one.png"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"one\.png: expected a PNG .* found no whole picture"):
+        Cutouts(folder).read(0)
+    path.write_bytes(whole[:16] + (100_000).to_bytes(4, "big") * 2 + whole[24:])
+    with pytest.raises(DataError, match=r"one\.png: expected a PNG .* found 100000 x 100000 pixels"):
+        Cutouts(folder).read(0)
+
+
+def test_who_lies_is_not_wider_than_two_heights(folder):
+    write(folder / "one.png", np.full((3, 300, 4), 255, np.uint8))
+    assert Cutouts(folder).drawn(np.random.default_rng(0), 100.0).shape == (2, 200, 4)
+
+
+@pytest.mark.parametrize("name", [None, 5, "a\0b"])
+def test_a_name_that_is_none_is_refused(name):
+    with pytest.raises(ConfigError, match="cannot be listed"):
+        PasteCutouts(name)
+
+
+def test_a_folder_below_the_data_root(folder):
+    (folder / "folder.png").mkdir()  # is no picture
+    assert len(PasteCutouts("cutouts", data_root=str(folder.parent)).cutouts) == 1
 
 
 def test_its_words_say_what_it_does(folder):
