@@ -79,8 +79,9 @@ def main() -> None:
     from posekit.synthetic import write_synthetic_people
 
     write_synthetic_people(folder / "people", 240, 8, workers=2, progress=False)
-    photo = Path(sys.argv[2]) if len(sys.argv) > 2 else min((folder / "people/images/val").iterdir())
-    posekit(folder, "demo", photo, "--out", "drawn")
+    # Of eight rendered people the finder and the model know most.
+    photos = Path(sys.argv[2]) if len(sys.argv) > 2 else folder / "people/images/val"
+    posekit(folder, "demo", photos, "--out", "drawn")
     facts["poses"] = len(json.loads((folder / "drawn/results.json").read_text("utf-8")))
 
     weights, score = train(folder, "straight")

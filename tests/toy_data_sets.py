@@ -68,6 +68,10 @@ def write_everyday(folder: Path) -> Path:
     _people(folder / "nobody", "nobody.json", "images", 1, "coco17")
     nobody = json.loads((folder / "nobody/nobody.json").read_text())
     _json(folder / "nobody/nobody.json", {**nobody, "annotations": []})
+    (folder / "cutouts").mkdir()
+    half = np.zeros((90, 40, 4), np.uint8)
+    half[:, 10:30] = 255
+    cv2.imwrite(str(folder / "cutouts" / "somebody.png"), half)
     return folder
 
 

@@ -6,7 +6,7 @@
 DIR gets a PNG file with transparency for each person, ``<photo>_<annotation id>.png``. Files of your own,
 things too, may be put beside them. Where the annotation has polygons (``segmentation``), they say who is
 person, else GrabCut does, begun from the keypoints: shoulders and hips must be labelled. Look at some: there
-a piece of the background may stay.
+a piece of the background may stay; of people whom something hides a part is missing.
 
 People without a labelled keypoint are left out, as trainings leave them out. A test set's people do not
 belong in a training: with CONFIG its 'subset' alone is cut out.
@@ -31,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--set", metavar="NAME", help="of several data sets of a config this one")
     add("--images", metavar="PHOTOS", help="the folder of an annotation file's photos")
     add("--category", nargs="+", metavar="NAME", help="of an annotation file's categories these alone")
-    add("--standing", action="store_true", help="only who sits or stands, the head up")
+    add("--standing", action="store_true", help="only who is seen to sit or stand, the head up")
     add("--least-side", type=int, default=48, metavar="N", help="leave out smaller people, pixels (48)")
     add(
         "--on-bad-image",

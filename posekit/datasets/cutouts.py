@@ -181,7 +181,7 @@ def cut_out(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def stands(keypoints: np.ndarray, labelled: np.ndarray, skeleton: Skeleton) -> bool:
-    """Whether a person sits or stands: leaning by at most 50 degrees, what is labelled of the head on top."""
+    """Whether a person sits or stands: leaning by at most 50 degrees, with a labelled head on top."""
     place = _labelled(keypoints, labelled, skeleton)
     if not all(name in place for name in _TORSO):
         return False
@@ -189,7 +189,8 @@ def stands(keypoints: np.ndarray, labelled: np.ndarray, skeleton: Skeleton) -> b
     shoulders, hips = (left + right) / 2, (left_hip + right_hip) / 2
     across, down = (hips - shoulders).tolist()
     tops = [place[name][1] for name in (*_TOP, *_FACE) if name in place]
-    return down > 0 and abs(across) <= _LEAN * down and all(top <= shoulders[1] for top in tops)
+    upright = down > 0 and abs(across) <= _LEAN * down
+    return upright and bool(tops) and all(top <= shoulders[1] for top in tops)
 
 
 class CutPeople(NamedTuple):
@@ -218,7 +219,7 @@ def write_cutouts(
         table: The people.
         content: The COCO file that they are of; its ``segmentation`` is asked for polygons.
         out: A new or empty folder; a person's file is ``<photo>_<annotation id>.png``.
-        standing: Leave out who neither sits nor stands (:func:`stands`).
+        standing: Leave out of whom the keypoints do not say that they sit or stand (:func:`stands`).
         least_side: Leave out whose cut-out's longer side is shorter, pixels, or the other than a sixth of it.
         on_bad_image: "error"; or "skip": people of photos that cannot be read are left out and counted.
         on_bad_record: "error"; or "skip": people whose polygons are faulty are left out and counted.
@@ -240,7 +241,7 @@ def write_cutouts(
                 continue
             labelled = table.visible[row] > 0
             if standing and not stands(table.keypoints[row], labelled, table.skeleton):
-                left_out["neither_sits_nor_stands"] += 1
+                left_out["not_seen_to_sit_or_stand"] += 1
                 continue
             index = int(table.image_index[row])
             if last[0] != index:

@@ -33,6 +33,7 @@ class Cutouts:
 
     Raises:
         ConfigError: If there is no such folder, or no PNG in it.
+        DataError: If the first is no cut-out; the others are looked at when they are drawn.
     """
 
     def __init__(self, folder: str | Path, data_root: str | Path = "") -> None:
@@ -43,12 +44,14 @@ class Cutouts:
             ]
         except (OSError, TypeError, ValueError) as error:  # ValueError: a name with a NUL
             raise ConfigError(
-                f"cut-outs {_named(folder)}: cannot be listed: {getattr(error, 'strerror', None) or error}; "
-                "state the folder that tools/cut_out.py wrote"
+                f"cut-outs {_named(folder, data_root)}: cannot be listed: "
+                f"{getattr(error, 'strerror', None) or error}; state the folder that tools/cut_out.py wrote"
+                f"{f', below {data_root}, or an absolute path' if data_root else ''}"
             ) from error
         self.names = sorted(one.name for one in files)
         if not self.names:
             raise ConfigError(f"cut-outs {self.folder}: expected PNG files with transparency, found none")
+        self.read(0)  # a folder of other pictures is found out at once
 
     def __len__(self) -> int:
         return len(self.names)
@@ -98,8 +101,8 @@ class Cutouts:
         return resized[:, ::-1] if mirrored else resized
 
 
-def _named(folder: Any) -> str:
-    return str(folder) if isinstance(folder, (str, Path)) else shown(folder)
+def _named(folder: Any, data_root: str | Path) -> str:
+    return under(data_root, folder) if isinstance(folder, (str, Path)) else shown(folder)
 
 
 def _decoded(data: np.ndarray) -> np.ndarray | None:

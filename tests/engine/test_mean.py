@@ -36,7 +36,11 @@ def test_other_networks_and_files_in_the_way_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"b\.pth: is of another network than .*a\.pth"):
         write_mean([tmp_path / "a.pth", tmp_path / "b.pth"], tmp_path / "mean.pth")
     assert not (tmp_path / "mean.pth").exists()
-    with pytest.raises(ConfigError, match="expected two files or more, found 1"):
+    with pytest.raises(ConfigError, match="expected a list of two files or more, found 1"):
         write_mean([tmp_path / "a.pth"], tmp_path / "mean.pth")
+    with pytest.raises(ConfigError, match=r"expected a list of two files or more, found the path .*a\.pth"):
+        write_mean(tmp_path / "a.pth", tmp_path / "mean.pth")
+    with pytest.raises(ConfigError, match=r"mean\.safetensors: expected the suffix '\.pth'"):
+        write_mean([tmp_path / "a.pth"] * 2, tmp_path / "mean.safetensors")
     with pytest.raises(ConfigError, match="exists; state a new file"):
         write_mean([tmp_path / "a.pth"] * 2, tmp_path / "b.pth")

@@ -20,18 +20,22 @@ from posekit.io.checkpoint import compare_weights, read_checkpoint, weights_of
 def write_mean(paths: Sequence[str | Path], out: str | Path) -> None:
     """Writes the mean of some networks' weights as a checkpoint, of weights alone.
 
-    Numbers that are not real (counters, a finder's form) are those of the last file.
+    Numbers that are not real (counters, a finder's form) are those of the last file. Names and shapes of the
+    weights must be the same; whether the trainings have anything in common is not looked at.
 
     Args:
         paths: Two files or more, of any kind that posekit writes; bundles, too.
-        out: A new file.
+        out: A new file, ``NAME.pth``; it goes where a checkpoint does, beside the config.
 
     Raises:
         CheckpointError: If a file cannot be read, or they are of different networks.
         ConfigError: If there are fewer than two files, or ``out`` exists.
     """
-    if len(paths) < 2:
-        raise ConfigError(f"mean of weights: expected two files or more, found {len(paths)}")
+    if isinstance(paths, (str, Path)) or len(paths) < 2:
+        found = f"the path {paths}" if isinstance(paths, (str, Path)) else f"{len(paths)}"
+        raise ConfigError(f"mean of weights: expected a list of two files or more, found {found}")
+    if Path(out).suffix != ".pth":
+        raise ConfigError(f"{out}: expected the suffix '.pth'; write_bundle makes a .safetensors of it")
     if Path(out).exists():
         raise ConfigError(f"{out}: exists; state a new file")
     networks = [weights_of(read_checkpoint(path), path) for path in paths]
