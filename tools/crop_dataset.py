@@ -30,10 +30,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from posekit.engine.cli import add_cfg_options, run_tool
 
@@ -75,7 +75,7 @@ def main() -> None:
     args = parse_arguments()
     # Imported late, so that --help answers at once.
     from posekit.datasets.crops.writer import CropForm, write_crops
-    from posekit.engine.crop_dataset import write_results_on_photos
+    from posekit.engine.crop_dataset import source_of_arguments, write_results_on_photos
     from posekit.io.new_folder import check_new_folder
     from posekit.machine import core_count
 
@@ -89,7 +89,7 @@ def main() -> None:
     form = CropForm(**{key: value for key, value in stated.items() if value is not None})
     check_new_folder(Path(args.out))
     args.out = str(Path(args.out).resolve())  # while there is a folder that it is relative to
-    source = read_source(args)
+    source = source_of_arguments(args, args.padding)
     form = replace(form, max_size=max_size(args.max_size, source.full_size))
     workers = args.workers or min(core_count(), 8)
     written = write_crops(
@@ -117,17 +117,6 @@ def check_arguments(args: argparse.Namespace) -> None:
             raise ConfigError(f"--back goes with --crops DIR and --out FILE alone; drop {', '.join(others)}")
     elif not args.source or args.crops:
         raise ConfigError("state a CONFIG, or ANN.json with --images PHOTOS; --crops goes with --back")
-    elif args.source.endswith(".py"):
-        if args.images or args.category:
-            raise ConfigError("a config names its own photos and categories; drop --images and --category")
-        if args.on_bad_record:
-            raise ConfigError(
-                "--on-bad-record goes with an annotation file; a config's source states its own"
-            )
-    elif not args.images:
-        raise ConfigError(f"{args.source}: state the folder of its photos: --images PHOTOS")
-    elif args.cfg_options or args.set or args.split:
-        raise ConfigError("--cfg-options, --set and --split go with a config")
     if args.workers is not None and args.workers < 1:
         raise ConfigError(f"--workers: expected at least 1, found {args.workers}")
 
@@ -136,18 +125,6 @@ def stated_options(args: argparse.Namespace, *but: str) -> list[str]:
     """The options that are stated, those named apart."""
     stated = [name for name, value in vars(args).items() if value not in (None, [], ()) and name not in but]
     return [f"--{name.replace('_', '-')}" for name in stated]
-
-
-def read_source(args: argparse.Namespace) -> CropSource:
-    from posekit.engine.configs.config import load_config, parse_options
-    from posekit.engine.crop_dataset import source_of_config, source_of_file
-
-    if args.source.endswith(".py"):
-        cfg: Mapping[str, Any] = load_config(args.source, parse_options(args.cfg_options))
-        split = args.split or "train"
-        return source_of_config(cfg, args.source, split, args.set, args.padding, args.on_bad_image)
-    policies = args.on_bad_record or "error", args.on_bad_image or "error"
-    return source_of_file(args.source, args.images, args.category, args.padding, *policies)
 
 
 def max_size(stated: str | None, full_size: int | None) -> int | None:

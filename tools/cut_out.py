@@ -47,35 +47,14 @@ def main() -> None:
     args = parse_arguments()
     # Imported late, so that --help answers at once.
     from posekit.datasets.cutouts import write_cutouts
-    from posekit.engine.configs.config import load_config, parse_options
-    from posekit.engine.crop_dataset import source_of_config, source_of_file
+    from posekit.engine.crop_dataset import source_of_arguments
     from posekit.errors import ConfigError
     from posekit.io.new_folder import check_new_folder
 
-    of_config = args.source.endswith(".py")
-    if of_config and (args.images or args.category):
-        raise ConfigError("a config names its own photos and categories; drop --images and --category")
-    if not of_config and not args.images:
-        raise ConfigError(f"{args.source}: state the folder of its photos: --images PHOTOS")
-    if not of_config and (args.cfg_options or args.set or args.split):
-        raise ConfigError("--cfg-options, --set and --split go with a config")
-    if of_config and args.on_bad_record:
-        raise ConfigError("--on-bad-record goes with an annotation file; a config's source states its own")
     if args.least_side < 1:
         raise ConfigError(f"--least-side: expected at least 1 pixel, found {args.least_side}")
     check_new_folder(Path(args.out))
-    if of_config:
-        cfg = load_config(args.source, parse_options(args.cfg_options))
-        source = source_of_config(cfg, args.source, args.split or "train", args.set, 1.0, args.on_bad_image)
-    else:
-        source = source_of_file(
-            args.source,
-            args.images,
-            args.category,
-            None,
-            args.on_bad_record or "error",
-            args.on_bad_image or "error",
-        )
+    source = source_of_arguments(args, padding=1.0)
     written = write_cutouts(
         source.table,
         source.content,

@@ -17,14 +17,13 @@ from posekit.datasets.draws import Draws, drawing_for
 from posekit.datasets.mixture import build_dataset, metainfo_of, parts_of
 from posekit.detection.dataset import ImageSample, image_sample
 from posekit.detection.letterbox import FILL, resized
-from posekit.detection.pasted import PastedPeople
+from posekit.detection.pasted import LEAST_SIDE, PastedPeople
 from posekit.errors import ConfigError, shown
 from posekit.registry import DATASETS
 from posekit.transforms.pixels import PixelChanges
 
 # Of an inner edge of a grid, as a share of a cell's side.
 _JITTER = 0.3
-_LEAST_SIDE = 5.0  # canvas pixels of a person; what is smaller is ignored
 
 
 class Piece(NamedTuple):
@@ -103,7 +102,6 @@ class PeopleCanvas(Dataset[ImageSample]):
             raise ConfigError(
                 f"PeopleCanvas: 'least_visible' must be above 0, at most 1, found {self.least_visible!r}"
             )
-
         if self.pasted is not None and not isinstance(self.pasted, PastedPeople):
             raise ConfigError(
                 "PeopleCanvas: 'pasted' must be PastedPeople or its settings, found "
@@ -225,5 +223,5 @@ def clipped(
     """
     inside = np.clip(boxes_xyxy, 0, np.tile(size_wh, 2)).astype(np.float32)
     area, left = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (boxes_xyxy, inside))
-    whole = (left >= least_visible * area) & ((inside[:, 2:] - inside[:, :2]).min(axis=1) >= _LEAST_SIDE)
+    whole = (left >= least_visible * area) & ((inside[:, 2:] - inside[:, :2]).min(axis=1) >= LEAST_SIDE)
     return inside[whole], inside[~whole & (left > 0)]

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from posekit.registry import DATASETS
-from posekit.transforms.pasting import OPAQUE, Cutouts, checked_range, checked_share, paste, shared_part
+from posekit.transforms.pasting import OPAQUE, Pasting, paste
 
-_LEAST_SIDE = 5  # canvas pixels; of whom less is to be seen is ignored
+LEAST_SIDE = 5.0  # canvas pixels of a person; who shows less is ignored
 _LIKE_THE_LAST = 0.25  # of the logarithm of the height, where people stand together
 
 
 @DATASETS.register_module()
-class PastedPeople:
+class PastedPeople(Pasting):
     """Pastes people onto a picture, some of them together, the lower before the higher as on a floor.
 
     After Dwibedi, Misra & Hebert, *Cut, Paste and Learn* (ICCV 2017), and Ghiasi et al., *Simple Copy-Paste*
@@ -45,12 +45,9 @@ class PastedPeople:
         together: float = 0.6,
         least_visible: float = 0.3,
     ) -> None:
-        self.cutouts = Cutouts(folder, data_root)
-        self.prob = checked_share("PastedPeople", "prob", prob)
-        self.number = checked_range("PastedPeople", "number", number, 1, 50, whole=True)
-        self.height = checked_range("PastedPeople", "height", height, 0.02, 4)
-        self.together = checked_share("PastedPeople", "together", together)
-        self.least_visible = checked_share("PastedPeople", "least_visible", least_visible)
+        super().__init__(folder, data_root, prob, number, height)
+        self.together = self.share("together", together)
+        self.least_visible = self.share("least_visible", least_visible)
 
     def __call__(
         self, image: np.ndarray, boxes_xyxy: np.ndarray, ignored_xyxy: np.ndarray, rng: np.random.Generator
@@ -66,15 +63,13 @@ class PastedPeople:
         Returns:
             Both tables with who was pasted; who is hidden now has changed from the first to the second.
         """
-        if rng.random() >= self.prob:
+        if not (count := self.count(rng)):
             return boxes_xyxy, ignored_xyxy
         size_hw = image.shape[:2]
-        placed = self._placed(size_hw, rng)
         owner = np.zeros(size_hw, np.int32)  # who is seen in each pixel; 0: the picture
         whole = []
-        for number, (cutout, corner) in enumerate(placed, start=1):
-            paste(image, cutout, corner)
-            place, piece = shared_part(cutout, corner, size_hw)
+        for number, (cutout, corner) in enumerate(self._placed(count, size_hw, rng), start=1):
+            place, piece = paste(image, cutout, corner)
             owner[place][piece[..., 3] >= OPAQUE] = number
             whole.append(int((cutout[..., 3] >= OPAQUE).sum()))
         people: list[list[int]] = []
@@ -84,30 +79,27 @@ class PastedPeople:
             if len(rows):
                 box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
                 clear = len(rows) >= self.least_visible * area
-                clear &= min(box[2] - box[0], box[3] - box[1]) >= _LEAST_SIDE
+                clear &= min(box[2] - box[0], box[3] - box[1]) >= LEAST_SIDE
                 (people if clear else unclear).append(box)
         seen = np.array([self._seen(owner, box) for box in boxes_xyxy]) >= self.least_visible
-        seen = seen.astype(bool)
         return (
             np.concatenate([boxes_xyxy[seen], _table(people)]),
             np.concatenate([ignored_xyxy, boxes_xyxy[~seen], _table(unclear)]),
         )
 
     def _placed(
-        self, size_hw: Sequence[int], rng: np.random.Generator
+        self, count: int, size_hw: Sequence[int], rng: np.random.Generator
     ) -> list[tuple[np.ndarray, tuple[int, int]]]:
         """Cut-outs with their corners, the last in front."""
         placed: list[tuple[np.ndarray, tuple[int, int]]] = []
-        low, high = np.log(self.height)
-        for _ in range(int(rng.integers(self.number[0], self.number[1] + 1))):
+        for _ in range(count):
             beside = bool(placed) and rng.random() < self.together
             if beside:
                 last, (x, y) = placed[-1]
-                low_again, high_again = (size_hw[0] * share for share in self.height)
                 like = last.shape[0] * np.exp(rng.uniform(-_LIKE_THE_LAST, _LIKE_THE_LAST))
-                height = float(np.clip(like, low_again, high_again))
+                height = min(max(like, size_hw[0] * self.height[0]), size_hw[0] * self.height[1])
             else:
-                height = size_hw[0] * np.exp(rng.uniform(low, high))
+                height = size_hw[0] * np.exp(rng.uniform(*np.log(self.height)))
             cutout = self.cutouts.drawn(rng, float(height))
             tall, wide = cutout.shape[:2]
             if beside:

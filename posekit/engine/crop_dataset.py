@@ -13,6 +13,7 @@ from posekit.datasets.crops.reach import PADDING, Reach, Square
 from posekit.datasets.crops.writer import RegionOf
 from posekit.datasets.table import PersonTable
 from posekit.datasets.topdown import TopDownDataset
+from posekit.engine.configs.config import load_config, parse_options
 from posekit.engine.startup import faults_of
 from posekit.errors import ConfigError, DataError, shown
 from posekit.io.categories import Category, named_categories, same_names
@@ -51,6 +52,35 @@ class CropSource(NamedTuple):
     on_bad_record: str = "error"
     on_bad_image: str = "error"
     of_photos: Sequence[str] = ()
+
+
+def source_of_arguments(args: Any, padding: float | None = None) -> CropSource:
+    """The people that a tool's command line states: a config's, or an annotation file's.
+
+    Args:
+        args: With ``source``, ``split``, ``set``, ``images``, ``category``, ``on_bad_image``,
+            ``on_bad_record`` and ``cfg_options``; None, or empty, where they are not stated.
+        padding: As of the two functions below.
+
+    Raises:
+        ConfigError: Of options that do not go together, and as these do.
+        DataError: As these do.
+    """
+    if args.source.endswith(".py"):
+        if args.images or args.category:
+            raise ConfigError("a config names its own photos and categories; drop --images and --category")
+        if args.on_bad_record:
+            raise ConfigError(
+                "--on-bad-record goes with an annotation file; a config's source states its own"
+            )
+        cfg = load_config(args.source, parse_options(args.cfg_options))
+        return source_of_config(cfg, args.source, args.split or "train", args.set, padding, args.on_bad_image)
+    if not args.images:
+        raise ConfigError(f"{args.source}: state the folder of its photos: --images PHOTOS")
+    if args.cfg_options or args.set or args.split:
+        raise ConfigError("--cfg-options, --set and --split go with a config")
+    policies = args.on_bad_record or "error", args.on_bad_image or "error"
+    return source_of_file(args.source, args.images, args.category, padding, *policies)
 
 
 def source_of_file(

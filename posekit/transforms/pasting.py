@@ -7,7 +7,6 @@ et al., *Adversarial Semantic Data Augmentation* (ECCV 2020), parts of people, w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from posekit.io.files import under
 from posekit.io.image_size import pixel_limit, stated_size_hw
 from posekit.io.images import cv2, file_bytes, is_truncated
 from posekit.registry import DATASETS
+from posekit.transforms.settings import number_range, probability, whole_range
 
 OPAQUE = 128  # from this value of transparency on a pixel hides what is behind
 _WIDEST = 2  # heights: who lies is no wider in a picture than that
@@ -123,21 +123,58 @@ def shared_part(
     return place, cutout[max(-y, 0) :, max(-x, 0) :][: bottom - top, : right - left]
 
 
-def paste(image: np.ndarray, cutout: np.ndarray, corner_xy: Sequence[int]) -> None:
+def paste(
+    image: np.ndarray, cutout: np.ndarray, corner_xy: Sequence[int]
+) -> tuple[tuple[slice, slice], np.ndarray]:
     """Pastes a cut-out in place; what would lie outside is left out.
 
     Args:
         image: uint8 (H, W, 3), changed.
         cutout: uint8 (h, w, 4).
         corner_xy: Where its first pixel goes; may be negative.
+
+    Returns:
+        As :func:`shared_part`.
     """
     place, piece = shared_part(cutout, corner_xy, image.shape[:2])
     alpha = piece[..., 3:].astype(np.float32) / 255
     image[place] = np.rint(piece[..., :3] * alpha + image[place] * (1 - alpha)).astype(np.uint8)
+    return place, piece
+
+
+class Pasting:
+    """What pasting at random has in common: cut-outs, how often, how many, and how high.
+
+    Args:
+        folder: See :class:`PasteCutouts`; so are the others.
+        data_root: Put in front of the folder.
+        prob: Of anything at all.
+        number: Range.
+        height: Range, shares of the picture's.
+
+    Raises:
+        ConfigError: On a setting out of range, or a folder without cut-outs.
+    """
+
+    def __init__(
+        self, folder: str, data_root: str, prob: float, number: Sequence[int], height: Sequence[float]
+    ) -> None:
+        self.cutouts = Cutouts(folder, data_root)
+        self.prob = self.share("prob", prob)
+        self.number = whole_range(type(self).__name__, "number", number, 1, 50)
+        self.height = number_range(type(self).__name__, "height", height, 0.02, 4)
+
+    def share(self, name: str, value: float) -> float:
+        """A setting from 0 to 1."""
+        return probability(type(self).__name__, name, value)
+
+    def count(self, rng: np.random.Generator) -> int:
+        """How many are pasted; often 0, else within the range."""
+        return 0 if rng.random() >= self.prob else int(rng.integers(self.number[0], self.number[1] + 1))
 
 
 @DATASETS.register_module()
-class PasteCutouts:
+class PasteCutouts(Pasting):
     """Pastes people or things into crops, at random: a pixel change, as ``TopDownDataset(pixels=...)`` takes.
 
     A keypoint that is hidden keeps its label, as with the occluders of
@@ -165,11 +202,8 @@ class PasteCutouts:
         height: Sequence[float] = (0.4, 1.2),
         most_hidden: float = 0.5,
     ) -> None:
-        self.cutouts = Cutouts(folder, data_root)
-        self.prob = checked_share("PasteCutouts", "prob", prob)
-        self.number = checked_range("PasteCutouts", "number", number, 1, 50, whole=True)
-        self.height = checked_range("PasteCutouts", "height", height, 0.02, 4)
-        self.most_hidden = checked_share("PasteCutouts", "most_hidden", most_hidden)
+        super().__init__(folder, data_root, prob, number, height)
+        self.most_hidden = self.share("most_hidden", most_hidden)
 
     def __call__(self, image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Changes a picture.
@@ -181,13 +215,13 @@ class PasteCutouts:
         Returns:
             uint8 (H, W, 3), RGB.
         """
-        if rng.random() >= self.prob:
+        if not (count := self.count(rng)):
             return image
         image = image.copy()
         size_hw = image.shape[:2]
         inner = tuple(slice(side // 4, side - side // 4) for side in size_hw)
         hidden = np.zeros(size_hw, bool)
-        for _ in range(int(rng.integers(self.number[0], self.number[1] + 1))):
+        for _ in range(count):
             cutout = self.cutouts.drawn(rng, size_hw[0] * float(rng.uniform(*self.height)))
             for _ in range(_PLACES):
                 # Its middle is anywhere in the picture.
@@ -207,27 +241,3 @@ class PasteCutouts:
             f"prob={self.prob}, number={self.number}, height={self.height}, most_hidden={self.most_hidden}"
         )
         return f"PasteCutouts({len(self.cutouts)} of {self.cutouts.folder}, {settings})"
-
-
-def checked_share(of: str, name: str, value: Any) -> float:
-    """A setting from 0 to 1; ConfigError of any other."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise ConfigError(f"{of}: '{name}' must be in 0..1, found {shown(value)}")
-    return float(value)
-
-
-def checked_range(of: str, name: str, value: Any, low: float, high: float, whole: bool = False) -> Any:
-    """A setting of two numbers, the lesser first, within bounds; ConfigError of any other."""
-    kind = Integral if whole else Real
-    if (
-        not isinstance(value, (list, tuple))
-        or len(value) != 2
-        or not all(isinstance(one, kind) and not isinstance(one, bool) for one in value)
-        or not low <= value[0] <= value[1] <= high
-    ):
-        numbers = "whole numbers" if whole else "numbers"
-        raise ConfigError(
-            f"{of}: '{name}' must be two {numbers} (low, high) within {low:g} to {high:g}, found "
-            f"{shown(value)}"
-        )
-    return tuple(value)

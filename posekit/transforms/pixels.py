@@ -7,7 +7,7 @@ crops are the same with them and without.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Real
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,10 @@ import numpy as np
 from posekit.errors import ConfigError, DataError, shown
 from posekit.registry import DATASETS
 from posekit.transforms import effects
+from posekit.transforms.settings import is_number, number_range, probability, whole_range
+
+_probability = partial(probability, "pixels")
+_range, _whole = partial(number_range, "pixels"), partial(whole_range, "pixels")
 
 Change = Callable[[np.ndarray], np.ndarray]
 RandomChange = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -86,7 +90,7 @@ class Pixels:
         self.brightness = _factors("brightness", brightness)
         self.contrast = _factors("contrast", contrast)
         self.saturation = _factors("saturation", saturation)
-        if not _is_number(hue) or not 0 <= hue <= 180:
+        if not is_number(hue) or not 0 <= hue <= 180:
             raise ConfigError(f"pixels: 'hue' must be in 0..180 degrees, found {shown(hue)}")
         self.hue = float(hue)
         self.grey_prob = _probability("grey_prob", grey_prob)
@@ -231,30 +235,5 @@ def _name(change: Any) -> str:
     return getattr(change, "__name__", type(change).__name__)
 
 
-def _probability(name: str, value: Any) -> float:
-    if not _is_number(value) or not 0 <= value <= 1:
-        raise ConfigError(f"pixels: '{name}' must be in 0..1, found {shown(value)}")
-    return value
-
-
 def _factors(name: str, value: Any) -> tuple[float, float]:
-    return _range(name, (1 - value, 1 + value) if _is_number(value) else value, 0, 100)
-
-
-def _range(name: str, value: Any, low: float, high: float, number: str = "") -> tuple[float, float]:
-    pair = tuple(value) if isinstance(value, (Sequence, np.ndarray)) else ()
-    sound = len(pair) == 2 and all(map(_is_number, pair)) and low <= pair[0] <= pair[1] <= high
-    if not sound or (number and any(end != int(end) for end in pair)):
-        raise ConfigError(
-            f"pixels: '{name}' must be a range (low, high) {number}within {low}..{high}, found {shown(value)}"
-        )
-    return (float(pair[0]), float(pair[1]))
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> tuple[int, int]:
-    first, last = _range(name, value, low, high, "of whole numbers ")
-    return int(first), int(last)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return _range(name, (1 - value, 1 + value) if is_number(value) else value, 0, 100)

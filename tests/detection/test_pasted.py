@@ -97,7 +97,7 @@ def test_the_lower_stands_in_front(folder):
     overlaps = 0
     for seed in range(200):
         paster = PastedPeople(str(folder), prob=1.0, number=(2, 2), together=1.0, height=(0.3, 0.5))
-        placed = paster._placed((160, 200), np.random.default_rng(seed))
+        placed = paster._placed(2, (160, 200), np.random.default_rng(seed))
         feet = [corner[1] + len(cutout) for cutout, corner in placed]
         assert feet == sorted(feet)
         overlaps += feet[0] != feet[1]
